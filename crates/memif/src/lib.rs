@@ -1,0 +1,128 @@
+//! memif, the shared memory packet interface: packets between two processes through rings in shared memory.
+//!
+//! A Unix socket carries the set-up; after that no kernel stands in the data path. VPP, DPDK and the C library
+//! libmemif speak memif, and so does this crate, in both roles, as version 2.0 of the protocol. Linux only.
+//!
+//! ```
+//! use std::time::Duration;
+//! use memif::{InterfaceConfig, Socket};
+//!
+//! // Both ends in one process here. Towards VPP it is `"/run/vpp/memif.sock"` and the slave alone.
+//! let mut socket = Socket::builder("@memif-doc-front-page".parse()?).open()?;
+//! let master = socket.add_interface(InterfaceConfig::master(0))?;
+//! let slave = socket.add_interface(InterfaceConfig::slave(0))?;
+//! let mut there = socket.wait_connected(master, Duration::from_secs(10))?;
+//! let mut here = socket.wait_connected(slave, Duration::from_secs(10))?;
+//!
+//! let mut batch = here.tx[0].reserve()?;
+//! batch.push(&[1; 60])?;
+//! batch.push(&[2; 9000])?; // longer than a buffer: sent as a chain
+//! batch.commit();
+//!
+//! assert!(there.rx[0].wait(Some(Duration::from_secs(10)))?);
+//! for packet in &mut there.rx[0].recv(64)? {
+//!     println!("{} bytes in {} segments", packet.len(), packet.segments().len());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The model
+//!
+//! - A [`Socket`] is the control side: any number of interfaces, of both roles, on one address. The **master** listens
+//!   and maps the memory that it is given; the **slave** connects and allocates all memory. DPDK says server and client.
+//!   An interface id pairs one slave with one master.
+//! - Polling the socket brings an [`Event`] at a time. [`Event::Connected`] carries a [`Link`]: the queues of one
+//!   connection and who is at its other end. When the link goes down, its queues say so from the next call on; the next
+//!   connection brings new ones. A slave connects again by itself, and either side may start first.
+//! - A queue is one direction: [`RxQueue`] and [`TxQueue`]. Each belongs to one thread at a time and can be moved. Nothing is
+//!   locked or shared between them but counters.
+//! - Packets come and go in batches. An [`RxBatch`] is what was on the ring at one moment; dropping it gives the packets
+//!   that were taken back, and the others stay. A [`TxBatch`] publishes on [`commit`](TxBatch::commit) and not before.
+//! - Packet bytes are shared with the peer, who can change them at any moment. So a [`Packet`] copies out
+//!   ([`copy_to`](Packet::copy_to), [`read`](Packet::read)), and its segments are [`SharedSlice`]s, not `&[u8]`.
+//!
+//! # Waiting for packets
+//!
+//! | [`RxMode`] | the peer signals | [`RxQueue::wait`] | costs |
+//! |---|---|---|---|
+//! | [`Polling`](RxMode::Polling) | never | looks all the time | a core |
+//! | [`Interrupt`](RxMode::Interrupt) | every burst | sleeps at once | a system call per burst on both sides |
+//! | [`Adaptive`](RxMode::Adaptive) | only while we sleep | looks a little, then sleeps | nothing while busy, nothing while idle |
+//!
+//! In an event loop of your own take interrupt mode: [`RxQueue`] is [`AsFd`](std::os::fd::AsFd) and readable when packets
+//! came; then [`acknowledge`](RxQueue::acknowledge), receive until a batch is empty, and wait again. The [`Socket`] is `AsFd`
+//! too, and [`Socket::watch`] makes the queues part of it, so that one handler serves control and packets.
+//!
+//! Nothing signals a free slot. [`TxQueue::send`] says [`SendError::Full`] at once, [`TxQueue::send_timeout`] and
+//! [`TxQueue::send_wait`] look again after short pauses.
+//!
+//! # Settings that matter
+//!
+//! The slave decides ring and buffer sizes, the master limits them and the number of queues. The defaults are those of every
+//! peer: one queue each way, 1024 slots, buffers of 2048 bytes. Towards DPDK keep the buffer size at or below the peer's
+//! (`bsize`, default 2048). A peer's HELLO does not tell how many queues it really has, so set the same number on both ends.
+//! [`InterfaceConfig::validate`] names the setting to change when two do not fit together.
+//!
+//! Socket addresses are paths or abstract names; [`SocketAddress`] lists how each peer spells the latter.
+//!
+//! # Trust
+//!
+//! The peer is taken for hostile: every message, file, cursor and descriptor is checked, bad packets are dropped and
+//! counted, and a breach of the protocol takes its own link down with a named reason ([`Breach`]). What a peer can still do stands in
+//! the project's SECURITY.md. No function of this crate panics on anything that a peer or a caller passes to it.
+//!
+//! # Features
+//!
+//! - `tracing`: log lines of the control path through the `tracing` crate. The data path never logs.
+//!
+//! # What it is not
+//!
+//! No protocol stack: packets are bytes. No runtime: the descriptors serve any. Not for machines other than Linux.
+
+#![deny(unsafe_code)]
+#![doc(test(attr(deny(warnings))))]
+// What the rules of the house forbid in the library; tests may.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::unwrap_used
+    )
+)]
+
+mod address;
+mod config;
+mod counters;
+mod error;
+mod link;
+pub mod proto;
+mod queue;
+mod ring;
+mod shm;
+mod socket;
+mod sys;
+pub mod wire;
+
+pub use address::SocketAddress;
+pub use config::{
+    InterfaceConfig, Limits, MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, MAX_QUEUES,
+    Memory, Mode, Name, Role, RxMode, Secret,
+};
+pub use counters::{Counters, QueueDetails, RegionDetails};
+pub use error::{
+    Breach, ConfigError, ConnectError, Direction, QueueName, RecvError, SendError, SocketError,
+    WaitError,
+};
+pub use queue::{
+    ForwardError, Packet, PacketWriter, Packets, RxBatch, RxQueue, Segments, TxBatch, TxQueue,
+};
+pub use shm::{Mapping, SharedSlice};
+pub use socket::{
+    Credentials, Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket,
+    SocketBuilder, Waker,
+};
