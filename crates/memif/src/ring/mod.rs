@@ -1,0 +1,52 @@
+//! Cursor arithmetic of the two rings, generic over the memory they lie in.
+//!
+//! The slave writes `head`, the master writes `tail`, whichever way packets flow. A cursor here keeps everything
+//! that this side wrote in private fields and never reads it back; the other side's cursor is loaded, checked and
+//! cached. All arithmetic is modulo 65536.
+//!
+//! The memory is a trait so that the same code runs on mapped memory, under loom, and on memory that answers
+//! differently on every load.
+
+mod rx;
+mod tx;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use rx::RxCursor;
+pub(crate) use tx::TxCursor;
+
+/// One ring as this code sees it. Slots are free-running indices; the memory masks them.
+pub(crate) trait RingMemory {
+    /// Acquire: what the slave wrote before it moved head is seen after this.
+    fn load_head(&self) -> u16;
+    /// Acquire: what the master wrote before it moved tail is seen after this.
+    fn load_tail(&self) -> u16;
+    /// Release: publishes everything that the slave wrote before.
+    fn store_head(&self, head: u16);
+    /// Release: publishes everything that the master wrote before.
+    fn store_tail(&self, tail: u16);
+    /// Relaxed.
+    fn load_flags(&self) -> u16;
+    /// Relaxed.
+    fn store_flags(&self, flags: u16);
+    /// Relaxed load of the first (0) or second (1) half of a descriptor.
+    fn load_word(&self, slot: u16, part: usize) -> u64;
+    /// Relaxed store of one half of a descriptor.
+    fn store_word(&self, slot: u16, part: usize, word: u64);
+    /// Orders every store before it against every load after it.
+    fn full_fence(&self);
+}
+
+/// The peer's cursor is where it cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfRange {
+    /// `head` or `tail`.
+    pub(crate) cursor: &'static str,
+    /// What was read.
+    pub(crate) found: u16,
+    /// Lowest possible value.
+    pub(crate) low: u16,
+    /// Highest possible value.
+    pub(crate) high: u16,
+}

@@ -1,0 +1,152 @@
+//! Both rings and the signal under loom, which tries every order of the two threads that the orderings allow.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p memif --lib ring:: --release`
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering, fence};
+
+use crate::config::Role;
+use crate::ring::{RingMemory, RxCursor, TxCursor};
+use crate::wire::ring::FLAG_MASK_INT;
+
+struct Modelled {
+    head: AtomicU16,
+    tail: AtomicU16,
+    flags: AtomicU16,
+    words: [AtomicU64; 2],
+}
+
+impl Modelled {
+    fn new() -> Self {
+        Self {
+            head: AtomicU16::new(0),
+            tail: AtomicU16::new(0),
+            flags: AtomicU16::new(FLAG_MASK_INT),
+            words: [AtomicU64::new(0), AtomicU64::new(0)],
+        }
+    }
+}
+
+impl RingMemory for Modelled {
+    fn load_head(&self) -> u16 {
+        self.head.load(Ordering::Acquire)
+    }
+    fn load_tail(&self) -> u16 {
+        self.tail.load(Ordering::Acquire)
+    }
+    fn store_head(&self, head: u16) {
+        self.head.store(head, Ordering::Release);
+    }
+    fn store_tail(&self, tail: u16) {
+        self.tail.store(tail, Ordering::Release);
+    }
+    fn load_flags(&self) -> u16 {
+        self.flags.load(Ordering::Relaxed)
+    }
+    fn store_flags(&self, flags: u16) {
+        self.flags.store(flags, Ordering::Relaxed);
+    }
+    fn load_word(&self, slot: u16, _: usize) -> u64 {
+        self.words[usize::from(slot & 1)].load(Ordering::Relaxed)
+    }
+    fn store_word(&self, slot: u16, _: usize, word: u64) {
+        self.words[usize::from(slot & 1)].store(word, Ordering::Relaxed);
+    }
+    fn full_fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// Three words through a ring of two slots: none is lost, seen twice, or seen before it is whole.
+fn passes_words(sender: Role) {
+    loom::model(move || {
+        let receiver = if sender == Role::Slave { Role::Master } else { Role::Slave };
+        let memory = Arc::new(Modelled::new());
+        let mut rx = RxCursor::new(receiver, 1);
+        if receiver == Role::Slave {
+            rx.publish(&*memory);
+        }
+        let mut tx = TxCursor::new(sender, 1);
+        let theirs = Arc::clone(&memory);
+        let thread = loom::thread::spawn(move || {
+            let mut word = 1;
+            while word <= 3 {
+                if tx.refresh(&*theirs).expect("an honest ring") == 0 {
+                    loom::thread::yield_now();
+                    continue;
+                }
+                theirs.store_word(tx.next(), 0, word);
+                tx.advance(1);
+                tx.publish(&*theirs);
+                word += 1;
+            }
+        });
+        let mut expected = 1;
+        while expected <= 3 {
+            let available = rx.available(&*memory).expect("an honest ring");
+            if available == 0 {
+                loom::thread::yield_now();
+                continue;
+            }
+            for _ in 0..available {
+                assert_eq!(memory.load_word(rx.next(), 0), expected);
+                rx.advance(1);
+                expected += 1;
+            }
+            rx.publish(&*memory);
+        }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn s2m_passes_words() {
+    passes_words(Role::Slave);
+}
+
+#[test]
+fn m2s_passes_words() {
+    passes_words(Role::Master);
+}
+
+/// The receiver goes to sleep while the sender publishes: either the receiver sees the packet before it sleeps or
+/// the sender sees the cleared mask and signals.
+fn never_sleeps_on_a_packet(sender: Role) {
+    loom::model(move || {
+        let receiver = if sender == Role::Slave { Role::Master } else { Role::Slave };
+        let memory = Arc::new(Modelled::new());
+        let signalled = Arc::new(AtomicBool::new(false));
+        let mut rx = RxCursor::new(receiver, 1);
+        if receiver == Role::Slave {
+            rx.publish(&*memory);
+        }
+        let mut tx = TxCursor::new(sender, 1);
+        // As the master of an M2S ring, look at the posted buffers before the race begins.
+        tx.refresh(&*memory).expect("an honest ring");
+        let (theirs, signal) = (Arc::clone(&memory), Arc::clone(&signalled));
+        let thread = loom::thread::spawn(move || {
+            theirs.store_word(tx.next(), 0, 1);
+            tx.advance(1);
+            tx.publish(&*theirs);
+            theirs.full_fence();
+            if theirs.load_flags() & FLAG_MASK_INT == 0 {
+                signal.store(true, Ordering::SeqCst);
+            }
+        });
+        memory.store_flags(0);
+        memory.full_fence();
+        let seen = rx.available(&*memory).expect("an honest ring") > 0;
+        thread.join().unwrap();
+        assert!(seen || signalled.load(Ordering::SeqCst), "asleep with a packet on the ring");
+    });
+}
+
+#[test]
+fn s2m_never_sleeps_on_a_packet() {
+    never_sleeps_on_a_packet(Role::Slave);
+}
+
+#[test]
+fn m2s_never_sleeps_on_a_packet() {
+    never_sleeps_on_a_packet(Role::Master);
+}

@@ -1,0 +1,156 @@
+//! Where a slave puts its rings and buffers.
+//!
+//! Rings come first in region 0, S2M before M2S. Buffers follow in the same region or in regions of their own.
+//! Offsets have 32 bits, so a region ends at 4 GiB and further buffers go to the next one.
+
+use crate::config::{InterfaceConfig, Memory, Role};
+use crate::error::ConfigError;
+use crate::wire::ring::ring_bytes;
+
+/// Rings and buffers start at multiples of a cache line.
+const LINE: u64 = 64;
+/// Bytes that really lie behind every posted offset, whatever capacity is posted: DPDK's fast path as server
+/// copies up to its own buffer size (default 2048) without looking at the capacity.
+const LEAST_BUFFER: u64 = 2048;
+/// Spare bytes behind each buffer: a DPDK application that prepends data sends that much more.
+const SPARE: u64 = 128;
+/// First offset that 32 bits cannot name.
+const REGION_END: u64 = 1 << 32;
+/// Buffers in region 0 start at a page of their own.
+const PAGE: u64 = 4096;
+
+/// Where one queue's buffers lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BufferPlace {
+    /// The region.
+    pub(crate) region: u16,
+    /// Offset of the buffer of slot 0.
+    pub(crate) offset: u32,
+}
+
+/// The whole plan for one connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Bytes of each region; the ones that the caller provides count with what is needed of them.
+    pub(crate) regions: Vec<u64>,
+    /// Offset of each ring in region 0, S2M rings first.
+    pub(crate) rings: Vec<u32>,
+    /// Place of each queue's buffers, in the same order.
+    pub(crate) buffers: Vec<BufferPlace>,
+    /// Bytes from one buffer to the next.
+    pub(crate) stride: u32,
+}
+
+impl Layout {
+    /// The plan for `s2m` and `m2s` rings of `2^log2` slots.
+    pub(crate) fn new(
+        config: &InterfaceConfig,
+        s2m: u8,
+        m2s: u8,
+        log2: u8,
+    ) -> Result<Self, ConfigError> {
+        let queues = usize::from(s2m) + usize::from(m2s);
+        let ring = ring_bytes(log2).next_multiple_of(LINE);
+        let stride =
+            (u64::from(config.buffer_size).max(LEAST_BUFFER) + SPARE).next_multiple_of(LINE);
+        let per_queue = stride << log2;
+        // At most 510 rings of 262,272 bytes and queues of 16384 buffers of 65,664 bytes, far below 2^32 and 2^64.
+        let rings: Vec<u32> =
+            (0..queues as u64).map(|k| u32::try_from(k * ring).unwrap_or(u32::MAX)).collect();
+        let rings_end = queues as u64 * ring;
+
+        let (mut regions, mut next) = match &config.memory {
+            Memory::OneRegion => (vec![], rings_end.next_multiple_of(PAGE)),
+            Memory::RingsApart | Memory::File { .. } | Memory::Mapped(_) => {
+                (vec![rings_end.next_multiple_of(PAGE)], 0)
+            }
+        };
+        let mut buffers = Vec::with_capacity(queues);
+        for _ in 0..queues {
+            if next + per_queue > REGION_END {
+                regions.push(next);
+                next = 0;
+            }
+            buffers.push(BufferPlace {
+                region: u16::try_from(regions.len()).unwrap_or(u16::MAX),
+                offset: u32::try_from(next).unwrap_or(u32::MAX),
+            });
+            next += per_queue;
+        }
+        regions.push(next);
+
+        let given = match &config.memory {
+            Memory::OneRegion | Memory::RingsApart => None,
+            Memory::File { size, .. } => Some(*size),
+            Memory::Mapped(mapping) => Some(mapping.len() as u64),
+        };
+        if let Some(size) = given {
+            let needed = per_queue * queues as u64;
+            if regions.len() > 2 {
+                return Err(ConfigError::BuffersTooLarge(needed));
+            }
+            if size < needed {
+                return Err(ConfigError::MemoryTooSmall { size, needed });
+            }
+        }
+        Ok(Self { regions, rings, buffers, stride: u32::try_from(stride).unwrap_or(u32::MAX) })
+    }
+}
+
+/// Whether the queues of this configuration fit the memory that it names.
+pub(crate) fn check(config: &InterfaceConfig) -> Result<(), ConfigError> {
+    if config.role == Role::Slave {
+        Layout::new(config, config.tx_queues, config.rx_queues, config.log2_ring_size())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ring::RING_ALIGNMENT;
+
+    /// No two rings or buffers share a byte, and all lie in their regions.
+    fn disjoint(layout: &Layout, log2: u8, buffer_size: u64) {
+        let mut ranges: Vec<(u64, u64, u64)> = Vec::new();
+        for offset in &layout.rings {
+            assert!(u64::from(*offset).is_multiple_of(RING_ALIGNMENT.max(LINE)));
+            ranges.push((0, u64::from(*offset), u64::from(*offset) + ring_bytes(log2)));
+        }
+        for place in &layout.buffers {
+            for slot in 0..1u64 << log2 {
+                let start = u64::from(place.offset) + slot * u64::from(layout.stride);
+                let end = start + buffer_size.max(LEAST_BUFFER) + SPARE;
+                ranges.push((u64::from(place.region), start, end));
+            }
+        }
+        ranges.sort_unstable();
+        for pair in ranges.windows(2) {
+            assert!(pair[0].0 < pair[1].0 || pair[0].2 <= pair[1].1, "{pair:?}");
+        }
+        for (region, start, end) in ranges {
+            assert!(end <= layout.regions[region as usize] && start < REGION_END);
+        }
+    }
+
+    #[test]
+    fn nothing_overlaps() {
+        for (s2m, m2s, log2, size) in
+            [(1, 1, 10, 2048), (1, 0, 0, 1), (3, 7, 4, 1500), (0, 2, 1, 65_535), (8, 8, 5, 100)]
+        {
+            let config = InterfaceConfig::slave(0).buffer_size(size);
+            for memory in [Memory::OneRegion, Memory::RingsApart] {
+                let config = config.clone().memory(memory);
+                disjoint(&Layout::new(&config, s2m, m2s, log2).unwrap(), log2, u64::from(size));
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_4_gib_takes_more_regions() {
+        let config = InterfaceConfig::slave(0).buffer_size(65_535);
+        let layout = Layout::new(&config, 255, 255, 14).unwrap();
+        assert!(layout.regions.len() > 2 && layout.regions.len() <= 256);
+        assert!(layout.regions.iter().all(|size| *size <= REGION_END));
+    }
+}

@@ -1,0 +1,250 @@
+//! One region mapped into this process.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::guard::Guarded;
+use super::slice::SharedSlice;
+
+/// Shared memory mapped readable and writable, never executable.
+///
+/// Made by the library for every region of a link, or by a caller who mapped memory of his own, see
+/// [`Mapping::from_raw`]. Unmapped when the last queue, packet or handle that uses it is gone.
+pub struct Mapping {
+    start: NonNull<u8>,
+    /// Bytes that may be touched.
+    len: usize,
+    owner: Owner,
+}
+
+enum Owner {
+    /// `mapped` bytes were mapped here, in whole pages of the file, and are unmapped in `drop`.
+    Library { mapped: usize, guard: Option<Guarded> },
+    /// The caller mapped them; `fd` is what the peer is given.
+    Caller { fd: Arc<OwnedFd> },
+}
+
+// SAFETY: a mapping is an address range; every access goes through the copy routine or atomics, which allow for
+// concurrent access from anywhere.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the first `len` bytes of a file shared. With `guard`, a fault in it does not kill the process, see
+    /// [`guard`](super::guard).
+    ///
+    /// # Errors
+    /// What `fstat` or `mmap` say; `InvalidInput` for no bytes at all.
+    pub(crate) fn map(fd: impl AsFd, len: u64, guard: bool) -> io::Result<Self> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+        let page = page_size_of(&fd)?;
+        let len = usize::try_from(len).map_err(|_| invalid())?;
+        // The kernel maps whole pages of the file, which are huge ones on hugetlb, and unmaps nothing less.
+        let mapped = len.checked_next_multiple_of(page).filter(|m| *m > 0).ok_or_else(invalid)?;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory that exists.
+        let start = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                mapped,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                fd,
+                0,
+            )
+        }?;
+        let start = NonNull::new(start.cast::<u8>()).ok_or_else(invalid)?;
+        let guard = if guard {
+            // SAFETY: the range was just mapped and belongs to this value, which takes the guard off before it
+            // unmaps.
+            match unsafe { Guarded::new(start, mapped) } {
+                Ok(guard) => Some(guard),
+                Err(error) => {
+                    // SAFETY: nothing refers to the range yet.
+                    let _ = unsafe { munmap(start.as_ptr().cast(), mapped) };
+                    return Err(error);
+                }
+            }
+        } else {
+            None
+        };
+        Ok(Self { start, len, owner: Owner::Library { mapped, guard } })
+    }
+
+    /// Memory that the caller mapped, to be used as a slave's buffers with
+    /// [`Memory::Mapped`](crate::Memory::Mapped). The peer maps `fd` from its first byte.
+    ///
+    /// # Safety
+    /// - `start` to `start + len` must be a shared mapping of `fd` from offset 0, readable and writable, and stay
+    ///   so until the last clone of the `Arc` around the returned value is gone.
+    /// - The file must stay at least `len` bytes long for as long.
+    /// - No reference to these bytes may exist while an interface uses them: the peer writes them.
+    #[must_use]
+    pub unsafe fn from_raw(start: NonNull<u8>, len: usize, fd: Arc<OwnedFd>) -> Self {
+        Self { start, len, owner: Owner::Caller { fd } }
+    }
+
+    /// Number of bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The file behind memory that the caller mapped.
+    pub(crate) fn caller_fd(&self) -> Option<&Arc<OwnedFd>> {
+        match &self.owner {
+            Owner::Caller { fd } => Some(fd),
+            Owner::Library { .. } => None,
+        }
+    }
+
+    /// `len` bytes from `offset` on, or `None` where they would leave the mapping.
+    #[inline]
+    #[must_use]
+    pub fn slice(&self, offset: u64, len: usize) -> Option<SharedSlice<'_>> {
+        let offset = usize::try_from(offset).ok()?;
+        if offset > self.len || len > self.len - offset {
+            return None;
+        }
+        // SAFETY: `offset + len <= self.len`, all of it mapped until `self` is dropped, which the borrow delays.
+        Some(unsafe { SharedSlice::new(self.start.add(offset), len) })
+    }
+
+    /// The first byte. For [`MappedRing`](super::MappedRing), which keeps the mapping alive itself.
+    pub(super) fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// Whether the peer took the memory away and zeros stand in its place.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(&self.owner, Owner::Library { guard: Some(guard), .. } if guard.was_hit())
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if let Owner::Library { mapped, guard } = &mut self.owner {
+            // The guard goes first: a handler must never touch a range that is no longer ours.
+            drop(guard.take());
+            // SAFETY: mapped by `map` with this length; slices borrow the mapping and rings and tables own an
+            // `Arc` of it, so nothing can reach the range any more.
+            let _ = unsafe { munmap(self.start.as_ptr().cast(), *mapped) };
+        }
+    }
+}
+
+impl std::fmt::Debug for Mapping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mapping").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+/// Bytes of a page of the file: the huge page size on hugetlb, which `fstat` reports as block size.
+fn page_size_of(fd: impl AsFd) -> io::Result<usize> {
+    let stat = rustix::fs::fstat(fd)?;
+    let page = rustix::param::page_size();
+    let block = usize::try_from(stat.st_blksize).unwrap_or(page);
+    Ok(if block.is_power_of_two() && block > page { block } else { page })
+}
+
+/// The regions of one link by number, shared by its queues.
+#[derive(Clone, Debug)]
+pub(crate) struct Regions(Arc<[Arc<Mapping>]>);
+
+impl Regions {
+    pub(crate) fn new(regions: Vec<Arc<Mapping>>) -> Self {
+        Self(regions.into())
+    }
+
+    /// Number of regions.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The region of that number.
+    pub(crate) fn get(&self, region: u16) -> Option<&Arc<Mapping>> {
+        self.0.get(usize::from(region))
+    }
+
+    /// `len` bytes of a region from `offset` on, or `None` where there is no such region or they would leave it.
+    #[inline]
+    pub(crate) fn slice(&self, region: u16, offset: u32, len: u32) -> Option<SharedSlice<'_>> {
+        self.0.get(usize::from(region))?.slice(u64::from(offset), usize::try_from(len).ok()?)
+    }
+
+    /// Whether those bytes lie in that region, in 64-bit arithmetic.
+    #[inline]
+    pub(crate) fn contains(&self, region: u16, offset: u32, len: u32) -> bool {
+        self.0
+            .get(usize::from(region))
+            .is_some_and(|mapping| u64::from(offset) + u64::from(len) <= mapping.len as u64)
+    }
+
+    /// Whether the peer took one of them away.
+    pub(crate) fn any_gone(&self) -> bool {
+        self.0.iter().any(|mapping| mapping.is_gone())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+    /// A mapping of a memfd that nobody else has.
+    pub(in crate::shm) fn private_mapping(len: u64) -> Mapping {
+        let fd = memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&fd, len).unwrap();
+        Mapping::map(&fd, len, false).unwrap()
+    }
+
+    #[test]
+    fn slices_stay_inside() {
+        let mapping = private_mapping(100);
+        assert_eq!(mapping.slice(0, 100).unwrap().len(), 100);
+        assert!(mapping.slice(100, 0).is_some());
+        assert!(mapping.slice(0, 101).is_none());
+        assert!(mapping.slice(101, 0).is_none());
+        assert!(mapping.slice(u64::MAX, 1).is_none());
+        let regions = Regions::new(vec![Arc::new(mapping)]);
+        assert!(regions.contains(0, 0, 100) && regions.contains(0, 100, 0));
+        assert!(!regions.contains(0, 1, 100) && !regions.contains(1, 0, 1));
+        assert!(!regions.contains(0, u32::MAX, u32::MAX));
+        assert!(regions.slice(0, u32::MAX, u32::MAX).is_none());
+    }
+
+    #[test]
+    fn nothing_maps_at_no_size() {
+        let fd = memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
+        assert!(Mapping::map(&fd, 0, false).is_err());
+        assert!(Mapping::map(&fd, u64::MAX, false).is_err());
+    }
+
+    #[test]
+    fn a_guarded_mapping_survives_its_file() {
+        let fd = memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&fd, 1 << 20).unwrap();
+        let mapping = Mapping::map(&fd, 1 << 20, true).unwrap();
+        let slice = mapping.slice(0, 1 << 20).unwrap();
+        slice.write(0, b"abc");
+        let before = super::super::fault_count();
+        ftruncate(&fd, 0).unwrap();
+        assert!(!mapping.is_gone());
+        let mut bytes = [1; 3];
+        assert_eq!(slice.read(0, &mut bytes), 3);
+        assert_eq!(bytes, [0; 3]);
+        assert!(mapping.is_gone());
+        assert!(super::super::fault_count() > before);
+        slice.write((1 << 20) - 3, b"abc");
+    }
+}
