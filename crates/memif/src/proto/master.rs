@@ -1,0 +1,309 @@
+//! The master's half: says HELLO, decides on INIT, collects regions and rings, answers CONNECT.
+
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use super::setup::Collector;
+use super::{
+    Closed, MAX_MESSAGES, PeerFd, PeerNames, Setup, Stage, Transmit, disconnect_message,
+    parse_with_fds,
+};
+use crate::config::{InterfaceConfig, Limits, MAX_LOG2_RING_SIZE, Mode, Name, Secret};
+use crate::error::Breach;
+use crate::wire::{Hello, Init, Message, VERSION};
+
+/// What HELLO says. It is sent before the interface is known, so the limits are the highest of all interfaces of
+/// the listener; those of the one interface are enforced later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announce {
+    /// Program and version.
+    pub app_name: Name,
+    /// Number of regions, 1 to 256.
+    pub regions: u16,
+    /// Number of rings from slave to master. 0 cannot be said and is announced as 1.
+    pub s2m: u8,
+    /// Number of rings from master to slave. 0 cannot be said and is announced as 1.
+    pub m2s: u8,
+}
+
+impl Announce {
+    fn hello(&self) -> Hello {
+        // The fields carry the highest index. The ring size is always the protocol's largest, since VPP announces
+        // rings of its configured size whatever HELLO says.
+        Hello {
+            name: self.app_name,
+            min_version: VERSION,
+            max_version: VERSION,
+            max_region: self.regions.saturating_sub(1),
+            max_m2s_ring: u16::from(self.m2s.saturating_sub(1)),
+            max_s2m_ring: u16::from(self.s2m.saturating_sub(1)),
+            max_log2_ring_size: MAX_LOG2_RING_SIZE,
+        }
+    }
+}
+
+/// The interface that an INIT is admitted to.
+#[derive(Clone, Debug)]
+pub struct MasterParams {
+    /// Mode that INIT must name.
+    pub mode: Mode,
+    /// Secret that INIT must carry; without one any is accepted.
+    pub secret: Option<Secret>,
+    /// Name to tell the slave.
+    pub name: Name,
+    /// Rings from slave to master that are accepted.
+    pub max_s2m: u8,
+    /// Rings from master to slave that are accepted.
+    pub max_m2s: u8,
+    /// Regions that are accepted.
+    pub limits: Limits,
+    /// Whether memory that can still shrink is refused.
+    pub require_sealed: bool,
+}
+
+impl From<&InterfaceConfig> for MasterParams {
+    fn from(config: &InterfaceConfig) -> Self {
+        Self {
+            mode: config.mode,
+            secret: config.secret,
+            name: config.name,
+            max_s2m: config.rx_queues,
+            max_m2s: config.tx_queues,
+            limits: config.limits,
+            require_sealed: config.require_sealed,
+        }
+    }
+}
+
+/// What a master's owner has to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum MasterEvent<F> {
+    /// INIT of our version came. Answer with [`Master::admit`] or [`Master::refuse`], and hand in no message before.
+    Init(Init),
+    /// CONNECT came and everything that was announced fits together. Map it, then call [`Master::connected`] or
+    /// [`Master::refuse`], and hand in no message before.
+    Connect(Setup<F>),
+    /// It is over: send what is left to send and close the socket.
+    Closed(Closed),
+}
+
+/// One connection, seen by the master.
+#[derive(Debug)]
+pub struct Master<F> {
+    stage: Stage,
+    /// `None` when it is too far away to be told.
+    deadline: Option<Instant>,
+    timeout: Duration,
+    messages: u32,
+    init: Option<Init>,
+    collector: Option<Collector<F>>,
+    name: Name,
+    outbox: VecDeque<Transmit<F>>,
+    events: VecDeque<MasterEvent<F>>,
+}
+
+impl<F: PeerFd> Master<F> {
+    /// A connection that was just accepted. The handshake must be done `timeout` after `now`.
+    #[must_use]
+    pub fn new(now: Instant, announce: &Announce, timeout: Duration) -> Self {
+        Self {
+            stage: Stage::WaitInit,
+            deadline: now.checked_add(timeout),
+            timeout,
+            messages: 0,
+            init: None,
+            collector: None,
+            name: Name::EMPTY,
+            outbox: VecDeque::from([Message::Hello(announce.hello()).into()]),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// How far the connection has come.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// A whole message as received, with every descriptor that came with it.
+    pub fn handle_message(&mut self, bytes: &[u8], fds: Vec<F>) {
+        if self.stage == Stage::Closed {
+            return;
+        }
+        if let Err(breach) = self.message(bytes, fds) {
+            self.refuse(breach);
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            let millis = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+            self.refuse(Breach::HandshakeTimeout(millis));
+        }
+    }
+
+    /// The peer closed the socket, or the socket failed.
+    pub fn handle_closed(&mut self) {
+        let stage = self.stage;
+        self.close(Closed::Hangup(stage), None);
+    }
+
+    /// Checks INIT against an interface (C8, C9) without answering it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn verify(&self, params: &MasterParams) -> Result<(), Breach> {
+        let Some(init) = &self.init else { return Ok(()) };
+        if init.mode != params.mode.to_wire() {
+            return Err(Breach::Mode { theirs: init.mode, ours: params.mode });
+        }
+        // Without a secret of our own the field is not looked at: libmemif may leave garbage in it.
+        match &params.secret {
+            Some(_) if init.secret[0] == 0 => Err(Breach::SecretRequired),
+            Some(secret) if !same_secret(&init.secret, secret.field().field()) => {
+                Err(Breach::SecretWrong)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Answers [`MasterEvent::Init`]: verifies it, and lets the slave go on if all is well.
+    ///
+    /// # Errors
+    /// What is wrong with INIT; the slave was told.
+    pub fn admit(&mut self, params: &MasterParams) -> Result<(), Breach> {
+        if self.stage != Stage::Admission {
+            return Ok(());
+        }
+        if let Err(breach) = self.verify(params) {
+            self.refuse(breach.clone());
+            return Err(breach);
+        }
+        self.name = params.name;
+        self.collector = Some(Collector::new(
+            params.limits,
+            params.max_s2m,
+            params.max_m2s,
+            params.require_sealed,
+        ));
+        self.stage = Stage::Setup;
+        self.outbox.push_back(Message::Ack.into());
+        Ok(())
+    }
+
+    /// Answers [`MasterEvent::Connect`]: the memory is mapped.
+    pub fn connected(&mut self) {
+        if self.stage == Stage::Mapping {
+            self.stage = Stage::Connected;
+            self.outbox.push_back(Message::Connected(self.name).into());
+        }
+    }
+
+    /// Ends the connection because of what the peer did, or did not do.
+    pub fn refuse(&mut self, breach: Breach) {
+        let farewell = disconnect_message(&breach.to_string());
+        self.close(Closed::Breach(breach), Some(farewell));
+    }
+
+    /// Ends the connection because this side wants so. The peer is told the first 95 bytes of the reason.
+    pub fn disconnect(&mut self, reason: &str) {
+        self.close(Closed::Local(reason.to_owned()), Some(disconnect_message(reason)));
+    }
+
+    /// The next message to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit<F>> {
+        self.outbox.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline.filter(|_| self.stage.is_handshake())
+    }
+
+    /// The next thing to do.
+    pub fn poll_event(&mut self) -> Option<MasterEvent<F>> {
+        self.events.pop_front()
+    }
+
+    fn message(&mut self, bytes: &[u8], fds: Vec<F>) -> Result<(), Breach> {
+        let message = parse_with_fds(bytes, fds.len())?;
+        if let Message::Disconnect(end) = message {
+            self.close(Closed::Peer(end), None);
+            return Ok(());
+        }
+        self.messages = self.messages.saturating_add(1);
+        if self.messages > MAX_MESSAGES {
+            return Err(Breach::MessageFlood(MAX_MESSAGES));
+        }
+        let fd = fds.into_iter().next();
+        match (self.stage, message, fd) {
+            (Stage::WaitInit, Message::Init(init), _) => self.init(init),
+            (Stage::Setup, Message::AddRegion(region), Some(fd)) => {
+                self.collector_mut()?.add_region(region, fd)?;
+                self.outbox.push_back(Message::Ack.into());
+                Ok(())
+            }
+            (Stage::Setup, Message::AddRing(ring), Some(fd)) => {
+                self.collector_mut()?.add_ring(ring, fd)?;
+                self.outbox.push_back(Message::Ack.into());
+                Ok(())
+            }
+            (Stage::Setup, Message::Connect(name), _) => self.connect(name),
+            // Harmless: a slave that counts answers may have one to spare.
+            (Stage::Setup, Message::Ack, _) => Ok(()),
+            (stage, message, _) => Err(unexpected(stage, &message)),
+        }
+    }
+
+    fn init(&mut self, init: Init) -> Result<(), Breach> {
+        if init.version != VERSION {
+            return Err(Breach::Version { min: init.version, max: init.version });
+        }
+        self.init = Some(init);
+        self.stage = Stage::Admission;
+        self.events.push_back(MasterEvent::Init(init));
+        Ok(())
+    }
+
+    fn connect(&mut self, interface_name: Name) -> Result<(), Breach> {
+        let app_name = self.init.map(|init| init.name).unwrap_or_default();
+        let collector = self.collector.take().ok_or(Breach::NoRings)?;
+        let setup = collector.finish(PeerNames { app_name, interface_name })?;
+        self.stage = Stage::Mapping;
+        self.events.push_back(MasterEvent::Connect(setup));
+        Ok(())
+    }
+
+    /// There is one in [`Stage::Setup`].
+    fn collector_mut(&mut self) -> Result<&mut Collector<F>, Breach> {
+        self.collector.as_mut().ok_or(Breach::NoRings)
+    }
+
+    fn close(&mut self, reason: Closed, farewell: Option<Message>) {
+        if self.stage == Stage::Closed {
+            return;
+        }
+        self.stage = Stage::Closed;
+        self.collector = None;
+        self.events.clear();
+        match farewell {
+            Some(message) => self.outbox.push_back(message.into()),
+            None => self.outbox.clear(),
+        }
+        self.events.push_back(MasterEvent::Closed(reason));
+    }
+}
+
+fn unexpected(stage: Stage, message: &Message) -> Breach {
+    Breach::UnexpectedMessage { message: message.name(), state: stage.as_str() }
+}
+
+/// Compares in a time that does not depend on where the difference is.
+fn same_secret(theirs: &[u8; 24], ours: &[u8; 24]) -> bool {
+    let difference = theirs.iter().zip(ours).fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
+    black_box(difference) == 0
+}

@@ -1,0 +1,186 @@
+//! Handshakes that succeed, and handshakes that lose their connection at every step.
+
+use super::*;
+
+fn names(messages: &[Message]) -> Vec<&'static str> {
+    messages.iter().map(Message::name).collect()
+}
+
+#[test]
+fn both_roles_connect_in_lock_step() {
+    let config = InterfaceConfig::master(3).name(Name::lossy(b"eth-master"));
+    let mut pair = Pair::new(&config, &InterfaceConfig::slave(3).name(Name::lossy(b"eth-slave")));
+    pair.drive();
+    assert_eq!(
+        names(&pair.delivered),
+        [
+            "HELLO", "INIT", "ACK", "ADD_REGION", "ACK", "ADD_RING", "ACK", "ADD_RING", "ACK",
+            "CONNECT", "CONNECTED"
+        ]
+    );
+    let setup = pair.setup.as_ref().unwrap();
+    assert_eq!((setup.regions.len(), setup.s2m.len(), setup.m2s.len()), (1, 1, 1));
+    assert_eq!(setup.peer.app_name.as_bytes(), b"slave app");
+    assert_eq!(setup.peer.interface_name.as_bytes(), b"eth-slave");
+    let names = pair.slave_connected.unwrap();
+    assert_eq!(names.app_name.as_bytes(), b"master app");
+    assert_eq!(names.interface_name.as_bytes(), b"eth-master");
+    assert_eq!(pair.master.stage(), Stage::Connected);
+    assert_eq!(pair.slave.stage(), Stage::Connected);
+
+    pair.pass(TIMEOUT * 10);
+    assert_eq!(pair.master_closed, None);
+    pair.slave.disconnect("enough");
+    pair.drive();
+    assert_eq!(pair.slave_closed, Some(Closed::Local("enough".to_owned())));
+    let Some(Closed::Peer(end)) = pair.master_closed.take() else { panic!("no reason") };
+    assert_eq!(end.reason.as_bytes(), b"enough");
+    assert_eq!(names_behind(&pair, "CONNECTED"), ["DISCONNECT"]);
+    drop(pair.setup.take());
+    assert_eq!(pair.open_fds(), 0);
+}
+
+fn names_behind(pair: &Pair, name: &str) -> Vec<&'static str> {
+    let names = names(&pair.delivered);
+    let at = names.iter().position(|other| *other == name).unwrap();
+    names[at + 1..].to_vec()
+}
+
+#[test]
+fn as_many_rings_and_regions_as_there_can_be() {
+    let slave = InterfaceConfig::slave(0).rx_queues(255).tx_queues(255).ring_size(1);
+    let mut pair = Pair::new(&InterfaceConfig::master(0).rx_queues(255).tx_queues(255), &slave);
+    pair.regions = vec![1 << 20; 256];
+    pair.drive();
+    let setup = pair.setup.as_ref().unwrap();
+    assert_eq!((setup.regions.len(), setup.s2m.len(), setup.m2s.len()), (256, 255, 255));
+    let requests = names(&pair.delivered).iter().filter(|name| **name != "ACK").count();
+    assert_eq!(requests, MAX_MESSAGES as usize + 2);
+}
+
+#[test]
+fn one_direction_is_enough() {
+    for (rx, tx) in [(0, 1), (2, 0)] {
+        let slave = InterfaceConfig::slave(0).rx_queues(rx).tx_queues(tx);
+        let mut pair = Pair::new(&InterfaceConfig::master(0).rx_queues(2).tx_queues(2), &slave);
+        pair.drive();
+        let setup = pair.setup.as_ref().unwrap();
+        assert_eq!((setup.s2m.len(), setup.m2s.len()), (usize::from(tx), usize::from(rx)));
+    }
+}
+
+#[test]
+fn loss_at_every_step_ends_both_sides_and_leaves_no_descriptor() {
+    let total = {
+        let mut pair = Pair::new(&InterfaceConfig::master(0), &InterfaceConfig::slave(0));
+        pair.drive();
+        pair.delivered.len()
+    };
+    for step in 0..total {
+        let mut pair = Pair::new(&InterfaceConfig::master(0), &InterfaceConfig::slave(0));
+        pair.cut_at = Some(step);
+        pair.drive();
+        assert!(matches!(pair.master_closed, Some(Closed::Hangup(_))), "step {step}");
+        // INIT was acknowledged and nothing after it.
+        let expected = matches!(step, 3 | 4).then_some(Closed::UnknownId);
+        match (pair.slave_closed.take(), expected) {
+            (Some(Closed::Hangup(_)), None) => {}
+            (found, expected) => assert_eq!(found, expected, "step {step}"),
+        }
+        assert_eq!(pair.open_fds(), 0, "step {step}");
+        assert_eq!(pair.delivered.len(), step);
+    }
+}
+
+#[test]
+fn a_side_that_disconnects_at_every_step_is_told_of_and_gets_no_answer() {
+    for by_master in [false, true] {
+        for steps in 0..12 {
+            let mut pair = Pair::new(&InterfaceConfig::master(0), &InterfaceConfig::slave(0));
+            for _ in 0..steps {
+                pair.step();
+            }
+            let before_init = pair.slave.stage() == Stage::WaitHello;
+            if by_master {
+                pair.master.disconnect("going");
+            } else {
+                pair.slave.disconnect("going");
+            }
+            pair.drive();
+            let (own, peer) = (pair.master_closed.take(), pair.slave_closed.take());
+            let (own, peer) = if by_master { (own, peer) } else { (peer, own) };
+            assert_eq!(own, Some(Closed::Local("going".to_owned())), "step {steps}");
+            if by_master || !before_init {
+                assert!(matches!(peer, Some(Closed::Peer(end)) if end.reason.as_bytes() == b"going"));
+                let ends = pair.delivered.iter().filter(|m| m.name() == "DISCONNECT").count();
+                assert_eq!(ends, 1, "step {steps}");
+            } else {
+                // Before INIT a slave says farewell with an ACK, which no master crashes on.
+                assert!(names(&pair.delivered).contains(&"ACK"), "step {steps}");
+            }
+            drop(pair.setup.take());
+            assert_eq!(pair.open_fds(), 0, "step {steps}");
+        }
+    }
+}
+
+#[test]
+fn a_master_announces_its_real_limits() {
+    let announce = Announce { app_name: Name::lossy(b"m"), regions: 4, s2m: 3, m2s: 0 };
+    let mut master = Master::<FakeFd>::new(Instant::now(), &announce, TIMEOUT);
+    let Message::Hello(hello) = sent(&mut master)[0] else { panic!("no HELLO") };
+    assert_eq!((hello.min_version, hello.max_version), (VERSION, VERSION));
+    assert_eq!((hello.max_region, hello.max_s2m_ring, hello.max_m2s_ring), (3, 2, 0));
+    assert_eq!(hello.max_log2_ring_size, 14);
+}
+
+#[test]
+fn a_slave_takes_the_smaller_of_both_limits() {
+    // What the master announces, what is wanted, what must come out. 65535 + 1 must not wrap.
+    for (highest, wanted, expected) in
+        [(0, 4, 1), (2, 4, 3), (255, 4, 4), (256, 255, 255), (u16::MAX, 255, 255), (u16::MAX, 0, 0)]
+    {
+        for (announced, log2) in [(14, 10), (4, 4), (0, 0), (255, 10)] {
+            let config = InterfaceConfig::slave(0).tx_queues(wanted).rx_queues(1).ring_size(1024);
+            let params = SlaveParams::new(&config, Name::EMPTY);
+            let mut slave = Slave::<FakeFd>::new(Instant::now(), params, TIMEOUT);
+            let hello = Hello {
+                max_s2m_ring: highest,
+                max_m2s_ring: highest,
+                max_log2_ring_size: announced,
+                ..hello()
+            };
+            slave.handle_message(&Message::Hello(hello).emit(), Vec::new());
+            let Some(SlaveEvent::Allocate { s2m, m2s, log2_ring_size }) = slave.poll_event() else {
+                panic!("nothing to allocate");
+            };
+            assert_eq!((s2m, m2s, log2_ring_size), (expected, 1, log2));
+        }
+    }
+}
+
+#[test]
+fn an_ack_that_comes_before_the_memory_is_not_lost() {
+    let open = Arc::default();
+    let params = SlaveParams::new(&InterfaceConfig::slave(0), Name::EMPTY);
+    let mut slave = Slave::new(Instant::now(), params, TIMEOUT);
+    slave.handle_message(&Message::Hello(hello()).emit(), Vec::new());
+    assert_eq!(names(&sent_by_slave(&mut slave)), ["INIT"]);
+    slave.handle_message(&Message::Ack.emit(), Vec::new());
+    assert_eq!(sent_by_slave(&mut slave), []);
+    let (regions, rings) = memory(&open, &[1 << 20], 1, 1, 10);
+    slave.provide(regions, rings);
+    assert_eq!(names(&sent_by_slave(&mut slave)), ["ADD_REGION"]);
+}
+
+#[test]
+fn a_surplus_ack_during_set_up_does_not_disturb_a_master() {
+    let config = InterfaceConfig::master(0);
+    let mut master = master(Instant::now());
+    master.handle_message(&Message::Init(init(&config)).emit(), Vec::new());
+    master.admit(&MasterParams::from(&config)).unwrap();
+    assert_eq!(names(&sent(&mut master)), ["ACK"]);
+    master.handle_message(&Message::Ack.emit(), Vec::new());
+    assert_eq!(sent(&mut master), []);
+    assert_eq!(master.stage(), Stage::Setup);
+}
