@@ -1,0 +1,131 @@
+//! A master's side: maps what the slave offered, once, and trusts none of it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::shared::{
+    DriverSignals, LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name,
+};
+use super::{Connected, peer_fd};
+use crate::config::{InterfaceConfig, Role, RxMode};
+use crate::error::{Breach, Direction};
+use crate::proto::{RingSetup, Setup};
+use crate::queue::{RxQueue, TxQueue};
+use crate::ring::RingMemory;
+use crate::shm::{MappedRing, Mapping, Regions};
+use crate::wire::RingDirection;
+use crate::wire::ring::{COOKIE, FLAG_MASK_INT};
+
+/// Memory of a connection whose slave has sent CONNECT.
+#[derive(Debug)]
+pub(crate) struct MasterMemory {
+    regions: Regions,
+    rx: Vec<QueueParts>,
+    tx: Vec<QueueParts>,
+    down_event: OwnedFd,
+}
+
+impl MasterMemory {
+    /// Maps all regions and finds all rings with their cookies. The region files are closed on return.
+    pub(crate) fn map(config: &InterfaceConfig, setup: Setup<OwnedFd>) -> Result<Self, Breach> {
+        let mut mappings = Vec::with_capacity(setup.regions.len());
+        for (index, region) in setup.regions.into_iter().enumerate() {
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            // Checked when it came; what can still change since then is asked again.
+            let sealing = peer_fd::region(&region.fd, index, region.size, config.require_sealed)?;
+            let guard = sealing == peer_fd::Sealing::Guarded;
+            let mapping = Mapping::map(&region.fd, region.size, guard)
+                .map_err(|error| Breach::RegionMap { index, error: error.to_string() })?;
+            mappings.push(Arc::new(mapping));
+        }
+        let regions = Regions::new(mappings);
+        let rx = parts(config, &regions, setup.s2m, RingDirection::S2m)?;
+        let tx = parts(config, &regions, setup.m2s, RingDirection::M2s)?;
+        let masked = if config.rx_mode == RxMode::Interrupt { 0 } else { FLAG_MASK_INT };
+        for part in &rx {
+            part.ring.store_flags(masked);
+        }
+        for part in rx.iter().chain(&tx) {
+            part.ring.store_tail(0);
+        }
+        let down_event = new_eventfd()
+            .map_err(|error| Breach::RegionMap { index: 0, error: error.to_string() })?;
+        Ok(Self { regions, rx, tx, down_event })
+    }
+
+    /// After CONNECTED has gone out: makes the queues.
+    pub(crate) fn connect(self, config: &InterfaceConfig, signals: &DriverSignals) -> Connected {
+        let share = |parts: Vec<QueueParts>| -> Vec<_> {
+            parts
+                .into_iter()
+                .map(|parts| {
+                    let shared = QueueShared::new(Role::Master, &parts);
+                    (parts, shared)
+                })
+                .collect()
+        };
+        let (rx, tx) = (share(self.rx), share(self.tx));
+        let link = LinkShared::new(
+            Role::Master,
+            self.regions,
+            signals,
+            self.down_event,
+            rx.iter().map(|(_, shared)| Arc::clone(shared)).collect(),
+            tx.iter().map(|(_, shared)| Arc::clone(shared)).collect(),
+        );
+        Connected {
+            rx: rx
+                .into_iter()
+                .map(|(parts, shared)| RxQueue::new(config, &link, parts, shared, None))
+                .collect(),
+            tx: tx
+                .into_iter()
+                .map(|(parts, shared)| TxQueue::new(config, &link, parts, shared, None))
+                .collect(),
+            handle: LinkHandle(link),
+        }
+    }
+}
+
+/// Finds the rings of one direction in the mapped regions.
+fn parts(
+    config: &InterfaceConfig,
+    regions: &Regions,
+    rings: Vec<RingSetup<OwnedFd>>,
+    direction: RingDirection,
+) -> Result<Vec<QueueParts>, Breach> {
+    let name = match direction {
+        RingDirection::S2m => Direction::Rx,
+        RingDirection::M2s => Direction::Tx,
+    };
+    rings
+        .into_iter()
+        .enumerate()
+        .map(|(k, setup)| {
+            let RingSetup { index, region, offset, log2_size, interrupt, .. } = setup;
+            let direction = direction.as_str();
+            let mapping =
+                regions.get(region).ok_or(Breach::RingRegion { direction, index, region })?;
+            let ring = MappedRing::new(mapping, offset, log2_size).ok_or(Breach::RingPlace {
+                direction,
+                index,
+                offset: u64::from(offset),
+                end: u64::from(offset) + crate::wire::ring::ring_bytes(log2_size.min(32)),
+                size: mapping.len() as u64,
+            })?;
+            let found = ring.cookie();
+            if found != COOKIE {
+                return Err(Breach::Cookie { direction, index, found });
+            }
+            Ok(QueueParts {
+                name: queue_name(name, k),
+                ring,
+                log2: log2_size,
+                region,
+                offset,
+                interrupt: Arc::new(interrupt),
+                buffer_size: config.buffer_size,
+            })
+        })
+        .collect()
+}

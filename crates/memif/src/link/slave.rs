@@ -1,0 +1,205 @@
+//! A slave's side: allocates all memory and all eventfds, and posts the buffers once the master is there.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
+
+use super::shared::{
+    DriverSignals, LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name,
+};
+use super::{Connected, peer_fd};
+use crate::config::{InterfaceConfig, Memory, Role};
+use crate::error::Direction;
+use crate::queue::{BufferRef, RxQueue, TxQueue};
+use crate::ring::RingMemory;
+use crate::shm::layout::{BufferPlace, Layout};
+use crate::shm::{MappedRing, Mapping, Regions};
+use crate::wire::ring::{COOKIE, DescriptorHead, offset_to_word};
+use crate::wire::{AddRing, RingDirection};
+
+/// Memory of a connection that is being set up.
+#[derive(Debug)]
+pub(crate) struct SlaveMemory {
+    layout: Layout,
+    log2: u8,
+    s2m: usize,
+    region_fds: Vec<(Arc<OwnedFd>, u64)>,
+    regions: Regions,
+    rings: Vec<(AddRing, Arc<OwnedFd>)>,
+    mapped_rings: Vec<MappedRing>,
+    down_event: OwnedFd,
+}
+
+impl SlaveMemory {
+    /// Allocates and lays out everything for `s2m` transmit and `m2s` receive rings of `2^log2` slots. Head and
+    /// tail are zero, as they must be until CONNECTED has come.
+    pub(crate) fn allocate(
+        config: &InterfaceConfig,
+        s2m: u8,
+        m2s: u8,
+        log2: u8,
+    ) -> io::Result<Self> {
+        let layout = Layout::new(config, s2m, m2s, log2).map_err(io::Error::other)?;
+        let mut region_fds = Vec::with_capacity(layout.regions.len());
+        let mut mappings = Vec::with_capacity(layout.regions.len());
+        for (index, size) in layout.regions.iter().enumerate() {
+            let (fd, size, mapping) = match &config.memory {
+                Memory::File { fd, size } if index > 0 => {
+                    (Arc::clone(fd), *size, Arc::new(map_callers_file(fd, *size)?))
+                }
+                Memory::Mapped(mapping) if index > 0 => {
+                    let fd = mapping.caller_fd().ok_or_else(|| {
+                        io::Error::new(
+                            io::ErrorKind::InvalidInput,
+                            "mapping has no file of the caller",
+                        )
+                    })?;
+                    (Arc::clone(fd), mapping.len() as u64, Arc::clone(mapping))
+                }
+                _ => {
+                    let fd = sealed_memfd(*size)?;
+                    let mapping = Mapping::map(&fd, *size, false)?;
+                    (Arc::new(fd), *size, Arc::new(mapping))
+                }
+            };
+            region_fds.push((fd, size));
+            mappings.push(mapping);
+        }
+
+        let mut rings = Vec::with_capacity(layout.rings.len());
+        let mut mapped_rings = Vec::with_capacity(layout.rings.len());
+        for (k, (offset, place)) in layout.rings.iter().zip(&layout.buffers).enumerate() {
+            let ring = MappedRing::new(&mappings[0], *offset, log2)
+                .ok_or_else(|| io::Error::other("ring does not fit its region"))?;
+            ring.set_cookie(COOKIE);
+            let slots = ring.mask();
+            for slot in 0..=slots {
+                let buffer = buffer(place, layout.stride, config.buffer_size, slot);
+                let head =
+                    DescriptorHead { flags: 0, region: buffer.region, length: buffer.capacity };
+                ring.store_word(slot, 0, head.to_word());
+                ring.store_word(slot, 1, offset_to_word(buffer.offset));
+            }
+            let (direction, index) = match k.checked_sub(usize::from(s2m)) {
+                None => (RingDirection::S2m, k),
+                Some(index) => (RingDirection::M2s, index),
+            };
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let message = AddRing {
+                direction,
+                index,
+                region: 0,
+                offset: *offset,
+                log2_ring_size: log2,
+                private_hdr_size: 0,
+            };
+            rings.push((message, Arc::new(new_eventfd()?)));
+            mapped_rings.push(ring);
+        }
+        Ok(Self {
+            layout,
+            log2,
+            s2m: usize::from(s2m),
+            region_fds,
+            regions: Regions::new(mappings),
+            rings,
+            mapped_rings,
+            down_event: new_eventfd()?,
+        })
+    }
+
+    /// What to announce, by number: the file and the bytes to map.
+    pub(crate) fn regions(&self) -> &[(Arc<OwnedFd>, u64)] {
+        &self.region_fds
+    }
+
+    /// What to announce: S2M rings, then M2S rings, each with its eventfd.
+    pub(crate) fn rings(&self) -> &[(AddRing, Arc<OwnedFd>)] {
+        &self.rings
+    }
+
+    /// After CONNECTED has come: makes the queues and posts all receive buffers.
+    pub(crate) fn connect(self, config: &InterfaceConfig, signals: &DriverSignals) -> Connected {
+        let mut rx = Vec::new();
+        let mut tx = Vec::new();
+        let rings = self.rings.iter().zip(&self.mapped_rings).zip(&self.layout.buffers);
+        for (k, (((message, interrupt), ring), place)) in rings.enumerate() {
+            let sends = k < self.s2m;
+            let (direction, index) =
+                if sends { (Direction::Tx, k) } else { (Direction::Rx, k - self.s2m) };
+            let parts = QueueParts {
+                name: queue_name(direction, index),
+                ring: ring.clone(),
+                log2: self.log2,
+                region: message.region,
+                offset: message.offset,
+                interrupt: Arc::clone(interrupt),
+                buffer_size: config.buffer_size,
+            };
+            let buffers: Box<[BufferRef]> = (0..=ring.mask())
+                .map(|slot| buffer(place, self.layout.stride, config.buffer_size, slot))
+                .collect();
+            let shared = QueueShared::new(Role::Slave, &parts);
+            if sends { &mut tx } else { &mut rx }.push((parts, shared, buffers));
+        }
+        let link = LinkShared::new(
+            Role::Slave,
+            self.regions,
+            signals,
+            self.down_event,
+            rx.iter().map(|(_, shared, _)| Arc::clone(shared)).collect(),
+            tx.iter().map(|(_, shared, _)| Arc::clone(shared)).collect(),
+        );
+        Connected {
+            rx: rx
+                .into_iter()
+                .map(|(parts, shared, buffers)| {
+                    RxQueue::new(config, &link, parts, shared, Some(buffers))
+                })
+                .collect(),
+            tx: tx
+                .into_iter()
+                .map(|(parts, shared, buffers)| {
+                    TxQueue::new(config, &link, parts, shared, Some(buffers))
+                })
+                .collect(),
+            handle: LinkHandle(link),
+        }
+    }
+}
+
+/// The buffer of a slot by the plan.
+fn buffer(place: &BufferPlace, stride: u32, capacity: u32, slot: u16) -> BufferRef {
+    // The plan ends every region below 4 GiB.
+    let offset = place.offset.saturating_add(stride.saturating_mul(u32::from(slot)));
+    BufferRef { region: place.region, offset, capacity }
+}
+
+/// A memfd that nobody can shrink, grow or seal further. Writing stays possible: the master must map it writable.
+fn sealed_memfd(size: u64) -> io::Result<OwnedFd> {
+    let fd = memfd_create("memif", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    ftruncate(&fd, size)?;
+    fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    Ok(fd)
+}
+
+/// Maps a file of the caller. The peer gets the file too and could shrink it, so it is sealed where that is
+/// possible and guarded where not.
+fn map_callers_file(fd: &OwnedFd, size: u64) -> io::Result<Mapping> {
+    let long_enough = u64::try_from(fstat(fd)?.st_size).unwrap_or(0) >= size;
+    if !long_enough {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("the file for the buffers is shorter than the {size} bytes to share"),
+        ));
+    }
+    let sealing = peer_fd::region(fd, 1, size, false).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the file for the buffers is neither a memfd nor on tmpfs or a huge page mount",
+        )
+    })?;
+    Mapping::map(fd, size, sealing == peer_fd::Sealing::Guarded)
+}

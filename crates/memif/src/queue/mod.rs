@@ -1,0 +1,26 @@
+//! Queues: one direction of one ring pair each, movable to a thread of its own, with batches and packets on top of
+//! the cursors.
+
+mod notify;
+mod packet;
+mod rx;
+mod tx;
+mod wait;
+
+pub use packet::{Packet, Segments};
+pub use rx::{Packets, RxBatch, RxQueue};
+pub use tx::{ForwardError, PacketWriter, TxBatch, TxQueue};
+
+/// One packet buffer of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BufferRef {
+    /// The region.
+    pub(crate) region: u16,
+    /// Offset of its first byte in the region.
+    pub(crate) offset: u32,
+    /// Bytes that it holds; none in a posted buffer that broke the rules.
+    pub(crate) capacity: u32,
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,523 @@
+//! Receiving.
+
+use std::cell::Cell;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::BufferRef;
+use super::packet::{Packet, Segment, Span};
+use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role, RxMode};
+use crate::counters::Counters;
+use crate::error::{Breach, QueueName, RecvError};
+use crate::link::{LinkShared, QueueParts, QueueShared};
+use crate::ring::{OutOfRange, RingMemory, RxCursor};
+use crate::shm::{MappedRing, Regions, fault_count};
+use crate::wire::ring::{DescriptorHead, FLAG_MASK_INT, offset_from_word, offset_to_word};
+
+/// A slot of an M2S ring as its slave knows it. Nothing of this is ever read back from shared memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RxSlot {
+    pub(super) buffer: BufferRef,
+    /// Offset that the descriptor in shared memory holds.
+    posted_offset: u32,
+}
+
+/// Ring, memory and what the last scan found: everything that packets borrow.
+#[derive(Debug)]
+pub(super) struct RxCore {
+    pub(super) regions: Regions,
+    /// Slave: the buffer of each slot, exchanged by [`TxBatch::forward`](super::TxBatch::forward). Master: empty.
+    pub(super) slots: Box<[Cell<RxSlot>]>,
+    pub(super) segments: Vec<Segment>,
+    pub(super) link: Arc<LinkShared>,
+    spans: Vec<Span>,
+    ring: MappedRing,
+    cursor: RxCursor,
+    role: Role,
+    max_packet: u32,
+    /// Slots, bad descriptors and dropped packets of the scan that come after its last good packet.
+    trailing: (u16, u32, u32),
+    /// Whether the scan met a descriptor with NEXT.
+    chained: bool,
+    /// Slots that were there when the last scan met a chain without an end, 0 if it met none.
+    unfinished: u16,
+}
+
+/// The receiving half of a queue pair: packets come out.
+///
+/// Movable to a thread of its own, used by one thread at a time. Stays valid when its link goes down; every call
+/// then says so, and a later connection brings new queues.
+#[derive(Debug)]
+pub struct RxQueue {
+    pub(super) core: RxCore,
+    pub(super) shared: Arc<QueueShared>,
+    pub(super) mode: RxMode,
+    pub(super) spin: Duration,
+    /// What this queue last asked of its sender.
+    pub(super) masked: bool,
+    /// The bounded first sleep after the last clearing of the mask is done.
+    pub(super) settled: bool,
+    /// Signals in a row that brought nothing.
+    pub(super) fruitless: u32,
+    faults: usize,
+    resync_limit: u32,
+    resyncs_in_row: u32,
+}
+
+impl RxQueue {
+    /// A queue on a ring that was checked. With `buffers`, as a slave has them, they are posted here.
+    pub(crate) fn new(
+        config: &InterfaceConfig,
+        link: &Arc<LinkShared>,
+        parts: QueueParts,
+        shared: Arc<QueueShared>,
+        buffers: Option<Box<[BufferRef]>>,
+    ) -> Self {
+        let cursor = RxCursor::new(link.role, parts.log2);
+        let slots = usize::from(cursor.size());
+        let core = RxCore {
+            regions: link.regions.clone(),
+            slots: buffers
+                .unwrap_or_default()
+                .iter()
+                .map(|buffer| Cell::new(RxSlot { buffer: *buffer, posted_offset: buffer.offset }))
+                .collect(),
+            segments: Vec::with_capacity(slots),
+            link: Arc::clone(link),
+            spans: Vec::with_capacity(slots),
+            ring: parts.ring,
+            cursor,
+            role: link.role,
+            max_packet: config.max_packet.unwrap_or(MAX_PACKET_SIZE),
+            trailing: (0, 0, 0),
+            chained: false,
+            unfinished: 0,
+        };
+        let mut queue = Self {
+            core,
+            shared,
+            mode: config.rx_mode,
+            spin: config.spin,
+            masked: true,
+            settled: false,
+            fruitless: 0,
+            faults: 0,
+            resync_limit: config.resync_limit,
+            resyncs_in_row: 0,
+        };
+        queue.set_mode(config.rx_mode);
+        if queue.core.role == Role::Slave {
+            queue.core.give_back();
+        }
+        queue
+    }
+
+    /// Number of the queue, from 0.
+    #[must_use]
+    pub fn index(&self) -> u8 {
+        self.shared.name.index
+    }
+
+    pub(super) fn name(&self) -> QueueName {
+        self.shared.name
+    }
+
+    /// Slots of the ring.
+    #[must_use]
+    pub fn ring_size(&self) -> usize {
+        usize::from(self.core.cursor.size())
+    }
+
+    /// Whether the link is up.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        !self.core.link.is_down()
+    }
+
+    /// What the queue has counted so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.counters.read()
+    }
+
+    /// How the queue learns of packets.
+    #[must_use]
+    pub fn mode(&self) -> RxMode {
+        self.mode
+    }
+
+    /// Changes how the queue learns of packets, from the next burst of the peer on.
+    pub fn set_mode(&mut self, mode: RxMode) {
+        self.mode = mode;
+        self.set_masked(mode != RxMode::Interrupt);
+    }
+
+    /// Tells the sender whether to signal.
+    pub(super) fn set_masked(&mut self, masked: bool) {
+        self.masked = masked;
+        self.settled = false;
+        self.core.ring.store_flags(if masked { FLAG_MASK_INT } else { 0 });
+    }
+
+    /// Orders the clearing of the mask before the next look at the ring. Without it the sender could read the
+    /// old mask and this side the old cursor, and the packet would lie unsignalled.
+    pub(super) fn fence(&self) {
+        self.core.ring.full_fence();
+    }
+
+    /// Packets that are on the ring now, at most `max` of them: one look at the peer's cursor. An empty batch
+    /// means that there are none now.
+    ///
+    /// No system call, no lock, no allocation.
+    ///
+    /// # Errors
+    /// [`RecvError::Disconnected`] once the link is down, [`RecvError::Breach`] when the peer broke the protocol.
+    #[inline]
+    pub fn recv(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
+        if self.core.link.is_down() {
+            return Err(RecvError::Disconnected);
+        }
+        self.check_memory()?;
+        match self.core.cursor.available(&self.core.ring) {
+            Ok(available) => {
+                if let Err(breach) = self.core.scan(self.shared.name, available, max) {
+                    return Err(self.fail(breach));
+                }
+            }
+            Err(overrun) => self.resynchronise(overrun)?,
+        }
+        if !self.core.spans.is_empty() {
+            self.resyncs_in_row = 0;
+            self.fruitless = 0;
+            if !self.masked && self.mode == RxMode::Adaptive {
+                self.set_masked(true);
+            }
+        }
+        Ok(RxBatch { queue: self, taken: 0 })
+    }
+
+    /// Receives one packet into `buffer` and says how long it is, or `None` when there is none now. A packet
+    /// longer than the buffer is cut; the length says so.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, RecvError> {
+        let mut batch = self.recv(1)?;
+        let packet = (&mut batch).into_iter().next();
+        Ok(packet.map(|packet| {
+            packet.copy_to(buffer);
+            packet.len()
+        }))
+    }
+
+    /// Takes the signals that came through the queue's descriptor. For event loops of one's own: call it when the
+    /// descriptor is readable, then receive until a batch is empty, then wait again.
+    pub fn acknowledge(&mut self) {
+        if crate::link::drain(&*self.shared.interrupt) {
+            self.shared.counters.wake_ups.add(1);
+        }
+    }
+
+    /// Whether a whole packet may be on the ring: something is, and not just the start of a chain that a scan
+    /// has met before.
+    #[inline]
+    pub(super) fn has_work(&self) -> bool {
+        match self.core.cursor.available(&self.core.ring) {
+            Ok(available) => available != 0 && available != self.core.unfinished,
+            // For the next receive call to tell.
+            Err(_) => true,
+        }
+    }
+
+    #[inline]
+    pub(super) fn check_memory(&mut self) -> Result<(), RecvError> {
+        let faults = fault_count();
+        if faults != self.faults {
+            self.faults = faults;
+            if self.core.regions.any_gone() {
+                return Err(self.fail(Breach::MemoryGone));
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn fail(&mut self, breach: Breach) -> RecvError {
+        self.core.forget_scan();
+        RecvError::Breach(self.core.link.fail(breach))
+    }
+
+    /// The peer's cursor is beyond the ring, as with an honest DPDK that overran it, or with one that is not
+    /// honest. Starts afresh from there; gives up when that never helps.
+    #[cold]
+    fn resynchronise(&mut self, overrun: OutOfRange) -> Result<(), RecvError> {
+        self.core.forget_scan();
+        let OutOfRange { cursor, found, low, high } = overrun;
+        if self.resync_limit == 0 {
+            let queue = self.name();
+            return Err(self.fail(Breach::Cursor { queue, cursor, found, low, high }));
+        }
+        if self.resyncs_in_row >= self.resync_limit {
+            let breach = Breach::Overrun { queue: self.name(), count: self.resyncs_in_row };
+            return Err(self.fail(breach));
+        }
+        self.resyncs_in_row += 1;
+        self.shared.counters.resyncs.add(1);
+        if self.core.role == Role::Slave {
+            let next = self.core.cursor.next();
+            for slot in 0..self.core.cursor.size() {
+                self.core.post(next.wrapping_add(slot));
+            }
+        }
+        self.core.cursor.resynchronise(&self.core.ring);
+        Ok(())
+    }
+
+    /// Gives the slots of the packets taken back, and of the bad ones between and after them.
+    fn release(&mut self, taken: usize) {
+        let core = &mut self.core;
+        let (slots, bad, dropped) = if taken == core.spans.len() {
+            core.trailing
+        } else {
+            match taken.checked_sub(1).and_then(|last| core.spans.get(last)) {
+                Some(span) => (span.end, span.bad, span.dropped),
+                None => (0, 0, 0),
+            }
+        };
+        let counters = &self.shared.counters;
+        if taken > 0 {
+            let bytes: u64 = core.spans.iter().take(taken).map(|span| u64::from(span.bytes)).sum();
+            counters.packets.add(taken as u64);
+            counters.bytes.add(bytes);
+        }
+        if dropped > 0 {
+            counters.bad_descriptors.add(u64::from(bad));
+            counters.dropped.add(u64::from(dropped));
+        }
+        if slots > 0 {
+            if core.role == Role::Master && core.chained {
+                core.clear_next(slots);
+            }
+            core.cursor.advance(slots);
+            core.give_back();
+        }
+        core.forget_scan();
+    }
+}
+
+impl AsFd for RxQueue {
+    /// The eventfd that the peer signals packets through. Right for event loops in [`RxMode::Interrupt`]; in the
+    /// other modes the peer is told not to signal.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.interrupt.as_fd()
+    }
+}
+
+impl RxCore {
+    /// Reads descriptors, each once, into the private lists until `max` packets are whole.
+    #[inline]
+    fn scan(&mut self, name: QueueName, available: u16, max: usize) -> Result<(), Breach> {
+        self.segments.clear();
+        self.spans.clear();
+        self.unfinished = 0;
+        self.chained = false;
+        let start = self.cursor.next();
+        let mut done: u16 = 0;
+        let mut bad = 0;
+        let mut dropped = 0;
+        while done < available && self.spans.len() < max {
+            let first = self.segments.len();
+            let mut bytes: u32 = 0;
+            let mut bad_here = 0;
+            let mut at = done;
+            loop {
+                if at == available {
+                    // Peers publish whole packets; the rest of this one may still come.
+                    self.segments.truncate(first);
+                    if done == 0 && available == self.cursor.size() {
+                        return Err(Breach::EndlessChain { queue: name, slot: start });
+                    }
+                    self.unfinished = available;
+                    self.trailing = (done, bad, dropped);
+                    return Ok(());
+                }
+                let slot = start.wrapping_add(at);
+                at += 1;
+                let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
+                bytes = bytes.saturating_add(head.length);
+                match self.check(name, slot, head)? {
+                    Some(segment) if bytes <= self.max_packet => self.segments.push(segment),
+                    _ => bad_here += 1,
+                }
+                if !head.has_next() {
+                    break;
+                }
+                self.chained = true;
+            }
+            done = at;
+            if bad_here > 0 {
+                self.segments.truncate(first);
+                bad += bad_here;
+                dropped += 1;
+                continue;
+            }
+            self.spans.push(Span {
+                first: slot_count(first),
+                count: slot_count(self.segments.len() - first),
+                bytes,
+                end: done,
+                bad,
+                dropped,
+            });
+        }
+        self.trailing = (done, bad, dropped);
+        Ok(())
+    }
+
+    /// One descriptor: where its bytes lie, or `None` when it is to be dropped.
+    #[inline]
+    fn check(
+        &self,
+        name: QueueName,
+        slot: u16,
+        head: DescriptorHead,
+    ) -> Result<Option<Segment>, Breach> {
+        let next = head.has_next();
+        let length = head.length;
+        match self.slots.get(usize::from(slot & self.ring.mask())) {
+            // Slave: the master says only how much it wrote; where is known from posting the buffer.
+            Some(posted) => {
+                let BufferRef { region, offset, capacity } = posted.get().buffer;
+                if length > capacity {
+                    return Err(Breach::OverCapacity { queue: name, slot, length, capacity });
+                }
+                Ok((length > 0).then_some(Segment { offset, length, slot, region, next }))
+            }
+            None => {
+                let offset = offset_from_word(self.ring.load_word(slot, 1));
+                let region = head.region;
+                let good = length > 0 && self.regions.contains(region, offset, length);
+                Ok(good.then_some(Segment { offset, length, slot, region, next }))
+            }
+        }
+    }
+
+    /// Master: clears NEXT in the first `slots` slots before they go back, because DPDK 22.11 does not when it
+    /// uses a slot again, and would glue two packets. Whatever else stands there now is written back: the slots
+    /// are ours, and nothing is concluded from them.
+    #[cold]
+    fn clear_next(&self, slots: u16) {
+        let start = self.cursor.next();
+        for slot in (0..slots).map(|i| start.wrapping_add(i)) {
+            let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
+            if head.has_next() {
+                self.ring.store_word(slot, 0, DescriptorHead { flags: 0, ..head }.to_word());
+            }
+        }
+    }
+
+    /// Slave: writes the descriptor of an empty buffer. The word with flags, region and length always and in one
+    /// store, since the master wrote it; the offset when it is another buffer now.
+    #[inline]
+    fn post(&self, slot: u16) {
+        if let Some(cell) = self.slots.get(usize::from(slot & self.ring.mask())) {
+            let mut known = cell.get();
+            let BufferRef { region, offset, capacity } = known.buffer;
+            if known.posted_offset != offset {
+                self.ring.store_word(slot, 1, offset_to_word(offset));
+                known.posted_offset = offset;
+                cell.set(known);
+            }
+            let head = DescriptorHead { flags: 0, region, length: capacity };
+            self.ring.store_word(slot, 0, head.to_word());
+        }
+    }
+
+    /// Gives everything before the cursor back to the peer.
+    fn give_back(&mut self) {
+        if self.role == Role::Slave {
+            for slot in self.cursor.unreturned() {
+                self.post(slot);
+            }
+        }
+        self.cursor.publish(&self.ring);
+    }
+
+    fn forget_scan(&mut self) {
+        self.segments.clear();
+        self.spans.clear();
+        self.trailing = (0, 0, 0);
+    }
+}
+
+/// A number of slots, at most 2^14.
+#[inline]
+fn slot_count(slots: usize) -> u16 {
+    u16::try_from(slots).unwrap_or(u16::MAX)
+}
+
+/// Packets that were on the ring at one moment. Dropping it gives the slots of the packets taken back to the
+/// peer with one store; packets that were not taken stay on the ring for the next batch.
+#[derive(Debug)]
+#[must_use = "packets that are not taken stay on the ring"]
+pub struct RxBatch<'q> {
+    queue: &'q mut RxQueue,
+    taken: usize,
+}
+
+impl RxBatch<'_> {
+    /// Packets not taken yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queue.core.spans.len() - self.taken
+    }
+
+    /// Whether no packet is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<'b> IntoIterator for &'b mut RxBatch<'_> {
+    type Item = Packet<'b>;
+    type IntoIter = Packets<'b>;
+
+    #[inline]
+    fn into_iter(self) -> Packets<'b> {
+        Packets { core: &self.queue.core, taken: &mut self.taken }
+    }
+}
+
+impl Drop for RxBatch<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.queue.release(self.taken);
+    }
+}
+
+/// Iterator over a batch. A packet that it returned is taken.
+#[derive(Debug)]
+pub struct Packets<'b> {
+    core: &'b RxCore,
+    taken: &'b mut usize,
+}
+
+impl<'b> Iterator for Packets<'b> {
+    type Item = Packet<'b>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Packet<'b>> {
+        let span = *self.core.spans.get(*self.taken)?;
+        *self.taken += 1;
+        Some(Packet { core: self.core, span })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.core.spans.len() - *self.taken;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Packets<'_> {}

@@ -1,0 +1,551 @@
+//! Sending.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::BufferRef;
+use super::packet::Packet;
+use super::wait::Patience;
+use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role};
+use crate::counters::Counters;
+use crate::error::{Breach, SendError};
+use crate::link::{LinkShared, QueueParts, QueueShared};
+use crate::ring::{OutOfRange, RingMemory, TxCursor};
+use crate::shm::{MappedRing, Regions, SharedSlice, fault_count};
+use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_word};
+
+/// The sending half of a queue pair: packets go in.
+///
+/// Movable to a thread of its own, used by one thread at a time. Stays valid when its link goes down; every call
+/// then says so, and a later connection brings new queues.
+#[derive(Debug)]
+pub struct TxQueue {
+    pub(super) ring: MappedRing,
+    pub(super) cursor: TxCursor,
+    pub(super) shared: Arc<QueueShared>,
+    pub(super) link: Arc<LinkShared>,
+    regions: Regions,
+    /// The buffer of each slot: as slave its own, for good but for exchanges; as master what the slave posted,
+    /// read once and checked, with no capacity where it broke the rules.
+    slots: Box<[BufferRef]>,
+    role: Role,
+    max_packet: u32,
+    /// Longest descriptor that is sent.
+    max_segment: u32,
+    chaining: bool,
+    faults: usize,
+}
+
+/// Where a packet goes: consecutive slots.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    first: u16,
+    slots: u16,
+}
+
+impl TxQueue {
+    /// A queue on a ring that was checked. A slave brings the buffers.
+    pub(crate) fn new(
+        config: &InterfaceConfig,
+        link: &Arc<LinkShared>,
+        parts: QueueParts,
+        shared: Arc<QueueShared>,
+        buffers: Option<Box<[BufferRef]>>,
+    ) -> Self {
+        let cursor = TxCursor::new(link.role, parts.log2);
+        let slots = usize::from(cursor.size());
+        Self {
+            ring: parts.ring,
+            shared,
+            link: Arc::clone(link),
+            regions: link.regions.clone(),
+            slots: buffers.unwrap_or_else(|| vec![BufferRef::default(); slots].into()),
+            role: link.role,
+            max_packet: match link.role {
+                Role::Slave => config.packet_limit(u32::from(cursor.size())),
+                // The slave's buffers decide what a ring carries.
+                Role::Master => config.max_packet.unwrap_or(MAX_PACKET_SIZE),
+            },
+            max_segment: config.buffer_size,
+            chaining: config.chaining,
+            faults: 0,
+            cursor,
+        }
+    }
+
+    /// Number of the queue, from 0.
+    #[must_use]
+    pub fn index(&self) -> u8 {
+        self.shared.name.index
+    }
+
+    /// Slots of the ring.
+    #[must_use]
+    pub fn ring_size(&self) -> usize {
+        usize::from(self.cursor.size())
+    }
+
+    /// Longest packet that this queue may send, in bytes.
+    #[must_use]
+    pub fn max_packet(&self) -> usize {
+        self.max_packet as usize
+    }
+
+    /// Whether the link is up.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        !self.link.is_down()
+    }
+
+    /// What the queue has counted so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.counters.read()
+    }
+
+    /// Starts a batch. Nothing is sent before [`TxBatch::commit`].
+    ///
+    /// # Errors
+    /// [`SendError::Disconnected`] once the link is down, [`SendError::Breach`] when the peer broke the protocol.
+    #[inline]
+    pub fn reserve(&mut self) -> Result<TxBatch<'_>, SendError> {
+        if self.link.is_down() {
+            return Err(SendError::Disconnected);
+        }
+        let faults = fault_count();
+        if faults != self.faults {
+            self.faults = faults;
+            if self.regions.any_gone() {
+                return Err(SendError::Breach(self.link.fail(Breach::MemoryGone)));
+            }
+        }
+        Ok(TxBatch { queue: self, packets: 0, bytes: 0 })
+    }
+
+    /// Sends one packet now or says that the ring is full.
+    ///
+    /// # Errors
+    /// Every [`SendError`]. Nothing of the packet was sent then.
+    pub fn send(&mut self, packet: &[u8]) -> Result<(), SendError> {
+        let mut batch = self.reserve()?;
+        batch.push(packet)?;
+        batch.commit();
+        Ok(())
+    }
+
+    /// Sends one packet, waiting for free slots at most for `timeout`. Nothing signals a freed slot, so the ring
+    /// is looked at again after sleeps that grow from microseconds to one millisecond.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); [`SendError::Full`] when the time is over.
+    pub fn send_timeout(&mut self, packet: &[u8], timeout: Duration) -> Result<(), SendError> {
+        self.send_patiently(packet, Some(timeout))
+    }
+
+    /// Sends one packet, waiting for free slots as long as the link is up.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), but never [`SendError::Full`].
+    pub fn send_wait(&mut self, packet: &[u8]) -> Result<(), SendError> {
+        self.send_patiently(packet, None)
+    }
+
+    fn send_patiently(
+        &mut self,
+        packet: &[u8],
+        timeout: Option<Duration>,
+    ) -> Result<(), SendError> {
+        let mut patience = Patience::new(timeout);
+        let full = self.shared.counters.ring_full.get();
+        loop {
+            match self.send(packet) {
+                Err(SendError::Full) if patience.wait(self.link.down_event()) => {}
+                result => {
+                    // One packet was full once, however often it was tried.
+                    let now = self.shared.counters.ring_full.get();
+                    self.shared
+                        .counters
+                        .ring_full
+                        .add(full.wrapping_add(1).min(now).wrapping_sub(now));
+                    return result;
+                }
+            }
+        }
+    }
+
+    /// Finds slots for `len` bytes and moves past them. All or nothing.
+    #[inline]
+    fn place(&mut self, len: usize) -> Result<Place, SendError> {
+        if len == 0 {
+            return Err(SendError::Empty);
+        }
+        let limit = self.max_packet as usize;
+        if len > limit {
+            return Err(SendError::TooLong { len, max: limit });
+        }
+        let mut first = self.cursor.next();
+        let mut room = 0;
+        loop {
+            if self.cursor.free() == 0 && self.refresh()? == 0 {
+                return Err(self.does_not_fit(first, len, room));
+            }
+            let slot = self.cursor.next();
+            let capacity = self.capacity(slot);
+            self.cursor.advance(1);
+            if capacity == 0 {
+                // A buffer that broke the rules goes back empty, and with it what was taken for this packet.
+                first = self.hand_back_empty(first);
+                room = 0;
+                continue;
+            }
+            room += capacity as usize;
+            if room >= len {
+                return Ok(Place { first, slots: self.cursor.next().wrapping_sub(first) });
+            }
+            if !self.chaining {
+                self.cursor.rewind(first);
+                return Err(SendError::TooLong { len, max: room });
+            }
+        }
+    }
+
+    /// Bytes that the slot takes.
+    #[inline]
+    fn capacity(&self, slot: u16) -> u32 {
+        self.buffer(slot).capacity.min(self.max_segment)
+    }
+
+    #[inline]
+    fn buffer(&self, slot: u16) -> BufferRef {
+        self.slots.get(usize::from(slot & self.ring.mask())).copied().unwrap_or_default()
+    }
+
+    #[cold]
+    fn does_not_fit(&mut self, first: u16, len: usize, room: usize) -> SendError {
+        let whole_ring = self.cursor.next().wrapping_sub(first) == self.cursor.size();
+        self.cursor.rewind(first);
+        if whole_ring {
+            return SendError::TooLong { len, max: room };
+        }
+        self.shared.counters.ring_full.add(1);
+        SendError::Full
+    }
+
+    #[cold]
+    fn hand_back_empty(&mut self, first: u16) -> u16 {
+        let end = self.cursor.next();
+        let mut slot = first;
+        while slot != end {
+            self.write_descriptor(slot, 0, 0);
+            slot = slot.wrapping_add(1);
+        }
+        self.shared.counters.bad_descriptors.add(1);
+        end
+    }
+
+    /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it.
+    fn refresh(&mut self) -> Result<u16, SendError> {
+        let mut slot = self.cursor.limit();
+        match self.cursor.refresh(&self.ring) {
+            Ok(free) => {
+                if self.role == Role::Master {
+                    while slot != self.cursor.limit() {
+                        self.learn(slot);
+                        slot = slot.wrapping_add(1);
+                    }
+                }
+                Ok(free)
+            }
+            Err(OutOfRange { cursor, found, low, high }) => {
+                self.cursor.rewind(self.cursor.published());
+                let queue = self.shared.name;
+                let breach = Breach::Cursor { queue, cursor, found, low, high };
+                Err(SendError::Breach(self.link.fail(breach)))
+            }
+        }
+    }
+
+    fn learn(&mut self, slot: u16) {
+        let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
+        let offset = offset_from_word(self.ring.load_word(slot, 1));
+        let inside = self.regions.contains(head.region, offset, head.length);
+        let capacity = if inside { head.length } else { 0 };
+        if let Some(known) = self.slots.get_mut(usize::from(slot & self.ring.mask())) {
+            *known = BufferRef { region: head.region, offset, capacity };
+        }
+    }
+
+    /// Says how much of a slot's buffer is used. The region is written back as it was, the offset never.
+    #[inline]
+    fn write_descriptor(&self, slot: u16, flags: u16, length: u32) {
+        let region = self.buffer(slot).region;
+        self.ring.store_word(slot, 0, DescriptorHead { flags, region, length }.to_word());
+    }
+
+    /// Writes the descriptors of a packet of `len` bytes whose buffers are filled.
+    #[inline]
+    fn finish(&self, place: Place, len: usize) {
+        let mut left = len;
+        for i in 0..place.slots {
+            let slot = place.first.wrapping_add(i);
+            let length = self.capacity(slot).min(u32::try_from(left).unwrap_or(u32::MAX));
+            left -= length as usize;
+            self.write_descriptor(slot, if left > 0 { FLAG_NEXT } else { 0 }, length);
+        }
+    }
+
+    /// The room of one slot of a packet.
+    #[inline]
+    fn room(&self, slot: u16) -> Option<SharedSlice<'_>> {
+        let BufferRef { region, offset, .. } = self.buffer(slot);
+        self.regions.slice(region, offset, self.capacity(slot))
+    }
+}
+
+/// Packets on their way: written to the ring, seen by nobody before [`commit`](Self::commit). Dropping it sends
+/// nothing.
+#[derive(Debug)]
+#[must_use = "a batch that is not committed sends nothing"]
+pub struct TxBatch<'q> {
+    queue: &'q mut TxQueue,
+    packets: usize,
+    bytes: u64,
+}
+
+impl TxBatch<'_> {
+    /// Packets in the batch.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.packets
+    }
+
+    /// Whether there is no packet in the batch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.packets == 0
+    }
+
+    /// Adds a copy of a packet, as a chain where it is longer than a buffer.
+    ///
+    /// # Errors
+    /// Every [`SendError`]; the batch is as it was, and what is in it can still be committed.
+    #[inline]
+    pub fn push(&mut self, packet: &[u8]) -> Result<(), SendError> {
+        self.push_with(packet.len(), |writer| {
+            writer.write(0, packet);
+        })
+    }
+
+    /// Adds a packet of `len` bytes that `fill` writes in place. Bytes that it leaves out hold whatever was in the
+    /// buffer, which the peer has seen before.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push); `fill` is not called then.
+    #[inline]
+    pub fn push_with(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut PacketWriter<'_>),
+    ) -> Result<(), SendError> {
+        let place = self.queue.place(len)?;
+        fill(&mut PacketWriter { queue: self.queue, place, len });
+        self.queue.finish(place, len);
+        self.packets += 1;
+        self.bytes += len as u64;
+        Ok(())
+    }
+
+    /// Sends a received packet on. Between queues of one slave link the buffers change places and no byte is
+    /// copied; between all others it is one copy, shared memory to shared memory.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), with the packet, which can be tried again.
+    #[inline]
+    pub fn forward<'b>(&mut self, packet: Packet<'b>) -> Result<(), ForwardError<'b>> {
+        let len = packet.len();
+        if self.exchange(&packet) {
+            self.packets += 1;
+            self.bytes += len as u64;
+            return Ok(());
+        }
+        let copied = self.push_with(len, |writer| {
+            let mut at = 0;
+            for segment in packet.segments() {
+                at += writer.write_shared(at, segment);
+            }
+        });
+        copied.map_err(|error| ForwardError { error, packet })
+    }
+
+    /// Puts the packet's buffers into our slots and ours into its slots, where that is possible.
+    fn exchange(&mut self, packet: &Packet<'_>) -> bool {
+        let queue = &mut *self.queue;
+        let segments = packet.raw_segments();
+        if queue.role != Role::Slave
+            || !Arc::ptr_eq(&queue.link, &packet.core.link)
+            || packet.len() > queue.max_packet as usize
+            || (segments.len() > 1 && !queue.chaining)
+        {
+            return false;
+        }
+        let fits = |free: u16| segments.len() <= usize::from(free);
+        // What is wrong with a peer that fails here, the copy will say.
+        if !fits(queue.cursor.free()) && !queue.refresh().is_ok_and(fits) {
+            return false;
+        }
+        let first = queue.cursor.next();
+        let mask = queue.ring.mask();
+        let pairs = || (0u16..).map(|i| first.wrapping_add(i)).zip(segments);
+        // A descriptor is two words. With the region unchanged only the one with the offset is, so a master that
+        // reads a slot too early still finds a buffer of ours.
+        if pairs().any(|(slot, segment)| {
+            queue.buffer(slot).region != segment.region || segment.length > queue.max_segment
+        }) {
+            return false;
+        }
+        for (slot, segment) in pairs() {
+            let theirs = packet.core.slots.get(usize::from(segment.slot & mask_of(packet)));
+            let ours = queue.slots.get_mut(usize::from(slot & mask));
+            if let (Some(theirs), Some(ours)) = (theirs, ours) {
+                let mut received = theirs.get();
+                std::mem::swap(&mut received.buffer, ours);
+                theirs.set(received);
+                queue.ring.store_word(slot, 1, offset_to_word(ours.offset));
+            }
+        }
+        for (slot, segment) in pairs() {
+            queue.write_descriptor(slot, if segment.next { FLAG_NEXT } else { 0 }, segment.length);
+        }
+        queue.cursor.advance(u16::try_from(segments.len()).unwrap_or(0));
+        true
+    }
+
+    /// Publishes the batch with one store, and signals if the receiver asked for it. Returns the number of
+    /// packets.
+    #[inline]
+    pub fn commit(self) -> usize {
+        let packets = self.packets;
+        let queue = &mut *self.queue;
+        if queue.cursor.next() != queue.cursor.published() {
+            queue.cursor.publish(&queue.ring);
+            queue.shared.counters.packets.add(packets as u64);
+            queue.shared.counters.bytes.add(self.bytes);
+            queue.notify(packets);
+        }
+        packets
+    }
+}
+
+fn mask_of(packet: &Packet<'_>) -> u16 {
+    u16::try_from(packet.core.slots.len().saturating_sub(1)).unwrap_or(u16::MAX)
+}
+
+impl Drop for TxBatch<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.queue.cursor.rewind(self.queue.cursor.published());
+    }
+}
+
+/// Why a packet was not forwarded, and the packet.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct ForwardError<'b> {
+    /// Why.
+    pub error: SendError,
+    /// The packet, still there.
+    pub packet: Packet<'b>,
+}
+
+/// Room for one packet in the buffers of a transmit queue.
+#[derive(Debug)]
+pub struct PacketWriter<'w> {
+    queue: &'w TxQueue,
+    place: Place,
+    len: usize,
+}
+
+impl PacketWriter<'_> {
+    /// Bytes of the packet.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "a packet has at least one byte")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes from byte `offset` of the packet on, as many bytes as there are and as the packet has room for.
+    /// Returns how many.
+    #[inline]
+    pub fn write(&mut self, offset: usize, bytes: &[u8]) -> usize {
+        let len = bytes.len().min(self.len.saturating_sub(offset));
+        self.each_room(offset, len, |room, at, from, count| {
+            room.write(at, bytes.get(from..from + count).unwrap_or_default());
+        })
+    }
+
+    /// Writes shared bytes from byte `offset` of the packet on, as [`write`](Self::write) does.
+    #[inline]
+    pub fn write_shared(&mut self, offset: usize, bytes: SharedSlice<'_>) -> usize {
+        let len = bytes.len().min(self.len.saturating_sub(offset));
+        self.each_room(offset, len, |room, at, from, count| {
+            if let (Some(to), Some(from)) = (room.get(at, count), bytes.get(from, count)) {
+                from.copy_to(&to);
+            }
+        })
+    }
+
+    /// Calls `copy` with each room that holds some of `len` bytes from `offset` on: the room, where in it, which
+    /// of the bytes, and how many.
+    #[inline]
+    fn each_room(
+        &self,
+        offset: usize,
+        len: usize,
+        copy: impl Fn(SharedSlice<'_>, usize, usize, usize),
+    ) -> usize {
+        let mut skip = offset;
+        let mut done = 0;
+        for i in 0..self.place.slots {
+            if done == len {
+                break;
+            }
+            let Some(room) = self.queue.room(self.place.first.wrapping_add(i)) else { break };
+            if skip >= room.len() {
+                skip -= room.len();
+                continue;
+            }
+            let count = (room.len() - skip).min(len - done);
+            copy(room, skip, done, count);
+            done += count;
+            skip = 0;
+        }
+        done
+    }
+}
+
+#[cfg(test)]
+impl TxBatch<'_> {
+    /// The next slot to fill.
+    pub(super) fn next_slot(&self) -> u16 {
+        self.queue.cursor.next()
+    }
+
+    /// Where the buffer of the batch's first slot lies.
+    pub(super) fn queue_slot_start(&self) -> *mut u8 {
+        let first = self.queue.cursor.published();
+        self.queue.room(first).map_or(std::ptr::null_mut(), |room| room.as_ptr())
+    }
+}
+
+#[cfg(test)]
+impl TxQueue {
+    /// Where a slot's buffer lies in its region.
+    pub(super) fn slot_offset(&self, slot: u16) -> u32 {
+        self.buffer(slot).offset
+    }
+
+    /// The eventfd that this queue signals through.
+    pub(super) fn shared_interrupt(&self) -> Arc<std::os::fd::OwnedFd> {
+        Arc::clone(&self.shared.interrupt)
+    }
+}

@@ -1,0 +1,226 @@
+//! Sleeping until packets come, or until slots are free.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::rx::RxQueue;
+use crate::config::RxMode;
+use crate::error::RecvError;
+
+/// The one bounded sleep after the mask was cleared. A foreign sender without a fence may have read the old mask
+/// just before; its store of the cursor is visible long before this is over, and the ring is looked at again.
+const FIRST_SLEEP: Duration = Duration::from_millis(1);
+/// Signals in a row without any packet after which the eventfd is not listened to for [`FIRST_SLEEP`]: a peer
+/// that only signals costs a thousand looks a second and not a core.
+const FRUITLESS_SIGNALS: u32 = 64;
+/// Queues that one wait handles without memory of its own.
+const FEW: usize = 8;
+
+impl RxQueue {
+    /// Waits until a packet is on the ring, at most for `timeout` (for ever with `None`). Returns whether one is.
+    ///
+    /// In [`RxMode::Polling`] this looks at the ring all the time, in [`RxMode::Interrupt`] it sleeps at once, and
+    /// in [`RxMode::Adaptive`] it looks for a little while and then sleeps.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv). A link that goes down ends every wait.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<bool, RecvError> {
+        Self::wait_any(std::slice::from_mut(self), timeout)
+    }
+
+    /// Waits as [`wait`](Self::wait) does until one of several queues has a packet. Without any queue it returns
+    /// `false` at once.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), when the link of one of them is down.
+    pub fn wait_any(queues: &mut [Self], timeout: Option<Duration>) -> Result<bool, RecvError> {
+        if queues.is_empty() {
+            return Ok(false);
+        }
+        if look(queues)? {
+            return Ok(true);
+        }
+        let deadline = Deadline::after(timeout);
+        let polling = queues.iter().any(|queue| queue.mode == RxMode::Polling);
+        // Whoever sleeps already since an earlier wait goes on sleeping.
+        let spin = queues
+            .iter()
+            .filter(|queue| queue.mode == RxMode::Adaptive && queue.masked)
+            .map(|queue| queue.spin)
+            .max()
+            .unwrap_or_default();
+        if polling || !spin.is_zero() {
+            let until = if polling { deadline } else { deadline.min(Deadline::after(Some(spin))) };
+            if look_until(queues, until)? {
+                return Ok(true);
+            }
+            if deadline.is_over() {
+                return Ok(false);
+            }
+        }
+        loop {
+            let mut first_sleep = false;
+            for queue in queues.iter_mut().filter(|queue| queue.mode == RxMode::Adaptive) {
+                if queue.masked {
+                    queue.set_masked(false);
+                }
+                first_sleep |= !queue.settled;
+            }
+            queues[0].fence();
+            if look(queues)? {
+                break;
+            }
+            let until = if first_sleep {
+                deadline.min(Deadline::after(Some(FIRST_SLEEP)))
+            } else {
+                deadline
+            };
+            let signalled = sleep(queues, until);
+            if !signalled {
+                queues.iter_mut().for_each(|queue| queue.settled = true);
+            }
+            if look(queues)? {
+                break;
+            }
+            if deadline.is_over() {
+                return Ok(false);
+            }
+        }
+        for queue in queues.iter_mut().filter(|queue| queue.mode == RxMode::Adaptive) {
+            queue.set_masked(true);
+        }
+        Ok(true)
+    }
+}
+
+/// Whether one of the queues has a packet.
+fn look(queues: &mut [RxQueue]) -> Result<bool, RecvError> {
+    for queue in queues.iter_mut() {
+        if !queue.is_connected() {
+            return Err(RecvError::Disconnected);
+        }
+        queue.check_memory()?;
+    }
+    Ok(queues.iter().any(RxQueue::has_work))
+}
+
+/// Looks all the time.
+fn look_until(queues: &mut [RxQueue], until: Deadline) -> Result<bool, RecvError> {
+    loop {
+        // The clock costs more than a look.
+        for _ in 0..32 {
+            if queues.iter().any(RxQueue::has_work) {
+                return look(queues);
+            }
+            std::hint::spin_loop();
+        }
+        if look(queues)? {
+            return Ok(true);
+        }
+        if until.is_over() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Sleeps until a signal comes, a link goes down or the time is over. Takes the signals. Returns whether there
+/// was one.
+fn sleep(queues: &mut [RxQueue], until: Deadline) -> bool {
+    let stormy = queues.iter().any(|queue| queue.fruitless >= FRUITLESS_SIGNALS);
+    let until = if stormy { until.min(Deadline::after(Some(FIRST_SLEEP))) } else { until };
+    // Room on the stack for a few queues, as there are mostly; all of it asks for nothing at first.
+    let nothing = PollFd::new(queues[0].core.link.down_event(), PollFlags::empty());
+    let mut few = std::array::from_fn::<_, { 2 * FEW }, _>(|_| nothing.clone());
+    let mut many = Vec::new();
+    let fds: &mut [PollFd<'_>] = if queues.len() <= FEW {
+        &mut few
+    } else {
+        many.resize(2 * queues.len(), nothing);
+        &mut many
+    };
+    for (pair, queue) in fds.chunks_exact_mut(2).zip(queues.iter()) {
+        pair[0] = PollFd::new(queue.core.link.down_event(), PollFlags::IN);
+        if queue.fruitless < FRUITLESS_SIGNALS {
+            pair[1] = PollFd::new(&queue.shared.interrupt, PollFlags::IN);
+        }
+    }
+    let _ = poll(fds, until.left().as_ref());
+    let mut signalled = false;
+    for queue in queues.iter_mut() {
+        if crate::link::drain(&*queue.shared.interrupt) {
+            signalled = true;
+            queue.shared.counters.wake_ups.add(1);
+            queue.fruitless = queue.fruitless.saturating_add(1).min(FRUITLESS_SIGNALS);
+        } else {
+            // A quiet moment does not make up for a storm.
+            queue.fruitless = queue.fruitless.saturating_sub(1);
+        }
+    }
+    signalled
+}
+
+/// A moment, or never.
+#[derive(Clone, Copy, Debug)]
+struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// Never, also where the clock does not reach that far.
+    fn after(time: Option<Duration>) -> Self {
+        Self(time.and_then(|time| Instant::now().checked_add(time)))
+    }
+
+    fn min(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Self(Some(a.min(b))),
+            (a, b) => Self(a.or(b)),
+        }
+    }
+
+    fn is_over(self) -> bool {
+        self.0.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// Time left, as `poll` wants it.
+    fn left(self) -> Option<Timespec> {
+        let left = self.0?.saturating_duration_since(Instant::now());
+        Timespec::try_from(left).ok()
+    }
+}
+
+/// Waits for something that nothing signals: sleeps that double from 10 microseconds to 1 millisecond.
+#[derive(Debug)]
+pub(super) struct Patience {
+    deadline: Deadline,
+    pause: Duration,
+    looks: u32,
+}
+
+impl Patience {
+    /// Looks without any sleep before the first one.
+    const LOOKS: u32 = 64;
+    const SHORTEST: Duration = Duration::from_micros(10);
+    const LONGEST: Duration = Duration::from_millis(1);
+
+    pub(super) fn new(timeout: Option<Duration>) -> Self {
+        Self { deadline: Deadline::after(timeout), pause: Self::SHORTEST, looks: 0 }
+    }
+
+    /// Returns `false` when the time is over. `down` being readable ends the sleep.
+    pub(super) fn wait(&mut self, down: &OwnedFd) -> bool {
+        if self.looks < Self::LOOKS {
+            self.looks += 1;
+            std::hint::spin_loop();
+            return self.looks > 1 || !self.deadline.is_over();
+        }
+        if self.deadline.is_over() {
+            return false;
+        }
+        let until = self.deadline.min(Deadline::after(Some(self.pause)));
+        let mut fds = [PollFd::new(down, PollFlags::IN)];
+        let _ = poll(&mut fds, until.left().as_ref());
+        self.pause = (self.pause * 2).min(Self::LONGEST);
+        true
+    }
+}
