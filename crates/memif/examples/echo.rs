@@ -1,0 +1,75 @@
+//! Sends every packet back where it came from, and serves one peer after the other.
+//!
+//! `cargo run --example echo -- /run/vpp/memif.sock slave 0`, or without arguments to echo to itself once.
+
+use std::time::Duration;
+
+use memif::{Event, InterfaceConfig, Link, RecvError, Socket};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = std::env::args().skip(1);
+    let Some(address) = args.next() else { return echo_to_itself() };
+    let role = args.next().unwrap_or("slave".into()).parse()?;
+    let id = args.next().unwrap_or("0".into()).parse()?;
+
+    let mut socket = Socket::builder(address.parse()?).open()?;
+    socket.add_interface(InterfaceConfig::new(role, id))?;
+    loop {
+        match socket.poll(None)? {
+            // The queues live in a thread of their own; this loop goes on with the control channel.
+            Some(Event::Connected { link, .. }) => {
+                println!("connected to {}", link.peer.app_name);
+                std::thread::spawn(move || println!("echo ended: {}", echo(link)));
+            }
+            Some(Event::Disconnected { reason, .. }) => println!("{reason}"),
+            Some(Event::ConnectFailed { error, retry_in, .. }) => {
+                println!("{error}, next attempt in {retry_in:?}");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Echoes until the link is down.
+fn echo(mut link: Link) -> RecvError {
+    let (rx, tx) = (&mut link.rx[0], &mut link.tx[0]);
+    loop {
+        // Adaptive by default: looks at the ring for a while, then sleeps until the peer signals.
+        if let Err(error) = rx.wait(None) {
+            return error;
+        }
+        let mut packets = match rx.recv(64) {
+            Ok(packets) => packets,
+            Err(error) => return error,
+        };
+        let Ok(mut replies) = tx.reserve() else { continue };
+        for packet in &mut packets {
+            // As slave the buffers change places and nothing is copied. A full ring drops the packet here.
+            let _ = replies.forward(packet);
+        }
+        replies.commit();
+    }
+}
+
+fn echo_to_itself() -> Result<(), Box<dyn std::error::Error>> {
+    let name = format!("@memif-example-echo-{}", std::process::id());
+    let mut socket = Socket::builder(name.parse()?).open()?;
+    let master = socket.add_interface(InterfaceConfig::master(0))?;
+    let slave = socket.add_interface(InterfaceConfig::slave(0))?;
+    let mut asking = socket.wait_connected(master, Duration::from_secs(5))?;
+    let answering = socket.wait_connected(slave, Duration::from_secs(5))?;
+    let echoing = std::thread::spawn(move || echo(answering));
+    for number in 0..1000u32 {
+        asking.tx[0].send_wait(&number.to_be_bytes())?;
+        assert!(asking.rx[0].wait(Some(Duration::from_secs(5)))?, "no reply in time");
+        let mut reply = [0; 4];
+        assert_eq!(asking.rx[0].recv_into(&mut reply)?, Some(4));
+        assert_eq!(reply, number.to_be_bytes());
+    }
+    drop(socket); // ends both links
+    println!(
+        "1000 packets came back; echo ended: {}",
+        echoing.join().map_err(|_| "echo panicked")?
+    );
+    Ok(())
+}

@@ -1,0 +1,360 @@
+//! Adding, changing and removing interfaces, and how they stand.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::event::{Details, Event, Request};
+use super::interface::Interface;
+use super::timers::Timer;
+use super::{InterfaceKey, Socket};
+use crate::address::SocketAddress;
+use crate::config::{InterfaceConfig, Role};
+use crate::error::{Breach, SocketError};
+use crate::sys::{self, Interest};
+
+impl Socket {
+    /// Adds an interface. A master can be connected to from now on, the first one makes the socket listen; a slave
+    /// starts to connect.
+    ///
+    /// # Errors
+    /// [`SocketError::Config`] for settings that do not fit together, [`SocketError::IdInUse`], and the errors of
+    /// binding the address.
+    pub fn add_interface(&mut self, config: InterfaceConfig) -> Result<InterfaceKey, SocketError> {
+        config.validate()?;
+        let role = config.role();
+        let key = self.insert(config, true)?;
+        match role {
+            Role::Slave => self.connect_at_once(key),
+            Role::Master => {
+                if let Err(error) = self.listen() {
+                    self.forget(key);
+                    return Err(error);
+                }
+            }
+        }
+        self.leave();
+        Ok(key)
+    }
+
+    /// Adds a slave on a socket that is connected to a master already. When that connection ends, the interface stays
+    /// without one.
+    ///
+    /// # Errors
+    /// As [`add_interface`](Self::add_interface), and [`SocketError::WrongDescriptor`] when the descriptor is not a
+    /// connected `SOCK_SEQPACKET` Unix socket or the configuration is not a slave's.
+    pub fn add_connected(
+        &mut self,
+        config: InterfaceConfig,
+        connected: OwnedFd,
+    ) -> Result<InterfaceKey, SocketError> {
+        config.validate()?;
+        if config.role() != Role::Slave {
+            return Err(SocketError::WrongDescriptor(
+                "for a master: hand connections to masters over with `adopt`",
+            ));
+        }
+        check_connected(&connected)?;
+        let key = self.insert(config, false)?;
+        if let Err(source) = self.begin_slave(key, connected) {
+            self.forget(key);
+            return Err(SocketError::Io { operation: "epoll", source });
+        }
+        self.leave();
+        Ok(key)
+    }
+
+    /// Takes over a connection that was accepted elsewhere, for whichever of our masters it asks for.
+    ///
+    /// # Errors
+    /// [`SocketError::WrongDescriptor`] when the descriptor is not a connected `SOCK_SEQPACKET` Unix socket.
+    pub fn adopt(&mut self, connected: OwnedFd) -> Result<(), SocketError> {
+        check_connected(&connected)?;
+        let begun = self.begin_master(connected);
+        self.leave();
+        begun.map_err(super::io("epoll"))
+    }
+
+    /// Removes an interface; its link goes down. Events of it that were not taken yet are dropped.
+    ///
+    /// # Errors
+    /// [`SocketError::NoSuchInterface`].
+    pub fn remove_interface(&mut self, key: InterfaceKey) -> Result<(), SocketError> {
+        let connection = self.interface(key)?.connection;
+        self.unwatch(key);
+        self.forget(key);
+        if let Some(token) = connection {
+            self.command(token, |connection| connection.disconnect("interface removed"));
+        }
+        self.events.retain(|event| event_interface(event) != Some(key));
+        self.listen_if_needed();
+        self.leave();
+        Ok(())
+    }
+
+    /// Takes an interface down, with its link, or up again. While it is down a slave does not connect and a master
+    /// refuses. Up, a slave connects at once.
+    ///
+    /// # Errors
+    /// [`SocketError::NoSuchInterface`].
+    pub fn set_admin_up(&mut self, key: InterfaceKey, up: bool) -> Result<(), SocketError> {
+        let interface = self.interface_mut(key)?;
+        let changed = interface.admin_up != up;
+        interface.admin_up = up;
+        let connection = interface.connection;
+        if changed && up {
+            self.connect_at_once(key);
+        } else if changed {
+            self.timers.set(Timer::Connect(key.number), None);
+            if let Some(token) = connection {
+                self.command(token, |connection| connection.disconnect("interface is down"));
+            }
+        }
+        self.leave();
+        Ok(())
+    }
+
+    /// Ends the present link or handshake, if there is one, and tells the peer the first 95 bytes of the reason. A
+    /// slave connects again after a pause; see [`set_admin_up`](Self::set_admin_up) to keep it from that.
+    ///
+    /// # Errors
+    /// [`SocketError::NoSuchInterface`].
+    pub fn disconnect(&mut self, key: InterfaceKey, reason: &str) -> Result<(), SocketError> {
+        if let Some(token) = self.interface(key)?.connection {
+            self.command(token, |connection| connection.disconnect(reason));
+        }
+        self.leave();
+        Ok(())
+    }
+
+    /// Changes the settings of an interface, its role and id included, for the next connection; the present link
+    /// stays as it is. A slave without one tries at once. Whether the interface is administratively up does not change.
+    ///
+    /// # Errors
+    /// As [`add_interface`](Self::add_interface), and [`SocketError::NoSuchInterface`]. On an error nothing changes.
+    pub fn reconfigure(
+        &mut self,
+        key: InterfaceKey,
+        config: InterfaceConfig,
+    ) -> Result<(), SocketError> {
+        config.validate()?;
+        let old = Arc::clone(&self.interface(key)?.config);
+        let (old_name, new_name) = ((old.role(), old.id()), (config.role(), config.id()));
+        let taken = self.ids.get(&new_name).is_some_and(|number| *number != key.number);
+        if taken {
+            return Err(SocketError::IdInUse { id: config.id(), role: config.role() });
+        }
+        if config.role() == Role::Master {
+            self.listen()?;
+        }
+        self.ids.remove(&old_name);
+        self.ids.insert(new_name, key.number);
+        let interface = self.interface_mut(key)?;
+        interface.config = Arc::new(config);
+        interface.reconnects = true;
+        self.update_announce();
+        self.listen_if_needed();
+        self.connect_at_once(key);
+        self.leave();
+        Ok(())
+    }
+
+    /// Changes the address for all connections to come: the listener moves at once, slaves without a connection try
+    /// the new address at once, links stay.
+    ///
+    /// # Errors
+    /// The errors of binding the address; everything is then as before.
+    pub fn set_address(&mut self, address: SocketAddress) -> Result<(), SocketError> {
+        address.validate()?;
+        if address != self.address {
+            if self.listener.is_some() {
+                self.move_listener(&address)?;
+            }
+            self.address = address;
+            for key in self.interfaces() {
+                self.connect_at_once(key);
+            }
+        }
+        self.leave();
+        Ok(())
+    }
+
+    /// The address of the socket.
+    #[must_use]
+    pub fn address(&self) -> &SocketAddress {
+        &self.address
+    }
+
+    /// All interfaces, in the order in which they were added.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<InterfaceKey> {
+        let mut numbers: Vec<u32> = self.interfaces.keys().copied().collect();
+        numbers.sort_unstable();
+        numbers.into_iter().map(|number| InterfaceKey { socket: self.nonce, number }).collect()
+    }
+
+    /// How an interface stands.
+    ///
+    /// # Errors
+    /// [`SocketError::NoSuchInterface`].
+    pub fn details(&self, key: InterfaceKey) -> Result<Details, SocketError> {
+        let interface = self.interface(key)?;
+        let connection = interface.connection.and_then(|token| self.connections.get(&token));
+        let up = connection.and_then(|connection| Some((connection, connection.link.as_ref()?)));
+        // A link keeps the settings that it was made with.
+        let config = up
+            .and_then(|(connection, _)| connection.bound.as_ref())
+            .map_or(&interface.config, |bound| &bound.config);
+        Ok(Details {
+            id: config.id(),
+            role: config.role(),
+            mode: config.mode,
+            secret_set: config.secret.is_some(),
+            interface_name: config.name,
+            app_name: self.options.app_name,
+            socket: self.address.clone(),
+            admin_up: interface.admin_up,
+            link_up: up.is_some(),
+            peer: up.map(|(connection, _)| connection.peer()),
+            rx: up.map(|(_, up)| up.handle.rx_details()).unwrap_or_default(),
+            tx: up.map(|(_, up)| up.handle.tx_details()).unwrap_or_default(),
+            regions: up.map(|(_, up)| up.handle.region_details()).unwrap_or_default(),
+        })
+    }
+
+    /// Lets the slave that asks connect to a new master interface. Role and id of the configuration are set to what
+    /// the slave asked for.
+    ///
+    /// # Errors
+    /// [`SocketError::RequestGone`] when the slave is gone or its time is over, and as
+    /// [`add_interface`](Self::add_interface); the slave is then refused. That a slave whose secret or mode does not
+    /// fit the configuration is refused is no error: the interface is there, without a link.
+    pub fn accept(
+        &mut self,
+        request: Request,
+        mut config: InterfaceConfig,
+    ) -> Result<InterfaceKey, SocketError> {
+        self.check_request(&request)?;
+        config.role = Role::Master;
+        config.id = request.id;
+        let added = self.add_interface(config);
+        let breach = match &added {
+            Ok(_) => None,
+            Err(SocketError::IdInUse { id, .. }) => Some(Breach::AlreadyConnected(*id)),
+            Err(_) => Some(Breach::UnknownId(request.id)),
+        };
+        self.answer(request.token, |socket, token, connection| match (breach, &added) {
+            (None, Ok(key)) => {
+                if let Err(breach) = socket.admit(token, connection, *key) {
+                    connection.refuse(breach);
+                }
+            }
+            (Some(breach), _) => connection.refuse(breach),
+            (None, Err(_)) => {}
+        });
+        self.leave();
+        added
+    }
+
+    /// Refuses the slave that asks, which is told the first 95 bytes of the reason.
+    ///
+    /// # Errors
+    /// [`SocketError::RequestGone`] when the slave is gone or its time is over.
+    pub fn refuse(&mut self, request: Request, reason: &str) -> Result<(), SocketError> {
+        self.check_request(&request)?;
+        self.answer(request.token, |_, _, connection| connection.disconnect(reason));
+        self.leave();
+        Ok(())
+    }
+
+    /// Reports signals of a receive queue as [`Event::Readable`], on this link and on every later one.
+    ///
+    /// The signals are taken before the event is given, so drain the queue until it is empty. Meant for queues in
+    /// [`RxMode::Interrupt`](crate::RxMode::Interrupt): the other modes tell the peer not to signal. A peer that signals
+    /// without sending packets is listened to in intervals of 10 ms.
+    ///
+    /// # Errors
+    /// [`SocketError::NoSuchInterface`]; a queue that a link does not have is ignored.
+    pub fn watch(&mut self, key: InterfaceKey, queue: u8) -> Result<(), SocketError> {
+        let interface = self.interface_mut(key)?;
+        let added = interface.watched.insert(queue);
+        let connection = interface.connection;
+        let link = connection
+            .and_then(|token| self.connections.get(&token)?.link.as_ref())
+            .map(|up| up.handle.clone());
+        if let Some(link) = link.filter(|_| added) {
+            self.watch_queue(key, queue, &link);
+        }
+        self.leave();
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        config: InterfaceConfig,
+        reconnects: bool,
+    ) -> Result<InterfaceKey, SocketError> {
+        let name = (config.role(), config.id());
+        if self.ids.contains_key(&name) {
+            return Err(SocketError::IdInUse { id: name.1, role: name.0 });
+        }
+        let number = self.next_interface;
+        self.next_interface = self.next_interface.wrapping_add(1);
+        self.ids.insert(name, number);
+        self.interfaces.insert(number, Interface::new(config, reconnects));
+        self.update_announce();
+        Ok(InterfaceKey { socket: self.nonce, number })
+    }
+
+    fn forget(&mut self, key: InterfaceKey) {
+        self.timers.set(Timer::Connect(key.number), None);
+        if let Some(interface) = self.interfaces.remove(&key.number) {
+            self.ids.remove(&(interface.config.role(), interface.config.id()));
+        }
+        self.update_announce();
+    }
+
+    fn check_request(&self, request: &Request) -> Result<(), SocketError> {
+        let waits = |token| self.connections.get(&token).is_some_and(|connection| connection.asking);
+        if request.socket == self.nonce && waits(request.token) {
+            Ok(())
+        } else {
+            Err(SocketError::RequestGone)
+        }
+    }
+
+    /// Ends the wait of a connection that asks.
+    fn answer(
+        &mut self,
+        token: u64,
+        action: impl FnOnce(&mut Self, u64, &mut Connection),
+    ) {
+        let Some(mut connection) = self.connections.remove(&token) else { return };
+        connection.asking = false;
+        if self.epoll.modify(&connection, token, Interest::Read).is_err() {
+            connection.handle_closed();
+        } else {
+            action(self, token, &mut connection);
+        }
+        self.connections.insert(token, connection);
+        self.serve(token, false);
+    }
+}
+
+fn check_connected(fd: &OwnedFd) -> Result<(), SocketError> {
+    if sys::check_connected(fd) {
+        Ok(())
+    } else {
+        Err(SocketError::WrongDescriptor("a connected SOCK_SEQPACKET Unix socket"))
+    }
+}
+
+fn event_interface(event: &Event) -> Option<InterfaceKey> {
+    match event {
+        Event::Connected { interface, .. }
+        | Event::Disconnected { interface, .. }
+        | Event::ConnectFailed { interface, .. }
+        | Event::Readable { interface, .. } => Some(*interface),
+        Event::Refused { .. } | Event::Requested(_) => None,
+    }
+}

@@ -1,0 +1,144 @@
+//! Settings of a socket that hold for all of its interfaces.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::Socket;
+use crate::address::SocketAddress;
+use crate::config::Name;
+use crate::error::SocketError;
+use crate::sys::FileAccess;
+
+/// What a [`Socket`] is opened with.
+///
+/// ```
+/// use std::time::Duration;
+/// use memif::{Name, Socket};
+///
+/// let socket = Socket::builder("@memif-doc-builder".parse()?)
+///     .app_name(Name::new("my switch 1.0")?)
+///     .retry_period(Duration::from_secs(1))
+///     .open()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is opened before `open`"]
+pub struct SocketBuilder {
+    pub(super) address: SocketAddress,
+    pub(super) listener: Option<OwnedFd>,
+    pub(super) options: Options,
+}
+
+/// The settings that stay with the socket.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) app_name: Name,
+    pub(super) retry_period: Duration,
+    pub(super) handshake_timeout: Duration,
+    pub(super) max_half_open: usize,
+    pub(super) access: FileAccess,
+    pub(super) allowed_uids: Vec<u32>,
+    pub(super) allowed_gids: Vec<u32>,
+    pub(super) accept_unknown: bool,
+}
+
+impl SocketBuilder {
+    pub(super) fn new(address: SocketAddress) -> Self {
+        Self {
+            address,
+            listener: None,
+            options: Options {
+                app_name: Name::lossy(concat!("memif-rs ", env!("CARGO_PKG_VERSION")).as_bytes()),
+                retry_period: Duration::from_secs(2),
+                handshake_timeout: Duration::from_secs(5),
+                max_half_open: 64,
+                access: FileAccess::default(),
+                allowed_uids: Vec::new(),
+                allowed_gids: Vec::new(),
+                accept_unknown: false,
+            },
+        }
+    }
+
+    /// The program name and version that peers are told (default: this library's).
+    pub fn app_name(mut self, name: Name) -> Self {
+        self.options.app_name = name;
+        self
+    }
+
+    /// Longest pause between two attempts of a slave (default 2 s). The first pauses are of milliseconds and double
+    /// until they reach it.
+    pub fn retry_period(mut self, period: Duration) -> Self {
+        self.options.retry_period = period;
+        self
+    }
+
+    /// Longest time from accept or connect to the end of the handshake (default 5 s).
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.options.handshake_timeout = timeout;
+        self
+    }
+
+    /// Most connections that were accepted and have not been admitted to an interface (default 64, at least 1). When
+    /// one more comes, the oldest is closed.
+    pub fn max_half_open(mut self, connections: usize) -> Self {
+        self.options.max_half_open = connections.max(1);
+        self
+    }
+
+    /// Owner of the socket file, as user id (default: the process's). Needs the right to give files away.
+    pub fn owner(mut self, uid: u32) -> Self {
+        self.options.access.owner = Some(uid);
+        self
+    }
+
+    /// Group of the socket file, as group id (default: the process's).
+    pub fn group(mut self, gid: u32) -> Self {
+        self.options.access.group = Some(gid);
+        self
+    }
+
+    /// Permissions of the socket file, such as `0o660` (default: `0o777` less the umask). A slave needs the write
+    /// permission. Bits above `0o777` are ignored.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.options.access.mode = Some(mode & 0o777);
+        self
+    }
+
+    /// Lets slaves of this user connect to our masters. May be called several times; once it or
+    /// [`allow_gid`](Self::allow_gid) was called, everybody else is refused.
+    pub fn allow_uid(mut self, uid: u32) -> Self {
+        self.options.allowed_uids.push(uid);
+        self
+    }
+
+    /// Lets slaves of this group (the process's effective one) connect to our masters, see
+    /// [`allow_uid`](Self::allow_uid).
+    pub fn allow_gid(mut self, gid: u32) -> Self {
+        self.options.allowed_gids.push(gid);
+        self
+    }
+
+    /// Whether a slave that asks for an unknown id becomes an [`Event::Requested`](super::Event::Requested) instead of
+    /// being refused (default no). The socket then listens at once.
+    pub fn accept_unknown(mut self, ask: bool) -> Self {
+        self.options.accept_unknown = ask;
+        self
+    }
+
+    /// A `SOCK_SEQPACKET` Unix socket that listens already, as a service manager hands over. It is made non-blocking, and
+    /// its file is not removed. The address is then used by slaves only.
+    pub fn listener(mut self, listener: OwnedFd) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// Opens the socket. The address is bound with the first master interface.
+    ///
+    /// # Errors
+    /// [`SocketError`] when the address cannot be, when the kernel gives no descriptors, or when a listener is wanted at
+    /// once and cannot be had.
+    pub fn open(self) -> Result<Socket, SocketError> {
+        Socket::open(self)
+    }
+}

@@ -1,0 +1,221 @@
+//! One control connection: its socket, its machine, and the messages between them.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::InterfaceKey;
+use super::event::{Credentials, Peer};
+use crate::config::InterfaceConfig;
+use crate::error::{Breach, ConnectError};
+use crate::link::{LinkHandle, SlaveMemory};
+use crate::proto::{Closed, Master, PeerNames, Slave, Stage};
+use crate::sys::{self, Received, SendFailure};
+use crate::wire::MESSAGE_SIZE;
+
+/// Most messages that are read before a socket is closed.
+const DRAIN_LIMIT: usize = 2048;
+
+/// A connection of either role, in any stage.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) fd: OwnedFd,
+    pub(super) machine: Machine,
+    /// The interface that it belongs to, for masters once INIT was admitted.
+    pub(super) bound: Option<Bound>,
+    pub(super) names: PeerNames,
+    pub(super) credentials: Option<Credentials>,
+    /// Whether the peer is gone, so that nothing can be sent; what it sent before is still read.
+    pub(super) gone: bool,
+    /// Whether INIT waits for the caller's answer.
+    pub(super) asking: bool,
+    pub(super) link: Option<Up>,
+}
+
+/// The interface of a connection, and its configuration as it was when they met.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    pub(super) interface: InterfaceKey,
+    pub(super) config: Arc<InterfaceConfig>,
+}
+
+/// A link that is up.
+#[derive(Debug)]
+pub(super) struct Up {
+    pub(super) handle: LinkHandle,
+    pub(super) since: Instant,
+}
+
+#[derive(Debug)]
+pub(super) enum Machine {
+    Master(Master<OwnedFd>),
+    Slave {
+        machine: Slave<Arc<OwnedFd>>,
+        /// What was allocated, until the queues own it.
+        memory: Option<SlaveMemory>,
+    },
+}
+
+/// Calls the same method on the machine of either role.
+macro_rules! either {
+    ($machine:expr, $name:ident => $call:expr) => {
+        match $machine {
+            Machine::Master($name) => $call,
+            Machine::Slave { machine: $name, .. } => $call,
+        }
+    };
+}
+
+/// What reading gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// The machine has something to think about.
+    Something,
+    /// There is nothing to read now.
+    Nothing,
+}
+
+impl Connection {
+    pub(super) fn new(fd: OwnedFd, machine: Machine, credentials: Option<Credentials>) -> Self {
+        Self {
+            fd,
+            machine,
+            bound: None,
+            names: PeerNames::default(),
+            credentials,
+            gone: false,
+            asking: false,
+            link: None,
+        }
+    }
+
+    pub(super) fn peer(&self) -> Peer {
+        Peer::new(self.names, self.credentials)
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        either!(&self.machine, machine => machine.stage())
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        either!(&self.machine, machine => machine.poll_timeout())
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        either!(&mut self.machine, machine => machine.handle_timeout(now));
+    }
+
+    pub(super) fn handle_closed(&mut self) {
+        either!(&mut self.machine, machine => machine.handle_closed());
+    }
+
+    pub(super) fn refuse(&mut self, breach: Breach) {
+        either!(&mut self.machine, machine => machine.refuse(breach));
+    }
+
+    pub(super) fn disconnect(&mut self, reason: &str) {
+        either!(&mut self.machine, machine => machine.disconnect(reason));
+    }
+
+    /// Sends all that the machine has ready. A peer that does not read, or is gone, shows in the machine and in
+    /// `gone`; what is left is then dropped.
+    pub(super) fn flush(&mut self) {
+        while let Some((bytes, attached)) = self.next_transmit() {
+            if self.gone {
+                continue;
+            }
+            let attached = attached.as_ref().map(|fd| fd.as_fd());
+            if let Err(failure) = sys::send(&self.fd, &bytes, attached) {
+                self.gone = true;
+                match failure {
+                    SendFailure::Gone => {}
+                    SendFailure::Full => self.refuse(Breach::SlowReader),
+                    SendFailure::Other(error) => {
+                        self.disconnect(&format!("a message could not be sent: {error}"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_transmit(&mut self) -> Option<([u8; MESSAGE_SIZE], Option<Arc<OwnedFd>>)> {
+        match &mut self.machine {
+            // A master attaches none.
+            Machine::Master(machine) => machine.poll_transmit().map(|next| (next.bytes, None)),
+            Machine::Slave { machine, .. } => {
+                machine.poll_transmit().map(|next| (next.bytes, next.fd))
+            }
+        }
+    }
+
+    /// Whether the machine can take a message now.
+    pub(super) fn wants_to_read(&self) -> bool {
+        !matches!(self.stage(), Stage::Admission | Stage::Mapping | Stage::Closed)
+    }
+
+    /// Reads one message, or the end, into the machine.
+    pub(super) fn read(&mut self) -> Read {
+        let mut bytes = [0; MESSAGE_SIZE];
+        let received = match self.stage() {
+            // HELLO stays in the socket until INIT is out, see `consume_hello`.
+            Stage::WaitHello => sys::peek(&self.fd, &mut bytes),
+            _ => sys::receive(&self.fd, &mut bytes),
+        };
+        match received {
+            Received::Message { cut: true, .. } => self.refuse(Breach::ControlTruncated),
+            Received::Message { len, fds, .. } if len == MESSAGE_SIZE => {
+                self.handle_message(&bytes, fds);
+            }
+            Received::Message { len, .. } => self.refuse(Breach::MessageLength(len)),
+            // Told once; what the peer sent before comes next.
+            Received::Reset => self.gone = true,
+            Received::Empty if self.gone => self.handle_closed(),
+            Received::Empty => return Read::Nothing,
+            Received::Closed | Received::Failed => self.handle_closed(),
+        }
+        Read::Something
+    }
+
+    fn handle_message(&mut self, bytes: &[u8], fds: Vec<OwnedFd>) {
+        match &mut self.machine {
+            Machine::Master(machine) => machine.handle_message(bytes, fds),
+            Machine::Slave { machine, .. } => {
+                machine.handle_message(bytes, fds.into_iter().map(Arc::new).collect());
+            }
+        }
+    }
+
+    /// Takes the HELLO that was peeked at, once INIT is out. Should this process die before, the unread HELLO
+    /// makes the kernel report a reset to the master, which a VPP master survives; a clean end it would not.
+    pub(super) fn consume_hello(&mut self) {
+        let _ = sys::receive(&self.fd, &mut [0; MESSAGE_SIZE]);
+    }
+
+    /// Reads what is left, so that the close is a clean end to the peer: with data unread it would get a reset before
+    /// our last message, and existing peers give up at that.
+    pub(super) fn drain(&mut self) {
+        let mut bytes = [0; MESSAGE_SIZE];
+        for _ in 0..DRAIN_LIMIT {
+            if !matches!(sys::receive(&self.fd, &mut bytes), Received::Message { .. }) {
+                return;
+            }
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Why a link that was never up did not come up, as a slave tells it.
+pub(super) fn connect_error(closed: Closed) -> ConnectError {
+    match closed {
+        Closed::Local(reason) => ConnectError::Local(reason),
+        Closed::Breach(breach) => ConnectError::Breach(breach),
+        Closed::Peer(end) => ConnectError::Refused(end.reason.to_string()),
+        Closed::Hangup(stage) => ConnectError::Closed(stage.as_str()),
+        Closed::UnknownId => ConnectError::UnknownId,
+    }
+}

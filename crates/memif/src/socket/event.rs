@@ -1,0 +1,247 @@
+//! What a socket reports: events, the links that they carry, and how an interface stands.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::InterfaceKey;
+use crate::address::SocketAddress;
+use crate::config::{Mode, Name, Role};
+use crate::counters::{QueueDetails, RegionDetails};
+use crate::error::{Breach, ConnectError};
+use crate::proto::{Closed, PeerNames};
+use crate::queue::{RxQueue, TxQueue};
+
+/// Something happened. Events are values: nothing is borrowed, so whoever handles one may do anything to the socket.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A link is up.
+    Connected {
+        /// The interface.
+        interface: InterfaceKey,
+        /// Its queues, new with every connection.
+        link: Link,
+    },
+    /// A link is down. Its queues say so from their next call on. A slave connects again by itself.
+    Disconnected {
+        /// The interface.
+        interface: InterfaceKey,
+        /// Who ended it, and why.
+        reason: DisconnectReason,
+    },
+    /// A slave's attempt to connect failed.
+    ConnectFailed {
+        /// The interface.
+        interface: InterfaceKey,
+        /// Why.
+        error: ConnectError,
+        /// When it is tried again; `None` when it is not.
+        retry_in: Option<Duration>,
+    },
+    /// A slave was refused before it had a link.
+    Refused {
+        /// What was wrong, as the slave was told.
+        reason: Breach,
+        /// Who it was, as far as it came.
+        peer: Peer,
+    },
+    /// A slave asks for an id that no interface has. Answer with [`Socket::accept`](super::Socket::accept) or
+    /// [`Socket::refuse`](super::Socket::refuse) before the handshake time is over.
+    Requested(Request),
+    /// A watched receive queue was signalled, see [`Socket::watch`](super::Socket::watch).
+    Readable {
+        /// The interface.
+        interface: InterfaceKey,
+        /// The receive queue.
+        queue: u8,
+    },
+}
+
+/// The queues of a connection and who is at its other end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Link {
+    /// Queues to receive from, in order of their index.
+    pub rx: Vec<RxQueue>,
+    /// Queues to send to, in order of their index.
+    pub tx: Vec<TxQueue>,
+    /// The other end.
+    pub peer: Peer,
+}
+
+/// The other end of a connection, by its own words and by the kernel's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// Program and version, as told; empty before INIT or HELLO.
+    pub app_name: Name,
+    /// Interface name, as told; empty before CONNECT or CONNECTED.
+    pub interface_name: Name,
+    /// Process, user and group, as the kernel knows them; `None` where it does not tell.
+    pub credentials: Option<Credentials>,
+}
+
+impl Peer {
+    pub(super) fn new(names: PeerNames, credentials: Option<Credentials>) -> Self {
+        let PeerNames { app_name, interface_name } = names;
+        Self { app_name, interface_name, credentials }
+    }
+}
+
+/// Process, user and group of a peer at the time it connected or began to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Process id; 0 when the process is not visible from here.
+    pub pid: u32,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+impl fmt::Display for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {} uid {} gid {}", self.pid, self.uid, self.gid)
+    }
+}
+
+/// Which end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// This one.
+    Local,
+    /// The other one.
+    Peer,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Local => "local",
+            Side::Peer => "peer",
+        })
+    }
+}
+
+/// Who ended a link, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// This side wanted so.
+    Local(String),
+    /// This side ended the link because the peer broke the protocol.
+    Breach(Breach),
+    /// The peer said so.
+    Peer {
+        /// 0, or an errno of VPP.
+        code: u32,
+        /// Its words, escaped where they cannot be printed.
+        reason: String,
+    },
+    /// The peer closed without a word, or died.
+    Hangup,
+}
+
+impl DisconnectReason {
+    /// Which side ended the link.
+    #[must_use]
+    pub fn by(&self) -> Side {
+        match self {
+            DisconnectReason::Local(_) | DisconnectReason::Breach(_) => Side::Local,
+            DisconnectReason::Peer { .. } | DisconnectReason::Hangup => Side::Peer,
+        }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DisconnectReason::Local(reason) => write!(f, "disconnected here: {reason}"),
+            DisconnectReason::Breach(breach) => {
+                write!(f, "disconnected here, peer broke the protocol: {breach}")
+            }
+            DisconnectReason::Peer { code: 0, reason } => {
+                write!(f, "disconnected by the peer: {reason}")
+            }
+            DisconnectReason::Peer { code, reason } => {
+                write!(f, "disconnected by the peer: {reason} (code {code})")
+            }
+            DisconnectReason::Hangup => f.write_str("closed by the peer without a reason"),
+        }
+    }
+}
+
+impl From<Closed> for DisconnectReason {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Local(reason) => DisconnectReason::Local(reason),
+            Closed::Breach(breach) => DisconnectReason::Breach(breach),
+            Closed::Peer(end) => {
+                DisconnectReason::Peer { code: end.code, reason: end.reason.to_string() }
+            }
+            Closed::Hangup(_) | Closed::UnknownId => DisconnectReason::Hangup,
+        }
+    }
+}
+
+/// A slave that waits for an answer, see [`Event::Requested`]. Dropped, it runs into the handshake time-out.
+#[derive(Debug)]
+pub struct Request {
+    pub(super) socket: u64,
+    pub(super) token: u64,
+    pub(super) id: u32,
+    pub(super) mode: Mode,
+    pub(super) peer: Peer,
+}
+
+impl Request {
+    /// The id that it asks for.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The mode that it wants.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Who asks. The interface name is not known yet.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+}
+
+/// How an interface stands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Details {
+    /// The interface id.
+    pub id: u32,
+    /// The role.
+    pub role: Role,
+    /// The mode.
+    pub mode: Mode,
+    /// Whether a secret is presented or demanded.
+    pub secret_set: bool,
+    /// The interface name that the peer is told.
+    pub interface_name: Name,
+    /// The program name that the peer is told.
+    pub app_name: Name,
+    /// The address of the control socket.
+    pub socket: SocketAddress,
+    /// Whether the interface may connect.
+    pub admin_up: bool,
+    /// Whether it is connected.
+    pub link_up: bool,
+    /// The other end, while connected.
+    pub peer: Option<Peer>,
+    /// Receive queues, while connected.
+    pub rx: Vec<QueueDetails>,
+    /// Transmit queues, while connected.
+    pub tx: Vec<QueueDetails>,
+    /// Regions of shared memory, while connected.
+    pub regions: Vec<RegionDetails>,
+}

@@ -1,0 +1,38 @@
+//! What the driver keeps of an interface.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::slave::Backoff;
+use crate::config::InterfaceConfig;
+
+/// An interface that was added.
+#[derive(Debug)]
+pub(super) struct Interface {
+    /// For the next connection; the present one keeps what it was made with.
+    pub(super) config: Arc<InterfaceConfig>,
+    pub(super) admin_up: bool,
+    /// Whether a slave connects by itself.
+    pub(super) reconnects: bool,
+    /// The connection that has it, by its token: a link, or a handshake that was admitted.
+    pub(super) connection: Option<u64>,
+    pub(super) backoff: Backoff,
+    /// Receive queues to watch on every link.
+    pub(super) watched: BTreeSet<u8>,
+    /// Their tokens on the present link.
+    pub(super) watch_tokens: Vec<u64>,
+}
+
+impl Interface {
+    pub(super) fn new(config: InterfaceConfig, reconnects: bool) -> Self {
+        Self {
+            admin_up: config.admin_up,
+            config: Arc::new(config),
+            reconnects,
+            connection: None,
+            backoff: Backoff::new(),
+            watched: BTreeSet::new(),
+            watch_tokens: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The listening socket: bound with the first master, accepting eagerly and to a bounded extent.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::builder::Options;
+use super::connection::{Connection, Machine};
+use super::event::{Credentials, Event, Peer};
+use super::timers::Timer;
+use super::trace::control_log;
+use super::{Socket, TOKEN_LISTENER, io};
+use crate::address::SocketAddress;
+use crate::config::Role;
+use crate::error::{Breach, SocketError};
+use crate::proto::{Announce, Master};
+use crate::sys::{self, FileId, Interest};
+use crate::wire::{Disconnect, Message, Text};
+
+/// Slaves that may wait to be accepted; the kernel lowers it to its own limit. Peers connect without a time-out, and a
+/// full queue would hold a VPP slave's main thread.
+const BACKLOG: i32 = 4096;
+/// Connections accepted per turn.
+const ACCEPTS_PER_TURN: usize = 32;
+/// Pause after accept failed for want of descriptors or memory: the listener stays readable meanwhile.
+const FAILURE_PAUSE: Duration = Duration::from_millis(100);
+/// Age below which a half-open connection is not closed for a newer one: an honest slave has said INIT by then.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// What listens.
+#[derive(Debug)]
+pub(super) struct Listener {
+    fd: OwnedFd,
+    /// The file to remove in the end, if it is ours.
+    file: Option<(SocketAddress, FileId)>,
+    /// Whether it is out of the epoll set.
+    paused: bool,
+}
+
+/// What HELLO says while there is no master interface.
+pub(super) fn nothing_announced(options: &Options) -> Announce {
+    // What an unknown id will be allowed is not known yet.
+    let (regions, rings) = if options.accept_unknown { (256, 255) } else { (1, 1) };
+    Announce { app_name: options.app_name, regions, s2m: rings, m2s: rings }
+}
+
+impl Socket {
+    /// Listens on the address, unless it does already.
+    pub(super) fn listen(&mut self) -> Result<(), SocketError> {
+        if self.listener.is_none() {
+            let listener = bind(&self.address, &self.options)?;
+            self.start_listening(listener)?;
+        }
+        Ok(())
+    }
+
+    /// Listens on another address instead, or keeps the old one on failure.
+    pub(super) fn move_listener(&mut self, address: &SocketAddress) -> Result<(), SocketError> {
+        let listener = bind(address, &self.options)?;
+        self.stop_listening();
+        self.start_listening(listener)
+    }
+
+    /// Listens on a socket of the caller.
+    pub(super) fn listen_on(&mut self, fd: OwnedFd) -> Result<(), SocketError> {
+        if !sys::check_listener(&fd) {
+            return Err(SocketError::WrongDescriptor("a listening SOCK_SEQPACKET Unix socket"));
+        }
+        sys::set_nonblocking(&fd).map_err(io("fcntl"))?;
+        self.start_listening(Listener { fd, file: None, paused: false })
+    }
+
+    fn start_listening(&mut self, listener: Listener) -> Result<(), SocketError> {
+        if let Err(error) = self.epoll.add(&listener.fd, TOKEN_LISTENER, Interest::Read) {
+            listener.remove_file();
+            return Err(io("epoll")(error));
+        }
+        control_log!(info, "listening on {}", self.address);
+        self.listener = Some(listener);
+        Ok(())
+    }
+
+    pub(super) fn stop_listening(&mut self) {
+        self.timers.set(Timer::Listener, None);
+        if let Some(listener) = self.listener.take() {
+            self.epoll.remove(&listener.fd);
+            listener.remove_file();
+        }
+    }
+
+    /// Stops listening when no master is left that needs it.
+    pub(super) fn listen_if_needed(&mut self) {
+        let needed =
+            self.always_listens || self.ids.keys().any(|(role, _)| *role == Role::Master);
+        if !needed {
+            self.stop_listening();
+        }
+    }
+
+    /// Works out what HELLO says: the most that any master interface allows.
+    pub(super) fn update_announce(&mut self) {
+        let mut announce = nothing_announced(&self.options);
+        let masters = self.interfaces.values().map(|interface| &interface.config);
+        for config in masters.filter(|config| config.role() == Role::Master) {
+            announce.regions = announce.regions.max(config.limits.regions);
+            announce.s2m = announce.s2m.max(config.rx_queues);
+            announce.m2s = announce.m2s.max(config.tx_queues);
+        }
+        self.announce = announce;
+    }
+
+    pub(super) fn accept_some(&mut self) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let full = self.half_open.len() >= self.options.max_half_open;
+            let oldest = self.half_open.iter().next().map(|(token, since)| (*token, *since));
+            if let Some((_, since)) = oldest.filter(|(_, since)| full && since.elapsed() < GRACE) {
+                return self.pause_listener(since.checked_add(GRACE));
+            }
+            let Some(listener) = self.listener.as_ref().filter(|listener| !listener.paused) else {
+                return;
+            };
+            match sys::accept(&listener.fd) {
+                Ok(fd) => {
+                    if let Some((token, _)) = oldest.filter(|_| full) {
+                        self.command(token, |connection| connection.refuse(Breach::Evicted));
+                    }
+                    if let Err(error) = self.begin_master(fd) {
+                        control_log!(warn, "accepted connection dropped: {error}");
+                        return self.pause_listener(Instant::now().checked_add(FAILURE_PAUSE));
+                    }
+                }
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(error) => {
+                    control_log!(warn, "accept: {error}");
+                    return self.pause_listener(Instant::now().checked_add(FAILURE_PAUSE));
+                }
+            }
+        }
+    }
+
+    /// A connected socket becomes a connection that waits for INIT.
+    pub(super) fn begin_master(&mut self, fd: OwnedFd) -> std::io::Result<()> {
+        let credentials = sys::peer_credentials(&fd);
+        if let Err(reason) = self.options.check_allowed(credentials) {
+            let text = Text::lossy(reason.to_string().as_bytes());
+            let farewell = Message::Disconnect(Disconnect { code: 0, reason: text });
+            let _ = sys::send(&fd, &farewell.emit(), None);
+            let peer = Peer { credentials, ..Peer::default() };
+            self.report(Event::Refused { reason, peer });
+            return Ok(());
+        }
+        let now = Instant::now();
+        let token = self.new_token();
+        let machine = Master::new(now, &self.announce, self.options.handshake_timeout);
+        self.half_open.insert(token, now);
+        let connection = Connection::new(fd, Machine::Master(machine), credentials);
+        let begun = self.begin(token, connection);
+        if begun.is_err() {
+            self.half_open.remove(&token);
+        }
+        begun
+    }
+
+    /// Takes the listener out of the epoll set until then: it stays readable, and that would be reported for ever.
+    pub(super) fn pause_listener(&mut self, until: Option<Instant>) {
+        if let Some(listener) = &mut self.listener
+            && !listener.paused
+        {
+            self.epoll.remove(&listener.fd);
+            listener.paused = true;
+        }
+        self.timers.set(Timer::Listener, until);
+    }
+
+    pub(super) fn resume_listener(&mut self) {
+        self.timers.set(Timer::Listener, None);
+        let Some(listener) = self.listener.as_mut().filter(|listener| listener.paused) else {
+            return;
+        };
+        listener.paused = false;
+        if self.epoll.add(&listener.fd, TOKEN_LISTENER, Interest::Read).is_err() {
+            listener.paused = true;
+            self.timers.set(Timer::Listener, Instant::now().checked_add(FAILURE_PAUSE));
+        }
+    }
+
+    /// A half-open connection was admitted or closed: a listener that waited for that goes on.
+    pub(super) fn room_for_half_open(&mut self) {
+        if self.half_open.len() + 1 == self.options.max_half_open {
+            self.resume_listener();
+        }
+    }
+}
+
+impl Options {
+    fn check_allowed(&self, credentials: Option<Credentials>) -> Result<(), Breach> {
+        if self.allowed_uids.is_empty() && self.allowed_gids.is_empty() {
+            return Ok(());
+        }
+        // Unknown is nobody.
+        let (uid, gid) = credentials.map_or((u32::MAX, u32::MAX), |who| (who.uid, who.gid));
+        let known = credentials.is_some();
+        if known && (self.allowed_uids.contains(&uid) || self.allowed_gids.contains(&gid)) {
+            return Ok(());
+        }
+        Err(Breach::NotAllowed { uid, gid })
+    }
+}
+
+impl Listener {
+    fn remove_file(&self) {
+        if let Some((SocketAddress::Path(path), id)) = &self.file {
+            sys::unlink_if_same(path, *id);
+        }
+    }
+}
+
+fn bind(address: &SocketAddress, options: &Options) -> Result<Listener, SocketError> {
+    let (fd, id) = sys::bind(address, options.access)?;
+    let listener = Listener { fd, file: id.map(|id| (address.clone(), id)), paused: false };
+    if let Err(error) = sys::listen(&listener.fd, BACKLOG) {
+        listener.remove_file();
+        return Err(io("listen")(error));
+    }
+    Ok(listener)
+}

@@ -1,0 +1,191 @@
+//! How a slave connects, and what it does when the master answers.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::connection::{Bound, Connection, Machine};
+use super::event::Event;
+use super::timers::Timer;
+use super::trace::control_log;
+use super::turn::Step;
+use super::{InterfaceKey, Socket};
+use crate::config::Role;
+use crate::error::ConnectError;
+use crate::link::SlaveMemory;
+use crate::proto::{Slave, SlaveEvent, SlaveParams};
+use crate::sys;
+
+/// The first pause between two attempts; each is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+
+/// The pauses of a slave.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    next: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new() -> Self {
+        Self { next: FIRST_PAUSE }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.next = FIRST_PAUSE;
+    }
+
+    /// The pause to make now.
+    fn pause(&mut self, longest: Duration) -> Duration {
+        let pause = self.next.min(longest.max(FIRST_PAUSE));
+        self.next = pause.saturating_mul(2);
+        pause
+    }
+}
+
+impl Socket {
+    /// Plans the next attempt of a slave that is to connect. Returns the pause before it.
+    pub(super) fn schedule_connect(&mut self, key: InterfaceKey) -> Option<Duration> {
+        let longest = self.options.retry_period;
+        let interface = self.interface_mut(key).ok()?;
+        if !interface.wants_to_connect() {
+            return None;
+        }
+        let pause = interface.backoff.pause(longest);
+        self.timers.set(Timer::Connect(key.number), Instant::now().checked_add(pause));
+        Some(pause)
+    }
+
+    /// Plans an attempt for now, and short pauses after it.
+    pub(super) fn connect_at_once(&mut self, key: InterfaceKey) {
+        let Ok(interface) = self.interface_mut(key) else { return };
+        interface.backoff.reset();
+        let time = interface.wants_to_connect().then(Instant::now);
+        self.timers.set(Timer::Connect(key.number), time);
+    }
+
+    /// Tries to connect.
+    pub(super) fn connect(&mut self, number: u32) {
+        let key = InterfaceKey { socket: self.nonce, number };
+        let Ok(interface) = self.interface(key) else { return };
+        if !interface.wants_to_connect() {
+            return;
+        }
+        let connected = sys::connect_address(&self.address).and_then(|to| sys::connect(&to));
+        let failure = match connected {
+            Ok(fd) => match self.begin_slave(key, fd) {
+                Ok(()) => return,
+                Err(error) => ConnectError::Local(error.to_string()),
+            },
+            Err(error) => connect_failure(error),
+        };
+        control_log!(debug, "slave {number} cannot connect to {}: {failure}", self.address);
+        let retry_in = self.schedule_connect(key);
+        self.report(Event::ConnectFailed { interface: key, error: failure, retry_in });
+    }
+
+    /// A connected socket becomes the connection of a slave.
+    pub(super) fn begin_slave(&mut self, key: InterfaceKey, fd: OwnedFd) -> std::io::Result<()> {
+        let token = self.new_token();
+        let app_name = self.options.app_name;
+        let timeout = self.options.handshake_timeout;
+        let Ok(interface) = self.interface_mut(key) else { return Ok(()) };
+        let config = Arc::clone(&interface.config);
+        interface.connection = Some(token);
+        let machine = Slave::new(Instant::now(), SlaveParams::new(&config, app_name), timeout);
+        let credentials = sys::peer_credentials(&fd);
+        let machine = Machine::Slave { machine, memory: None };
+        let mut connection = Connection::new(fd, machine, credentials);
+        connection.bound = Some(Bound { interface: key, config });
+        let begun = self.begin(token, connection);
+        if begun.is_err()
+            && let Ok(interface) = self.interface_mut(key)
+        {
+            interface.connection = None;
+        }
+        begun
+    }
+
+    pub(super) fn slave_step(&mut self, connection: &mut Connection) -> Step {
+        let Machine::Slave { machine, memory } = &mut connection.machine else {
+            return Step::Done;
+        };
+        let Some(event) = machine.poll_event() else { return Step::Done };
+        let Some(bound) = connection.bound.clone() else { return Step::Done };
+        match event {
+            SlaveEvent::Closed(closed) => return Step::Closed(closed),
+            // INIT is out: what was sent before an event is flushed before the event is taken.
+            SlaveEvent::Allocate { s2m, m2s, log2_ring_size } => {
+                connection.consume_hello();
+                match SlaveMemory::allocate(&bound.config, s2m, m2s, log2_ring_size) {
+                    Ok(allocated) => connection.provide(allocated),
+                    Err(error) => connection.disconnect(&format!("no memory for the link: {error}")),
+                }
+            }
+            SlaveEvent::Connected(names) => {
+                let memory = memory.take();
+                connection.names = names;
+                match memory {
+                    Some(memory) if connection.is_established() => {
+                        let connected = memory.connect(&bound.config, &self.signals);
+                        self.link_up(connection, &bound, connected);
+                    }
+                    _ => connection.handle_closed(),
+                }
+            }
+        }
+        Step::Again
+    }
+}
+
+impl Connection {
+    /// Hands the slave's memory to its machine.
+    fn provide(&mut self, allocated: SlaveMemory) {
+        if let Machine::Slave { machine, memory } = &mut self.machine {
+            let regions = allocated.regions().iter().map(|(fd, size)| (Arc::clone(fd), *size));
+            let rings = allocated.rings().iter().map(|(ring, fd)| (*ring, Arc::clone(fd)));
+            machine.provide(regions, rings);
+            *memory = Some(allocated);
+        }
+    }
+}
+
+impl super::interface::Interface {
+    /// Whether it is a slave that should be connected and is not.
+    pub(super) fn wants_to_connect(&self) -> bool {
+        self.config.role() == Role::Slave
+            && self.reconnects
+            && self.admin_up
+            && self.connection.is_none()
+    }
+}
+
+fn connect_failure(error: Errno) -> ConnectError {
+    match error {
+        Errno::NOENT | Errno::NOTDIR => ConnectError::NotFound,
+        Errno::CONNREFUSED => ConnectError::NobodyListens,
+        Errno::ACCESS | Errno::PERM => ConnectError::Permission,
+        Errno::PROTOTYPE => ConnectError::WrongSocketType,
+        Errno::AGAIN => ConnectError::Busy,
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => {
+            ConnectError::Local(error.to_string())
+        }
+        error => ConnectError::Io(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_period() {
+        let mut backoff = Backoff::new();
+        let period = Duration::from_millis(20);
+        let pauses: Vec<_> = (0..6).map(|_| backoff.pause(period).as_millis()).collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 20, 20]);
+        backoff.reset();
+        assert_eq!(backoff.pause(Duration::ZERO), FIRST_PAUSE);
+    }
+}

@@ -1,0 +1,246 @@
+//! One turn of the driver: what is ready is handled, each descriptor to a bounded extent, then what is due.
+
+use std::time::{Duration, Instant};
+
+use super::connection::{Connection, Machine, Read, connect_error};
+use super::event::{DisconnectReason, Event};
+use super::timers::Timer;
+use super::trace::control_log;
+use super::{
+    InterfaceKey, Socket, TOKEN_ATTENTION, TOKEN_LISTENER, TOKEN_PENDING, TOKEN_REPEAT, TOKEN_TIMER, TOKEN_WAKER,
+    io,
+};
+use crate::config::Role;
+use crate::error::SocketError;
+use crate::proto::{Closed, Stage};
+use crate::sys::{Interest, Ready};
+
+/// Most messages of one connection per turn, so that none starves the others.
+const MESSAGES_PER_TURN: usize = 16;
+/// A slave whose link lived this long starts its pauses from the shortest again.
+const STABLE: Duration = Duration::from_secs(1);
+/// Events waiting for the caller beyond which links that came and went unseen are not told of.
+const FEW_EVENTS: usize = 16;
+/// Events waiting for the caller beyond which failed attempts are not told of.
+const MANY_EVENTS: usize = 1024;
+
+impl Socket {
+    /// Waits once, at most that long, and handles what is ready. Returns whether a signal handler ended the wait.
+    pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Result<bool, SocketError> {
+        self.leave();
+        let mut ready = std::mem::take(&mut self.ready);
+        let waited = self.epoll.wait(&mut ready, timeout);
+        for item in &ready {
+            self.dispatch(*item);
+        }
+        ready.clear();
+        self.ready = ready;
+        waited.map_err(io("epoll_wait"))
+    }
+
+    fn dispatch(&mut self, ready: Ready) {
+        match ready.token {
+            TOKEN_LISTENER => self.accept_some(),
+            TOKEN_TIMER => self.run_timers(),
+            TOKEN_WAKER => self.woken |= self.waker.clear(),
+            // Only to bring a foreign loop here.
+            TOKEN_PENDING => {}
+            TOKEN_ATTENTION => self.collect_faults(),
+            TOKEN_REPEAT => self.repeat_signals(),
+            token if self.watches.contains_key(&token) => self.watch_fired(token),
+            token => self.serve(token, ready.ended),
+        }
+    }
+
+    fn run_timers(&mut self) {
+        self.timer.clear();
+        self.armed = None;
+        let now = Instant::now();
+        while let Some(timer) = self.timers.expired(now) {
+            match timer {
+                Timer::Handshake(token) => {
+                    self.command(token, |connection| connection.handle_timeout(now));
+                }
+                Timer::Connect(number) => self.connect(number),
+                Timer::Listener => self.resume_listener(),
+                Timer::Watch(token) => self.resume_watch(token),
+            }
+        }
+    }
+
+    /// A queue found that its peer broke the protocol: those links go down.
+    fn collect_faults(&mut self) {
+        self.attention.clear();
+        let faults: Vec<_> = self
+            .connections
+            .iter()
+            .filter_map(|(token, connection)| {
+                let fault = connection.link.as_ref()?.handle.fault()?;
+                Some((*token, fault))
+            })
+            .collect();
+        for (token, fault) in faults {
+            self.command(token, |connection| connection.refuse(fault));
+        }
+    }
+
+    /// Receivers that lag hear their signal again.
+    fn repeat_signals(&mut self) {
+        self.repeat.clear();
+        self.signals.repeat_expired();
+        let links = self.connections.values().filter_map(|connection| connection.link.as_ref());
+        // All of them: no short cut.
+        if links.fold(false, |again, up| up.handle.repeat_signals() | again) {
+            self.signals.arm_repeat();
+        }
+    }
+
+    /// Reads and answers.
+    pub(super) fn serve(&mut self, token: u64, ended: bool) {
+        let Some(mut connection) = self.connections.remove(&token) else { return };
+        if ended && connection.asking {
+            connection.handle_closed();
+        }
+        let mut closed = self.progress(token, &mut connection);
+        for _ in 0..MESSAGES_PER_TURN {
+            if closed.is_some() || !connection.wants_to_read() || connection.read() == Read::Nothing {
+                break;
+            }
+            closed = self.progress(token, &mut connection);
+        }
+        self.put_back(token, connection, closed);
+    }
+
+    /// Does something to a connection, then what follows from it.
+    pub(super) fn command(&mut self, token: u64, action: impl FnOnce(&mut Connection)) {
+        let Some(mut connection) = self.connections.remove(&token) else { return };
+        action(&mut connection);
+        let closed = self.progress(token, &mut connection);
+        self.put_back(token, connection, closed);
+    }
+
+    /// Takes a new connection in and lets it begin.
+    pub(super) fn begin(&mut self, token: u64, connection: Connection) -> std::io::Result<()> {
+        self.epoll.add(&connection, token, Interest::Read)?;
+        self.connections.insert(token, connection);
+        self.serve(token, false);
+        Ok(())
+    }
+
+    fn put_back(&mut self, token: u64, connection: Connection, closed: Option<Closed>) {
+        match closed {
+            None => {
+                self.timers.set(Timer::Handshake(token), connection.poll_timeout());
+                self.connections.insert(token, connection);
+            }
+            Some(closed) => self.finish(token, connection, closed),
+        }
+    }
+
+    /// The connection is over, and all that was to be sent was sent.
+    fn finish(&mut self, token: u64, mut connection: Connection, closed: Closed) {
+        self.timers.set(Timer::Handshake(token), None);
+        if self.half_open.remove(&token).is_some() {
+            self.room_for_half_open();
+        }
+        self.epoll.remove(&connection);
+        if !connection.gone && matches!(closed, Closed::Local(_) | Closed::Breach(_)) {
+            connection.drain();
+        }
+        let lived = connection.link.as_ref().map(|up| {
+            up.handle.shut();
+            up.since.elapsed()
+        });
+        let peer = connection.peer();
+        control_log!(info, "{} is closed: {closed:?}", peer.app_name);
+        let Some(bound) = connection.bound.take() else {
+            if let Closed::Breach(reason) = closed {
+                self.report(Event::Refused { reason, peer });
+            }
+            return;
+        };
+        drop(connection);
+        let key = bound.interface;
+        if lived.is_some() {
+            self.unwatch(key);
+        }
+        let Ok(interface) = self.interface_mut(key) else { return };
+        if interface.connection == Some(token) {
+            interface.connection = None;
+        }
+        if lived.is_some_and(|lived| lived >= STABLE) {
+            interface.backoff.reset();
+        }
+        let retry_in = self.schedule_connect(key);
+        match (lived, bound.config.role()) {
+            (Some(_), _) => self.report_disconnected(key, closed.into()),
+            (None, Role::Slave) => {
+                let error = connect_error(closed);
+                self.report(Event::ConnectFailed { interface: key, error, retry_in });
+            }
+            (None, Role::Master) => {
+                if let Closed::Breach(reason) = closed {
+                    self.report(Event::Refused { reason, peer });
+                }
+            }
+        }
+    }
+
+    /// Queues an event. Peers can bring failures about as fast as they like, so those are dropped when the caller
+    /// does not take them.
+    pub(super) fn report(&mut self, event: Event) {
+        let dispensable = matches!(event, Event::Refused { .. } | Event::ConnectFailed { .. });
+        if !dispensable || self.events.len() < MANY_EVENTS {
+            self.events.push_back(event);
+        }
+    }
+
+    /// Tells that a link is down. A caller who does not take events would otherwise hold the memory of every
+    /// link that a peer sets up and drops again.
+    fn report_disconnected(&mut self, key: InterfaceKey, reason: DisconnectReason) {
+        if self.events.len() > FEW_EVENTS {
+            let unseen = self.events.iter().position(
+                |event| matches!(event, Event::Connected { interface, .. } if *interface == key),
+            );
+            if let Some(unseen) = unseen {
+                self.events.remove(unseen);
+                return;
+            }
+        }
+        self.report(Event::Disconnected { interface: key, reason });
+    }
+
+    /// Lets the machine act on what it has, until it wants input. Returns the reason when it is over.
+    pub(super) fn progress(&mut self, token: u64, connection: &mut Connection) -> Option<Closed> {
+        loop {
+            connection.flush();
+            let stepped = match connection.machine {
+                Machine::Master(_) => self.master_step(token, connection),
+                Machine::Slave { .. } => self.slave_step(connection),
+            };
+            match stepped {
+                Step::Done => return None,
+                Step::Again => {}
+                Step::Closed(closed) => return Some(closed),
+            }
+        }
+    }
+}
+
+/// What a machine's event led to.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// No event.
+    Done,
+    /// There may be more to send, and more events.
+    Again,
+    /// It is over.
+    Closed(Closed),
+}
+
+impl Connection {
+    /// Whether a message that brings the link up was really handed to the kernel.
+    pub(super) fn is_established(&self) -> bool {
+        !self.gone && self.stage() == Stage::Connected
+    }
+}

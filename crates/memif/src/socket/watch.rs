@@ -1,0 +1,112 @@
+//! Receive queues whose signals are reported as events.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::event::Event;
+use super::timers::Timer;
+use super::{InterfaceKey, Socket};
+use crate::link::LinkHandle;
+use crate::sys::{self, Interest};
+
+/// Signals within one pause that brought no packet, beyond which they are a storm.
+const STORM: u32 = 16;
+/// How long a storm is not listened to.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// One watched queue of a link.
+#[derive(Debug)]
+pub(super) struct Watch {
+    interface: InterfaceKey,
+    queue: u8,
+    fd: Arc<OwnedFd>,
+    link: LinkHandle,
+    /// Packets handed out when the count of fruitless signals began.
+    packets: u64,
+    fruitless: u32,
+    since: Instant,
+    paused: bool,
+}
+
+impl Socket {
+    /// Watches those queues of a new link that are to be watched.
+    pub(super) fn watch_link(&mut self, key: InterfaceKey, link: &LinkHandle) {
+        let Ok(interface) = self.interface(key) else { return };
+        let queues: Vec<u8> = interface.watched.iter().copied().collect();
+        for queue in queues {
+            self.watch_queue(key, queue, link);
+        }
+    }
+
+    /// Watches one queue, if the link has it.
+    pub(super) fn watch_queue(&mut self, key: InterfaceKey, queue: u8, link: &LinkHandle) {
+        let Some(fd) = link.rx_interrupt(queue) else { return };
+        let token = self.new_token();
+        if self.epoll.add(&*fd, token, Interest::Read).is_err() {
+            return;
+        }
+        let watch = Watch {
+            interface: key,
+            queue,
+            fd,
+            packets: link.rx_packets(queue),
+            link: link.clone(),
+            fruitless: 0,
+            since: Instant::now(),
+            paused: false,
+        };
+        self.watches.insert(token, watch);
+        if let Ok(interface) = self.interface_mut(key) {
+            interface.watch_tokens.push(token);
+        }
+    }
+
+    /// Watches no queue of the interface's link any more. It must come before the eventfds are closed: the peer holds
+    /// them too, and epoll would go on reporting them.
+    pub(super) fn unwatch(&mut self, key: InterfaceKey) {
+        let Ok(interface) = self.interface_mut(key) else { return };
+        for token in std::mem::take(&mut interface.watch_tokens) {
+            self.timers.set(Timer::Watch(token), None);
+            if let Some(watch) = self.watches.remove(&token)
+                && !watch.paused
+            {
+                self.epoll.remove(&*watch.fd);
+            }
+        }
+    }
+
+    pub(super) fn watch_fired(&mut self, token: u64) {
+        let Some(watch) = self.watches.get_mut(&token) else { return };
+        let now = Instant::now();
+        // An eventfd that cannot be read stays ready: that is a storm, too.
+        let taken = sys::take_signals(&*watch.fd);
+        let packets = watch.link.rx_packets(watch.queue);
+        if packets != watch.packets || now.duration_since(watch.since) >= PAUSE {
+            watch.packets = packets;
+            watch.fruitless = 0;
+            watch.since = now;
+        }
+        watch.fruitless += 1;
+        if !taken || watch.fruitless > STORM {
+            watch.paused = true;
+            self.epoll.remove(&*watch.fd);
+            self.timers.set(Timer::Watch(token), now.checked_add(PAUSE));
+        }
+        let (interface, queue) = (watch.interface, watch.queue);
+        self.events.push_back(Event::Readable { interface, queue });
+    }
+
+    pub(super) fn resume_watch(&mut self, token: u64) {
+        let Some(watch) = self.watches.get_mut(&token).filter(|watch| watch.paused) else {
+            return;
+        };
+        watch.paused = false;
+        watch.fruitless = 0;
+        watch.since = Instant::now();
+        if self.epoll.add(&*watch.fd, token, Interest::Read).is_err() {
+            watch.paused = true;
+            self.timers.set(Timer::Watch(token), Instant::now().checked_add(PAUSE));
+        }
+    }
+}
