@@ -17,3 +17,34 @@ pub use mapping::Mapping;
 pub(crate) use mapping::Regions;
 pub(crate) use ring::MappedRing;
 pub use slice::SharedSlice;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::os::fd::OwnedFd;
+    use std::ptr::NonNull;
+    use std::sync::Arc;
+
+    use rustix::mm::{MapFlags, ProtFlags, mmap};
+
+    use super::Mapping;
+
+    /// A mapping as a caller of the library makes it, which stays until the process ends.
+    pub(crate) fn mapped_by_the_caller(fd: &Arc<OwnedFd>, len: u64) -> Mapping {
+        let len = usize::try_from(len).unwrap();
+        // SAFETY: a new mapping touches no memory that exists.
+        let start = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                fd,
+                0,
+            )
+        }
+        .unwrap();
+        let start = NonNull::new(start.cast()).unwrap();
+        // SAFETY: mapped above and never unmapped; no reference to the bytes is made.
+        unsafe { Mapping::from_raw(start, len, Arc::clone(fd)) }
+    }
+}

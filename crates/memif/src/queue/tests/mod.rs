@@ -1,6 +1,7 @@
 //! Queues of both roles joined in one process, without a socket.
 
 mod hostile;
+mod memory;
 mod pair;
 mod traffic;
 mod waiting;

@@ -1,0 +1,87 @@
+//! Every place that a slave's buffers can lie.
+
+use std::sync::Arc;
+
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+use super::{Pair, packet};
+use crate::config::{InterfaceConfig, Memory};
+use crate::error::ConfigError;
+use crate::shm::tests::mapped_by_the_caller;
+
+/// Bytes that a slave with rings of 64 and the default buffers needs.
+const NEEDED: u64 = 2 * 64 * 2176;
+
+fn config(memory: Memory) -> InterfaceConfig {
+    InterfaceConfig::slave(0).ring_size(64).memory(memory)
+}
+
+fn carries_packets(memory: Memory, regions: usize) {
+    let mut pair = Pair::new(config(memory), InterfaceConfig::master(0));
+    assert_eq!(pair.master.handle.region_details().len(), regions);
+    assert_eq!(pair.slave.handle.region_details(), pair.master.handle.region_details());
+    for number in 0..300 {
+        let bytes = packet(number, 1 + number as usize * 30);
+        pair.slave.tx[0].send(&bytes).unwrap();
+        let mut batch = pair.master.rx[0].recv(1).unwrap();
+        assert!((&mut batch).into_iter().all(|packet| packet.to_vec() == bytes));
+        drop(batch);
+        pair.master.tx[0].send(&bytes).unwrap();
+        let mut batch = pair.slave.rx[0].recv(1).unwrap();
+        assert!((&mut batch).into_iter().all(|packet| packet.to_vec() == bytes));
+    }
+    assert_eq!(pair.master.rx[0].counters().packets, 300);
+    assert_eq!(pair.slave.rx[0].counters().packets, 300);
+}
+
+fn memfd(size: u64) -> Arc<std::os::fd::OwnedFd> {
+    let fd = memfd_create("callers", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    ftruncate(&fd, size).unwrap();
+    Arc::new(fd)
+}
+
+#[test]
+fn buffers_lie_where_they_are_asked_to() {
+    carries_packets(Memory::OneRegion, 1);
+    carries_packets(Memory::RingsApart, 2);
+    let fd = memfd(NEEDED);
+    // Reused by a second connection.
+    carries_packets(Memory::File { fd: Arc::clone(&fd), size: NEEDED }, 2);
+    carries_packets(Memory::File { fd, size: NEEDED }, 2);
+    carries_packets(Memory::Mapped(Arc::new(mapped_by_the_caller(&memfd(NEEDED), NEEDED))), 2);
+}
+
+#[test]
+fn memory_that_is_too_small_is_refused_up_front() {
+    let size = NEEDED - 1;
+    assert_eq!(
+        config(Memory::File { fd: memfd(size), size }).validate(),
+        Err(ConfigError::MemoryTooSmall { size, needed: NEEDED })
+    );
+    let mapping = Arc::new(mapped_by_the_caller(&memfd(NEEDED), NEEDED - 1));
+    assert!(config(Memory::Mapped(mapping)).validate().is_err());
+    let huge = config(Memory::File { fd: memfd(1), size: u64::MAX })
+        .ring_size(16_384)
+        .buffer_size(65_535)
+        .rx_queues(100);
+    assert!(matches!(huge.validate(), Err(ConfigError::BuffersTooLarge(_))));
+}
+
+#[test]
+fn a_file_shorter_than_said_is_an_error_and_no_fault() {
+    let config = config(Memory::File { fd: memfd(4096), size: NEEDED });
+    assert_eq!(config.validate(), Ok(()));
+    let error = crate::link::SlaveMemory::allocate(&config, 1, 1, 6).unwrap_err();
+    assert!(error.to_string().contains("shorter"), "{error}");
+    let (pipe, _other) = rustix::pipe::pipe().unwrap();
+    let config = config.memory(Memory::File { fd: Arc::new(pipe), size: NEEDED });
+    assert!(crate::link::SlaveMemory::allocate(&config, 1, 1, 6).is_err());
+}
+
+#[test]
+fn a_mapping_of_the_library_is_no_memory_of_the_caller() {
+    let fd = memfd(NEEDED);
+    let mapping = Arc::new(crate::shm::Mapping::map(&*fd, NEEDED, false).unwrap());
+    let config = config(Memory::Mapped(mapping));
+    assert!(crate::link::SlaveMemory::allocate(&config, 1, 1, 6).is_err());
+}
