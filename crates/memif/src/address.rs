@@ -64,7 +64,9 @@ fn path_problem(path: &Path) -> Option<&'static str> {
     } else if bytes.contains(&0) {
         Some("a path holds no zero byte: write @name for an abstract socket")
     } else if bytes.len() > MAX_LEN {
-        Some("a socket path has at most 107 bytes: choose a shorter directory, or an abstract @name")
+        Some(
+            "a socket path has at most 107 bytes: choose a shorter directory, or an abstract @name",
+        )
     } else {
         None
     }

@@ -23,8 +23,7 @@ fn vectors() -> Vec<Vector> {
         .map(|message| {
             let text = |field: &str| message[field].as_str().unwrap_or_default().to_owned();
             let hex = text("hex");
-            let sender =
-                if message["direction"] == "sent" { text("peer") } else { text("other") };
+            let sender = if message["direction"] == "sent" { text("peer") } else { text("other") };
             Vector {
                 handshake: text("handshake"),
                 sender,

@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{
-    Closed, PeerNames, Stage, Transmit, disconnect_message, parse_with_fds,
-};
+use super::{Closed, PeerNames, Stage, Transmit, disconnect_message, parse_with_fds};
 use crate::config::{InterfaceConfig, Mode, Name, Secret};
 use crate::error::Breach;
 use crate::wire::{AddRegion, AddRing, Hello, Init, Message, VERSION};

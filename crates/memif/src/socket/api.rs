@@ -151,7 +151,6 @@ impl Socket {
         self.ids.insert(new_name, key.number);
         let interface = self.interface_mut(key)?;
         interface.config = Arc::new(config);
-        interface.reconnects = true;
         self.update_announce();
         self.listen_if_needed();
         self.connect_at_once(key);
@@ -315,7 +314,8 @@ impl Socket {
     }
 
     fn check_request(&self, request: &Request) -> Result<(), SocketError> {
-        let waits = |token| self.connections.get(&token).is_some_and(|connection| connection.asking);
+        let waits =
+            |token| self.connections.get(&token).is_some_and(|connection| connection.asking);
         if request.socket == self.nonce && waits(request.token) {
             Ok(())
         } else {
@@ -324,11 +324,7 @@ impl Socket {
     }
 
     /// Ends the wait of a connection that asks.
-    fn answer(
-        &mut self,
-        token: u64,
-        action: impl FnOnce(&mut Self, u64, &mut Connection),
-    ) {
+    fn answer(&mut self, token: u64, action: impl FnOnce(&mut Self, u64, &mut Connection)) {
         let Some(mut connection) = self.connections.remove(&token) else { return };
         connection.asking = false;
         if self.epoll.modify(&connection, token, Interest::Read).is_err() {

@@ -19,6 +19,7 @@ use crate::sys::FileAccess;
 ///     .app_name(Name::new("my switch 1.0")?)
 ///     .retry_period(Duration::from_secs(1))
 ///     .open()?;
+/// assert!(socket.interfaces().is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

@@ -25,8 +25,9 @@ const BACKLOG: i32 = 4096;
 const ACCEPTS_PER_TURN: usize = 32;
 /// Pause after accept failed for want of descriptors or memory: the listener stays readable meanwhile.
 const FAILURE_PAUSE: Duration = Duration::from_millis(100);
-/// Age below which a half-open connection is not closed for a newer one: an honest slave has said INIT by then.
-const GRACE: Duration = Duration::from_millis(50);
+/// Age below which a half-open connection is not closed for a newer one: an honest slave has said INIT by then, even
+/// one that brings up hundreds of interfaces on a busy machine. Newer ones wait in the kernel meanwhile.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// What listens.
 #[derive(Debug)]
@@ -91,8 +92,7 @@ impl Socket {
 
     /// Stops listening when no master is left that needs it.
     pub(super) fn listen_if_needed(&mut self) {
-        let needed =
-            self.always_listens || self.ids.keys().any(|(role, _)| *role == Role::Master);
+        let needed = self.always_listens || self.ids.keys().any(|(role, _)| *role == Role::Master);
         if !needed {
             self.stop_listening();
         }
@@ -113,8 +113,8 @@ impl Socket {
     pub(super) fn accept_some(&mut self) {
         for _ in 0..ACCEPTS_PER_TURN {
             let full = self.half_open.len() >= self.options.max_half_open;
-            let oldest = self.half_open.iter().next().map(|(token, since)| (*token, *since));
-            if let Some((_, since)) = oldest.filter(|(_, since)| full && since.elapsed() < GRACE) {
+            let oldest = self.half_open.values().next().copied();
+            if let Some(since) = oldest.filter(|since| full && since.elapsed() < GRACE) {
                 return self.pause_listener(since.checked_add(GRACE));
             }
             let Some(listener) = self.listener.as_ref().filter(|listener| !listener.paused) else {
@@ -122,9 +122,6 @@ impl Socket {
             };
             match sys::accept(&listener.fd) {
                 Ok(fd) => {
-                    if let Some((token, _)) = oldest.filter(|_| full) {
-                        self.command(token, |connection| connection.refuse(Breach::Evicted));
-                    }
                     if let Err(error) = self.begin_master(fd) {
                         control_log!(warn, "accepted connection dropped: {error}");
                         return self.pause_listener(Instant::now().checked_add(FAILURE_PAUSE));
@@ -151,6 +148,7 @@ impl Socket {
             self.report(Event::Refused { reason, peer });
             return Ok(());
         }
+        self.make_room();
         let now = Instant::now();
         let token = self.new_token();
         let machine = Master::new(now, &self.announce, self.options.handshake_timeout);
@@ -161,6 +159,17 @@ impl Socket {
             self.half_open.remove(&token);
         }
         begun
+    }
+
+    /// Closes the oldest half-open connection if there are too many.
+    fn make_room(&mut self) {
+        let full = self.half_open.len() >= self.options.max_half_open;
+        let Some(oldest) = self.half_open.keys().next().copied().filter(|_| full) else { return };
+        // Its INIT may be here and not read yet.
+        self.serve(oldest, false);
+        if self.half_open.contains_key(&oldest) {
+            self.command(oldest, |connection| connection.refuse(Breach::Evicted));
+        }
     }
 
     /// Takes the listener out of the epoll set until then: it stays readable, and that would be reported for ever.
@@ -188,7 +197,7 @@ impl Socket {
 
     /// A half-open connection was admitted or closed: a listener that waited for that goes on.
     pub(super) fn room_for_half_open(&mut self) {
-        if self.half_open.len() + 1 == self.options.max_half_open {
+        if self.half_open.len() < self.options.max_half_open {
             self.resume_listener();
         }
     }
@@ -210,6 +219,7 @@ impl Options {
 }
 
 impl Listener {
+    /// To be called while the socket is open, see [`FileId`].
     fn remove_file(&self) {
         if let Some((SocketAddress::Path(path), id)) = &self.file {
             sys::unlink_if_same(path, *id);

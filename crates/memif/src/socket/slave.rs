@@ -120,7 +120,9 @@ impl Socket {
                 connection.consume_hello();
                 match SlaveMemory::allocate(&bound.config, s2m, m2s, log2_ring_size) {
                     Ok(allocated) => connection.provide(allocated),
-                    Err(error) => connection.disconnect(&format!("no memory for the link: {error}")),
+                    Err(error) => {
+                        connection.disconnect(&format!("no memory for the link: {error}"))
+                    }
                 }
             }
             SlaveEvent::Connected(names) => {

@@ -7,8 +7,8 @@ use super::event::{DisconnectReason, Event};
 use super::timers::Timer;
 use super::trace::control_log;
 use super::{
-    InterfaceKey, Socket, TOKEN_ATTENTION, TOKEN_LISTENER, TOKEN_PENDING, TOKEN_REPEAT, TOKEN_TIMER, TOKEN_WAKER,
-    io,
+    InterfaceKey, Socket, TOKEN_ATTENTION, TOKEN_LISTENER, TOKEN_PENDING, TOKEN_REPEAT,
+    TOKEN_TIMER, TOKEN_WAKER, io,
 };
 use crate::config::Role;
 use crate::error::SocketError;
@@ -103,7 +103,8 @@ impl Socket {
         }
         let mut closed = self.progress(token, &mut connection);
         for _ in 0..MESSAGES_PER_TURN {
-            if closed.is_some() || !connection.wants_to_read() || connection.read() == Read::Nothing {
+            if closed.is_some() || !connection.wants_to_read() || connection.read() == Read::Nothing
+            {
                 break;
             }
             closed = self.progress(token, &mut connection);
@@ -142,6 +143,12 @@ impl Socket {
         self.timers.set(Timer::Handshake(token), None);
         if self.half_open.remove(&token).is_some() {
             self.room_for_half_open();
+        }
+        if connection.asking {
+            // Nobody is left to answer.
+            self.events.retain(
+                |event| !matches!(event, Event::Requested(request) if request.token == token),
+            );
         }
         self.epoll.remove(&connection);
         if !connection.gone && matches!(closed, Closed::Local(_) | Closed::Breach(_)) {

@@ -93,8 +93,14 @@ impl Socket {
             self.epoll.remove(&*watch.fd);
             self.timers.set(Timer::Watch(token), now.checked_add(PAUSE));
         }
-        let (interface, queue) = (watch.interface, watch.queue);
-        self.events.push_back(Event::Readable { interface, queue });
+        let (key, number) = (watch.interface, watch.queue);
+        // Once is enough for a caller who does not take events.
+        let told = self.events.iter().any(|event| {
+            matches!(event, Event::Readable { interface, queue } if (*interface, *queue) == (key, number))
+        });
+        if !told {
+            self.events.push_back(Event::Readable { interface: key, queue: number });
+        }
     }
 
     pub(super) fn resume_watch(&mut self, token: u64) {

@@ -14,7 +14,6 @@ use rustix::net::{
 };
 
 use crate::SocketAddress;
-use crate::socket::Credentials;
 use crate::wire::MESSAGE_SIZE;
 
 /// Room for this many descriptors per message: one is due at most, and surplus ones must be seen to be refused.
@@ -88,16 +87,6 @@ fn no_credentials(fd: BorrowedFd<'_>) -> bool {
 pub(crate) fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
     let fd = fd.as_fd();
     Ok(fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?)
-}
-
-/// Who connected, or who listened when we connected.
-pub(crate) fn peer_credentials(fd: impl AsFd) -> Option<Credentials> {
-    let credentials = sockopt::socket_peercred(fd).ok()?;
-    Some(Credentials {
-        pid: u32::try_from(credentials.pid.as_raw_nonzero().get()).unwrap_or(0),
-        uid: credentials.uid.as_raw(),
-        gid: credentials.gid.as_raw(),
-    })
 }
 
 /// Why a message did not go out.
@@ -343,7 +332,7 @@ mod tests {
         assert!(check_listener(&listener));
         let fd = connect(&address).unwrap();
         assert!(check_connected(&fd) && !check_connected(&listener) && !check_listener(&fd));
-        let me = peer_credentials(accept(&listener).unwrap()).unwrap();
+        let me = crate::sys::peer_credentials(accept(&listener).unwrap()).unwrap();
         assert_eq!(me.pid, std::process::id());
         assert_eq!(me.uid, rustix::process::getuid().as_raw());
     }

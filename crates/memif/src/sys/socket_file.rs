@@ -3,9 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, Uid, chmodat, chownat, fchmod, lstat, unlink,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, chmodat, chownat, fchmod, lstat, unlink};
 use rustix::io::Errno;
 
 use super::seqpacket::{connect_address, stream_probe, unbound};
@@ -20,7 +18,8 @@ pub(crate) struct FileAccess {
     pub(crate) mode: Option<u32>,
 }
 
-/// Which file it is, whatever is at its path later.
+/// Which file it is, whatever is at its path later. It says so while its socket is open: the kernel may give the
+/// number to another file afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
     device: u64,
@@ -168,7 +167,7 @@ mod tests {
     fn a_stale_file_is_replaced_and_a_held_one_is_not_disturbed() {
         let place = Place::new("stale");
         let address = place.address();
-        let (first, id) = bind(&address, FileAccess::default()).unwrap();
+        let (first, _) = bind(&address, FileAccess::default()).unwrap();
         // Bound and not listening yet counts as held, too.
         let refused = bind(&address, FileAccess::default());
         assert!(matches!(refused, Err(SocketError::InUse(_))), "{refused:?}");
@@ -178,9 +177,20 @@ mod tests {
         assert_eq!(accept(&first).err(), Some(Errno::AGAIN), "the listener saw the question");
 
         drop(first);
+        let (second, _) = bind(&address, FileAccess::default()).unwrap();
+        drop(second);
+        assert!(bind(&address, FileAccess::default()).is_ok());
+    }
+
+    #[test]
+    fn only_our_own_file_is_removed() {
+        let place = Place::new("own");
+        let address = place.address();
+        let SocketAddress::Path(path) = &address else { panic!("no path") };
+        let (_first, id) = bind(&address, FileAccess::default()).unwrap();
+        unlink(path.as_path()).unwrap();
         let (_second, other) = bind(&address, FileAccess::default()).unwrap();
         assert_ne!(id, other);
-        let SocketAddress::Path(path) = &address else { panic!("no path") };
         unlink_if_same(path, id.unwrap());
         assert!(path.exists(), "another socket's file was removed");
         unlink_if_same(path, other.unwrap());
@@ -201,7 +211,9 @@ mod tests {
     fn a_missing_directory_is_named() {
         let address = SocketAddress::Path("/nonexistent/memif.sock".into());
         let refused = bind(&address, FileAccess::default());
-        assert!(matches!(&refused, Err(SocketError::NoDirectory(d)) if d == Path::new("/nonexistent")));
+        assert!(
+            matches!(&refused, Err(SocketError::NoDirectory(d)) if d == Path::new("/nonexistent"))
+        );
     }
 
     #[test]

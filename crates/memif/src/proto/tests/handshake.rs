@@ -14,8 +14,17 @@ fn both_roles_connect_in_lock_step() {
     assert_eq!(
         names(&pair.delivered),
         [
-            "HELLO", "INIT", "ACK", "ADD_REGION", "ACK", "ADD_RING", "ACK", "ADD_RING", "ACK",
-            "CONNECT", "CONNECTED"
+            "HELLO",
+            "INIT",
+            "ACK",
+            "ADD_REGION",
+            "ACK",
+            "ADD_RING",
+            "ACK",
+            "ADD_RING",
+            "ACK",
+            "CONNECT",
+            "CONNECTED"
         ]
     );
     let setup = pair.setup.as_ref().unwrap();
@@ -111,7 +120,9 @@ fn a_side_that_disconnects_at_every_step_is_told_of_and_gets_no_answer() {
             let (own, peer) = if by_master { (own, peer) } else { (peer, own) };
             assert_eq!(own, Some(Closed::Local("going".to_owned())), "step {steps}");
             if by_master || !before_init {
-                assert!(matches!(peer, Some(Closed::Peer(end)) if end.reason.as_bytes() == b"going"));
+                assert!(
+                    matches!(peer, Some(Closed::Peer(end)) if end.reason.as_bytes() == b"going")
+                );
                 let ends = pair.delivered.iter().filter(|m| m.name() == "DISCONNECT").count();
                 assert_eq!(ends, 1, "step {steps}");
             } else {

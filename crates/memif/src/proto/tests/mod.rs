@@ -245,7 +245,8 @@ impl Pair {
             worked = true;
             match event {
                 SlaveEvent::Allocate { s2m, m2s, log2_ring_size } => {
-                    let (regions, rings) = memory(&self.open, &self.regions, s2m, m2s, log2_ring_size);
+                    let (regions, rings) =
+                        memory(&self.open, &self.regions, s2m, m2s, log2_ring_size);
                     self.slave.provide(regions, rings);
                 }
                 SlaveEvent::Connected(names) => self.slave_connected = Some(names),
@@ -265,13 +266,7 @@ impl Pair {
 type Memory = (Vec<(FakeFd, u64)>, Vec<(AddRing, FakeFd)>);
 
 /// Rings one behind the other in region 0.
-pub(super) fn memory(
-    open: &Arc<AtomicUsize>,
-    sizes: &[u64],
-    s2m: u8,
-    m2s: u8,
-    log2: u8,
-) -> Memory {
+pub(super) fn memory(open: &Arc<AtomicUsize>, sizes: &[u64], s2m: u8, m2s: u8, log2: u8) -> Memory {
     let regions = sizes.iter().map(|size| (FakeFd::new(open), *size)).collect();
     let step = u32::try_from(crate::wire::ring::ring_bytes(log2)).unwrap();
     let s2m = (0..u16::from(s2m)).map(|index| (RingDirection::S2m, index));

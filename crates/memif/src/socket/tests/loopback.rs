@@ -15,6 +15,15 @@ fn assert_packets_cross(from: &mut Link, to: &mut Link) {
 }
 
 #[test]
+fn a_socket_moves_between_threads() {
+    fn assert_send<T: Send>(_: &T) {}
+    fn assert_sync<T: Send + Sync>(_: &T) {}
+    let socket = open(&fresh_address());
+    assert_send(&socket);
+    assert_sync(&socket.waker());
+}
+
+#[test]
 fn both_roles_on_one_socket() {
     let mut socket = open(&fresh_address());
     let master = socket.add_interface(InterfaceConfig::master(7)).unwrap();
@@ -287,7 +296,8 @@ fn three_hundred_interfaces_connect_at_once() {
                     up += 1;
                     links.push(link);
                 }
-                Some(Event::Refused { reason, .. }) => panic!("refused: {reason}"),
+                // On a very busy machine; they come again.
+                Some(Event::Refused { reason, .. }) => assert_eq!(reason, Breach::Evicted),
                 _ => {}
             }
         }

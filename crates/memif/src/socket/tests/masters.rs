@@ -72,18 +72,9 @@ fn every_refusal_is_told_and_the_next_slave_is_served() {
         (with(2, &|init| init.secret = word(b"wrong")), Breach::SecretWrong),
         (init(3), Breach::AdminDown(3)),
         (with(1, &|init| init.version = 0x0201), Breach::Version { min: 0x0201, max: 0x0201 }),
-        (
-            with(1, &|init| init.mode = 1),
-            Breach::Mode { theirs: 1, ours: crate::Mode::Ethernet },
-        ),
-        (
-            Message::Ack,
-            Breach::UnexpectedMessage { message: "ACK", state: "waiting for INIT" },
-        ),
-        (
-            hello(),
-            Breach::UnexpectedMessage { message: "HELLO", state: "waiting for INIT" },
-        ),
+        (with(1, &|init| init.mode = 1), Breach::Mode { theirs: 1, ours: crate::Mode::Ethernet }),
+        (Message::Ack, Breach::UnexpectedMessage { message: "ACK", state: "waiting for INIT" }),
+        (hello(), Breach::UnexpectedMessage { message: "HELLO", state: "waiting for INIT" }),
     ];
     for (message, breach) in cases {
         let raw = Raw::connect(&address);
@@ -156,8 +147,7 @@ fn odd_messages_cost_one_connection() {
 fn a_handshake_that_stalls_ends_and_frees_the_id() {
     let address = fresh_address();
     let timeout = Duration::from_millis(50);
-    let mut socket =
-        Socket::builder(address.clone()).handshake_timeout(timeout).open().unwrap();
+    let mut socket = Socket::builder(address.clone()).handshake_timeout(timeout).open().unwrap();
     let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
     let silent = Raw::connect(&address);
     silent.expect(&mut socket, "HELLO");
@@ -243,30 +233,24 @@ fn a_peer_that_reads_nothing_does_not_hold_the_driver() {
     let (mut socket, key, address) = master(InterfaceConfig::master(0));
     let raw = Raw::connect(&address);
     raw.expect(&mut socket, "HELLO");
-    // Requests until the answers do not fit the socket any more, or there were too many of either.
+    // As little room for answers as the kernel allows.
+    for connection in socket.connections.values() {
+        rustix::net::sockopt::set_socket_send_buffer_size(connection, 0).unwrap();
+    }
     raw.send(init(0));
-    let event = eventfd(0, EventfdFlags::NONBLOCK).unwrap();
-    let mut index = 0;
-    loop {
-        let region = Message::AddRegion(AddRegion { index, size: 4096 }).emit();
-        let memory = region_of_a_page();
-        if sys::send(&raw.0, &region, Some(memory.as_fd())).is_err() {
-            break;
-        }
-        index += 1;
-        while socket.poll(Some(Duration::ZERO)).unwrap().is_some() {}
+    for index in 0..200 {
+        socket.turn(Some(Duration::ZERO)).unwrap();
         if socket.connections.is_empty() {
             break;
         }
+        raw.send_fd(Message::AddRegion(AddRegion { index, size: 1 << 16 }), &region());
     }
-    drop((raw, event));
+    expect(&mut socket, |event| match event {
+        Event::Refused { reason, .. } => (reason == Breach::SlowReader).then_some(()),
+        _ => None,
+    });
+    drop(raw);
     assert_serves(&mut socket, key, &address, 0);
-}
-
-fn region_of_a_page() -> OwnedFd {
-    let fd = memfd_create("test", MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC).unwrap();
-    ftruncate(&fd, 4096).unwrap();
-    fd
 }
 
 #[test]
@@ -298,6 +282,18 @@ fn an_unknown_id_can_become_a_question() {
     while !socket.connections.is_empty() {
         socket.poll(Some(Duration::from_millis(1))).unwrap();
     }
+    // What nobody took is taken back.
+    let raw = Raw::connect(&address);
+    raw.expect(&mut socket, "HELLO");
+    raw.send(init(9));
+    while !socket.events.iter().any(|event| matches!(event, Event::Requested(_))) {
+        socket.turn(Some(Duration::from_millis(1))).unwrap();
+    }
+    drop(raw);
+    while !socket.connections.is_empty() {
+        socket.turn(Some(Duration::from_millis(1))).unwrap();
+    }
+    assert!(socket.events.is_empty());
     let answer = socket.accept(gone, InterfaceConfig::master(0));
     assert!(matches!(answer, Err(SocketError::RequestGone)));
 

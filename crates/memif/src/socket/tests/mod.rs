@@ -9,8 +9,8 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
 use crate::config::{InterfaceConfig, Name};
@@ -114,11 +114,11 @@ impl Both {
             if let Some(event) = self.slave.poll(wait).unwrap() {
                 b = b.or_else(|| slave(event));
             }
-            if let (Some(a), Some(b)) = (a.take(), b.take()) {
-                return (a, b);
+            if a.is_some() && b.is_some() {
+                break;
             }
         }
-        panic!("the events did not come");
+        (a.expect("the master's event"), b.expect("the slave's event"))
     }
 
     #[track_caller]

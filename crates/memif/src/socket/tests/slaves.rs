@@ -62,7 +62,9 @@ fn hello_stays_in_the_socket_until_init_is_out() {
 #[test]
 fn what_a_master_does_wrong_is_told_and_named() {
     let wrong_version = match hello() {
-        Message::Hello(hello) => Message::Hello(Hello { min_version: 0x0300, max_version: 0x0300, ..hello }),
+        Message::Hello(hello) => {
+            Message::Hello(Hello { min_version: 0x0300, max_version: 0x0300, ..hello })
+        }
         other => other,
     };
     // Before INIT the farewell is an ACK, which every master survives.
@@ -189,16 +191,10 @@ fn a_reason_behind_a_reset_is_still_read() {
 
 #[test]
 fn a_master_that_says_nothing_is_given_up() {
-    let (a, b) = socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )
-    .unwrap();
+    let (a, b) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     let timeout = Duration::from_millis(30);
-    let mut socket =
-        Socket::builder(fresh_address()).handshake_timeout(timeout).open().unwrap();
+    let mut socket = Socket::builder(fresh_address()).handshake_timeout(timeout).open().unwrap();
     let key = socket.add_connected(InterfaceConfig::slave(0), a).unwrap();
     let raw = Raw(b);
     raw.expect(&mut socket, "ACK");
@@ -213,8 +209,8 @@ fn other_descriptors_and_roles_are_refused() {
     let wrong = socket.add_connected(InterfaceConfig::slave(0), event());
     assert!(matches!(wrong, Err(SocketError::WrongDescriptor(_))));
     assert!(matches!(socket.adopt(event()), Err(SocketError::WrongDescriptor(_))));
-    let (a, _b) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .unwrap();
+    let (a, _b) =
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     assert!(matches!(socket.adopt(a), Err(SocketError::WrongDescriptor(_))));
     let (a, _b) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
@@ -227,13 +223,8 @@ fn other_descriptors_and_roles_are_refused() {
 
 #[test]
 fn adopted_sockets_make_a_link() {
-    let (a, b) = socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )
-    .unwrap();
+    let (a, b) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     let mut both = Both {
         master: open(&fresh_address()),
         slave: open(&fresh_address()),
