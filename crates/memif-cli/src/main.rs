@@ -1,0 +1,67 @@
+//! The command `memif`: responds, pings and demonstrates over shared memory packet interfaces.
+
+mod advice;
+mod demo;
+mod events;
+mod exit;
+mod link;
+mod net;
+mod options;
+mod output;
+mod ping;
+mod responder;
+mod show;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  memif demo
+      both ends in this process: no privileges, no other program
+  memif responder
+      connects to VPP at /run/vpp/memif.sock and answers pings to 192.168.1.2
+  memif ping 192.168.1.1
+      connects to VPP and pings it";
+
+/// Shared memory packet interfaces: respond, ping, demonstrate
+#[derive(Debug, Parser)]
+#[command(name = "memif", version, after_help = format!("{EXAMPLES}\n\n{}", exit::STATUSES))]
+struct Arguments {
+    /// Print what happens on the control path to standard error; twice: every message
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer ARP and ICMP echo requests
+    Responder(Box<responder::ResponderOptions>),
+    /// Send ICMP echo requests and verify the replies
+    Ping(Box<ping::PingOptions>),
+    /// Run both ends in this process and measure
+    Demo(Box<demo::DemoOptions>),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    output::log_to_stderr(arguments.verbose);
+    exit::status(match &arguments.command {
+        Command::Responder(options) => responder::run(options),
+        Command::Ping(options) => ping::run(options),
+        Command::Demo(options) => demo::run(options),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn options_are_consistent() {
+        <super::Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+}

@@ -1,0 +1,367 @@
+//! The options that describe an interface and its socket: the same for every subcommand.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use memif::{
+    InterfaceConfig, Mode, Name, Role, RxMode, Secret, Socket, SocketAddress, SocketBuilder,
+};
+use nix::unistd::{Group, User};
+
+use crate::exit::Error;
+use crate::net::Framing;
+use crate::responder::engine::is_host;
+
+/// Where VPP and libmemif meet when nothing else is said.
+const DEFAULT_SOCKET: &str = "/run/vpp/memif.sock";
+/// The longest time that an option takes, in seconds: a day.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// What a packet on the link starts with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ModeOption {
+    #[default]
+    Ethernet,
+    Ip,
+}
+
+/// Options of the interface and of the socket.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Interface")]
+pub(crate) struct InterfaceOptions {
+    /// The socket: a path, or @NAME for an abstract one [default: /run/vpp/memif.sock; demo: an abstract
+    /// name of its own]
+    #[arg(long, value_name = "PATH|@NAME")]
+    pub(crate) socket: Option<SocketAddress>,
+
+    /// slave (or client): connects and brings the memory; master (or server): listens [default: slave]
+    #[arg(long, value_name = "slave|master")]
+    pub(crate) role: Option<Role>,
+
+    /// The secret that the master demands. It shows in the list of processes: --secret-file does not
+    #[arg(long, value_name = "SECRET", conflicts_with = "secret_file")]
+    secret: Option<Secret>,
+
+    /// A file whose first line is the secret
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+
+    /// What packets start with: an ethernet header or an IPv4 header; both ends must agree
+    #[arg(long, value_enum, default_value_t)]
+    mode: ModeOption,
+
+    /// Queues in each direction
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..), allow_negative_numbers = true,
+        conflicts_with_all = ["rx_queues", "tx_queues"])]
+    queues: Option<u8>,
+
+    /// Receive queues [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..), allow_negative_numbers = true)]
+    rx_queues: Option<u8>,
+
+    /// Transmit queues [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..), allow_negative_numbers = true)]
+    tx_queues: Option<u8>,
+
+    /// Slots of each ring, a power of two up to 16384; the slave's choice counts
+    #[arg(long, value_name = "N", default_value_t = 1024, allow_negative_numbers = true)]
+    ring_size: u32,
+
+    /// Bytes of each buffer; longer packets are chained. Towards DPDK not above its own buffer size
+    #[arg(long, value_name = "BYTES", default_value_t = 2048, allow_negative_numbers = true)]
+    buffer_size: u32,
+
+    /// How packets are waited for: polling (takes a core), interrupt, or adaptive
+    #[arg(long, value_name = "polling|interrupt|adaptive", default_value_t)]
+    rx_mode: RxMode,
+
+    /// The interface name that the peer is told [default: memif and the id]
+    #[arg(long, value_name = "IFNAME")]
+    name: Option<Name>,
+
+    /// The program name that the peer is told
+    #[arg(long, value_name = "NAME", default_value = concat!("memif ", env!("CARGO_PKG_VERSION")))]
+    app_name: Name,
+
+    /// Master: permissions of the socket file, octal
+    #[arg(long, value_name = "MODE", value_parser = parse_mode)]
+    socket_mode: Option<u32>,
+
+    /// Master: group of the socket file, by name or number
+    #[arg(long, value_name = "GROUP", value_parser = parse_group)]
+    socket_group: Option<u32>,
+
+    /// Master: serve only this user, by name or number; may be repeated
+    #[arg(long, value_name = "USER", value_parser = parse_user)]
+    allow_uid: Vec<u32>,
+
+    /// Master: refuse memory that its owner can still shrink (VPP on huge pages offers such)
+    #[arg(long)]
+    require_sealed: bool,
+}
+
+impl InterfaceOptions {
+    /// The role, slave when none was given.
+    pub(crate) fn role(&self) -> Role {
+        self.role.unwrap_or(Role::Slave)
+    }
+
+    /// The address of the socket.
+    pub(crate) fn address(&self) -> Result<SocketAddress, Error> {
+        self.socket.clone().map_or_else(|| Ok(DEFAULT_SOCKET.parse()?), Ok)
+    }
+
+    /// What packets start with.
+    pub(crate) fn framing(&self) -> Framing {
+        match self.mode {
+            ModeOption::Ethernet => Framing::Ethernet,
+            ModeOption::Ip => Framing::Ip,
+        }
+    }
+
+    /// The socket for slaves at that address, whatever options for a master were given.
+    pub(crate) fn slave_socket(&self, address: SocketAddress) -> SocketBuilder {
+        Socket::builder(address).app_name(self.app_name)
+    }
+
+    /// The socket for interfaces of that role at that address.
+    pub(crate) fn socket(
+        &self,
+        address: SocketAddress,
+        role: Role,
+    ) -> Result<SocketBuilder, Error> {
+        self.check_master_options(&address, role)?;
+        let mut builder = self.slave_socket(address);
+        if let Some(mode) = self.socket_mode {
+            builder = builder.mode(mode);
+        }
+        if let Some(group) = self.socket_group {
+            builder = builder.group(group);
+        }
+        for uid in &self.allow_uid {
+            builder = builder.allow_uid(*uid);
+        }
+        Ok(builder)
+    }
+
+    /// The interface of that role and id, checked.
+    pub(crate) fn interface(&self, role: Role, id: u32) -> Result<InterfaceConfig, Error> {
+        let mode = match self.mode {
+            ModeOption::Ethernet => Mode::Ethernet,
+            ModeOption::Ip => Mode::Ip,
+        };
+        let mut config = InterfaceConfig::new(role, id)
+            .mode(mode)
+            .secret(self.secret()?)
+            .rx_queues(self.rx_queues.or(self.queues).unwrap_or(1))
+            .tx_queues(self.tx_queues.or(self.queues).unwrap_or(1))
+            .ring_size(self.ring_size)
+            .buffer_size(self.buffer_size)
+            .rx_mode(self.rx_mode)
+            .require_sealed(self.require_sealed);
+        if let Some(name) = self.name {
+            config = config.name(name);
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn secret(&self) -> Result<Option<Secret>, Error> {
+        let Some(file) = &self.secret_file else { return Ok(self.secret) };
+        let content = fs::read(file).map_err(|source| Error::System {
+            what: format!("cannot read the secret from {}", file.display()),
+            advice: "give --secret-file a file that this user may read",
+            source,
+        })?;
+        let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let secret = Secret::new(line).map_err(|error| {
+            Error::Usage(format!("the first line of {} is no secret: {error}", file.display()))
+        })?;
+        Ok(Some(secret))
+    }
+
+    /// Settings of a listener make no sense without one.
+    fn check_master_options(&self, address: &SocketAddress, role: Role) -> Result<(), Error> {
+        let file = [
+            (self.socket_mode.is_some(), "--socket-mode"),
+            (self.socket_group.is_some(), "--socket-group"),
+        ];
+        let peers = [
+            (!self.allow_uid.is_empty(), "--allow-uid"),
+            (self.require_sealed, "--require-sealed"),
+        ];
+        let given = |options: &[(bool, &'static str)]| {
+            options.iter().find_map(|(given, name)| given.then_some(*name))
+        };
+        let abstract_name = matches!(address, SocketAddress::Abstract(_));
+        if let (Role::Slave, Some(name)) = (role, given(&file).or(given(&peers))) {
+            return Err(Error::Usage(format!(
+                "{name} is for the master, who makes the socket: add --role master, or leave {name} out"
+            )));
+        }
+        if let (true, Some(name)) = (abstract_name, given(&file)) {
+            return Err(Error::Usage(format!(
+                "{name} sets permissions of a file, which the abstract name {address} has not: give a path \
+                 as --socket, or leave {name} out and use --allow-uid"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A time in seconds, with decimals.
+pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 =
+        text.parse().map_err(|_| "give a number of seconds, as in 0.5".to_owned())?;
+    if !(0.0..=MAX_SECONDS).contains(&seconds) {
+        return Err("give 0 to 86400 seconds".to_owned());
+    }
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|error| format!("give 0 to 86400 seconds: {error}"))
+}
+
+/// The IPv4 address of one host.
+pub(crate) fn parse_host(text: &str) -> Result<Ipv4Addr, String> {
+    let ip: Ipv4Addr =
+        text.parse().map_err(|_| "give an IPv4 address, as in 192.168.1.1".to_owned())?;
+    if is_host(ip) {
+        Ok(ip)
+    } else {
+        Err("this is not the address of one host: give one such as 192.168.1.1".to_owned())
+    }
+}
+
+fn parse_mode(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "give an octal number up to 777, as in 660".to_owned())
+}
+
+fn parse_group(text: &str) -> Result<u32, String> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    match Group::from_name(text) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err("no such group: give one of /etc/group, or a number".to_owned()),
+        Err(error) => Err(format!("cannot look it up ({error}): give a number")),
+    }
+}
+
+fn parse_user(text: &str) -> Result<u32, String> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    match User::from_name(text) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err("no such user: give one of /etc/passwd, or a number".to_owned()),
+        Err(error) => Err(format!("cannot look it up ({error}): give a number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Test {
+        #[command(flatten)]
+        interface: InterfaceOptions,
+    }
+
+    fn options(arguments: &str) -> Result<InterfaceOptions, String> {
+        Test::try_parse_from(["memif"].into_iter().chain(arguments.split_whitespace()))
+            .map(|test| test.interface)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_are_those_of_every_peer() {
+        let options = options("").unwrap();
+        assert_eq!(options.role(), Role::Slave);
+        assert_eq!(options.address().unwrap().to_string(), DEFAULT_SOCKET);
+        assert_eq!(options.framing(), Framing::Ethernet);
+        let config = options.interface(Role::Slave, 3).unwrap();
+        assert_eq!((config.role(), config.id()), (Role::Slave, 3));
+    }
+
+    #[test]
+    fn both_names_of_a_role_and_both_kinds_of_address_are_taken() {
+        for (text, role) in [
+            ("slave", Role::Slave),
+            ("client", Role::Slave),
+            ("master", Role::Master),
+            ("server", Role::Master),
+        ] {
+            assert_eq!(options(&format!("--role {text}")).unwrap().role(), role);
+        }
+        let address = options("--socket @name").unwrap().address().unwrap();
+        assert_eq!(address, SocketAddress::Abstract(b"name".to_vec()));
+    }
+
+    #[test]
+    fn every_option_used_wrongly_has_an_answer() {
+        for (arguments, answer) in [
+            ("--role boss", "master (or server) or slave (or client)"),
+            ("--mode token-ring", "[possible values: ethernet, ip]"),
+            ("--rx-mode busy", "polling, interrupt or adaptive"),
+            ("--queues 0", "1..=255"),
+            ("--queues 256", "1..=255"),
+            ("--queues 2 --rx-queues 1", "cannot be used with"),
+            ("--secret this-secret-is-too-long-to-fit", "1 to 23 bytes"),
+            ("--secret a --secret-file b", "cannot be used with"),
+            ("--name a-name-of-more-than-thirty-one-bytes", "at most 31 bytes"),
+            ("--socket-mode 888", "octal"),
+            ("--socket-mode 1777", "octal"),
+            ("--socket-group no-such-group-here", "no such group"),
+            ("--allow-uid no-such-user-here", "no such user"),
+        ] {
+            let error = options(arguments).unwrap_err();
+            assert!(error.contains(answer), "{arguments}: {error}");
+        }
+    }
+
+    #[test]
+    fn options_of_a_listener_need_one() {
+        let path: SocketAddress = "/tmp/x".parse().unwrap();
+        let name: SocketAddress = "@x".parse().unwrap();
+        for arguments in
+            ["--socket-mode 660", "--socket-group 0", "--allow-uid 0", "--require-sealed"]
+        {
+            let options = options(arguments).unwrap();
+            let error = options.socket(path.clone(), Role::Slave).unwrap_err().to_string();
+            assert!(error.contains("--role master"), "{error}");
+            assert!(options.socket(path.clone(), Role::Master).is_ok());
+        }
+        let error = options("--socket-mode 660").unwrap().socket(name, Role::Master).unwrap_err();
+        assert!(error.to_string().contains("abstract name @x"), "{error}");
+    }
+
+    #[test]
+    fn settings_that_cannot_be_name_themselves() {
+        let error = |arguments| {
+            options(arguments).unwrap().interface(Role::Slave, 0).unwrap_err().to_string()
+        };
+        assert!(error("--ring-size 1000").contains("ring size 1000"));
+        assert!(error("--buffer-size 0").contains("buffer size 0"));
+        assert!(error("--secret-file /no/such/file").contains("--secret-file"));
+    }
+
+    #[test]
+    fn times_and_addresses_are_checked() {
+        assert_eq!(parse_seconds("0.25"), Ok(Duration::from_millis(250)));
+        for text in ["", "x", "-1", "nan", "inf", "1e300", "86401"] {
+            assert!(parse_seconds(text).unwrap_err().contains("give"), "{text}");
+        }
+        assert_eq!(parse_host("10.0.0.1"), Ok(Ipv4Addr::new(10, 0, 0, 1)));
+        for text in ["", "10.0.0", "::1", "host", "0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+            assert!(parse_host(text).unwrap_err().contains("192.168.1.1"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Ctrl-C and SIGTERM: the first ends the command in good order, the second at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::exit::Error;
+use crate::link::Notice;
+
+/// Exit status after a second signal, as a shell shows a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// Whether a signal asked the command to end.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Starts to listen. The first signal also puts [`Notice::Signal`] into `notices`.
+    pub(crate) fn listen(notices: Sender<Notice>) -> Result<Self, Error> {
+        let failed = |source| Error::System {
+            what: "cannot receive signals".to_owned(),
+            advice: "raise the limits of processes and open files (ulimit -u, ulimit -n)",
+            source,
+        };
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+        let stop = Self(Arc::new(AtomicBool::new(false)));
+        let flag = Arc::clone(&stop.0);
+        let wait = move || {
+            for _ in signals.forever() {
+                if flag.swap(true, Ordering::Relaxed) {
+                    std::process::exit(INTERRUPTED);
+                }
+                // Without a receiver the command is ending already.
+                let _ = notices.send(Notice::Signal);
+            }
+        };
+        thread::Builder::new().name("signals".to_owned()).spawn(wait).map_err(failed)?;
+        Ok(stop)
+    }
+
+    /// Whether the command should end.
+    pub(crate) fn is_requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

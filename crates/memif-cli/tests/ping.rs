@@ -1,0 +1,161 @@
+//! `memif ping` against `memif responder`, two processes: every reply comes, and both ends count alike.
+
+mod util;
+
+use util::{Directory, abstract_name, memif};
+
+/// Pings a responder over a socket with options for both and checks that every one of `count` replies came and
+/// that the responder counted as many requests.
+#[track_caller]
+fn pings(socket: &str, ends: (&str, &str), both: &str, ping: &str, count: u32) {
+    let (responder_role, ping_role) = ends;
+    let mut responder =
+        memif(&format!("responder --socket {socket} --role {responder_role} {both}"));
+    responder.expect("192.168.1.2");
+    let finished = memif(&format!(
+        "ping 192.168.1.2 --socket {socket} --role {ping_role} {both} --count {count} {ping} \
+         --timeout 30 --connect-timeout 30"
+    ))
+    .finish()
+    .code(0)
+    .says(&format!("{count} packets transmitted, {count} received, 0% packet loss"))
+    .says("rtt min/avg/max/mdev = ");
+    if !ping.contains("--flood") {
+        for sequence in 1..=count {
+            assert!(finished.out.contains(&format!("icmp_seq={sequence} ttl=64 time=")));
+        }
+    }
+    responder.expect("link down");
+    responder.terminate();
+    responder.finish().code(0).says(&format!("{count} echo requests answered")).says(", 0 dropped");
+}
+
+const MASTER_ANSWERS: (&str, &str) = ("master", "slave");
+const SLAVE_ANSWERS: (&str, &str) = ("client", "server");
+
+#[test]
+fn slave_pings_master_over_a_path() {
+    let directory = Directory::new();
+    pings(&directory.text("memif.sock"), MASTER_ANSWERS, "", "--interval 0", 5);
+}
+
+#[test]
+fn master_pings_slave_over_a_path() {
+    let directory = Directory::new();
+    pings(&directory.text("memif.sock"), SLAVE_ANSWERS, "", "--interval 0", 5);
+}
+
+#[test]
+fn abstract_names_work_in_both_roles() {
+    for ends in [MASTER_ANSWERS, SLAVE_ANSWERS] {
+        pings(&abstract_name(), ends, "", "--interval 0", 3);
+    }
+}
+
+#[test]
+fn packets_of_all_sizes_are_chained_and_answered() {
+    for ends in [MASTER_ANSWERS, SLAVE_ANSWERS] {
+        for size in [0, 1, 7, 1472, 2006, 2007, 9000, 65_493] {
+            pings(&abstract_name(), ends, "", &format!("--interval 0 --size {size}"), 2);
+        }
+    }
+}
+
+#[test]
+fn ip_mode_carries_the_largest_packet() {
+    for ends in [MASTER_ANSWERS, SLAVE_ANSWERS] {
+        for size in [56, 9000, 65_507] {
+            pings(&abstract_name(), ends, "--mode ip", &format!("--interval 0 --size {size}"), 2);
+        }
+    }
+}
+
+#[test]
+fn flood_goes_round_every_ring() {
+    for ends in [MASTER_ANSWERS, SLAVE_ANSWERS] {
+        pings(&abstract_name(), ends, "--ring-size 16", "--flood", 2000);
+    }
+}
+
+#[test]
+fn every_receive_mode_works() {
+    for mode in ["polling", "interrupt", "adaptive"] {
+        pings(&abstract_name(), MASTER_ANSWERS, &format!("--rx-mode {mode}"), "--interval 0", 5);
+        pings(&abstract_name(), SLAVE_ANSWERS, &format!("--rx-mode {mode}"), "--interval 0", 5);
+    }
+}
+
+#[test]
+fn several_queues_are_all_served() {
+    for ends in [MASTER_ANSWERS, SLAVE_ANSWERS] {
+        pings(&abstract_name(), ends, "--queues 3", "--interval 0", 7);
+    }
+}
+
+#[test]
+fn odd_buffers_and_small_rings_carry_chains() {
+    let both = "--ring-size 256 --buffer-size 333";
+    pings(&abstract_name(), MASTER_ANSWERS, both, "--interval 0 --size 20000", 3);
+}
+
+#[test]
+fn names_secrets_and_permissions_are_used() {
+    let directory = Directory::new();
+    let socket = directory.text("memif.sock");
+    std::fs::write(directory.path("secret"), "open sesame\n").expect("a file can be written");
+    let secret = directory.text("secret");
+    let mut responder = memif(&format!(
+        "responder --socket {socket} --role master --secret-file {secret} --name port7 \
+         --app-name answerer --socket-mode 600 --socket-group 0 --require-sealed --allow-uid {}",
+        rustix::process::getuid().as_raw(),
+    ));
+    responder.expect("192.168.1.2");
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&socket).expect("the socket is there").permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    memif(&format!(
+        "ping 192.168.1.2 --socket {socket} --secret-file {secret} --name here --app-name asker \
+         --count 2 --interval 0"
+    ))
+    .finish()
+    .code(0);
+    let line = responder.expect("connected to");
+    assert!(line.contains("\"asker\" interface \"here\""), "{line}");
+}
+
+#[test]
+fn several_interfaces_answer_on_one_socket() {
+    let socket = abstract_name();
+    let mut responder = memif(&format!(
+        "responder --socket {socket} --role master --id 7 --ip 10.0.7.1 --id 9 --ip 10.0.9.1 \
+         --mac 02:00:00:00:00:07 --mac 02:00:00:00:00:09"
+    ));
+    responder.expect("10.0.9.1");
+    let ping = |id: u32, ip, timeout| {
+        memif(&format!(
+            "ping {ip} --socket {socket} --id {id} --count 2 --interval 0 --timeout {timeout}"
+        ))
+        .finish()
+    };
+    ping(7, "10.0.7.1", 30.0).code(0).says("2 received");
+    ping(9, "10.0.9.1", 30.0).code(0).says("2 received");
+    // The other interface's address is not answered for.
+    ping(9, "10.0.7.1", 0.3).code(1).complains("nobody answered ARP for 10.0.7.1");
+    responder.terminate();
+    let finished = responder.finish().code(0).says("ARP not asking for this address");
+    assert_eq!(finished.out.matches("2 echo requests answered").count(), 2, "{finished:#?}");
+}
+
+#[test]
+fn replies_that_do_not_come_are_a_loss() {
+    // In IP mode nobody asks for the address first.
+    let socket = abstract_name();
+    let _responder = memif(&format!("responder --socket {socket} --role master --mode ip"));
+    memif(&format!(
+        "ping 192.168.1.9 --socket {socket} --mode ip --count 2 --interval 0 --timeout 0.2"
+    ))
+    .finish()
+    .code(1)
+    .says("2 packets transmitted, 0 received, 100% packet loss");
+}
