@@ -10,7 +10,8 @@ pub struct Counters {
     pub packets: u64,
     /// Bytes of those packets.
     pub bytes: u64,
-    /// Transmit: packets that found too few free slots. A packet that is tried again counts again.
+    /// Transmit: packets that found too few free slots. A packet that a caller tries again counts again; a send
+    /// that waits counts once.
     pub ring_full: u64,
     /// Receive: descriptors that name no memory of the link, have no length or one that is too long.
     /// Transmit: posted buffers of that kind, handed back empty.

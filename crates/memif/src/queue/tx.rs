@@ -119,6 +119,8 @@ impl TxQueue {
                 return Err(SendError::Breach(self.link.fail(Breach::MemoryGone)));
             }
         }
+        // A batch that was forgotten instead of dropped sends nothing either.
+        self.cursor.rewind(self.cursor.published());
         Ok(TxBatch { queue: self, packets: 0, bytes: 0 })
     }
 
@@ -127,10 +129,7 @@ impl TxQueue {
     /// # Errors
     /// Every [`SendError`]. Nothing of the packet was sent then.
     pub fn send(&mut self, packet: &[u8]) -> Result<(), SendError> {
-        let mut batch = self.reserve()?;
-        batch.push(packet)?;
-        batch.commit();
-        Ok(())
+        self.try_send(packet).inspect_err(|error| self.count_full(error))
     }
 
     /// Sends one packet, waiting for free slots at most for `timeout`. Nothing signals a freed slot, so the ring
@@ -155,21 +154,28 @@ impl TxQueue {
         packet: &[u8],
         timeout: Option<Duration>,
     ) -> Result<(), SendError> {
+        // However often it is tried, one packet found the ring full once.
+        let mut result = self.send(packet);
         let mut patience = Patience::new(timeout);
-        let full = self.shared.counters.ring_full.get();
-        loop {
-            match self.send(packet) {
-                Err(SendError::Full) if patience.wait(self.link.down_event()) => {}
-                result => {
-                    // One packet was full once, however often it was tried.
-                    let now = self.shared.counters.ring_full.get();
-                    self.shared
-                        .counters
-                        .ring_full
-                        .add(full.wrapping_add(1).min(now).wrapping_sub(now));
-                    return result;
-                }
-            }
+        while result == Err(SendError::Full) && patience.wait(self.link.down_event()) {
+            result = self.try_send(packet);
+        }
+        result
+    }
+
+    /// Sends one packet now, counting no full ring.
+    fn try_send(&mut self, packet: &[u8]) -> Result<(), SendError> {
+        let mut batch = self.reserve()?;
+        batch.add(packet.len(), |writer| {
+            writer.write(0, packet);
+        })?;
+        batch.commit();
+        Ok(())
+    }
+
+    fn count_full(&self, error: &SendError) {
+        if *error == SendError::Full {
+            self.shared.counters.ring_full.add(1);
         }
     }
 
@@ -224,11 +230,7 @@ impl TxQueue {
     fn does_not_fit(&mut self, first: u16, len: usize, room: usize) -> SendError {
         let whole_ring = self.cursor.next().wrapping_sub(first) == self.cursor.size();
         self.cursor.rewind(first);
-        if whole_ring {
-            return SendError::TooLong { len, max: room };
-        }
-        self.shared.counters.ring_full.add(1);
-        SendError::Full
+        if whole_ring { SendError::TooLong { len, max: room } } else { SendError::Full }
     }
 
     #[cold]
@@ -343,6 +345,15 @@ impl TxBatch<'_> {
     /// As [`push`](Self::push); `fill` is not called then.
     #[inline]
     pub fn push_with(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut PacketWriter<'_>),
+    ) -> Result<(), SendError> {
+        self.add(len, fill).inspect_err(|error| self.queue.count_full(error))
+    }
+
+    #[inline]
+    fn add(
         &mut self,
         len: usize,
         fill: impl FnOnce(&mut PacketWriter<'_>),
