@@ -14,7 +14,7 @@ pub struct Counters {
     /// that waits counts once.
     pub ring_full: u64,
     /// Receive: descriptors that name no memory of the link, have no length or one that is too long.
-    /// Transmit: posted buffers of that kind, handed back empty.
+    /// Transmit: posted buffers of that kind, or too small with chains switched off, handed back empty.
     pub bad_descriptors: u64,
     /// Receive: packets dropped whole because of a bad descriptor or because they are longer than allowed.
     pub dropped: u64,

@@ -1,8 +1,9 @@
 //! What the queues of a link, and the driver of its socket, share.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
@@ -15,38 +16,49 @@ use crate::ring::RingMemory;
 use crate::shm::{MappedRing, Regions};
 use crate::wire::ring::FLAG_MASK_INT;
 
-/// Time after which signals to a lagging receiver are repeated.
-pub(crate) const REPEAT_NANOSECONDS: i64 = 1_000_000;
-/// Repeats without any progress of the receiver after which it is left alone until the next send.
-const FRUITLESS_REPEATS: u8 = 16;
+/// Time after which the signal to a lagging receiver is repeated first.
+const FIRST_REPEAT: Duration = Duration::from_millis(1);
+/// Longest time between repeats to a receiver that makes no progress: it may be halted in a debugger, or be a
+/// slave that never posts its last buffers again.
+const LAST_REPEAT: Duration = Duration::from_millis(1024);
 
 /// What the queues of every link of a socket need from its driver. Both descriptors are in the driver's epoll set.
 #[derive(Clone, Debug)]
-pub(crate) struct DriverSignals {
+pub(crate) struct DriverSignals(Arc<Timer>);
+
+#[derive(Debug)]
+struct Timer {
     /// An eventfd. A queue that found a breach writes it.
     attention: Arc<OwnedFd>,
-    /// A timerfd. A sender whose receiver may need another signal arms it.
+    /// A timerfd. Armed by a sender whose receiver may need another signal, and by the driver.
     repeat: Arc<OwnedFd>,
-    /// Whether the timer is on its way.
-    armed: Arc<AtomicBool>,
+    /// [`IDLE`], [`SLOW`] or [`FAST`].
+    state: AtomicU8,
+    /// For [`SLOW`]: when it expires, in nanoseconds since `start`. Driver only.
+    expiry: AtomicU64,
+    start: Instant,
 }
+
+/// The timer is not on its way.
+const IDLE: u8 = 0;
+/// It is, for receivers that made no progress.
+const SLOW: u8 = 1;
+/// It expires within [`FIRST_REPEAT`].
+const FAST: u8 = 2;
 
 impl DriverSignals {
     /// Both not blocking: an eventfd and a timerfd of the monotonic clock.
     pub(crate) fn new(attention: Arc<OwnedFd>, repeat: Arc<OwnedFd>) -> Self {
-        Self { attention, repeat, armed: Arc::new(AtomicBool::new(false)) }
+        let (state, expiry) = (AtomicU8::new(IDLE), AtomicU64::new(0));
+        Self(Arc::new(Timer { attention, repeat, state, expiry, start: Instant::now() }))
     }
 
     /// Makes sure that the timer expires within a millisecond. A system call only when it is not on its way,
     /// hence at most one per millisecond. A failure costs a repeated signal, not a packet.
     #[inline]
     pub(crate) fn arm_repeat(&self) {
-        if !self.armed.swap(true, Ordering::SeqCst) {
-            let once = Itimerspec {
-                it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-                it_value: Timespec { tv_sec: 0, tv_nsec: REPEAT_NANOSECONDS },
-            };
-            let _ = timerfd_settime(&*self.repeat, TimerfdTimerFlags::empty(), &once);
+        if self.0.state.swap(FAST, Ordering::SeqCst) != FAST {
+            self.set(FIRST_REPEAT);
         }
     }
 
@@ -54,8 +66,44 @@ impl DriverSignals {
     /// [`LinkHandle::repeat_signals`]: a sender that finds the timer still on its way has marked its queue
     /// before, and one that comes later arms it again.
     pub(crate) fn repeat_expired(&self) {
-        self.armed.store(false, Ordering::SeqCst);
+        self.0.state.store(IDLE, Ordering::SeqCst);
     }
+
+    /// For the driver: the timer is to expire after `delay` at the latest.
+    fn arm_slow(&self, delay: Duration) {
+        let timer = &*self.0;
+        let expiry = self.now().saturating_add(nanoseconds(delay));
+        let from =
+            match timer.state.compare_exchange(IDLE, SLOW, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => IDLE,
+                Err(state) => state,
+            };
+        if from == FAST || (from == SLOW && timer.expiry.load(Ordering::Relaxed) <= expiry) {
+            return;
+        }
+        timer.expiry.store(expiry, Ordering::Relaxed);
+        self.set(delay);
+        // A sender may have armed it for a shorter time between the two.
+        if timer.state.load(Ordering::SeqCst) == FAST {
+            self.set(FIRST_REPEAT);
+        }
+    }
+
+    fn set(&self, delay: Duration) {
+        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let once =
+            Itimerspec { it_interval: zero, it_value: Timespec::try_from(delay).unwrap_or(zero) };
+        let _ = timerfd_settime(&*self.0.repeat, TimerfdTimerFlags::empty(), &once);
+    }
+
+    /// Nanoseconds since the socket was opened.
+    fn now(&self) -> u64 {
+        nanoseconds(self.0.start.elapsed())
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// One link, shared by its queues and the driver.
@@ -111,7 +159,7 @@ impl LinkShared {
         let breach = if self.regions.any_gone() { Breach::MemoryGone } else { breach };
         let first = self.fault.get_or_init(|| breach).clone();
         self.shut();
-        let _ = rustix::io::write(&*self.signals.attention, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&*self.signals.0.attention, &1u64.to_ne_bytes());
         first
     }
 
@@ -119,10 +167,6 @@ impl LinkShared {
     pub(crate) fn shut(&self) {
         if !self.down.swap(true, Ordering::AcqRel) {
             let _ = rustix::io::write(&self.down_event, &1u64.to_ne_bytes());
-            // For callers who wait for the rings' eventfds in a loop of their own. The peer may swallow this.
-            for queue in &self.rx {
-                signal(&*queue.interrupt);
-            }
         }
     }
 
@@ -148,10 +192,23 @@ impl LinkHandle {
         self.0.fault.get().cloned()
     }
 
-    /// Repeats signals to receivers that lag. Returns whether it wants to be called again in a millisecond.
+    /// Repeats signals to receivers that lag. Returns whether it wants to be called again in a millisecond; for
+    /// later it arms the timer itself.
     pub(crate) fn repeat_signals(&self) -> bool {
+        if self.0.is_down() {
+            return false;
+        }
+        let now = self.0.signals.now();
+        let mut soon = false;
         // Every queue is asked: no short cut.
-        !self.0.is_down() && self.0.tx.iter().fold(false, |again, queue| queue.repeat() | again)
+        for wait in self.0.tx.iter().filter_map(|queue| queue.repeat(now)) {
+            if wait <= FIRST_REPEAT {
+                soon = true;
+            } else {
+                self.0.signals.arm_slow(wait);
+            }
+        }
+        soon
     }
 
     pub(crate) fn rx_details(&self) -> Vec<QueueDetails> {
@@ -210,9 +267,11 @@ pub(crate) struct QueueShared {
     published: AtomicU16,
     /// Transmit: published and signalled; the receiver may need to hear it again.
     lagging: AtomicBool,
-    /// Transmit, driver only: the peer's cursor at the last repeat, and repeats since it moved.
+    /// Transmit, driver only: the peer's cursor at the last repeat.
     seen: AtomicU16,
-    repeats: AtomicU8,
+    /// Transmit, driver only: nanoseconds between the last repeat and the next, and when that is due.
+    pause: AtomicU64,
+    due: AtomicU64,
 }
 
 impl QueueShared {
@@ -230,7 +289,8 @@ impl QueueShared {
             published: AtomicU16::new(0),
             lagging: AtomicBool::new(false),
             seen: AtomicU16::new(0),
-            repeats: AtomicU8::new(0),
+            pause: AtomicU64::new(0),
+            due: AtomicU64::new(0),
         })
     }
 
@@ -241,13 +301,13 @@ impl QueueShared {
         self.lagging.store(true, Ordering::SeqCst);
     }
 
-    /// Signals once more if the receiver wants signals and has not taken everything. Returns whether to come back.
-    fn repeat(&self) -> bool {
+    /// Signals once more if the receiver wants signals and has not taken everything. Returns when to come back.
+    fn repeat(&self, now: u64) -> Option<Duration> {
         if !self.lagging.swap(false, Ordering::SeqCst) {
-            return false;
+            return None;
         }
         if self.ring.load_flags() & FLAG_MASK_INT != 0 {
-            return false;
+            return None;
         }
         let published = self.published.load(Ordering::Relaxed);
         let (cursor, taken) = match self.role {
@@ -262,20 +322,26 @@ impl QueueShared {
             }
         };
         if taken {
-            return false;
-        }
-        if self.seen.swap(cursor, Ordering::Relaxed) != cursor {
-            self.repeats.store(0, Ordering::Relaxed);
-        } else if self.repeats.fetch_add(1, Ordering::Relaxed) >= FRUITLESS_REPEATS {
-            // Some slaves never post the last buffers again, and some receivers are down: no timer for ever.
-            self.repeats.store(0, Ordering::Relaxed);
-            return false;
-        }
-        if signal(&*self.interrupt) {
-            self.counters.signals.add_shared(1);
+            self.pause.store(0, Ordering::Relaxed);
+            return None;
         }
         self.lagging.store(true, Ordering::SeqCst);
-        true
+        let first = nanoseconds(FIRST_REPEAT);
+        let mut pause = self.pause.load(Ordering::Relaxed);
+        let mut due = self.due.load(Ordering::Relaxed);
+        if self.seen.swap(cursor, Ordering::Relaxed) != cursor || pause == 0 {
+            (pause, due) = (first, now);
+        }
+        if due <= now {
+            if signal(&*self.interrupt) {
+                self.counters.signals.add_shared(1);
+            }
+            due = now.saturating_add(pause);
+            pause = pause.saturating_mul(2).min(nanoseconds(LAST_REPEAT));
+        }
+        self.pause.store(pause, Ordering::Relaxed);
+        self.due.store(due, Ordering::Relaxed);
+        Some(Duration::from_nanos(due.saturating_sub(now)))
     }
 
     fn details(&self) -> QueueDetails {

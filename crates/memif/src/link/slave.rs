@@ -56,7 +56,11 @@ impl SlaveMemory {
                             "mapping has no file of the caller",
                         )
                     })?;
-                    (Arc::clone(fd), mapping.len() as u64, Arc::clone(mapping))
+                    let size = mapping.len() as u64;
+                    if check_callers_file(fd, size)? == peer_fd::Sealing::Guarded {
+                        mapping.guard_callers()?;
+                    }
+                    (Arc::clone(fd), size, Arc::clone(mapping))
                 }
                 _ => {
                     let fd = sealed_memfd(*size)?;
@@ -185,21 +189,23 @@ fn sealed_memfd(size: u64) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Maps a file of the caller. The peer gets the file too and could shrink it, so it is sealed where that is
-/// possible and guarded where not.
+/// Maps a file of the caller.
 fn map_callers_file(fd: &OwnedFd, size: u64) -> io::Result<Mapping> {
-    let long_enough = u64::try_from(fstat(fd)?.st_size).unwrap_or(0) >= size;
-    if !long_enough {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("the file for the buffers is shorter than the {size} bytes to share"),
-        ));
-    }
-    let sealing = peer_fd::region(fd, 1, size, false).map_err(|_| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the file for the buffers is neither a memfd nor on tmpfs or a huge page mount",
-        )
-    })?;
+    let sealing = check_callers_file(fd, size)?;
     Mapping::map(fd, size, sealing == peer_fd::Sealing::Guarded)
+}
+
+/// Looks at a file of the caller. The peer gets the file too and could shrink it, so it is sealed where that is
+/// possible and its mapping guarded where not.
+fn check_callers_file(fd: &OwnedFd, size: u64) -> io::Result<peer_fd::Sealing> {
+    let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidInput, problem);
+    if u64::try_from(fstat(fd)?.st_size).unwrap_or(0) < size {
+        let problem = format!("the file for the buffers is shorter than the {size} bytes to share");
+        return Err(invalid(problem));
+    }
+    peer_fd::region(fd, 1, size, false).map_err(|_| {
+        invalid(
+            "the file for the buffers is neither a memfd nor on tmpfs or a huge page mount".into(),
+        )
+    })
 }

@@ -125,6 +125,7 @@ impl<'b> Iterator for Segments<'b> {
 }
 
 impl ExactSizeIterator for Segments<'_> {}
+impl std::iter::FusedIterator for Segments<'_> {}
 
 impl std::fmt::Debug for Segments<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,9 +1,11 @@
 //! Receiving.
 
-use std::cell::Cell;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::cell::{Cell, OnceCell};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
+
+use rustix::event::epoll;
 
 use super::BufferRef;
 use super::packet::{Packet, Segment, Span};
@@ -40,8 +42,10 @@ pub(super) struct RxCore {
     trailing: (u16, u32, u32),
     /// Whether the scan met a descriptor with NEXT.
     chained: bool,
-    /// Slots that were there when the last scan met a chain without an end, 0 if it met none.
+    /// Slots of the chain without an end that the last scan met, 0 if it met none.
     unfinished: u16,
+    /// Packets of the scan that were handed out.
+    taken: Cell<usize>,
 }
 
 /// The receiving half of a queue pair: packets come out.
@@ -63,6 +67,8 @@ pub struct RxQueue {
     faults: usize,
     resync_limit: u32,
     resyncs_in_row: u32,
+    /// See [`AsFd`]; made when first asked for, `None` inside where that failed.
+    readiness: OnceCell<Option<OwnedFd>>,
 }
 
 impl RxQueue {
@@ -93,6 +99,7 @@ impl RxQueue {
             trailing: (0, 0, 0),
             chained: false,
             unfinished: 0,
+            taken: Cell::new(0),
         };
         let mut queue = Self {
             core,
@@ -105,6 +112,7 @@ impl RxQueue {
             faults: 0,
             resync_limit: config.resync_limit,
             resyncs_in_row: 0,
+            readiness: OnceCell::new(),
         };
         queue.set_mode(config.rx_mode);
         if queue.core.role == Role::Slave {
@@ -147,7 +155,9 @@ impl RxQueue {
         self.mode
     }
 
-    /// Changes how the queue learns of packets, from the next burst of the peer on.
+    /// Changes how the queue learns of packets, from the next burst of the peer on. After a change to
+    /// [`RxMode::Interrupt`], receive until a batch is empty before you wait for the queue's descriptor: packets
+    /// that came before are not signalled.
     pub fn set_mode(&mut self, mode: RxMode) {
         self.mode = mode;
         self.set_masked(mode != RxMode::Interrupt);
@@ -158,12 +168,11 @@ impl RxQueue {
         self.masked = masked;
         self.settled = false;
         self.core.ring.store_flags(if masked { FLAG_MASK_INT } else { 0 });
-    }
-
-    /// Orders the clearing of the mask before the next look at the ring. Without it the sender could read the
-    /// old mask and this side the old cursor, and the packet would lie unsignalled.
-    pub(super) fn fence(&self) {
-        self.core.ring.full_fence();
+        if !masked {
+            // Orders the clearing before the next look at the ring. Without it the sender could read the old
+            // mask and this side the old cursor, and the packet would lie unsignalled.
+            self.core.ring.full_fence();
+        }
     }
 
     /// Packets that are on the ring now, at most `max` of them: one look at the peer's cursor. An empty batch
@@ -179,6 +188,10 @@ impl RxQueue {
             return Err(RecvError::Disconnected);
         }
         self.check_memory()?;
+        if self.core.taken.get() > 0 {
+            // A batch was forgotten instead of dropped.
+            self.release();
+        }
         match self.core.cursor.available(&self.core.ring) {
             Ok(available) => {
                 if let Err(breach) = self.core.scan(self.shared.name, available, max) {
@@ -194,7 +207,7 @@ impl RxQueue {
                 self.set_masked(true);
             }
         }
-        Ok(RxBatch { queue: self, taken: 0 })
+        Ok(RxBatch { queue: self })
     }
 
     /// Receives one packet into `buffer` and says how long it is, or `None` when there is none now. A packet
@@ -212,7 +225,9 @@ impl RxQueue {
     }
 
     /// Takes the signals that came through the queue's descriptor. For event loops of one's own: call it when the
-    /// descriptor is readable, then receive until a batch is empty, then wait again.
+    /// descriptor is readable, then receive until a batch is empty, then wait again. A peer that signals without
+    /// sending keeps such a loop turning; [`wait`](Self::wait) and [`Socket::watch`](crate::Socket::watch) put a
+    /// brake on that.
     pub fn acknowledge(&mut self) {
         if crate::link::drain(&*self.shared.interrupt) {
             self.shared.counters.wake_ups.add(1);
@@ -271,12 +286,14 @@ impl RxQueue {
             }
         }
         self.core.cursor.resynchronise(&self.core.ring);
+        self.core.unfinished = 0;
         Ok(())
     }
 
     /// Gives the slots of the packets taken back, and of the bad ones between and after them.
-    fn release(&mut self, taken: usize) {
+    fn release(&mut self) {
         let core = &mut self.core;
+        let taken = core.taken.take();
         let (slots, bad, dropped) = if taken == core.spans.len() {
             core.trailing
         } else {
@@ -307,10 +324,26 @@ impl RxQueue {
 }
 
 impl AsFd for RxQueue {
-    /// The eventfd that the peer signals packets through. Right for event loops in [`RxMode::Interrupt`]; in the
-    /// other modes the peer is told not to signal.
+    /// Readable when the peer signalled packets, and for good once the link is down. Right for event loops in
+    /// [`RxMode::Interrupt`]; in the other modes the peer is told not to signal.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.shared.interrupt.as_fd()
+        self.readiness.get_or_init(|| self.new_readiness().ok()).as_ref().map_or_else(
+            // No descriptor left: the peer's signals alone, and the socket's events for the end of the link.
+            || self.shared.interrupt.as_fd(),
+            |both| both.as_fd(),
+        )
+    }
+}
+
+impl RxQueue {
+    /// An epoll descriptor over the peer's eventfd and the end of the link. The peer can read its eventfd empty,
+    /// so the end is told through one that it does not have.
+    fn new_readiness(&self) -> rustix::io::Result<OwnedFd> {
+        let both = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let data = epoll::EventData::new_u64(0);
+        epoll::add(&both, &*self.shared.interrupt, data, epoll::EventFlags::IN)?;
+        epoll::add(&both, self.core.link.down_event(), data, epoll::EventFlags::IN)?;
+        Ok(both)
     }
 }
 
@@ -338,7 +371,7 @@ impl RxCore {
                     if done == 0 && available == self.cursor.size() {
                         return Err(Breach::EndlessChain { queue: name, slot: start });
                     }
-                    self.unfinished = available;
+                    self.unfinished = available - done;
                     self.trailing = (done, bad, dropped);
                     return Ok(());
                 }
@@ -444,7 +477,13 @@ impl RxCore {
         self.cursor.publish(&self.ring);
     }
 
+    /// Packets of the scan that were not handed out.
+    fn left(&self) -> usize {
+        self.spans.len().saturating_sub(self.taken.get())
+    }
+
     fn forget_scan(&mut self) {
+        self.taken.set(0);
         self.segments.clear();
         self.spans.clear();
         self.trailing = (0, 0, 0);
@@ -463,14 +502,18 @@ fn slot_count(slots: usize) -> u16 {
 #[must_use = "packets that are not taken stay on the ring"]
 pub struct RxBatch<'q> {
     queue: &'q mut RxQueue,
-    taken: usize,
 }
 
 impl RxBatch<'_> {
+    /// Takes the packets one by one, as a loop over `&mut batch` does.
+    pub fn packets(&mut self) -> Packets<'_> {
+        self.into_iter()
+    }
+
     /// Packets not taken yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.queue.core.spans.len() - self.taken
+        self.queue.core.left()
     }
 
     /// Whether no packet is left.
@@ -486,14 +529,14 @@ impl<'b> IntoIterator for &'b mut RxBatch<'_> {
 
     #[inline]
     fn into_iter(self) -> Packets<'b> {
-        Packets { core: &self.queue.core, taken: &mut self.taken }
+        Packets { core: &self.queue.core }
     }
 }
 
 impl Drop for RxBatch<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.queue.release(self.taken);
+        self.queue.release();
     }
 }
 
@@ -501,7 +544,6 @@ impl Drop for RxBatch<'_> {
 #[derive(Debug)]
 pub struct Packets<'b> {
     core: &'b RxCore,
-    taken: &'b mut usize,
 }
 
 impl<'b> Iterator for Packets<'b> {
@@ -509,15 +551,17 @@ impl<'b> Iterator for Packets<'b> {
 
     #[inline]
     fn next(&mut self) -> Option<Packet<'b>> {
-        let span = *self.core.spans.get(*self.taken)?;
-        *self.taken += 1;
+        let taken = self.core.taken.get();
+        let span = *self.core.spans.get(taken)?;
+        self.core.taken.set(taken + 1);
         Some(Packet { core: self.core, span })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.core.spans.len() - *self.taken;
+        let left = self.core.left();
         (left, Some(left))
     }
 }
 
 impl ExactSizeIterator for Packets<'_> {}
+impl std::iter::FusedIterator for Packets<'_> {}

@@ -34,6 +34,8 @@ pub struct TxQueue {
     max_segment: u32,
     chaining: bool,
     faults: usize,
+    /// Buffers that go back empty with the next store of the cursor.
+    empty: u64,
 }
 
 /// Where a packet goes: consecutive slots.
@@ -69,6 +71,7 @@ impl TxQueue {
             max_segment: config.buffer_size,
             chaining: config.chaining,
             faults: 0,
+            empty: 0,
             cursor,
         }
     }
@@ -120,7 +123,7 @@ impl TxQueue {
             }
         }
         // A batch that was forgotten instead of dropped sends nothing either.
-        self.cursor.rewind(self.cursor.published());
+        self.roll_back();
         Ok(TxBatch { queue: self, packets: 0, bytes: 0 })
     }
 
@@ -179,38 +182,45 @@ impl TxQueue {
         }
     }
 
-    /// Finds slots for `len` bytes and moves past them. All or nothing.
+    /// Finds slots for `len` bytes. All or nothing; the cursor then stands at the first of them.
     #[inline]
     fn place(&mut self, len: usize) -> Result<Place, SendError> {
         if len == 0 {
             return Err(SendError::Empty);
         }
-        let limit = self.max_packet as usize;
+        let longest =
+            if self.chaining { self.max_packet } else { self.max_packet.min(self.max_segment) };
+        let limit = longest as usize;
         if len > limit {
             return Err(SendError::TooLong { len, max: limit });
         }
         let mut first = self.cursor.next();
         let mut room = 0;
         loop {
-            if self.cursor.free() == 0 && self.refresh()? == 0 {
-                return Err(self.does_not_fit(first, len, room));
+            if self.cursor.free() == 0 {
+                match self.refresh() {
+                    Ok(0) => return Err(self.does_not_fit(first, len, room)),
+                    Ok(_) => {}
+                    Err(error) => {
+                        self.cursor.rewind(first);
+                        return Err(error);
+                    }
+                }
             }
             let slot = self.cursor.next();
-            let capacity = self.capacity(slot);
+            let capacity = self.capacity(slot) as usize;
             self.cursor.advance(1);
-            if capacity == 0 {
-                // A buffer that broke the rules goes back empty, and with it what was taken for this packet.
+            if capacity == 0 || (!self.chaining && capacity < len) {
+                // A buffer that is of no use goes back empty, and with it what was taken for this packet.
                 first = self.hand_back_empty(first);
                 room = 0;
                 continue;
             }
-            room += capacity as usize;
+            room += capacity;
             if room >= len {
-                return Ok(Place { first, slots: self.cursor.next().wrapping_sub(first) });
-            }
-            if !self.chaining {
+                let slots = self.cursor.next().wrapping_sub(first);
                 self.cursor.rewind(first);
-                return Err(SendError::TooLong { len, max: room });
+                return Ok(Place { first, slots });
             }
         }
     }
@@ -241,8 +251,28 @@ impl TxQueue {
             self.write_descriptor(slot, 0, 0);
             slot = slot.wrapping_add(1);
         }
-        self.shared.counters.bad_descriptors.add(1);
+        self.empty += 1;
+        if self.cursor.published() == first {
+            // No packet waits before them. Published now, they are not met again by the next send.
+            self.publish();
+        }
         end
+    }
+
+    /// Publishes everything up to the cursor.
+    #[inline]
+    fn publish(&mut self) {
+        self.cursor.publish(&self.ring);
+        if self.empty > 0 {
+            self.shared.counters.bad_descriptors.add(std::mem::take(&mut self.empty));
+        }
+    }
+
+    /// Takes back everything that was not published.
+    #[inline]
+    fn roll_back(&mut self) {
+        self.cursor.rewind(self.cursor.published());
+        self.empty = 0;
     }
 
     /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it.
@@ -259,7 +289,6 @@ impl TxQueue {
                 Ok(free)
             }
             Err(OutOfRange { cursor, found, low, high }) => {
-                self.cursor.rewind(self.cursor.published());
                 let queue = self.shared.name;
                 let breach = Breach::Cursor { queue, cursor, found, low, high };
                 Err(SendError::Breach(self.link.fail(breach)))
@@ -330,7 +359,8 @@ impl TxBatch<'_> {
     /// Adds a copy of a packet, as a chain where it is longer than a buffer.
     ///
     /// # Errors
-    /// Every [`SendError`]; the batch is as it was, and what is in it can still be committed.
+    /// Every [`SendError`]; the batch is as it was. What is in it can still be committed, unless the link went
+    /// down.
     #[inline]
     pub fn push(&mut self, packet: &[u8]) -> Result<(), SendError> {
         self.push_with(packet.len(), |writer| {
@@ -359,15 +389,18 @@ impl TxBatch<'_> {
         fill: impl FnOnce(&mut PacketWriter<'_>),
     ) -> Result<(), SendError> {
         let place = self.queue.place(len)?;
+        // The cursor moves when the packet is whole, also should `fill` panic.
         fill(&mut PacketWriter { queue: self.queue, place, len });
         self.queue.finish(place, len);
+        self.queue.cursor.advance(place.slots);
         self.packets += 1;
         self.bytes += len as u64;
         Ok(())
     }
 
     /// Sends a received packet on. Between queues of one slave link the buffers change places and no byte is
-    /// copied; between all others it is one copy, shared memory to shared memory.
+    /// copied; between all others it is one copy, shared memory to shared memory. A packet that was forwarded in a
+    /// batch that is not committed is lost.
     ///
     /// # Errors
     /// As [`push`](Self::push), with the packet, which can be tried again.
@@ -432,17 +465,18 @@ impl TxBatch<'_> {
     }
 
     /// Publishes the batch with one store, and signals if the receiver asked for it. Returns the number of
-    /// packets.
+    /// packets: none when the link went down meanwhile.
     #[inline]
     pub fn commit(self) -> usize {
         let packets = self.packets;
         let queue = &mut *self.queue;
-        if queue.cursor.next() != queue.cursor.published() {
-            queue.cursor.publish(&queue.ring);
-            queue.shared.counters.packets.add(packets as u64);
-            queue.shared.counters.bytes.add(self.bytes);
-            queue.notify(packets);
+        if packets == 0 || queue.link.is_down() {
+            return 0;
         }
+        queue.publish();
+        queue.shared.counters.packets.add(packets as u64);
+        queue.shared.counters.bytes.add(self.bytes);
+        queue.notify(packets);
         packets
     }
 }
@@ -454,7 +488,7 @@ fn mask_of(packet: &Packet<'_>) -> u16 {
 impl Drop for TxBatch<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.queue.cursor.rewind(self.queue.cursor.published());
+        self.queue.roll_back();
     }
 }
 

@@ -1,13 +1,16 @@
 //! Sleeping until packets come, or until slots are free.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::rx::RxQueue;
 use crate::config::RxMode;
 use crate::error::RecvError;
+use crate::link::LinkShared;
 
 /// The one bounded sleep after the mask was cleared. A foreign sender without a fence may have read the old mask
 /// just before; its store of the cursor is visible long before this is over, and the ring is looked at again.
@@ -68,7 +71,6 @@ impl RxQueue {
                 }
                 first_sleep |= !queue.settled;
             }
-            queues[0].fence();
             if look(queues)? {
                 break;
             }
@@ -140,13 +142,26 @@ fn sleep(queues: &mut [RxQueue], until: Deadline) -> bool {
         many.resize(2 * queues.len(), nothing);
         &mut many
     };
-    for (pair, queue) in fds.chunks_exact_mut(2).zip(queues.iter()) {
-        pair[0] = PollFd::new(queue.core.link.down_event(), PollFlags::IN);
+    // One link after the other, mostly one in all: its end is asked for once.
+    let mut used = 0;
+    let mut last: Option<&Arc<LinkShared>> = None;
+    for queue in queues.iter() {
+        let link = &queue.core.link;
+        if !last.is_some_and(|last| Arc::ptr_eq(last, link)) {
+            fds[used] = PollFd::new(link.down_event(), PollFlags::IN);
+            used += 1;
+            last = Some(link);
+        }
         if queue.fruitless < FRUITLESS_SIGNALS {
-            pair[1] = PollFd::new(&queue.shared.interrupt, PollFlags::IN);
+            fds[used] = PollFd::new(&queue.shared.interrupt, PollFlags::IN);
+            used += 1;
         }
     }
-    let _ = poll(fds, until.left().as_ref());
+    match poll(&mut fds[..used], until.left().as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        // More descriptors than the process may have open, for one. Looking again is all that is left.
+        Err(_) => std::thread::sleep(FIRST_SLEEP),
+    }
     let mut signalled = false;
     for queue in queues.iter_mut() {
         if crate::link::drain(&*queue.shared.interrupt) {

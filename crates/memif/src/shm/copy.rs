@@ -3,40 +3,65 @@
 //! The other side of a link is another process, so a byte may change while it is copied. A plain copy would let
 //! the compiler assume that it does not (read twice and expect the same, or turn the copy into something else).
 //! Here every access is either an `asm!` block, which the compiler must take as reading and writing anything
-//! once, or a volatile access. What arrives may be torn, never undefined.
+//! once, or a relaxed atomic on the shared side. What arrives may be torn, never undefined. That holds for
+//! threads of this process too: safe code can have several views of the same bytes.
 
-/// Copies `len` bytes from `src` to `dst`.
+/// Copies `len` bytes of shared memory to private memory.
 ///
 /// # Safety
 /// - `src` must be valid for reads and `dst` for writes of `len` bytes.
-/// - The two ranges must not overlap, unless both lie in memory that only raw pointers reach.
-/// - Where either range is private memory, no other thread may write it during the call, and `dst` not read it.
-/// - Shared memory may change at any time.
+/// - `dst` must be private to the caller. The bytes at `src` may be changed by anyone at any time, this process
+///   included.
 #[inline]
-pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: the caller's promise is the callee's requirement, word for word.
-    unsafe {
-        x86_64::copy(dst, src, len);
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    // SAFETY: as above.
-    unsafe {
-        portable::copy(dst, src, len);
-    }
+pub(super) unsafe fn from_shared(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: the caller's promise is what either routine asks for.
+    unsafe { machine::copy::<false, true>(dst, src, len) };
 }
 
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+/// Copies `len` bytes of private memory to shared memory.
+///
+/// # Safety
+/// - `src` must be valid for reads and `dst` for writes of `len` bytes.
+/// - Nobody may change the bytes at `src` meanwhile. Those at `dst` may be changed and read by anyone.
+#[inline]
+pub(super) unsafe fn to_shared(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: as above.
+    unsafe { machine::copy::<true, false>(dst, src, len) };
+}
+
+/// Copies `len` bytes of shared memory to shared memory. What arrives is undetermined where the two overlap.
+///
+/// # Safety
+/// `src` must be valid for reads and `dst` for writes of `len` bytes; both may be changed and read by anyone.
+#[inline]
+pub(super) unsafe fn between_shared(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: as above.
+    unsafe { machine::copy::<true, true>(dst, src, len) };
+}
+
+// x32 keeps pointers in half of a register and is left to the portable routine.
+#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", not(miri))))]
+use portable as machine;
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
+use x86_64 as machine;
+
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
 mod x86_64 {
     use std::arch::asm;
 
     /// Bytes from which one string instruction beats a loop of 64-byte steps.
     const STRING_COPY_FROM: usize = 1024;
 
+    /// The same for every kind of memory: one block of assembly is one access that the compiler knows nothing of.
+    ///
     /// # Safety
-    /// As [`super::copy`].
+    /// As [`super::from_shared`], [`super::to_shared`] or [`super::between_shared`].
     #[inline]
-    pub(super) unsafe fn copy(mut dst: *mut u8, mut src: *const u8, mut len: usize) {
+    pub(super) unsafe fn copy<const SHARED_TO: bool, const SHARED_FROM: bool>(
+        mut dst: *mut u8,
+        mut src: *const u8,
+        mut len: usize,
+    ) {
         if len >= STRING_COPY_FROM {
             // SAFETY: `rep movsb` reads `len` bytes at `src` and writes `len` at `dst`, both valid by the
             // caller's promise; the direction flag is clear on entry by the ABI of inline assembly.
@@ -88,7 +113,7 @@ mod x86_64 {
     }
 
     /// # Safety
-    /// 64 bytes valid at both pointers, as [`super::copy`].
+    /// 64 bytes valid at both pointers, as [`copy`].
     #[inline(always)]
     unsafe fn step64(dst: *mut u8, src: *const u8) {
         // SAFETY: reads 64 bytes at `src`, writes 64 at `dst`; SSE2 is part of every x86-64 target.
@@ -110,7 +135,7 @@ mod x86_64 {
     }
 
     /// # Safety
-    /// 16 bytes valid at both pointers, as [`super::copy`].
+    /// 16 bytes valid at both pointers, as [`copy`].
     #[inline(always)]
     unsafe fn step16(dst: *mut u8, src: *const u8) {
         // SAFETY: reads 16 bytes at `src`, writes 16 at `dst`.
@@ -121,7 +146,7 @@ mod x86_64 {
     }
 
     /// # Safety
-    /// 8 bytes valid at both pointers, as [`super::copy`].
+    /// 8 bytes valid at both pointers, as [`copy`].
     #[inline(always)]
     unsafe fn step8(dst: *mut u8, src: *const u8) {
         // SAFETY: reads 8 bytes at `src`, writes 8 at `dst`.
@@ -132,7 +157,7 @@ mod x86_64 {
     }
 
     /// # Safety
-    /// 4 bytes valid at both pointers, as [`super::copy`].
+    /// 4 bytes valid at both pointers, as [`copy`].
     #[inline(always)]
     unsafe fn step4(dst: *mut u8, src: *const u8) {
         // SAFETY: reads 4 bytes at `src`, writes 4 at `dst`.
@@ -143,7 +168,7 @@ mod x86_64 {
     }
 
     /// # Safety
-    /// 2 bytes valid at both pointers, as [`super::copy`].
+    /// 2 bytes valid at both pointers, as [`copy`].
     #[inline(always)]
     unsafe fn step2(dst: *mut u8, src: *const u8) {
         // SAFETY: reads 2 bytes at `src`, writes 2 at `dst`.
@@ -154,7 +179,7 @@ mod x86_64 {
     }
 
     /// # Safety
-    /// One byte valid at both pointers, as [`super::copy`].
+    /// One byte valid at both pointers, as [`copy`].
     #[inline(always)]
     unsafe fn step1(dst: *mut u8, src: *const u8) {
         // SAFETY: reads 1 byte at `src`, writes 1 at `dst`.
@@ -165,40 +190,73 @@ mod x86_64 {
     }
 }
 
-/// Volatile words and bytes, for every target without assembly of its own. Tested on all.
-#[cfg(any(test, miri, not(target_arch = "x86_64")))]
+/// Relaxed atomic words and bytes on the shared side, for every target without assembly of its own. Tested on all.
+#[cfg(any(test, miri, not(all(target_arch = "x86_64", target_pointer_width = "64"))))]
 mod portable {
+    use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+    const WORD: usize = size_of::<usize>();
+
     /// # Safety
-    /// As [`super::copy`].
-    pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) {
-        const WORD: usize = size_of::<u64>();
+    /// As [`super::from_shared`], [`super::to_shared`] or [`super::between_shared`], by which sides are shared.
+    #[inline]
+    pub(super) unsafe fn copy<const SHARED_TO: bool, const SHARED_FROM: bool>(
+        dst: *mut u8,
+        src: *const u8,
+        len: usize,
+    ) {
         let mut done = 0;
         // Words only where both sides are aligned at the same places.
-        if (dst.addr() ^ src.addr()).is_multiple_of(WORD) {
-            let lead = dst.align_offset(WORD).min(len);
-            // SAFETY: `lead <= len`.
-            unsafe { bytes(dst, src, 0, lead) };
-            done = lead;
-            while len - done >= WORD {
-                // SAFETY: `done + 8 <= len` keeps both words in range, and both are aligned by the test above
-                // and the lead.
-                unsafe {
-                    let word = src.add(done).cast::<u64>().read_volatile();
-                    dst.add(done).cast::<u64>().write_volatile(word);
-                }
-                done += WORD;
-            }
+        let words = (dst.addr() ^ src.addr()).is_multiple_of(WORD);
+        let lead = if words { dst.align_offset(WORD).min(len) } else { len };
+        while done < lead {
+            // SAFETY: `done < len`, within both ranges.
+            unsafe { byte::<SHARED_TO, SHARED_FROM>(dst.add(done), src.add(done)) };
+            done += 1;
         }
-        // SAFETY: `done <= len`.
-        unsafe { bytes(dst, src, done, len) };
+        while len - done >= WORD {
+            // SAFETY: `done + WORD <= len` keeps both words in range; both are aligned by the test above and the
+            // lead. A private word is plain memory that nobody else touches, a shared one is atomic.
+            unsafe {
+                let from = src.add(done).cast::<usize>();
+                let to = dst.add(done).cast::<usize>();
+                let word = if SHARED_FROM {
+                    AtomicUsize::from_ptr(from.cast_mut()).load(Ordering::Relaxed)
+                } else {
+                    from.read()
+                };
+                if SHARED_TO {
+                    AtomicUsize::from_ptr(to).store(word, Ordering::Relaxed);
+                } else {
+                    to.write(word);
+                }
+            }
+            done += WORD;
+        }
+        while done < len {
+            // SAFETY: `done < len`, within both ranges.
+            unsafe { byte::<SHARED_TO, SHARED_FROM>(dst.add(done), src.add(done)) };
+            done += 1;
+        }
     }
 
     /// # Safety
-    /// As [`super::copy`] for the bytes `from..to` of the ranges.
-    unsafe fn bytes(dst: *mut u8, src: *const u8, from: usize, to: usize) {
-        for i in from..to {
-            // SAFETY: `i < to`, within the ranges of the caller.
-            unsafe { dst.add(i).write_volatile(src.add(i).read_volatile()) };
+    /// As [`copy`] for one byte.
+    #[inline]
+    unsafe fn byte<const SHARED_TO: bool, const SHARED_FROM: bool>(dst: *mut u8, src: *const u8) {
+        // SAFETY: valid by the caller's promise, and a byte is always aligned; private sides are plain, shared
+        // ones atomic.
+        unsafe {
+            let value = if SHARED_FROM {
+                AtomicU8::from_ptr(src.cast_mut()).load(Ordering::Relaxed)
+            } else {
+                src.read()
+            };
+            if SHARED_TO {
+                AtomicU8::from_ptr(dst).store(value, Ordering::Relaxed);
+            } else {
+                dst.write(value);
+            }
         }
     }
 }
@@ -209,13 +267,13 @@ mod tests {
 
     /// Every length and alignment moves exactly its bytes and no neighbour.
     fn check(copy: unsafe fn(*mut u8, *const u8, usize)) {
-        let src: Vec<u8> = (0..5000u32).map(|i| (i * 7 % 251) as u8).collect();
+        let mut src: Vec<u8> = (0..5000u32).map(|i| (i * 7 % 251) as u8).collect();
         let lengths = (0..300).chain([511, 512, 1023, 1024, 1025, 1500, 2048, 4096, 4900]);
         for len in lengths {
             for (from, to) in [(0, 0), (1, 0), (0, 3), (5, 5), (7, 2)] {
                 let mut dst = vec![0xee; 5100];
                 // SAFETY: `from + len <= 5000` and `to + len <= 5100`, and both vectors are private.
-                unsafe { copy(dst.as_mut_ptr().add(to), src.as_ptr().add(from), len) };
+                unsafe { copy(dst.as_mut_ptr().add(to), src.as_mut_ptr().add(from), len) };
                 assert_eq!(dst[to..to + len], src[from..from + len], "len {len}");
                 assert!(dst[..to].iter().chain(&dst[to + len..]).all(|b| *b == 0xee), "len {len}");
             }
@@ -224,11 +282,15 @@ mod tests {
 
     #[test]
     fn copies_exactly() {
-        check(copy);
+        check(from_shared);
+        check(to_shared);
+        check(between_shared);
     }
 
     #[test]
     fn the_portable_routine_copies_exactly() {
-        check(portable::copy);
+        check(portable::copy::<false, true>);
+        check(portable::copy::<true, false>);
+        check(portable::copy::<true, true>);
     }
 }

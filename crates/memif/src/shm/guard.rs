@@ -26,6 +26,8 @@ struct Slot {
     version: AtomicUsize,
     start: AtomicUsize,
     len: AtomicUsize,
+    /// Bytes of a page of the file.
+    page: AtomicUsize,
     hit: AtomicBool,
     /// Set before the slot is published, never changed after.
     next: AtomicPtr<Slot>,
@@ -40,7 +42,8 @@ static INSTALLED: OnceLock<Result<(), i32>> = OnceLock::new();
 /// when it changed at its own mappings.
 #[inline]
 pub(crate) fn fault_count() -> usize {
-    FAULTS.load(Ordering::Relaxed)
+    // Acquire: whoever sees the number sees the mark on the mapping that raised it.
+    FAULTS.load(Ordering::Acquire)
 }
 
 /// A mapping under guard. Dropped before the range is unmapped.
@@ -51,12 +54,12 @@ impl Guarded {
     ///
     /// # Safety
     /// The range must be a whole mapping that the caller owns and unmaps only after this value is dropped;
-    /// its start and length must be multiples of the page size of its file.
-    pub(super) unsafe fn new(start: NonNull<u8>, len: usize) -> io::Result<Self> {
+    /// its start and length must be multiples of `page`, the page size of its file.
+    pub(super) unsafe fn new(start: NonNull<u8>, len: usize, page: usize) -> io::Result<Self> {
         (*INSTALLED.get_or_init(install)).map_err(io::Error::from_raw_os_error)?;
         let slot = take_slot();
         slot.hit.store(false, Ordering::Relaxed);
-        slot.set(start.addr().get(), len);
+        slot.set(start.addr().get(), len, page);
         Ok(Self(slot))
     }
 
@@ -68,7 +71,7 @@ impl Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        self.0.set(0, 0);
+        self.0.set(0, 0, 1);
         self.0.taken.store(false, Ordering::Release);
     }
 }
@@ -76,18 +79,23 @@ impl Drop for Guarded {
 impl Slot {
     /// Changes the range in the manner of a sequence lock: a handler that runs meanwhile skips this slot, which
     /// is right since a thread that faults in a mapping has not begun to drop it.
-    fn set(&self, start: usize, len: usize) {
+    fn set(&self, start: usize, len: usize, page: usize) {
         self.version.fetch_add(1, Ordering::Relaxed);
         fence(Ordering::Release);
         self.start.store(start, Ordering::Relaxed);
         self.len.store(len, Ordering::Relaxed);
+        self.page.store(page, Ordering::Relaxed);
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// The range, or `None` while it changes.
-    fn range(&self) -> Option<(usize, usize)> {
+    /// Start, length and page size, or `None` while they change.
+    fn range(&self) -> Option<(usize, usize, usize)> {
         let version = self.version.load(Ordering::Acquire);
-        let range = (self.start.load(Ordering::Relaxed), self.len.load(Ordering::Relaxed));
+        let range = (
+            self.start.load(Ordering::Relaxed),
+            self.len.load(Ordering::Relaxed),
+            self.page.load(Ordering::Relaxed),
+        );
         fence(Ordering::Acquire);
         (version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version)
             .then_some(range)
@@ -115,6 +123,7 @@ fn take_slot() -> &'static Slot {
             version: AtomicUsize::new(0),
             start: AtomicUsize::new(0),
             len: AtomicUsize::new(0),
+            page: AtomicUsize::new(1),
             hit: AtomicBool::new(false),
             next: AtomicPtr::new(ptr::null_mut()),
         }));
@@ -141,26 +150,31 @@ fn install() -> Result<(), i32> {
     // SAFETY: written by the call above, which succeeded.
     let previous = unsafe { previous.assume_init() };
     // Kept before the handler goes in, which reads it.
-    let previous = PREVIOUS.get_or_init(|| previous);
+    PREVIOUS.get_or_init(|| previous);
+    if put_in_place() { Ok(()) } else { Err(errno()) }
+}
+
+/// Makes [`handler`] the one that the kernel calls. A system call and nothing else.
+fn put_in_place() -> bool {
     // SAFETY: all zeros is a valid `sigaction`: the default action, no flags and an empty mask.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction =
         (handler as extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void)) as usize;
     // On the alternate stack where the thread has one, and with the mask of the handler before.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    action.sa_mask = previous.sa_mask;
-    // SAFETY: `action` is filled; the handler below only does what a signal handler may.
-    if unsafe { libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut()) } != 0 {
-        return Err(errno());
+    if let Some(previous) = PREVIOUS.get() {
+        action.sa_mask = previous.sa_mask;
     }
-    Ok(())
+    // SAFETY: `action` is filled; the handler only does what a signal handler may.
+    unsafe { libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut()) == 0 }
 }
 
 extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // A fault of the processor has a positive code; `kill` and its kin have none and carry no address.
+    // Faults of this thread's own accesses alone: `kill` and its kin carry no address, and a memory error that
+    // the kernel only reports concerns an access that is not being made.
     // SAFETY: the kernel hands a valid `siginfo_t` to a handler with SA_SIGINFO.
     let code = unsafe { (*info).si_code };
-    if code > 0 {
+    if code == libc::BUS_ADRERR || code == libc::BUS_MCEERR_AR {
         // SAFETY: as above; `si_addr` is set for every SIGBUS of the processor.
         let address = unsafe { (*info).si_addr() }.addr();
         if slots().any(|slot| replace(slot, address)) {
@@ -168,31 +182,42 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
         }
     }
     pass_on(signal, info, context);
+    if code <= 0 {
+        // The standard library's handler takes itself, and with it this one, out when a signal is not for it.
+        // That is right for a fault, which repeats and then ends the process, and wrong for a signal that was sent.
+        let _ = put_in_place();
+    }
 }
 
 /// Replaces the mapping of this slot when it holds the address. Only system calls and atomics.
 fn replace(slot: &Slot, address: usize) -> bool {
-    let Some((start, len)) = slot.range() else { return false };
+    let Some((start, len, page)) = slot.range() else { return false };
     if address < start || address - start >= len {
         return false;
     }
-    // SAFETY: the range is a whole mapping of this crate, live because a thread is accessing it; the new one
-    // takes its place in one step, so that other threads see old or new pages and never none. rustix makes the
-    // call directly, without touching `errno`.
-    let replaced = unsafe {
-        mmap_anonymous(
-            ptr::with_exposed_provenance_mut(start),
-            len,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE,
-        )
-    };
-    if replaced.is_err() {
+    // Where memory is not to be had for all of it (`vm.overcommit_memory` of 2), the page alone.
+    let only = address - (address - start) % page;
+    if !put_zeros(start, len) && !put_zeros(only, page) {
         return false;
     }
     slot.hit.store(true, Ordering::Release);
     FAULTS.fetch_add(1, Ordering::Release);
     true
+}
+
+fn put_zeros(start: usize, len: usize) -> bool {
+    // SAFETY: the range is all, or one page, of a mapping that is under guard, hence live because a thread is
+    // accessing it; the new one takes its place in one step, so that other threads see old or new pages and never
+    // none. The pointer only carries the address. rustix makes the call without touching anything but `errno`.
+    let replaced = unsafe {
+        mmap_anonymous(
+            ptr::without_provenance_mut(start),
+            len,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE,
+        )
+    };
+    replaced.is_ok()
 }
 
 /// Hands the signal to whoever had it before us.
@@ -246,12 +271,12 @@ mod tests {
     fn slots_are_used_again() {
         let range = |n: usize| NonNull::new(ptr::without_provenance_mut::<u8>(n << 20)).unwrap();
         // SAFETY: never mapped, never touched; the handler only compares the addresses.
-        let first = unsafe { Guarded::new(range(1), 4096) }.unwrap();
+        let first = unsafe { Guarded::new(range(1), 4096, 4096) }.unwrap();
         let slot: *const Slot = first.0;
         drop(first);
         // SAFETY: as above.
         let again: Vec<_> =
-            (2..40).map(|n| unsafe { Guarded::new(range(n), 4096) }.unwrap()).collect();
+            (2..40).map(|n| unsafe { Guarded::new(range(n), 4096, 4096) }.unwrap()).collect();
         assert!(again.iter().any(|guard| ptr::eq(guard.0, slot)));
         assert!(again.iter().all(|guard| !guard.was_hit()));
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -24,8 +24,8 @@ pub struct Mapping {
 enum Owner {
     /// `mapped` bytes were mapped here, in whole pages of the file, and are unmapped in `drop`.
     Library { mapped: usize, guard: Option<Guarded> },
-    /// The caller mapped them; `fd` is what the peer is given.
-    Caller { fd: Arc<OwnedFd> },
+    /// The caller mapped them; `fd` is what the peer is given. Guarded where the file cannot be sealed.
+    Caller { fd: Arc<OwnedFd>, guard: OnceLock<Guarded> },
 }
 
 // SAFETY: a mapping is an address range; every access goes through the copy routine or atomics, which allow for
@@ -45,7 +45,10 @@ impl Mapping {
         let page = page_size_of(&fd)?;
         let len = usize::try_from(len).map_err(|_| invalid())?;
         // The kernel maps whole pages of the file, which are huge ones on hugetlb, and unmaps nothing less.
-        let mapped = len.checked_next_multiple_of(page).filter(|m| *m > 0).ok_or_else(invalid)?;
+        let mapped = len
+            .checked_next_multiple_of(page)
+            .filter(|mapped| (1..=isize::MAX.unsigned_abs()).contains(mapped))
+            .ok_or_else(invalid)?;
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory that exists.
         let start = unsafe {
             mmap(
@@ -61,7 +64,7 @@ impl Mapping {
         let guard = if guard {
             // SAFETY: the range was just mapped and belongs to this value, which takes the guard off before it
             // unmaps.
-            match unsafe { Guarded::new(start, mapped) } {
+            match unsafe { Guarded::new(start, mapped, page) } {
                 Ok(guard) => Some(guard),
                 Err(error) => {
                     // SAFETY: nothing refers to the range yet.
@@ -78,14 +81,39 @@ impl Mapping {
     /// Memory that the caller mapped, to be used as a slave's buffers with
     /// [`Memory::Mapped`](crate::Memory::Mapped). The peer maps `fd` from its first byte.
     ///
+    /// The library seals the file against shrinking. Where that is not possible, on huge pages for one, the peer can
+    /// take memory away at any time; the library then puts zeroed memory in place of the whole mapping and the
+    /// link goes down. Every link that used it, and the peers of those, can go on reading and writing the memory.
+    ///
     /// # Safety
-    /// - `start` to `start + len` must be a shared mapping of `fd` from offset 0, readable and writable, and stay
-    ///   so until the last clone of the `Arc` around the returned value is gone.
-    /// - The file must stay at least `len` bytes long for as long.
+    /// - `start` to `start + len` must be a whole shared mapping of `fd` from offset 0, readable and writable, and
+    ///   stay so until the last clone of the `Arc` around the returned value is gone. `start` must come from the call
+    ///   that mapped it, and `len` be at most `isize::MAX`.
     /// - No reference to these bytes may exist while an interface uses them: the peer writes them.
     #[must_use]
     pub unsafe fn from_raw(start: NonNull<u8>, len: usize, fd: Arc<OwnedFd>) -> Self {
-        Self { start, len, owner: Owner::Caller { fd } }
+        Self { start, len, owner: Owner::Caller { fd, guard: OnceLock::new() } }
+    }
+
+    /// Puts a mapping of the caller under guard, for a file that cannot be sealed.
+    pub(crate) fn guard_callers(&self) -> io::Result<()> {
+        let Owner::Caller { fd, guard } = &self.owner else { return Ok(()) };
+        if guard.get().is_some() {
+            return Ok(());
+        }
+        let page = page_size_of(fd)?;
+        let invalid = |problem| io::Error::new(io::ErrorKind::InvalidInput, problem);
+        if !self.start.addr().get().is_multiple_of(page) {
+            return Err(invalid("the mapping of the buffers does not start at a page of its file"));
+        }
+        let mapped = self.len.checked_next_multiple_of(page);
+        let mapped = mapped.ok_or_else(|| invalid("the mapping of the buffers is too long"))?;
+        // SAFETY: a whole mapping by the promise made to `from_raw`, which the kernel rounded up to pages of its
+        // file; it stays until this value is gone, and the guard goes with it.
+        let new = unsafe { Guarded::new(self.start, mapped, page) }?;
+        // Should another thread have been faster, one guard is enough.
+        let _ = guard.set(new);
+        Ok(())
     }
 
     /// Number of bytes.
@@ -103,7 +131,7 @@ impl Mapping {
     /// The file behind memory that the caller mapped.
     pub(crate) fn caller_fd(&self) -> Option<&Arc<OwnedFd>> {
         match &self.owner {
-            Owner::Caller { fd } => Some(fd),
+            Owner::Caller { fd, .. } => Some(fd),
             Owner::Library { .. } => None,
         }
     }
@@ -127,7 +155,11 @@ impl Mapping {
 
     /// Whether the peer took the memory away and zeros stand in its place.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(&self.owner, Owner::Library { guard: Some(guard), .. } if guard.was_hit())
+        let guard = match &self.owner {
+            Owner::Library { guard, .. } => guard.as_ref(),
+            Owner::Caller { guard, .. } => guard.get(),
+        };
+        guard.is_some_and(Guarded::was_hit)
     }
 }
 

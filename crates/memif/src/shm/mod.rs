@@ -1,4 +1,5 @@
-//! Memory that the peer can rewrite at any moment: the only module with `unsafe` code.
+//! Memory that the peer can rewrite at any moment: where the `unsafe` code is (but for one system call in
+//! `sys::credentials`).
 //!
 //! Nothing here hands out a reference to shared bytes. [`SharedSlice`] copies in and out, [`MappedRing`] goes
 //! through atomics, and both hold or borrow the [`Mapping`] that keeps the addresses valid.

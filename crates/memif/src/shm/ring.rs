@@ -11,7 +11,7 @@ use crate::wire::ring::{
     TAIL_OFFSET, ring_bytes,
 };
 
-const _: () = assert!(HEADER_SIZE.is_multiple_of(align_of::<u64>()));
+const _: () = assert!(HEADER_SIZE.is_multiple_of(align_of::<AtomicU64>()));
 const _: () = assert!(HEAD_OFFSET.is_multiple_of(2) && TAIL_OFFSET.is_multiple_of(2));
 const _: () = assert!(COOKIE_OFFSET.is_multiple_of(4) && FLAGS_OFFSET.is_multiple_of(2));
 
@@ -44,7 +44,7 @@ impl MappedRing {
         let slice = mapping.slice(u64::from(offset), bytes)?;
         let start = NonNull::new(slice.as_ptr())?;
         // Caller's memory may start anywhere.
-        if !start.addr().get().is_multiple_of(align_of::<u64>()) {
+        if !start.addr().get().is_multiple_of(align_of::<AtomicU64>()) {
             return None;
         }
         debug_assert!(start >= mapping.start());

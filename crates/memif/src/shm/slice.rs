@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::copy::copy;
+use super::copy::{between_shared, from_shared, to_shared};
 use super::mapping::Mapping;
 
 /// Bytes in shared memory: a pointer and a length, nothing that dereferences.
@@ -17,8 +17,9 @@ pub struct SharedSlice<'a> {
     mapping: PhantomData<&'a Mapping>,
 }
 
-// SAFETY: the pointer is only used by the copy routine, which allows for changes at any time by anyone; the
-// lifetime keeps the mapping, which is itself `Sync`, in place.
+// SAFETY: the pointer is only used by the copy routines, which treat shared memory as changed and read at any time
+// by anyone, threads of this process with other views of the same bytes included; the lifetime keeps the mapping,
+// which is itself `Sync`, in place.
 unsafe impl Send for SharedSlice<'_> {}
 // SAFETY: as above; no method gives out more through `&self` than through a copy of the value.
 unsafe impl Sync for SharedSlice<'_> {}
@@ -59,7 +60,7 @@ impl<'a> SharedSlice<'a> {
         let len = self.len.saturating_sub(offset).min(to.len());
         if len > 0 {
             // SAFETY: `offset + len <= self.len`, mapped for `'a`; `to` is private and has at least `len` bytes.
-            unsafe { copy(to.as_mut_ptr(), self.start.as_ptr().add(offset), len) };
+            unsafe { from_shared(to.as_mut_ptr(), self.start.as_ptr().add(offset), len) };
         }
         len
     }
@@ -71,19 +72,20 @@ impl<'a> SharedSlice<'a> {
         if len > 0 {
             // SAFETY: `offset + len <= self.len`, mapped for `'a`; `from` is private, immutable here, and has at
             // least `len` bytes.
-            unsafe { copy(self.start.as_ptr().add(offset), from.as_ptr(), len) };
+            unsafe { to_shared(self.start.as_ptr().add(offset), from.as_ptr(), len) };
         }
         len
     }
 
-    /// Copies from this slice to the start of another, as many bytes as both have. Returns how many.
+    /// Copies from this slice to the start of another, as many bytes as both have. Returns how many. Where the two
+    /// overlap, what arrives is undetermined.
     #[inline]
     pub fn copy_to(&self, to: &SharedSlice<'_>) -> usize {
         let len = self.len.min(to.len);
         if len > 0 {
             // SAFETY: both ranges are mapped and at least `len` long; should they overlap, both are memory that
             // only raw pointers reach.
-            unsafe { copy(to.start.as_ptr(), self.start.as_ptr(), len) };
+            unsafe { between_shared(to.start.as_ptr(), self.start.as_ptr(), len) };
         }
         len
     }

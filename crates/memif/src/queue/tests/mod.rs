@@ -3,6 +3,7 @@
 mod hostile;
 mod memory;
 mod pair;
+mod regressions;
 mod traffic;
 mod waiting;
 
