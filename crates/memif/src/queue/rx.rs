@@ -51,7 +51,8 @@ pub(super) struct RxCore {
 /// The receiving half of a queue pair: packets come out.
 ///
 /// Movable to a thread of its own, used by one thread at a time. Stays valid when its link goes down; every call
-/// then says so, and a later connection brings new queues.
+/// then says so, and a later connection brings new queues. Packets that are still on the ring at that moment are
+/// lost.
 #[derive(Debug)]
 pub struct RxQueue {
     pub(super) core: RxCore,

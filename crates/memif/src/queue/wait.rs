@@ -23,6 +23,7 @@ const FEW: usize = 8;
 
 impl RxQueue {
     /// Waits until a packet is on the ring, at most for `timeout` (for ever with `None`). Returns whether one is.
+    /// The batch after it can still be empty, when the packet is one that is dropped.
     ///
     /// In [`RxMode::Polling`] this looks at the ring all the time, in [`RxMode::Interrupt`] it sleeps at once, and
     /// in [`RxMode::Adaptive`] it looks for a little while and then sleeps.
