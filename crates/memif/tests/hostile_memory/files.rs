@@ -1,0 +1,249 @@
+//! Memory that is taken away: holes and cuts (F5, F6).
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use memif::{Breach, ConnectError, InterfaceConfig, Link, Memory, RecvError, SendError};
+use testkit::{Descriptor, FileKind, Layout, ScriptedSlave, SharedFile, SlavePlan};
+
+use crate::common::{MasterRig, SlaveRig, cross};
+
+/// Uses a link both ways until it says that it is down: the breach.
+#[track_caller]
+fn until_down(link: &mut Link) -> Breach {
+    until_down_counting(link, &AtomicU32::new(0))
+}
+
+/// As [`until_down`], counting the rounds for another thread.
+#[track_caller]
+fn until_down_counting(link: &mut Link, rounds: &AtomicU32) -> Breach {
+    let mut patience = testkit::Patience::default();
+    while patience.more() {
+        rounds.fetch_add(1, Ordering::Release);
+        match link.tx[0].send(&[4; 5000]) {
+            Ok(()) | Err(SendError::Full | SendError::TooLong { .. }) => {}
+            Err(SendError::Breach(breach)) => return breach,
+            Err(other) => panic!("{other:?}"),
+        }
+        match link.rx[0].recv(64) {
+            Ok(mut batch) => (&mut batch).into_iter().for_each(|packet| drop(packet.to_vec())),
+            Err(RecvError::Breach(breach)) => return breach,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    panic!("the link never went down");
+}
+
+/// Uses a link for a while, whatever happens to it; whether it is up.
+fn use_for_a_while(link: &mut Link) -> bool {
+    for _ in 0..2000 {
+        match link.tx[0].send(&[4; 5000]) {
+            Ok(()) | Err(SendError::Full | SendError::TooLong { .. }) => {}
+            Err(SendError::Breach(_) | SendError::Disconnected) => return false,
+            Err(other) => panic!("{other:?}"),
+        }
+        match link.rx[0].recv(64) {
+            Ok(mut batch) => (&mut batch).into_iter().for_each(|packet| drop(packet.to_vec())),
+            Err(RecvError::Breach(_) | RecvError::Disconnected) => return false,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    true
+}
+
+pub(crate) fn f05_master_hole_under_a_ring() {
+    // Sealed against shrinking, which does not forbid holes.
+    let mut rig = MasterRig::new();
+    for (at, len) in [(0, 4096), (4096, 8192), (0, 1 << 20)] {
+        let (mut link, mut peer) = rig.link();
+        cross(&mut link, &mut peer);
+        for _ in 0..20 {
+            peer.tx[0].send(&[1; 3000]);
+        }
+        peer.memory.regions[0].punch(at, len);
+        let up = use_for_a_while(&mut link);
+        rig.check_neighbour();
+        assert!(rig.driver.details(rig.key).link_up == up || !up);
+        drop(peer);
+        rig.driver.disconnected(rig.key);
+        drop(link);
+        rig.driver.forget_events();
+        rig.settle();
+    }
+    rig.finish();
+}
+
+pub(crate) fn f05_slave_hole_under_a_ring() {
+    let mut rig = SlaveRig::new();
+    for (at, len) in [(0, 4096), (4096, 8192), (0, 1 << 20)] {
+        let (mut link, mut peer) = rig.link();
+        cross(&mut link, &mut peer);
+        for _ in 0..20 {
+            peer.tx[0].send(&[1; 3000]);
+        }
+        peer.regions[0].punch(at, len);
+        use_for_a_while(&mut link);
+        rig.check_neighbour();
+        peer.tx.clear();
+        drop(peer);
+        rig.driver.disconnected(rig.key);
+        rig.down();
+        drop(link);
+        rig.settle();
+    }
+    rig.finish();
+}
+
+/// Plans whose memory can be cut, and the region to cut.
+fn cuttable(huge: bool) -> Vec<(SlavePlan, usize)> {
+    if huge {
+        let plan = SlavePlan {
+            layout: Layout::Pool(8 << 20),
+            buffers_file: FileKind::Huge,
+            ..SlavePlan::default()
+        };
+        return vec![(plan, 1)];
+    }
+    let mut plans = Vec::new();
+    for kind in [FileKind::Unsealable, FileKind::Tmpfs] {
+        // Rings and buffers, and buffers alone.
+        plans.push((SlavePlan { rings_file: kind, ..SlavePlan::default() }, 0));
+        let plan =
+            SlavePlan { layout: Layout::RingsApart, buffers_file: kind, ..SlavePlan::default() };
+        plans.push((plan, 1));
+    }
+    plans
+}
+
+pub(crate) fn f06_master_cut_before_connect() {
+    let mut rig = MasterRig::new();
+    for (plan, region) in cuttable(false) {
+        for keep in [0, 4096] {
+            let slave = ScriptedSlave::connect(&rig.address);
+            let memory = testkit::SlaveMemory::new(&plan);
+            let mut script = testkit::Script::new(&plan, &memory);
+            let connect = script.remove("CONNECT");
+            slave.run(&plan, &script).unwrap();
+            memory.regions[region].truncate(keep).unwrap();
+            script.0 = vec![connect];
+            let refusal = slave.run(&plan, &script).unwrap_err();
+            drop((slave, memory, script));
+            let (breach, _) = rig.agreed(&refusal);
+            assert!(
+                matches!(breach, Breach::RegionFile { index, file, .. }
+                    if usize::from(index) == region && file == keep),
+                "{breach:?}"
+            );
+            rig.settle();
+        }
+    }
+    rig.finish();
+}
+
+pub(crate) fn f06_master_cut_while_idle() {
+    let mut rig = MasterRig::new();
+    for (plan, region) in cuttable(false) {
+        let (mut link, mut peer) = rig.link_as(&plan);
+        cross(&mut link, &mut peer);
+        // Something is on the ring, so that a receiver touches its buffers, too.
+        peer.tx[0].send(&[1; 3000]);
+        peer.memory.regions[region].truncate(0).unwrap();
+        // Asking how it stands reads rings that are not there.
+        let _ = rig.driver.details(rig.key);
+        let breach = until_down(&mut link);
+        assert_eq!(breach, Breach::MemoryGone, "{plan:?}");
+        assert_eq!(rig.breached(link, peer), Breach::MemoryGone);
+    }
+    // Cut before the library used the link at all, and asked by the socket alone.
+    for (plan, region) in cuttable(false) {
+        let (mut link, peer) = rig.link_as(&plan);
+        peer.memory.regions[region].truncate(0).unwrap();
+        let _ = rig.driver.details(rig.key);
+        let _ = rig.driver.details(rig.key);
+        let breach = until_down(&mut link);
+        assert_eq!(breach, Breach::MemoryGone, "{plan:?}");
+        assert_eq!(rig.breached(link, peer), Breach::MemoryGone);
+    }
+    rig.finish();
+}
+
+fn cut_in_traffic(huge: bool) {
+    let mut rig = MasterRig::new();
+    for (plan, region) in cuttable(huge) {
+        for _ in 0..5 {
+            let (mut link, mut peer) = rig.link_as(&plan);
+            cross(&mut link, &mut peer);
+            let rounds = Arc::new(AtomicU32::new(0));
+            let counted = rounds.clone();
+            let traffic = std::thread::spawn(move || {
+                let breach = until_down_counting(&mut link, &counted);
+                (link, breach)
+            });
+            for _ in 0..50 {
+                if !peer.tx[0].try_send(&[1; 3000]) {
+                    break;
+                }
+            }
+            testkit::eventually("traffic", || (rounds.load(Ordering::Acquire) > 100).then_some(()));
+            peer.memory.regions[region].truncate(0).unwrap();
+            // From here on this side must not touch what it has cut. Where that is the buffers alone it goes on
+            // announcing packets; the other way the library touches its rings at every call.
+            while region == 1 && !traffic.is_finished() {
+                if peer.tx[0].free() > 0 {
+                    let place = peer.tx[0].place(peer.tx[0].head());
+                    let (region, offset) = (place.region, place.offset);
+                    peer.tx[0].put(Descriptor {
+                        region,
+                        offset,
+                        length: 2048,
+                        ..Descriptor::default()
+                    });
+                    peer.tx[0].publish();
+                }
+                std::thread::yield_now();
+            }
+            let (link, breach) = traffic.join().unwrap();
+            assert_eq!(breach, Breach::MemoryGone);
+            assert_eq!(rig.breached(link, peer), Breach::MemoryGone);
+        }
+    }
+    rig.finish();
+}
+
+pub(crate) fn f06_master_cut_in_traffic() {
+    cut_in_traffic(false);
+}
+
+pub(crate) fn f06_master_cut_huge_pages() {
+    cut_in_traffic(true);
+}
+
+pub(crate) fn f06_slave_callers_file_cut() {
+    for kind in [FileKind::Unsealable, FileKind::Tmpfs] {
+        let size = 4 << 20;
+        let file = SharedFile::create(kind, size);
+        let fd: Arc<OwnedFd> = Arc::new(file.duplicate());
+        let memory = Memory::File { fd: fd.clone(), size };
+        let mut rig = SlaveRig::with(InterfaceConfig::slave(0).ring_size(256).memory(memory));
+        let (mut link, mut peer) = rig.link();
+        cross(&mut link, &mut peer);
+        // The master has the file, too.
+        peer.regions[1].truncate(0).unwrap();
+        let breach = until_down(&mut link);
+        assert_eq!(breach, Breach::MemoryGone);
+        assert_eq!(rig.driver.breached(rig.key), Breach::MemoryGone);
+        assert!(peer.end().is_some());
+        rig.down();
+        drop((link, peer));
+        // As long as the file is short there is no link, and it is said why.
+        rig.driver.set_admin_up(rig.key, true);
+        rig.master.serve_with(|_| testkit::Reply::Usual).map(|_| ()).unwrap_err();
+        let error = rig.driver.connect_failed(rig.key);
+        assert!(matches!(&error, ConnectError::Local(text) if text.contains("short")), "{error:?}");
+        rig.down();
+        file.truncate(size).unwrap();
+        rig.finish();
+        drop((file, fd));
+    }
+}

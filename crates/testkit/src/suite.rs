@@ -1,0 +1,229 @@
+//! The runner of test programs: needs, watchdog, helper processes; looks and is called like any other test.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::child::Parent;
+
+/// What a test cannot do without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// User 0.
+    Root,
+    /// A program in `PATH`.
+    Program(&'static str),
+    /// Another network namespace (`unshare`, as root).
+    NetNamespace,
+    /// So many free huge pages of 2 MiB; as root they are reserved. Without them the test is ignored in CI, too:
+    /// no runner promises them.
+    HugePages(u64),
+    /// So many processors.
+    Processors(usize),
+    /// Leave to trace processes.
+    Trace,
+}
+
+impl Need {
+    /// Why it is missing, and what to do; `None` when it is there.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        let root = rustix::process::geteuid().is_root();
+        match self {
+            Need::Root => (!root).then(|| "needs root: run it with sudo".to_owned()),
+            Need::Program(name) => find(name).is_none().then(|| {
+                format!("needs the program {name}: install it (package {})", package(name))
+            }),
+            Need::NetNamespace => {
+                if !root {
+                    return Some("needs root for a network namespace: run it with sudo".to_owned());
+                }
+                if find("unshare").is_none() {
+                    return Some("needs unshare (package util-linux)".to_owned());
+                }
+                let tried = std::process::Command::new("unshare").args(["-n", "true"]).status();
+                (!tried.is_ok_and(|s| s.success()))
+                    .then(|| "no leave to make a network namespace here".to_owned())
+            }
+            Need::HugePages(pages) => (!crate::shared::huge_pages_free(*pages))
+                .then(|| format!("needs {pages} free huge pages of 2 MiB")),
+            Need::Processors(count) => {
+                let found = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+                (found < *count).then(|| format!("needs {count} processors, there are {found}"))
+            }
+            Need::Trace => {
+                if find("strace").is_none() {
+                    return Some("needs strace: install it (package strace)".to_owned());
+                }
+                let tried = std::process::Command::new("strace")
+                    .args(["-o", "/dev/null", "true"])
+                    .stderr(std::process::Stdio::null())
+                    .status();
+                (!tried.is_ok_and(|s| s.success()))
+                    .then(|| "no leave to trace processes here".to_owned())
+            }
+        }
+    }
+
+    fn demanded_in_ci(&self) -> bool {
+        !matches!(self, Need::HugePages(_))
+    }
+}
+
+fn package(program: &str) -> &str {
+    match program {
+        "dpdk-testpmd" => "dpdk-dev, with librte-net-memif23 and librte-mempool-ring23",
+        "ip" => "iproute2",
+        other => other,
+    }
+}
+
+/// Where a program is.
+#[must_use]
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+type Scenario = fn(&Parent);
+
+/// Name, needs, time limit and body.
+type Test = (String, Vec<Need>, Duration, fn());
+
+/// Tests and scenarios of one program.
+pub struct Suite {
+    tests: Vec<Test>,
+    scenarios: HashMap<&'static str, Scenario>,
+    alone: bool,
+}
+
+impl fmt::Debug for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Suite").field("tests", &self.tests.len()).finish_non_exhaustive()
+    }
+}
+
+impl Default for Suite {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Suite {
+    /// No tests yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { tests: Vec::new(), scenarios: HashMap::new(), alone: false }
+    }
+
+    /// No two tests of such suites run at the same time on this machine, whatever runs them.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
+    /// A test that fails when it panics, or when it runs for more than two minutes.
+    #[must_use]
+    pub fn test(self, name: &str, needs: &[Need], run: fn()) -> Self {
+        self.long_test(name, Duration::from_secs(120), needs, run)
+    }
+
+    /// A test with a time limit of its own.
+    #[must_use]
+    pub fn long_test(mut self, name: &str, limit: Duration, needs: &[Need], run: fn()) -> Self {
+        assert!(self.tests.iter().all(|t| t.0 != name), "two tests {name:?}");
+        self.tests.push((name.to_owned(), needs.to_vec(), limit, run));
+        self
+    }
+
+    /// What a [`Child`](crate::Child) of that name does.
+    #[must_use]
+    pub fn scenario(mut self, name: &'static str, run: Scenario) -> Self {
+        self.scenarios.insert(name, run);
+        self
+    }
+
+    /// Runs what the command line asks for and ends the process.
+    ///
+    /// Tests of one program run one after another: most of them count descriptors of the whole process.
+    pub fn run(self) -> ! {
+        if let Some((name, parent)) = Parent::scenario() {
+            match self.scenarios.get(name.as_str()) {
+                Some(scenario) => scenario(&parent),
+                None => panic!("no scenario {name:?}"),
+            }
+            std::process::exit(0);
+        }
+        let mut arguments = Arguments::from_args();
+        arguments.test_threads = Some(1);
+        let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty() && v != "false" && v != "0");
+        let alone = self.alone;
+        let mut known: HashMap<String, Option<String>> = HashMap::new();
+        let trials = self
+            .tests
+            .into_iter()
+            .map(|(name, needs, limit, run)| {
+                let (mut ignored, mut failed) = (Vec::new(), Vec::new());
+                for need in &needs {
+                    let key = format!("{need:?}");
+                    let why = known.entry(key).or_insert_with(|| need.missing()).clone();
+                    match why {
+                        Some(why) if ci && need.demanded_in_ci() => failed.push(why),
+                        Some(why) => ignored.push(why),
+                        None => {}
+                    }
+                }
+                if !ignored.is_empty() && !arguments.list {
+                    eprintln!("{name}: ignored, {}", ignored.join("; "));
+                }
+                let is_ignored = !ignored.is_empty();
+                failed.extend(ignored);
+                let title = name.clone();
+                Trial::test(name, move || {
+                    if failed.is_empty() {
+                        watched(&title, limit, alone, run);
+                        Ok(())
+                    } else {
+                        Err(Failed::from(failed.join("; ")))
+                    }
+                })
+                .with_ignored_flag(is_ignored)
+            })
+            .collect();
+        libtest_mimic::run(&arguments, trials).exit()
+    }
+}
+
+/// Runs a test under a watchdog that ends the process when it takes too long: a hanging test hangs nothing else.
+fn watched(name: &str, limit: Duration, alone: bool, run: fn()) {
+    let lock = alone.then(machine_lock);
+    let (done, wait) = channel::<()>();
+    let title = name.to_owned();
+    let watchdog = std::thread::spawn(move || {
+        if wait.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("\ntest {title} took more than {limit:?}: ending the process");
+            std::process::abort();
+        }
+    });
+    let result = std::panic::catch_unwind(run);
+    drop(done);
+    let _ = watchdog.join();
+    drop(lock);
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Held by one test of this machine at a time.
+fn machine_lock() -> std::fs::File {
+    let path = std::env::temp_dir().join("memif-tests.lock");
+    let file =
+        std::fs::File::options().create(true).append(true).open(path).expect("the lock file");
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).expect("the lock");
+    file
+}
