@@ -136,7 +136,7 @@ impl InterfaceOptions {
         self.check_master_options(&address, role)?;
         let mut builder = self.slave_socket(address);
         if let Some(mode) = self.socket_mode {
-            builder = builder.mode(mode);
+            builder = builder.file_mode(mode);
         }
         if let Some(group) = self.socket_group {
             builder = builder.group(group);

@@ -307,6 +307,9 @@ pub enum Breach {
     /// Pushed out by newer connections that had not finished their handshake either (C18).
     #[error("too many unfinished handshakes")]
     Evicted,
+    /// Unfinished handshakes hold too many descriptors together, this one most of them (C18).
+    #[error("more than {0} descriptors in unfinished handshakes")]
+    TooManyDescriptors(usize),
     /// More messages than a handshake has (C19).
     #[error("more than {0} messages in a handshake")]
     MessageFlood(u32),

@@ -27,14 +27,20 @@ pub(crate) struct MasterMemory {
 
 impl MasterMemory {
     /// Maps all regions and finds all rings with their cookies. The region files are closed on return.
-    pub(crate) fn map(config: &InterfaceConfig, setup: Setup<OwnedFd>) -> Result<Self, Breach> {
+    ///
+    /// The descriptors are [`ReceivedFd`](crate::sys::ReceivedFd)s that were checked.
+    pub(crate) fn map<F: TryInto<OwnedFd>>(
+        config: &InterfaceConfig,
+        setup: Setup<F>,
+    ) -> Result<Self, Breach> {
         let mut mappings = Vec::with_capacity(setup.regions.len());
         for (index, region) in setup.regions.into_iter().enumerate() {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
             // Checked when it came; what can still change since then is asked again.
-            let sealing = peer_fd::region(&region.fd, index, region.size, config.require_sealed)?;
+            let fd = region.fd.try_into().map_err(|_| Breach::RegionType(index))?;
+            let sealing = peer_fd::region(&fd, index, region.size, config.require_sealed)?;
             let guard = sealing == peer_fd::Sealing::Guarded;
-            let mapping = Mapping::map(&region.fd, region.size, guard)
+            let mapping = Mapping::map(&fd, region.size, guard)
                 .map_err(|error| Breach::RegionMap { index, error: error.to_string() })?;
             mappings.push(Arc::new(mapping));
         }
@@ -88,10 +94,10 @@ impl MasterMemory {
 }
 
 /// Finds the rings of one direction in the mapped regions.
-fn parts(
+fn parts<F: TryInto<OwnedFd>>(
     config: &InterfaceConfig,
     regions: &Regions,
-    rings: Vec<RingSetup<OwnedFd>>,
+    rings: Vec<RingSetup<F>>,
     direction: RingDirection,
 ) -> Result<Vec<QueueParts>, Breach> {
     let name = match direction {
@@ -113,6 +119,8 @@ fn parts(
                 end: u64::from(offset) + crate::wire::ring::ring_bytes(log2_size.min(32)),
                 size: mapping.len() as u64,
             })?;
+            let interrupt =
+                interrupt.try_into().map_err(|_| Breach::InterruptType { direction, index })?;
             let found = ring.cookie();
             if found != COOKIE {
                 return Err(Breach::Cookie { direction, index, found });

@@ -1,12 +1,13 @@
 //! Checks of the descriptors that a slave hands over, before anything is mapped or waited for.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsFd;
 
-use rustix::fs::{FileType, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, readlinkat};
+use rustix::fs::{FileType, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat};
 use rustix::io::Errno;
 
 use crate::error::Breach;
 use crate::proto::PeerFd;
+use crate::sys::{self, ReceivedFd};
 use crate::wire::RingDirection;
 
 /// What stands in the way of mapping a region without a guard.
@@ -18,21 +19,18 @@ pub(super) enum Sealing {
     Guarded,
 }
 
-impl PeerFd for OwnedFd {
+impl PeerFd for ReceivedFd {
     fn check_region(&mut self, index: u16, size: u64, require_sealed: bool) -> Result<(), Breach> {
-        region(self, index, size, require_sealed).map(|_| ())
+        let fd = self.get().ok_or(Breach::RegionType(index))?;
+        region(fd, index, size, require_sealed).map(|_| ())
     }
 
     fn check_interrupt(&mut self, direction: RingDirection, index: u16) -> Result<(), Breach> {
         let breach = Breach::InterruptType { direction: direction.as_str(), index };
-        // The only way to tell an eventfd from a pipe or a timer is its name under /proc. Without /proc the
-        // check is left out: reads are of 8 bytes and never wait, and writes ask for room first.
-        let path = format!("/proc/self/fd/{}", self.as_raw_fd());
-        match readlinkat(rustix::fs::CWD, path, Vec::new()) {
-            Ok(name) if name.as_bytes() == b"anon_inode:[eventfd]" => Ok(()),
-            Ok(_) => Err(breach),
-            Err(Errno::NOENT) => Ok(()),
-            Err(_) => Err(breach),
+        // Without /proc the check is left out: reads are of 8 bytes and never wait, and writes ask for room first.
+        match self.get().map(sys::is_eventfd) {
+            Some(Ok(true) | Err(Errno::NOENT)) => Ok(()),
+            _ => Err(breach),
         }
     }
 }
@@ -74,6 +72,8 @@ pub(super) fn region(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::OwnedFd;
+
     use rustix::event::{EventfdFlags, eventfd};
     use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
@@ -112,9 +112,12 @@ mod tests {
 
     #[test]
     fn an_interrupt_is_an_eventfd() {
-        let mut event = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        let closer = sys::Closer::default();
+        let event = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        let mut event = ReceivedFd::new(event, &closer);
         assert!(event.check_interrupt(RingDirection::S2m, 0).is_ok());
-        let (mut pipe, _other) = rustix::pipe::pipe().unwrap();
+        let (pipe, _other) = rustix::pipe::pipe().unwrap();
+        let mut pipe = ReceivedFd::new(pipe, &closer);
         assert!(pipe.check_interrupt(RingDirection::S2m, 0).is_err());
     }
 }

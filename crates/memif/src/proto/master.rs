@@ -127,6 +127,12 @@ impl<F: PeerFd> Master<F> {
         self.stage
     }
 
+    /// Descriptors that are kept until CONNECT.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        self.collector.as_ref().map_or(0, Collector::descriptors)
+    }
+
     /// A whole message as received, with every descriptor that came with it.
     pub fn handle_message(&mut self, bytes: &[u8], fds: Vec<F>) {
         if self.stage == Stage::Closed {

@@ -61,6 +61,7 @@ impl<F> From<Message> for Transmit<F> {
 
 /// Why a connection is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Closed {
     /// This side wanted so, for this reason.
     Local(String),
@@ -76,6 +77,7 @@ pub enum Closed {
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Stage {
     /// Slave: nothing came yet.
     WaitHello,

@@ -70,6 +70,10 @@ impl<F: PeerFd> Collector<F> {
         }
     }
 
+    pub(super) fn descriptors(&self) -> usize {
+        self.regions.len() + self.s2m.len() + self.m2s.len()
+    }
+
     /// C10, C11, and the descriptor's own checks (F1 to F4).
     pub(super) fn add_region(&mut self, region: AddRegion, mut fd: F) -> Result<(), Breach> {
         let AddRegion { index, size } = region;

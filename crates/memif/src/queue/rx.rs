@@ -26,7 +26,6 @@ pub(super) struct RxSlot {
 }
 
 /// Ring, memory and what the last scan found: everything that packets borrow.
-#[derive(Debug)]
 pub(super) struct RxCore {
     pub(super) regions: Regions,
     /// Slave: the buffer of each slot, exchanged by [`TxBatch::forward`](super::TxBatch::forward). Master: empty.
@@ -53,7 +52,6 @@ pub(super) struct RxCore {
 /// Movable to a thread of its own, used by one thread at a time. Stays valid when its link goes down; every call
 /// then says so, and a later connection brings new queues. Packets that are still on the ring at that moment are
 /// lost.
-#[derive(Debug)]
 pub struct RxQueue {
     pub(super) core: RxCore,
     pub(super) shared: Arc<QueueShared>,
@@ -324,6 +322,17 @@ impl RxQueue {
     }
 }
 
+impl std::fmt::Debug for RxQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RxQueue")
+            .field("index", &self.index())
+            .field("ring_size", &self.ring_size())
+            .field("mode", &self.mode)
+            .field("connected", &self.is_connected())
+            .finish_non_exhaustive()
+    }
+}
+
 impl AsFd for RxQueue {
     /// Readable when the peer signalled packets, and for good once the link is down. Right for event loops in
     /// [`RxMode::Interrupt`]; in the other modes the peer is told not to signal.
@@ -499,7 +508,6 @@ fn slot_count(slots: usize) -> u16 {
 
 /// Packets that were on the ring at one moment. Dropping it gives the slots of the packets taken back to the
 /// peer with one store; packets that were not taken stay on the ring for the next batch.
-#[derive(Debug)]
 #[must_use = "packets that are not taken stay on the ring"]
 pub struct RxBatch<'q> {
     queue: &'q mut RxQueue,
@@ -534,6 +542,18 @@ impl<'b> IntoIterator for &'b mut RxBatch<'_> {
     }
 }
 
+impl std::fmt::Debug for RxBatch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RxBatch").field("left", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Packets<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Packets").field("left", &self.core.left()).finish_non_exhaustive()
+    }
+}
+
 impl Drop for RxBatch<'_> {
     #[inline]
     fn drop(&mut self) {
@@ -542,7 +562,6 @@ impl Drop for RxBatch<'_> {
 }
 
 /// Iterator over a batch. A packet that it returned is taken.
-#[derive(Debug)]
 pub struct Packets<'b> {
     core: &'b RxCore,
 }

@@ -18,7 +18,6 @@ use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_w
 ///
 /// Movable to a thread of its own, used by one thread at a time. Stays valid when its link goes down; every call
 /// then says so, and a later connection brings new queues.
-#[derive(Debug)]
 pub struct TxQueue {
     pub(super) ring: MappedRing,
     pub(super) cursor: TxCursor,
@@ -335,7 +334,6 @@ impl TxQueue {
 
 /// Packets on their way: written to the ring, seen by nobody before [`commit`](Self::commit). Dropping it sends
 /// nothing.
-#[derive(Debug)]
 #[must_use = "a batch that is not committed sends nothing"]
 pub struct TxBatch<'q> {
     queue: &'q mut TxQueue,
@@ -485,6 +483,31 @@ fn mask_of(packet: &Packet<'_>) -> u16 {
     u16::try_from(packet.core.slots.len().saturating_sub(1)).unwrap_or(u16::MAX)
 }
 
+impl std::fmt::Debug for TxQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TxQueue")
+            .field("index", &self.index())
+            .field("ring_size", &self.ring_size())
+            .field("connected", &self.is_connected())
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for TxBatch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TxBatch")
+            .field("packets", &self.packets)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for PacketWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PacketWriter").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
 impl Drop for TxBatch<'_> {
     #[inline]
     fn drop(&mut self) {
@@ -503,7 +526,6 @@ pub struct ForwardError<'b> {
 }
 
 /// Room for one packet in the buffers of a transmit queue.
-#[derive(Debug)]
 pub struct PacketWriter<'w> {
     queue: &'w TxQueue,
     place: Place,

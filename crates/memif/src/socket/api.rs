@@ -81,7 +81,7 @@ impl Socket {
     /// [`SocketError::NoSuchInterface`].
     pub fn remove_interface(&mut self, key: InterfaceKey) -> Result<(), SocketError> {
         let connection = self.interface(key)?.connection;
-        self.unwatch(key);
+        self.unwatch_queues(key, |_| true);
         self.forget(key);
         if let Some(token) = connection {
             self.command(token, |connection| connection.disconnect("interface removed"));
@@ -159,7 +159,8 @@ impl Socket {
     }
 
     /// Changes the address for all connections to come: the listener moves at once, slaves without a connection try
-    /// the new address at once, links stay.
+    /// the new address at once, links stay. A listener that was [handed in](super::SocketBuilder::listener) stays, too; the
+    /// address is then that of slaves only.
     ///
     /// # Errors
     /// The errors of binding the address; everything is then as before.
@@ -272,6 +273,9 @@ impl Socket {
     /// [`RxMode::Interrupt`](crate::RxMode::Interrupt): the other modes tell the peer not to signal. A peer that signals
     /// without sending packets is listened to in intervals of 10 ms.
     ///
+    /// Use either this or [`RxQueue::wait`](crate::RxQueue::wait) on a queue: both take its signals, and each would miss
+    /// those that the other took.
+    ///
     /// # Errors
     /// [`SocketError::NoSuchInterface`]; a queue that a link does not have is ignored.
     pub fn watch(&mut self, key: InterfaceKey, queue: u8) -> Result<(), SocketError> {
@@ -284,6 +288,21 @@ impl Socket {
         if let Some(link) = link.filter(|_| added) {
             self.watch_queue(key, queue, &link);
         }
+        self.leave();
+        Ok(())
+    }
+
+    /// Ends [`watch`](Self::watch) of that queue. An event of it that was not taken yet is dropped.
+    ///
+    /// # Errors
+    /// [`SocketError::NoSuchInterface`]; a queue that is not watched is ignored.
+    pub fn unwatch(&mut self, key: InterfaceKey, queue: u8) -> Result<(), SocketError> {
+        self.interface_mut(key)?.watched.remove(&queue);
+        self.unwatch_queues(key, |watched| watched == queue);
+        self.events.retain(|event| {
+            !matches!(event, Event::Readable { interface, queue: watched }
+                if (*interface, *watched) == (key, queue))
+        });
         self.leave();
         Ok(())
     }

@@ -81,7 +81,7 @@ impl SocketBuilder {
     }
 
     /// Most connections that were accepted and have not been admitted to an interface (default 64, at least 1). When
-    /// one more comes, the oldest is closed.
+    /// one more comes, one is closed: the oldest of the user and process that have most.
     pub fn max_half_open(mut self, connections: usize) -> Self {
         self.options.max_half_open = connections.max(1);
         self
@@ -101,20 +101,21 @@ impl SocketBuilder {
 
     /// Permissions of the socket file, such as `0o660` (default: `0o777` less the umask). A slave needs the write
     /// permission. Bits above `0o777` are ignored.
-    pub fn mode(mut self, mode: u32) -> Self {
+    pub fn file_mode(mut self, mode: u32) -> Self {
         self.options.access.mode = Some(mode & 0o777);
         self
     }
 
-    /// Lets slaves of this user connect to our masters. May be called several times; once it or
-    /// [`allow_gid`](Self::allow_gid) was called, everybody else is refused.
+    /// Lets peers of this user connect: slaves to our masters, and our slaves to masters. The user of a master is the
+    /// one that it had when it began to listen. May be called several times; once it or
+    /// [`allow_gid`](Self::allow_gid) was called, everybody else is refused with
+    /// [`Breach::NotAllowed`](crate::Breach::NotAllowed), and our slaves tell such a master nothing.
     pub fn allow_uid(mut self, uid: u32) -> Self {
         self.options.allowed_uids.push(uid);
         self
     }
 
-    /// Lets slaves of this group (the process's effective one) connect to our masters, see
-    /// [`allow_uid`](Self::allow_uid).
+    /// Lets peers of this group (the process's effective one) connect, see [`allow_uid`](Self::allow_uid).
     pub fn allow_gid(mut self, gid: u32) -> Self {
         self.options.allowed_gids.push(gid);
         self
@@ -128,7 +129,8 @@ impl SocketBuilder {
     }
 
     /// A `SOCK_SEQPACKET` Unix socket that listens already, as a service manager hands over. It is made non-blocking, and
-    /// its file is not removed. The address is then used by slaves only.
+    /// its file is not removed. The address is then used by slaves only, and [`Socket::set_address`] does not touch the
+    /// listener.
     pub fn listener(mut self, listener: OwnedFd) -> Self {
         self.listener = Some(listener);
         self

@@ -10,16 +10,13 @@ use crate::config::InterfaceConfig;
 use crate::error::{Breach, ConnectError};
 use crate::link::{LinkHandle, SlaveMemory};
 use crate::proto::{Closed, Master, PeerNames, Slave, Stage};
-use crate::sys::{self, Received, SendFailure};
+use crate::sys::{self, ControlSocket, Received, ReceivedFd, SendFailure};
 use crate::wire::MESSAGE_SIZE;
-
-/// Most messages that are read before a socket is closed.
-const DRAIN_LIMIT: usize = 2048;
 
 /// A connection of either role, in any stage.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) fd: OwnedFd,
+    pub(super) fd: ControlSocket,
     pub(super) machine: Machine,
     /// The interface that it belongs to, for masters once INIT was admitted.
     pub(super) bound: Option<Bound>,
@@ -30,6 +27,8 @@ pub(super) struct Connection {
     /// Whether INIT waits for the caller's answer.
     pub(super) asking: bool,
     pub(super) link: Option<Up>,
+    /// Descriptors of the slave that its handshake holds, as counted by the socket.
+    pub(super) held: usize,
 }
 
 /// The interface of a connection, and its configuration as it was when they met.
@@ -48,12 +47,21 @@ pub(super) struct Up {
 
 #[derive(Debug)]
 pub(super) enum Machine {
-    Master(Master<OwnedFd>),
+    Master(Master<ReceivedFd>),
     Slave {
-        machine: Slave<Arc<OwnedFd>>,
+        machine: Slave<SlaveFd>,
         /// What was allocated, until the queues own it.
         memory: Option<SlaveMemory>,
     },
+}
+
+/// A descriptor of a slave's connection.
+#[derive(Debug)]
+pub(super) enum SlaveFd {
+    /// To be sent.
+    Own(Arc<OwnedFd>),
+    /// The master sent it, which it should not.
+    Received(#[expect(dead_code, reason = "only to be dropped")] ReceivedFd),
 }
 
 /// Calls the same method on the machine of either role.
@@ -76,7 +84,11 @@ pub(super) enum Read {
 }
 
 impl Connection {
-    pub(super) fn new(fd: OwnedFd, machine: Machine, credentials: Option<Credentials>) -> Self {
+    pub(super) fn new(
+        fd: ControlSocket,
+        machine: Machine,
+        credentials: Option<Credentials>,
+    ) -> Self {
         Self {
             fd,
             machine,
@@ -86,6 +98,7 @@ impl Connection {
             gone: false,
             asking: false,
             link: None,
+            held: 0,
         }
     }
 
@@ -143,7 +156,12 @@ impl Connection {
             // A master attaches none.
             Machine::Master(machine) => machine.poll_transmit().map(|next| (next.bytes, None)),
             Machine::Slave { machine, .. } => {
-                machine.poll_transmit().map(|next| (next.bytes, next.fd))
+                let next = machine.poll_transmit()?;
+                let attached = match next.fd {
+                    Some(SlaveFd::Own(fd)) => Some(fd),
+                    Some(SlaveFd::Received(_)) | None => None,
+                };
+                Some((next.bytes, attached))
             }
         }
     }
@@ -162,11 +180,14 @@ impl Connection {
             _ => sys::receive(&self.fd, &mut bytes),
         };
         match received {
-            Received::Message { cut: true, .. } => self.refuse(Breach::ControlTruncated),
-            Received::Message { len, fds, .. } if len == MESSAGE_SIZE => {
-                self.handle_message(&bytes, fds);
+            Received::Message { len, fds, cut } => {
+                let fds = self.wrap(fds);
+                match len {
+                    _ if cut => self.refuse(Breach::ControlTruncated),
+                    MESSAGE_SIZE => self.handle_message(&bytes, fds),
+                    _ => self.refuse(Breach::MessageLength(len)),
+                }
             }
-            Received::Message { len, .. } => self.refuse(Breach::MessageLength(len)),
             // Told once; what the peer sent before comes next.
             Received::Reset => self.gone = true,
             Received::Empty if self.gone => self.handle_closed(),
@@ -176,11 +197,24 @@ impl Connection {
         Read::Something
     }
 
-    fn handle_message(&mut self, bytes: &[u8], fds: Vec<OwnedFd>) {
+    /// From here on, descriptors of the peer cannot hold this thread when they are closed.
+    fn wrap(&self, fds: Vec<OwnedFd>) -> Vec<ReceivedFd> {
+        fds.into_iter().map(|fd| ReceivedFd::new(fd, self.fd.closer())).collect()
+    }
+
+    /// Descriptors of the peer that are kept until the handshake is done.
+    pub(super) fn descriptors(&self) -> usize {
+        match &self.machine {
+            Machine::Master(machine) => machine.descriptors(),
+            Machine::Slave { .. } => 0,
+        }
+    }
+
+    fn handle_message(&mut self, bytes: &[u8], fds: Vec<ReceivedFd>) {
         match &mut self.machine {
             Machine::Master(machine) => machine.handle_message(bytes, fds),
             Machine::Slave { machine, .. } => {
-                machine.handle_message(bytes, fds.into_iter().map(Arc::new).collect());
+                machine.handle_message(bytes, fds.into_iter().map(SlaveFd::Received).collect());
             }
         }
     }
@@ -188,17 +222,8 @@ impl Connection {
     /// Takes the HELLO that was peeked at, once INIT is out. Should this process die before, the unread HELLO
     /// makes the kernel report a reset to the master, which a VPP master survives; a clean end it would not.
     pub(super) fn consume_hello(&mut self) {
-        let _ = sys::receive(&self.fd, &mut [0; MESSAGE_SIZE]);
-    }
-
-    /// Reads what is left, so that the close is a clean end to the peer: with data unread it would get a reset before
-    /// our last message, and existing peers give up at that.
-    pub(super) fn drain(&mut self) {
-        let mut bytes = [0; MESSAGE_SIZE];
-        for _ in 0..DRAIN_LIMIT {
-            if !matches!(sys::receive(&self.fd, &mut bytes), Received::Message { .. }) {
-                return;
-            }
+        if let Received::Message { fds, .. } = sys::receive(&self.fd, &mut [0; MESSAGE_SIZE]) {
+            drop(self.wrap(fds));
         }
     }
 }

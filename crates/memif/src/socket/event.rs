@@ -90,6 +90,7 @@ impl Peer {
 
 /// Process, user and group of a peer at the time it connected or began to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Credentials {
     /// Process id; 0 when the process is not visible from here.
     pub pid: u32,

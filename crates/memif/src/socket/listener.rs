@@ -15,19 +15,16 @@ use crate::address::SocketAddress;
 use crate::config::Role;
 use crate::error::{Breach, SocketError};
 use crate::proto::{Announce, Master};
-use crate::sys::{self, FileId, Interest};
+use crate::sys::{self, ControlSocket, FileId, Interest};
 use crate::wire::{Disconnect, Message, Text};
 
 /// Slaves that may wait to be accepted; the kernel lowers it to its own limit. Peers connect without a time-out, and a
 /// full queue would hold a VPP slave's main thread.
-const BACKLOG: i32 = 4096;
+const BACKLOG: u16 = 4096;
 /// Connections accepted per turn.
 const ACCEPTS_PER_TURN: usize = 32;
 /// Pause after accept failed for want of descriptors or memory: the listener stays readable meanwhile.
 const FAILURE_PAUSE: Duration = Duration::from_millis(100);
-/// Age below which a half-open connection is not closed for a newer one: an honest slave has said INIT by then, even
-/// one that brings up hundreds of interfaces on a busy machine. Newer ones wait in the kernel meanwhile.
-const GRACE: Duration = Duration::from_millis(250);
 
 /// What listens.
 #[derive(Debug)]
@@ -37,6 +34,8 @@ pub(super) struct Listener {
     file: Option<(SocketAddress, FileId)>,
     /// Whether it is out of the epoll set.
     paused: bool,
+    /// Whether it is the caller's, so that others may accept from it too.
+    given: bool,
 }
 
 /// What HELLO says while there is no master interface.
@@ -56,11 +55,16 @@ impl Socket {
         Ok(())
     }
 
-    /// Listens on another address instead, or keeps the old one on failure.
+    /// Listens on another address instead, or keeps the old one on failure. A listener of the caller stays.
     pub(super) fn move_listener(&mut self, address: &SocketAddress) -> Result<(), SocketError> {
+        if self.listener.as_ref().is_none_or(|listener| listener.given) {
+            return Ok(());
+        }
         let listener = bind(address, &self.options)?;
+        self.add_listener(&listener)?;
         self.stop_listening();
-        self.start_listening(listener)
+        self.listener = Some(listener);
+        Ok(())
     }
 
     /// Listens on a socket of the caller.
@@ -69,17 +73,21 @@ impl Socket {
             return Err(SocketError::WrongDescriptor("a listening SOCK_SEQPACKET Unix socket"));
         }
         sys::set_nonblocking(&fd).map_err(io("fcntl"))?;
-        self.start_listening(Listener { fd, file: None, paused: false })
+        self.start_listening(Listener { fd, file: None, paused: false, given: true })
     }
 
     fn start_listening(&mut self, listener: Listener) -> Result<(), SocketError> {
-        if let Err(error) = self.epoll.add(&listener.fd, TOKEN_LISTENER, Interest::Read) {
-            listener.remove_file();
-            return Err(io("epoll")(error));
-        }
+        self.add_listener(&listener)?;
         control_log!(info, "listening on {}", self.address);
         self.listener = Some(listener);
         Ok(())
+    }
+
+    fn add_listener(&self, listener: &Listener) -> Result<(), SocketError> {
+        self.epoll.add(&listener.fd, TOKEN_LISTENER, Interest::Read).map_err(|error| {
+            listener.remove_file();
+            io("epoll")(error)
+        })
     }
 
     pub(super) fn stop_listening(&mut self) {
@@ -87,6 +95,22 @@ impl Socket {
         if let Some(listener) = self.listener.take() {
             self.epoll.remove(&listener.fd);
             listener.remove_file();
+            if !listener.given {
+                self.turn_away(&listener.fd);
+            }
+        }
+    }
+
+    /// Ends the connections that wait for accept: what they sent would be destroyed with the listener, see
+    /// [`ControlSocket`].
+    fn turn_away(&self, listener: &OwnedFd) {
+        sys::shut_down(listener);
+        for _ in 0..=BACKLOG {
+            match sys::accept(listener) {
+                Ok(fd) => drop(ControlSocket::new(fd, &self.closer)),
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(_) => return,
+            }
         }
     }
 
@@ -112,10 +136,11 @@ impl Socket {
 
     pub(super) fn accept_some(&mut self) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let full = self.half_open.len() >= self.options.max_half_open;
-            let oldest = self.half_open.values().next().copied();
-            if let Some(since) = oldest.filter(|since| full && since.elapsed() < GRACE) {
-                return self.pause_listener(since.checked_add(GRACE));
+            if let Some(until) = self.wait_for_room() {
+                return self.pause_listener(Some(until));
+            }
+            if self.closer.is_full() {
+                return self.pause_listener(Instant::now().checked_add(FAILURE_PAUSE));
             }
             let Some(listener) = self.listener.as_ref().filter(|listener| !listener.paused) else {
                 return;
@@ -140,6 +165,7 @@ impl Socket {
     /// A connected socket becomes a connection that waits for INIT.
     pub(super) fn begin_master(&mut self, fd: OwnedFd) -> std::io::Result<()> {
         let credentials = sys::peer_credentials(&fd);
+        let fd = ControlSocket::new(fd, &self.closer);
         if let Err(reason) = self.options.check_allowed(credentials) {
             let text = Text::lossy(reason.to_string().as_bytes());
             let farewell = Message::Disconnect(Disconnect { code: 0, reason: text });
@@ -152,24 +178,13 @@ impl Socket {
         let now = Instant::now();
         let token = self.new_token();
         let machine = Master::new(now, &self.announce, self.options.handshake_timeout);
-        self.half_open.insert(token, now);
+        self.half_open.insert(token, now, credentials);
         let connection = Connection::new(fd, Machine::Master(machine), credentials);
         let begun = self.begin(token, connection);
         if begun.is_err() {
-            self.half_open.remove(&token);
+            self.half_open.remove(token);
         }
         begun
-    }
-
-    /// Closes the oldest half-open connection if there are too many.
-    fn make_room(&mut self) {
-        let full = self.half_open.len() >= self.options.max_half_open;
-        let Some(oldest) = self.half_open.keys().next().copied().filter(|_| full) else { return };
-        // Its INIT may be here and not read yet.
-        self.serve(oldest, false);
-        if self.half_open.contains_key(&oldest) {
-            self.command(oldest, |connection| connection.refuse(Breach::Evicted));
-        }
     }
 
     /// Takes the listener out of the epoll set until then: it stays readable, and that would be reported for ever.
@@ -194,17 +209,11 @@ impl Socket {
             self.timers.set(Timer::Listener, Instant::now().checked_add(FAILURE_PAUSE));
         }
     }
-
-    /// A half-open connection was admitted or closed: a listener that waited for that goes on.
-    pub(super) fn room_for_half_open(&mut self) {
-        if self.half_open.len() < self.options.max_half_open {
-            self.resume_listener();
-        }
-    }
 }
 
 impl Options {
-    fn check_allowed(&self, credentials: Option<Credentials>) -> Result<(), Breach> {
+    /// C23, for peers of either role.
+    pub(super) fn check_allowed(&self, credentials: Option<Credentials>) -> Result<(), Breach> {
         if self.allowed_uids.is_empty() && self.allowed_gids.is_empty() {
             return Ok(());
         }
@@ -229,8 +238,9 @@ impl Listener {
 
 fn bind(address: &SocketAddress, options: &Options) -> Result<Listener, SocketError> {
     let (fd, id) = sys::bind(address, options.access)?;
-    let listener = Listener { fd, file: id.map(|id| (address.clone(), id)), paused: false };
-    if let Err(error) = sys::listen(&listener.fd, BACKLOG) {
+    let listener =
+        Listener { fd, file: id.map(|id| (address.clone(), id)), paused: false, given: false };
+    if let Err(error) = sys::listen(&listener.fd, i32::from(BACKLOG)) {
         listener.remove_file();
         return Err(io("listen")(error));
     }

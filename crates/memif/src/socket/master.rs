@@ -1,6 +1,5 @@
 //! What a master does when a slave says INIT or CONNECT.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,7 +12,7 @@ use crate::config::{Mode, Role};
 use crate::error::Breach;
 use crate::link::{Connected, MasterMemory};
 use crate::proto::{MasterEvent, MasterParams, Setup};
-use crate::sys::Interest;
+use crate::sys::{Interest, ReceivedFd};
 use crate::wire::Init;
 
 impl Socket {
@@ -70,9 +69,7 @@ impl Socket {
         machine.admit(&params)?;
         interface.connection = Some(token);
         connection.bound = Some(Bound { interface: key, config });
-        if self.half_open.remove(&token).is_some() {
-            self.room_for_half_open();
-        }
+        self.no_longer_half_open(token);
         Ok(())
     }
 
@@ -97,7 +94,7 @@ impl Socket {
         }));
     }
 
-    fn connect_came(&mut self, connection: &mut Connection, setup: Setup<OwnedFd>) {
+    fn connect_came(&mut self, connection: &mut Connection, setup: Setup<ReceivedFd>) {
         connection.names = setup.peer;
         let Some(bound) = connection.bound.clone() else { return };
         let memory = match MasterMemory::map(&bound.config, setup) {

@@ -4,6 +4,7 @@ mod api;
 mod builder;
 mod connection;
 mod event;
+mod half_open;
 mod interface;
 mod listener;
 mod master;
@@ -15,7 +16,7 @@ mod trace;
 mod turn;
 mod watch;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -29,9 +30,10 @@ use crate::config::Role;
 use crate::error::{ConnectError, SocketError, WaitError};
 use crate::link::DriverSignals;
 use crate::proto::Announce;
-use crate::sys::{Epoll, EventFd, Interest, Ready, TimerFd};
+use crate::sys::{Closer, Epoll, EventFd, Interest, Ready, TimerFd};
 use builder::Options;
 use connection::Connection;
+use half_open::HalfOpen;
 use interface::Interface;
 use listener::Listener;
 use timers::Timers;
@@ -52,7 +54,8 @@ const TOKEN_FIRST: u64 = 16;
 /// A socket belongs to one thread at a time and may move between threads; its queues live their own lives on any
 /// thread. Nothing happens behind the caller's back: handshakes, reconnection and the repetition of signals go on inside
 /// [`poll`](Self::poll), so call it in a loop, or wait for [`AsFd`] in a loop of your own and call
-/// `poll(Some(Duration::ZERO))` until it gives `None`. While nothing is to be done, nothing runs.
+/// `poll(Some(Duration::ZERO))` until it gives `None`. While nothing is to be done, nothing runs. One thing has threads of
+/// its own, for as long as it takes: closing descriptors that a peer sent where it should not have.
 ///
 /// Dropping a socket disconnects all links and removes its socket file.
 ///
@@ -96,8 +99,10 @@ pub struct Socket {
     ids: HashMap<(Role, u32), u32>,
     announce: Announce,
     connections: HashMap<u64, Connection>,
-    /// Accepted and not admitted yet, oldest first, with the time of accept.
-    half_open: BTreeMap<u64, Instant>,
+    half_open: HalfOpen,
+    /// Descriptors that the handshakes of slaves hold.
+    held: usize,
+    closer: Closer,
     watches: HashMap<u64, Watch>,
     timers: Timers,
     events: VecDeque<Event>,
@@ -170,7 +175,9 @@ impl Socket {
             interfaces: HashMap::new(),
             ids: HashMap::new(),
             connections: HashMap::new(),
-            half_open: BTreeMap::new(),
+            half_open: HalfOpen::default(),
+            held: 0,
+            closer: Closer::default(),
             watches: HashMap::new(),
             timers: Timers::default(),
             events: VecDeque::new(),
@@ -228,10 +235,9 @@ impl Socket {
         self.interface(interface)?;
         let deadline = Instant::now().checked_add(timeout);
         let mut last = None;
-        let mut seen = 0;
         let mut over = false;
         let result = loop {
-            match self.take_connected(interface, &mut seen, &mut last) {
+            match self.take_connected(interface, &mut last) {
                 Some(link) => break Ok(link),
                 None if std::mem::take(&mut self.woken) => break Err(WaitError::Woken),
                 None if over => break Err(WaitError::TimedOut { last }),
@@ -248,29 +254,36 @@ impl Socket {
         result
     }
 
-    /// Looks for a link of the interface among the events from number `seen` on.
+    /// Looks for a link of the interface among the events. From the start every time: a turn takes events back, too.
     fn take_connected(
         &mut self,
         wanted: InterfaceKey,
-        seen: &mut usize,
         last: &mut Option<ConnectError>,
     ) -> Option<Link> {
-        while let Some(event) = self.events.get(*seen) {
+        let mut at = 0;
+        while let Some(event) = self.events.get(at) {
             match event {
                 Event::Connected { interface, .. } if *interface == wanted => {
-                    match self.events.remove(*seen) {
+                    match self.events.remove(at) {
                         Some(Event::Connected { link, .. }) => return Some(link),
                         _ => return None,
                     }
                 }
                 Event::ConnectFailed { interface, error, .. } if *interface == wanted => {
                     *last = Some(error.clone());
-                    self.events.remove(*seen);
+                    self.events.remove(at);
                 }
-                _ => *seen += 1,
+                _ => at += 1,
             }
         }
         None
+    }
+
+    /// The interface of that role and id.
+    #[must_use]
+    pub fn find(&self, role: Role, id: u32) -> Option<InterfaceKey> {
+        let number = *self.ids.get(&(role, id))?;
+        Some(InterfaceKey { socket: self.nonce, number })
     }
 
     /// A handle that ends [`poll`](Self::poll) from any thread.
@@ -281,15 +294,24 @@ impl Socket {
 
     /// To be called at the end of every public method: makes the one descriptor tell the truth.
     fn leave(&mut self) {
-        let waiting = !self.events.is_empty();
-        if waiting != self.pending_set {
-            if waiting {
-                self.pending.set();
-            } else {
-                self.pending.clear();
-            }
-            self.pending_set = waiting;
+        if self.events.is_empty() {
+            self.unset_pending();
+        } else if !self.pending_set {
+            self.pending.set();
+            self.pending_set = true;
         }
+        self.set_timer();
+    }
+
+    /// To be called before a wait of our own, which events that wait already must not end.
+    fn unset_pending(&mut self) {
+        if self.pending_set {
+            self.pending.clear();
+            self.pending_set = false;
+        }
+    }
+
+    fn set_timer(&mut self) {
         let next = self.timers.next();
         if next != self.armed {
             let after = next.map(|next| next.saturating_duration_since(Instant::now()));
@@ -330,7 +352,6 @@ impl Drop for Socket {
         for connection in self.connections.values_mut() {
             connection.disconnect("socket closed");
             connection.flush();
-            connection.drain();
             if let Some(up) = &connection.link {
                 up.handle.shut();
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::connection::{Bound, Connection, Machine};
+use super::connection::{Bound, Connection, Machine, SlaveFd};
 use super::event::Event;
 use super::timers::Timer;
 use super::trace::control_log;
@@ -16,7 +16,7 @@ use crate::config::Role;
 use crate::error::ConnectError;
 use crate::link::SlaveMemory;
 use crate::proto::{Slave, SlaveEvent, SlaveParams};
-use crate::sys;
+use crate::sys::{self, ControlSocket};
 
 /// The first pause between two attempts; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -96,8 +96,14 @@ impl Socket {
         let machine = Slave::new(Instant::now(), SlaveParams::new(&config, app_name), timeout);
         let credentials = sys::peer_credentials(&fd);
         let machine = Machine::Slave { machine, memory: None };
+        let allowed = self.options.check_allowed(credentials);
+        let fd = ControlSocket::new(fd, &self.closer);
         let mut connection = Connection::new(fd, machine, credentials);
         connection.bound = Some(Bound { interface: key, config });
+        if let Err(breach) = allowed {
+            // Before INIT, so nothing is told but that we go.
+            connection.refuse(breach);
+        }
         let begun = self.begin(token, connection);
         if begun.is_err()
             && let Ok(interface) = self.interface_mut(key)
@@ -145,8 +151,10 @@ impl Connection {
     /// Hands the slave's memory to its machine.
     fn provide(&mut self, allocated: SlaveMemory) {
         if let Machine::Slave { machine, memory } = &mut self.machine {
-            let regions = allocated.regions().iter().map(|(fd, size)| (Arc::clone(fd), *size));
-            let rings = allocated.rings().iter().map(|(ring, fd)| (*ring, Arc::clone(fd)));
+            let regions =
+                allocated.regions().iter().map(|(fd, size)| (SlaveFd::Own(Arc::clone(fd)), *size));
+            let rings =
+                allocated.rings().iter().map(|(ring, fd)| (*ring, SlaveFd::Own(Arc::clone(fd))));
             machine.provide(regions, rings);
             *memory = Some(allocated);
         }

@@ -11,12 +11,14 @@ use super::{
     TOKEN_TIMER, TOKEN_WAKER, io,
 };
 use crate::config::Role;
-use crate::error::SocketError;
+use crate::error::{Breach, SocketError};
 use crate::proto::{Closed, Stage};
 use crate::sys::{Interest, Ready};
 
 /// Most messages of one connection per turn, so that none starves the others.
 const MESSAGES_PER_TURN: usize = 16;
+/// Most descriptors that all unfinished handshakes hold together, unless there is only one.
+pub(super) const MAX_HELD: usize = 512;
 /// A slave whose link lived this long starts its pauses from the shortest again.
 const STABLE: Duration = Duration::from_secs(1);
 /// Events waiting for the caller beyond which links that came and went unseen are not told of.
@@ -27,7 +29,8 @@ const MANY_EVENTS: usize = 1024;
 impl Socket {
     /// Waits once, at most that long, and handles what is ready. Returns whether a signal handler ended the wait.
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Result<bool, SocketError> {
-        self.leave();
+        self.unset_pending();
+        self.set_timer();
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.epoll.wait(&mut ready, timeout);
         for item in &ready {
@@ -109,7 +112,10 @@ impl Socket {
             }
             closed = self.progress(token, &mut connection);
         }
+        let held = connection.descriptors();
+        self.count_held(&mut connection, held);
         self.put_back(token, connection, closed);
+        self.limit_held();
     }
 
     /// Does something to a connection, then what follows from it.
@@ -128,6 +134,27 @@ impl Socket {
         Ok(())
     }
 
+    /// Descriptors of slaves that have not said CONNECT.
+    fn count_held(&mut self, connection: &mut Connection, held: usize) {
+        self.held = self.held.saturating_sub(connection.held).saturating_add(held);
+        connection.held = held;
+    }
+
+    /// Refuses the slave whose handshake holds most, when all together hold too many: one alone has the limits of its
+    /// interface.
+    fn limit_held(&mut self) {
+        if self.held <= MAX_HELD {
+            return;
+        }
+        let holding = || self.connections.iter().filter(|(_, connection)| connection.held > 0);
+        let most = holding().max_by_key(|(_, connection)| connection.held);
+        if let Some(token) = most.map(|(token, _)| *token).filter(|_| holding().nth(1).is_some()) {
+            self.command(token, |connection| {
+                connection.refuse(Breach::TooManyDescriptors(MAX_HELD));
+            });
+        }
+    }
+
     fn put_back(&mut self, token: u64, connection: Connection, closed: Option<Closed>) {
         match closed {
             None => {
@@ -141,9 +168,8 @@ impl Socket {
     /// The connection is over, and all that was to be sent was sent.
     fn finish(&mut self, token: u64, mut connection: Connection, closed: Closed) {
         self.timers.set(Timer::Handshake(token), None);
-        if self.half_open.remove(&token).is_some() {
-            self.room_for_half_open();
-        }
+        self.no_longer_half_open(token);
+        self.count_held(&mut connection, 0);
         if connection.asking {
             // Nobody is left to answer.
             self.events.retain(
@@ -151,9 +177,6 @@ impl Socket {
             );
         }
         self.epoll.remove(&connection);
-        if !connection.gone && matches!(closed, Closed::Local(_) | Closed::Breach(_)) {
-            connection.drain();
-        }
         let lived = connection.link.as_ref().map(|up| {
             up.handle.shut();
             up.since.elapsed()
@@ -169,7 +192,7 @@ impl Socket {
         drop(connection);
         let key = bound.interface;
         if lived.is_some() {
-            self.unwatch(key);
+            self.unwatch_queues(key, |_| true);
         }
         let Ok(interface) = self.interface_mut(key) else { return };
         if interface.connection == Some(token) {
@@ -206,9 +229,15 @@ impl Socket {
     /// link that a peer sets up and drops again.
     fn report_disconnected(&mut self, key: InterfaceKey, reason: DisconnectReason) {
         if self.events.len() > FEW_EVENTS {
-            let unseen = self.events.iter().position(
-                |event| matches!(event, Event::Connected { interface, .. } if *interface == key),
-            );
+            // The last thing that is told must be how things stand.
+            let last = self.events.iter().rposition(|event| match event {
+                Event::Connected { interface, .. } | Event::Disconnected { interface, .. } => {
+                    *interface == key
+                }
+                _ => false,
+            });
+            let unseen =
+                last.filter(|last| matches!(self.events.get(*last), Some(Event::Connected { .. })));
             if let Some(unseen) = unseen {
                 self.events.remove(unseen);
                 return;

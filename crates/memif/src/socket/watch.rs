@@ -62,11 +62,18 @@ impl Socket {
         }
     }
 
-    /// Watches no queue of the interface's link any more. It must come before the eventfds are closed: the peer holds
-    /// them too, and epoll would go on reporting them.
-    pub(super) fn unwatch(&mut self, key: InterfaceKey) {
+    /// Watches those queues of the interface's link no more. It must come before the eventfds are closed: the peer
+    /// holds them too, and epoll would go on reporting them.
+    pub(super) fn unwatch_queues(&mut self, key: InterfaceKey, which: impl Fn(u8) -> bool) {
         let Ok(interface) = self.interface_mut(key) else { return };
         for token in std::mem::take(&mut interface.watch_tokens) {
+            if let Some(watch) = self.watches.get(&token).filter(|watch| !which(watch.queue)) {
+                let key = watch.interface;
+                if let Ok(interface) = self.interface_mut(key) {
+                    interface.watch_tokens.push(token);
+                }
+                continue;
+            }
             self.timers.set(Timer::Watch(token), None);
             if let Some(watch) = self.watches.remove(&token)
                 && !watch.paused

@@ -1,17 +1,19 @@
 //! The operating system behind one door: sockets with descriptors, event objects, socket files. Safe calls, but for the one in
 //! [`credentials`].
 
+mod closer;
 mod credentials;
 mod epoll;
 mod event;
 mod seqpacket;
 mod socket_file;
 
+pub(crate) use closer::{Closer, ControlSocket, ReceivedFd, is_eventfd};
 pub(crate) use credentials::peer_credentials;
 pub(crate) use epoll::{Epoll, Interest, Ready};
 pub(crate) use event::{EventFd, TimerFd, take_signals};
 pub(crate) use seqpacket::{
     Received, SendFailure, accept, check_connected, check_listener, connect, connect_address,
-    listen, peek, receive, send, set_nonblocking,
+    listen, peek, receive, send, set_nonblocking, shut_down,
 };
 pub(crate) use socket_file::{FileAccess, FileId, bind, unlink_if_same};

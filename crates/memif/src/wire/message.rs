@@ -155,6 +155,7 @@ pub struct Disconnect {
 
 /// Any control message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Message {
     /// Master to slave: go on.
     Ack,

@@ -24,10 +24,11 @@ pub const FLAG_NEXT: u16 = 1;
 /// What ring offsets must be a multiple of, so that a descriptor is two aligned 64-bit words.
 pub const RING_ALIGNMENT: u64 = 8;
 
-/// Bytes of a ring of `2^log2` slots.
+/// Bytes of a ring of `2^log2` slots, or as many as can be told.
 #[must_use]
 pub const fn ring_bytes(log2: u8) -> u64 {
-    HEADER_SIZE as u64 + ((DESCRIPTOR_SIZE as u64) << log2)
+    // 2^60 slots of 16 bytes are more than 64 bits can count.
+    if log2 < 60 { HEADER_SIZE as u64 + ((DESCRIPTOR_SIZE as u64) << log2) } else { u64::MAX }
 }
 
 /// The first eight bytes of a descriptor: flags, region and length.
@@ -112,5 +113,10 @@ mod tests {
     fn rings_have_the_sizes_seen_on_the_wire() {
         assert_eq!(2 * ring_bytes(10), 33_024);
         assert_eq!(ring_bytes(8), 4224);
+        assert_eq!(ring_bytes(59), (1 << 63) + 128);
+        assert_eq!(
+            (ring_bytes(60), ring_bytes(64), ring_bytes(255)),
+            (u64::MAX, u64::MAX, u64::MAX)
+        );
     }
 }

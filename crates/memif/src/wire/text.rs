@@ -6,8 +6,8 @@ use crate::error::ConfigError;
 
 /// Text in a field of `N` bytes: at most `N - 1` bytes that are not zero, then zeros.
 ///
-/// A peer may put any bytes there. [`Display`](fmt::Display) escapes what is not printable, so that a name
-/// can be shown or logged as it is.
+/// A peer may put any bytes there. [`Display`](fmt::Display) escapes what is not printable, what changes how other text is
+/// shown, and the backslash, so that a name can be shown or logged as it is and an escape cannot be forged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Text<const N: usize>([u8; N]);
 
@@ -34,7 +34,9 @@ impl<const N: usize> Text<N> {
     #[must_use]
     pub fn lossy(bytes: &[u8]) -> Self {
         let mut field = [0; N];
-        for (to, from) in field[..Self::MAX_LEN].iter_mut().zip(bytes.iter().take_while(|b| **b != 0)) {
+        for (to, from) in
+            field[..Self::MAX_LEN].iter_mut().zip(bytes.iter().take_while(|b| **b != 0))
+        {
             *to = *from;
         }
         Self(field)
@@ -77,7 +79,7 @@ impl<const N: usize> fmt::Display for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.as_bytes().utf8_chunks() {
             for c in chunk.valid().chars() {
-                if c.is_control() {
+                if c == '\\' || c.is_control() || is_invisible(c) {
                     write!(f, "{}", c.escape_default())?;
                 } else {
                     write!(f, "{c}")?;
@@ -89,6 +91,39 @@ impl<const N: usize> fmt::Display for Text<N> {
         }
         Ok(())
     }
+}
+
+/// Line separators, format characters (Unicode categories Zl, Zp, Cf) and the like: they turn the direction of text, join or
+/// hide it.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1345f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 impl<const N: usize> fmt::Debug for Text<N> {
@@ -128,6 +163,12 @@ mod tests {
 
     #[test]
     fn what_is_not_printable_is_escaped() {
-        assert_eq!(Text::<32>::lossy(b"a\x1b[0m\xff\n\xc3\xa4").to_string(), "a\\u{1b}[0m\\xff\\n\u{e4}");
+        let shown = |text: &str| Text::<32>::lossy(text.as_bytes()).to_string();
+        assert_eq!(shown("a\u{202e}b\u{2028}c\u{feff}"), "a\\u{202e}b\\u{2028}c\\u{feff}");
+        assert_eq!(shown(r"\x41\"), r"\\x41\\");
+        assert_eq!(
+            Text::<32>::lossy(b"a\x1b[0m\xff\n\xc3\xa4").to_string(),
+            "a\\u{1b}[0m\\xff\\n\u{e4}"
+        );
     }
 }

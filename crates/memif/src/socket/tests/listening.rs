@@ -29,7 +29,7 @@ fn the_socket_file_comes_with_the_first_master_and_goes_with_the_socket() {
     let directory = Directory::new("file");
     let address = directory.socket("memif.sock");
     let SocketAddress::Path(path) = &address else { panic!() };
-    let mut socket = Socket::builder(address.clone()).mode(0o600).open().unwrap();
+    let mut socket = Socket::builder(address.clone()).file_mode(0o600).open().unwrap();
     socket.add_interface(InterfaceConfig::slave(0)).unwrap();
     assert!(!path.exists());
     let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
@@ -150,6 +150,10 @@ fn a_listener_of_the_caller_is_used_and_its_file_left_alone() {
     socket.remove_interface(master).unwrap();
     let error = expect_failure(&mut socket, slave);
     assert_eq!(error, ConnectError::Refused(Breach::UnknownId(0).to_string()));
+    // A new address is that of slaves; the listener stays.
+    socket.set_address(directory.socket("elsewhere")).unwrap();
+    assert_eq!(expect_failure(&mut socket, slave), ConnectError::NotFound);
+    Raw::connect(&address).expect(&mut socket, "HELLO");
     drop(socket);
     assert!(directory.0.join("memif.sock").exists());
 }

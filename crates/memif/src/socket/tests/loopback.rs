@@ -263,9 +263,11 @@ fn a_storm_of_signals_is_listened_to_in_intervals() {
     let config = InterfaceConfig::master(0).rx_mode(RxMode::Interrupt);
     let mut both = Both::new(config, InterfaceConfig::slave(0));
     both.master.watch(both.master_key, 0).unwrap();
-    let (a, _b) = both.links();
+    let _links = both.links();
+    let connection = both.master.connections.values().next().unwrap();
+    let interrupt = connection.link.as_ref().unwrap().handle.rx_interrupt(0).unwrap();
     let readable = |socket: &mut Socket| {
-        rustix::io::write(a.rx[0].as_fd(), &1u64.to_ne_bytes()).unwrap();
+        rustix::io::write(&*interrupt, &1u64.to_ne_bytes()).unwrap();
         socket.poll(Some(Duration::ZERO)).unwrap().is_some()
     };
     let heard = (0..1000).take_while(|_| readable(&mut both.master)).count();

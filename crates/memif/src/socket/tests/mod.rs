@@ -1,5 +1,7 @@
 //! The driver on real sockets: both roles in one process, and scripted peers on the bare socket.
 
+mod events;
+mod hostile;
 mod listening;
 mod loopback;
 mod masters;

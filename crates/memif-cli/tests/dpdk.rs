@@ -1,0 +1,172 @@
+//! The command against DPDK's own memif driver, `dpdk-testpmd`, as server and as client.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed step is a failed test"
+)]
+
+mod util;
+
+use std::path::Path;
+
+use testkit::testpmd::Options;
+use testkit::{Need, Suite, Testpmd, eventually};
+use util::{Directory, Program, abstract_name, memif};
+
+const NEEDS: &[Need] = &[Need::Root, Need::Program("dpdk-testpmd"), Need::Program("stdbuf")];
+
+fn main() {
+    Suite::new()
+        .alone()
+        .test("ping_a_server", NEEDS, ping_a_server)
+        .test("ping_a_client", NEEDS, ping_a_client)
+        .test(
+            "ping_over_an_abstract_name_with_a_secret",
+            NEEDS,
+            ping_over_an_abstract_name_with_a_secret,
+        )
+        .test("responder_opposite_a_server", NEEDS, || responder_opposite("server"))
+        .test("responder_opposite_a_client", NEEDS, || responder_opposite("client"))
+        .run()
+}
+
+/// Bytes that `ping` sends beyond the headers.
+const SIZES: [u32; 4] = [64, 1500, 2048, 9000];
+/// How often.
+const COUNT: u64 = 20;
+
+/// Options of a testpmd that answers pings.
+fn icmpecho(role: &'static str, socket: &Path) -> Options {
+    let mut options = Options::new(role, socket, "icmpecho");
+    options.jumbo = true;
+    options
+}
+
+/// Arguments of `ping`.
+fn arguments(socket: &str, role: &str, size: u32) -> String {
+    format!(
+        "ping 192.168.1.1 --socket {socket} --role {role} --interval 0.01 --size {size} --timeout 30 \
+         --connect-timeout 30"
+    )
+}
+
+/// What `ping` says when all is well.
+fn all_received() -> String {
+    format!("{COUNT} packets transmitted, {COUNT} received, 0% packet loss")
+}
+
+/// testpmd counts what a pinger counts, as long as they are linked: then its figures read as zero.
+#[track_caller]
+fn counted_alike(testpmd: &mut Testpmd, mut pinger: Program) {
+    pinger.expect(&format!("icmp_seq={COUNT} "));
+    eventually("as many answers of testpmd as requests", || {
+        let stats = testpmd.stats();
+        let (received, sent) = (stats.get("RX-packets"), stats.get("TX-packets"));
+        // One packet more than requests at least: ARP.
+        (received > COUNT && received == sent).then_some(())
+    });
+    // It must not forward while its link goes down, or it may die: its forwarding core reads what its other thread
+    // unmaps.
+    testpmd.stop();
+    pinger.kill();
+}
+
+fn ping_a_server() {
+    let directory = Directory::new();
+    let socket = directory.path("memif.sock");
+    for size in SIZES {
+        let mut testpmd = Testpmd::spawn(&icmpecho("server", &socket));
+        testpmd.start();
+        let arguments = arguments(&directory.text("memif.sock"), "slave", size);
+        counted_alike(&mut testpmd, memif(&arguments));
+        testpmd.start();
+        memif(&format!("{arguments} --count {COUNT}")).finish().code(0).says(&all_received());
+        testpmd.kill();
+        std::fs::remove_file(&socket).expect("the socket file of a server that was killed");
+    }
+}
+
+fn ping_a_client() {
+    for size in SIZES {
+        let directory = Directory::new();
+        let socket = directory.path("memif.sock");
+        let arguments = arguments(&directory.text("memif.sock"), "master", size);
+        let start = |more: &str| {
+            // A pinger that was killed left its own socket file, which the next one replaces.
+            let _ = std::fs::remove_file(&socket);
+            let pinger = memif(&format!("{arguments} {more}"));
+            // A client tries once, when its port starts.
+            eventually("the socket of the pinger", || socket.exists().then_some(()));
+            pinger
+        };
+        let pinger = start("");
+        let mut testpmd = Testpmd::spawn(&icmpecho("client", &socket));
+        testpmd.start();
+        counted_alike(&mut testpmd, pinger);
+        let pinger = start(&format!("--count {COUNT}"));
+        testpmd.restart_stopped_port();
+        pinger.finish().code(0).says(&all_received());
+        testpmd.kill();
+    }
+}
+
+fn ping_over_an_abstract_name_with_a_secret() {
+    let name = abstract_name();
+    let mut options = icmpecho("server", Path::new(&name[1..]));
+    options.is_abstract = true;
+    options.secret = Some("hunter2".to_owned());
+    let mut testpmd = Testpmd::spawn(&options);
+    memif(&format!("ping 192.168.1.1 --socket {name} --secret hunter3 --connect-timeout 1"))
+        .finish()
+        .code(2)
+        .complains("Incorrect secret");
+    testpmd.start();
+    let right = format!("{} --secret hunter2", arguments(&name, "slave", 64));
+    counted_alike(&mut testpmd, memif(&right));
+    testpmd.start();
+    memif(&format!("{right} --count {COUNT}")).finish().code(0).says(&all_received());
+}
+
+/// The responder answers none of flowgen's packets and counts every one.
+fn responder_opposite(role: &'static str) {
+    let directory = Directory::new();
+    let socket = directory.path("memif.sock");
+    let ours = if role == "server" { "slave" } else { "master" };
+    let mut responder = memif(&format!("responder --socket {} --role {ours}", socket.display()));
+    responder.expect("192.168.1.2");
+    if role == "client" {
+        eventually("the socket of the responder", || socket.exists().then_some(()));
+    }
+    let mut testpmd = Testpmd::spawn(&Options::new(role, &socket, "flowgen"));
+    responder.expect("connected to \"DPDK ");
+    testpmd.start();
+    eventually("packets of testpmd", || (testpmd.stats().get("TX-packets") > 10_000).then_some(()));
+    testpmd.stop();
+    let stats = testpmd.stats();
+    let sent = stats.get("TX-packets");
+    assert_eq!(stats.get("RX-packets"), 0, "{stats:?}");
+    eventually("the responder at rest", || asleep("memif").then_some(()));
+    responder.terminate();
+    responder.finish().code(0).says(&format!(
+        "{sent} packets received, 0 echo requests answered, 0 ARP requests answered, {sent} dropped"
+    ));
+}
+
+/// Whether all threads of this process's children of that name sleep. The responder does when the ring is empty.
+fn asleep(name: &str) -> bool {
+    let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc");
+    let children = tasks.flatten().flat_map(|task| {
+        let list = read(format!("{}/children", task.path().display()));
+        list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    });
+    children.filter(|pid| read(format!("/proc/{pid}/comm")).trim() == name).all(|pid| {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("/proc");
+        threads.flatten().all(|thread| {
+            let stat = read(format!("{}/stat", thread.path().display()));
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+        })
+    })
+}

@@ -1,0 +1,49 @@
+//! The library against DPDK's own memif driver, `dpdk-testpmd`, which plays the server (opposite our slave) and the
+//! client (opposite our master) in every test.
+//!
+//! That packets crossed is proven by their content and by the counters of both ends, which must tell the same.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed step is a failed test"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bed;
+mod bounce;
+mod count;
+mod echo;
+mod frames;
+mod life;
+mod overrun;
+mod secret;
+
+use bed::Dpdk;
+use testkit::{Need, Suite};
+
+const NEEDS: &[Need] = &[Need::Root, Need::Program("dpdk-testpmd"), Need::Program("stdbuf")];
+
+/// A suite with each function as two tests: opposite a server and opposite a client.
+macro_rules! both {
+    ($suite:expr, $module:ident: $($name:ident),+ $(,)?) => {
+        $suite$(
+            .test(concat!(stringify!($name), "_server"), NEEDS, || $module::$name(Dpdk::Server))
+            .test(concat!(stringify!($name), "_client"), NEEDS, || $module::$name(Dpdk::Client))
+        )+
+    };
+}
+
+fn main() {
+    let suite = Suite::new().alone();
+    let suite = both!(suite, echo: icmpecho);
+    let suite = both!(suite, bounce: macswap, macswap_small_ring, two_queues, receive_modes);
+    let suite = both!(suite, count: txonly, txonly_jumbo, rxonly, flowgen);
+    let suite = both!(suite, overrun: overruns_without_end, overrun_of_one_slot, whole_frames_never_overrun);
+    let suite = both!(suite, life: dpdk_killed, our_side_restarted, abstract_name);
+    let suite = both!(suite, secret: secret);
+    suite.run()
+}
