@@ -39,6 +39,19 @@ pub(crate) fn macswap_small_ring(dpdk: Dpdk) {
     assert_eq!(rings(&bed), [64, 64]);
 }
 
+/// A client that lends us its own packet memory, which nobody can seal, instead of copying.
+pub(crate) fn zero_copy_client() {
+    let mut bed =
+        Plan::new(Dpdk::Client, "macswap").options(|options| options.zero_copy = true).link();
+    bed.testpmd.start();
+    let (rx, tx) = (&mut bed.link.rx[0], &mut bed.link.tx[0]);
+    exchange(rx, tx, AROUND, 128, |sequence| swapped(1, sequence, 64 + sequence as usize % 1400));
+    let stats = bed.agreed();
+    assert_eq!(stats.get("TX-packets"), AROUND);
+    bed.assert_clean();
+    assert!(bed.driver.details(bed.key).regions.len() > 1, "its packet memory is no region");
+}
+
 /// Two queues each way, each pair in a thread of its own: what goes in at one comes out of the same.
 pub(crate) fn two_queues(dpdk: Dpdk) {
     let mut bed = Plan::new(dpdk, "macswap")

@@ -9,27 +9,39 @@ use testkit::{Descriptor, FileKind, Layout, ScriptedSlave, SharedFile, SlavePlan
 
 use crate::common::{MasterRig, SlaveRig, cross};
 
-/// Uses a link both ways until it says that it is down: the breach.
+/// Which queues of a link are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Rx,
+    Tx,
+    Both,
+}
+
+/// Uses a link until it says that it is down: the breach.
 #[track_caller]
-fn until_down(link: &mut Link) -> Breach {
-    until_down_counting(link, &AtomicU32::new(0))
+fn until_down(link: &mut Link, which: Use) -> Breach {
+    until_down_counting(link, which, &AtomicU32::new(0))
 }
 
 /// As [`until_down`], counting the rounds for another thread.
 #[track_caller]
-fn until_down_counting(link: &mut Link, rounds: &AtomicU32) -> Breach {
+fn until_down_counting(link: &mut Link, which: Use, rounds: &AtomicU32) -> Breach {
     let mut patience = testkit::Patience::default();
     while patience.more() {
         rounds.fetch_add(1, Ordering::Release);
-        match link.tx[0].send(&[4; 5000]) {
-            Ok(()) | Err(SendError::Full | SendError::TooLong { .. }) => {}
-            Err(SendError::Breach(breach)) => return breach,
-            Err(other) => panic!("{other:?}"),
+        if which != Use::Rx {
+            match link.tx[0].send(&[4; 5000]) {
+                Ok(()) | Err(SendError::Full | SendError::TooLong { .. }) => {}
+                Err(SendError::Breach(breach)) => return breach,
+                Err(other) => panic!("{other:?}"),
+            }
         }
-        match link.rx[0].recv(64) {
-            Ok(mut batch) => (&mut batch).into_iter().for_each(|packet| drop(packet.to_vec())),
-            Err(RecvError::Breach(breach)) => return breach,
-            Err(other) => panic!("{other:?}"),
+        if which != Use::Tx {
+            match link.rx[0].recv(64) {
+                Ok(mut batch) => (&mut batch).into_iter().for_each(|packet| drop(packet.to_vec())),
+                Err(RecvError::Breach(breach)) => return breach,
+                Err(other) => panic!("{other:?}"),
+            }
         }
     }
     panic!("the link never went down");
@@ -143,26 +155,31 @@ pub(crate) fn f06_master_cut_before_connect() {
 
 pub(crate) fn f06_master_cut_while_idle() {
     let mut rig = MasterRig::new();
+    // Each kind of queue has to notice by itself, after the link was used and before.
+    for which in [Use::Rx, Use::Tx, Use::Both] {
+        for used in [true, false] {
+            for (plan, region) in cuttable(false) {
+                let (mut link, mut peer) = rig.link_as(&plan);
+                if used {
+                    cross(&mut link, &mut peer);
+                }
+                // Something is on the ring, so that a receiver touches its buffers, too.
+                peer.tx[0].send(&[1; 3000]);
+                peer.memory.regions[region].truncate(0).unwrap();
+                let breach = until_down(&mut link, which);
+                assert_eq!(breach, Breach::MemoryGone, "{which:?} {plan:?}");
+                assert_eq!(rig.breached(link, peer), Breach::MemoryGone);
+            }
+        }
+    }
+    // Asking how a link stands reads rings that are not there.
     for (plan, region) in cuttable(false) {
         let (mut link, mut peer) = rig.link_as(&plan);
-        cross(&mut link, &mut peer);
-        // Something is on the ring, so that a receiver touches its buffers, too.
         peer.tx[0].send(&[1; 3000]);
         peer.memory.regions[region].truncate(0).unwrap();
-        // Asking how it stands reads rings that are not there.
-        let _ = rig.driver.details(rig.key);
-        let breach = until_down(&mut link);
-        assert_eq!(breach, Breach::MemoryGone, "{plan:?}");
-        assert_eq!(rig.breached(link, peer), Breach::MemoryGone);
-    }
-    // Cut before the library used the link at all, and asked by the socket alone.
-    for (plan, region) in cuttable(false) {
-        let (mut link, peer) = rig.link_as(&plan);
-        peer.memory.regions[region].truncate(0).unwrap();
         let _ = rig.driver.details(rig.key);
         let _ = rig.driver.details(rig.key);
-        let breach = until_down(&mut link);
-        assert_eq!(breach, Breach::MemoryGone, "{plan:?}");
+        assert_eq!(until_down(&mut link, Use::Both), Breach::MemoryGone, "{plan:?}");
         assert_eq!(rig.breached(link, peer), Breach::MemoryGone);
     }
     rig.finish();
@@ -177,7 +194,7 @@ fn cut_in_traffic(huge: bool) {
             let rounds = Arc::new(AtomicU32::new(0));
             let counted = rounds.clone();
             let traffic = std::thread::spawn(move || {
-                let breach = until_down_counting(&mut link, &counted);
+                let breach = until_down_counting(&mut link, Use::Both, &counted);
                 (link, breach)
             });
             for _ in 0..50 {
@@ -220,7 +237,10 @@ pub(crate) fn f06_master_cut_huge_pages() {
 }
 
 pub(crate) fn f06_slave_callers_file_cut() {
-    for kind in [FileKind::Unsealable, FileKind::Tmpfs] {
+    let kinds = [FileKind::Unsealable, FileKind::Tmpfs];
+    for (kind, which) in
+        kinds.into_iter().flat_map(|k| [(k, Use::Rx), (k, Use::Tx), (k, Use::Both)])
+    {
         let size = 4 << 20;
         let file = SharedFile::create(kind, size);
         let fd: Arc<OwnedFd> = Arc::new(file.duplicate());
@@ -229,8 +249,9 @@ pub(crate) fn f06_slave_callers_file_cut() {
         let (mut link, mut peer) = rig.link();
         cross(&mut link, &mut peer);
         // The master has the file, too.
+        peer.tx[0].send(&[1; 3000]);
         peer.regions[1].truncate(0).unwrap();
-        let breach = until_down(&mut link);
+        let breach = until_down(&mut link, which);
         assert_eq!(breach, Breach::MemoryGone);
         assert_eq!(rig.driver.breached(rig.key), Breach::MemoryGone);
         assert!(peer.end().is_some());
