@@ -134,12 +134,21 @@ fn responder_opposite(role: &'static str) {
     let directory = Directory::new();
     let socket = directory.path("memif.sock");
     let ours = if role == "server" { "slave" } else { "master" };
-    let mut responder = memif(&format!("responder --socket {} --role {ours}", socket.display()));
-    responder.expect("192.168.1.2");
-    if role == "client" {
+    let options = Options::new(role, &socket, "flowgen");
+    let respond = || {
+        let mut responder =
+            memif(&format!("responder --socket {} --role {ours}", socket.display()));
+        responder.expect("192.168.1.2");
+        responder
+    };
+    // Whoever is the master comes first.
+    let (mut testpmd, mut responder) = if role == "server" {
+        (Testpmd::spawn(&options), respond())
+    } else {
+        let responder = respond();
         eventually("the socket of the responder", || socket.exists().then_some(()));
-    }
-    let mut testpmd = Testpmd::spawn(&Options::new(role, &socket, "flowgen"));
+        (Testpmd::spawn(&options), responder)
+    };
     responder.expect("connected to \"DPDK ");
     testpmd.start();
     eventually("packets of testpmd", || (testpmd.stats().get("TX-packets") > 10_000).then_some(()));

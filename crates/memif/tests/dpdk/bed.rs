@@ -37,6 +37,7 @@ impl Dpdk {
 /// Settings of both ends.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    dpdk: Dpdk,
     pub(crate) address: Address,
     pub(crate) options: Options,
     pub(crate) config: InterfaceConfig,
@@ -58,7 +59,7 @@ impl Plan {
         options.is_abstract = matches!(address, Address::Abstract(_));
         options.id = 7;
         let config = InterfaceConfig::new(dpdk.our_role(), 7);
-        Self { address, options, config }
+        Self { dpdk, address, options, config }
     }
 
     /// Rings of `2^log2` slots: whoever is the slave decides.
@@ -86,10 +87,21 @@ impl Plan {
     /// Starts both ends and waits for the link. testpmd does not forward yet.
     #[track_caller]
     pub(crate) fn link(self) -> Bed {
-        // A client connects once, when it starts, so somebody must listen by then. Our slave may start first or last.
-        let driver = Driver::open(&self.address);
-        let key = driver.add(self.config.clone());
-        let testpmd = Testpmd::spawn(&self.options);
+        let start = || {
+            let driver = Driver::open(&self.address);
+            let key = driver.add(self.config.clone());
+            (driver, key)
+        };
+        // A client connects once, when it starts, so somebody must listen by then. A server listens before it knows
+        // its interfaces, refuses who comes early, and may even die of that: 22.11 mixes up the descriptors of
+        // connections that it refused ("PANIC in eal_intr_thread_main").
+        let (testpmd, (driver, key)) = match self.dpdk {
+            Dpdk::Server => (Testpmd::spawn(&self.options), start()),
+            Dpdk::Client => {
+                let ours = start();
+                (Testpmd::spawn(&self.options), ours)
+            }
+        };
         Bed::join(self, testpmd, driver, key)
     }
 }

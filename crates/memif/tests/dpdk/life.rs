@@ -1,5 +1,7 @@
 //! Either side goes away and comes again; abstract names.
 
+use std::time::Duration;
+
 use memif::{DisconnectReason, RecvError, SendError};
 use testkit::{Address, Census, Testpmd, eventually};
 
@@ -29,7 +31,9 @@ fn cross(bed: &mut Bed) {
 pub(crate) fn dpdk_killed(dpdk: Dpdk) {
     let plan = Plan::new(dpdk, "flowgen");
     let (address, options) = (plan.address.clone(), plan.options.clone());
-    let driver = Driver::open(&address);
+    // Attempts that are far between: a server that starts does not bear many (see `Plan::link`).
+    let driver =
+        Driver::open_with(&address, |builder| builder.retry_period(Duration::from_secs(1)));
     let key = driver.add(plan.config.clone());
     let quiet = Census::now();
     let testpmd = Testpmd::spawn(&options);

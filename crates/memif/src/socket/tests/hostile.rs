@@ -120,7 +120,7 @@ fn a_crowd_of_idlers_does_not_keep_a_good_slave_waiting() {
             break;
         }
         // 3000 in groups of 64 every quarter of a second would be twelve seconds.
-        assert!(start.elapsed() < Duration::from_secs(5), "{} left", idle.len());
+        assert!(start.elapsed() < Duration::from_secs(10), "{} left", idle.len());
     }
 }
 
@@ -160,7 +160,8 @@ fn a_crowd_of_good_slaves_is_served_whole() {
 #[test]
 fn unfinished_handshakes_share_a_number_of_descriptors() {
     let address = fresh_address();
-    let mut socket = Socket::builder(address.clone()).open().unwrap();
+    // No handshake may time out before the last has begun, however slow the machine.
+    let mut socket = Socket::builder(address.clone()).handshake_timeout(WATCHDOG).open().unwrap();
     for id in 0..3 {
         socket.add_interface(InterfaceConfig::master(id)).unwrap();
     }
