@@ -8,7 +8,9 @@ mod slave;
 
 pub(crate) use interrupt::{drain, signal};
 pub(crate) use master::MasterMemory;
-pub(crate) use shared::{DriverSignals, LinkHandle, LinkShared, QueueParts, QueueShared};
+pub(crate) use shared::{
+    DriverSignals, LinkHandle, LinkShared, PACKETS_PER_SIGNAL, QueueParts, QueueShared,
+};
 pub(crate) use slave::SlaveMemory;
 
 use crate::queue::{RxQueue, TxQueue};

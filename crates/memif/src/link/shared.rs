@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
 
-use super::interrupt::signal;
+use super::interrupt::{is_signalled, signal};
 use crate::config::Role;
 use crate::counters::{CounterCells, QueueDetails, RegionDetails};
 use crate::error::{Breach, Direction, QueueName};
@@ -18,9 +18,12 @@ use crate::wire::ring::FLAG_MASK_INT;
 
 /// Time after which the signal to a lagging receiver is repeated first.
 const FIRST_REPEAT: Duration = Duration::from_millis(1);
-/// Longest time between repeats to a receiver that makes no progress: it may be halted in a debugger, or be a
-/// slave that never posts its last buffers again.
+/// Longest time between repeats to a receiver that reads them and makes no progress.
 const LAST_REPEAT: Duration = Duration::from_millis(1024);
+/// Longest time between two looks whether a receiver has read its signal: it may be halted in a debugger.
+const LAST_LOOK: Duration = Duration::from_millis(16);
+/// Packets per signal: VPP in interrupt mode takes at most this many for each and forgets the rest (V11).
+pub(crate) const PACKETS_PER_SIGNAL: u16 = 256;
 
 /// What the queues of every link of a socket need from its driver. Both descriptors are in the driver's epoll set.
 #[derive(Clone, Debug)]
@@ -233,6 +236,12 @@ impl LinkHandle {
         self.0.rx.get(usize::from(index)).map(|queue| Arc::clone(&queue.interrupt))
     }
 
+    /// A transmit queue.
+    #[cfg(test)]
+    pub(crate) fn tx_queue(&self, index: usize) -> Arc<QueueShared> {
+        Arc::clone(&self.0.tx[index])
+    }
+
     /// Packets that a receive queue has handed out.
     pub(crate) fn rx_packets(&self, index: u8) -> u64 {
         self.0.rx.get(usize::from(index)).map_or(0, |queue| queue.counters.packets.get())
@@ -251,7 +260,7 @@ pub(crate) struct QueueParts {
     pub(crate) buffer_size: u32,
 }
 
-/// One queue as other threads see it: its counters, its ring, and for senders how far it published.
+/// One queue as other threads see it: its counters, its ring, and for senders whether the receiver lags.
 #[derive(Debug)]
 pub(crate) struct QueueShared {
     pub(crate) name: QueueName,
@@ -263,15 +272,16 @@ pub(crate) struct QueueShared {
     region: u16,
     offset: u32,
     buffer_size: u32,
-    /// Transmit: our cursor as last published.
-    published: AtomicU16,
     /// Transmit: published and signalled; the receiver may need to hear it again.
     lagging: AtomicBool,
-    /// Transmit, driver only: the peer's cursor at the last repeat.
+    /// Transmit, driver only: the peer's cursor at the last look.
     seen: AtomicU16,
-    /// Transmit, driver only: nanoseconds between the last repeat and the next, and when that is due.
+    /// Transmit, driver only: nanoseconds between the next repeat and the one after it, zero before the first look
+    /// at a lagging receiver, and when the next is due.
     pause: AtomicU64,
     due: AtomicU64,
+    /// Transmit, driver only: nanoseconds from a look that finds the signal unread to the next.
+    look: AtomicU64,
 }
 
 impl QueueShared {
@@ -286,62 +296,70 @@ impl QueueShared {
             region: parts.region,
             offset: parts.offset,
             buffer_size: parts.buffer_size,
-            published: AtomicU16::new(0),
             lagging: AtomicBool::new(false),
             seen: AtomicU16::new(0),
             pause: AtomicU64::new(0),
             due: AtomicU64::new(0),
+            look: AtomicU64::new(0),
         })
     }
 
-    /// Notes what a sender just published and signalled.
+    /// Notes that a sender just published and signalled.
     #[inline]
-    pub(crate) fn note_published(&self, cursor: u16) {
-        self.published.store(cursor, Ordering::Relaxed);
+    pub(crate) fn note_published(&self) {
         self.lagging.store(true, Ordering::SeqCst);
     }
 
-    /// Signals once more if the receiver wants signals and has not taken everything. Returns when to come back.
-    fn repeat(&self, now: u64) -> Option<Duration> {
+    /// Signals once more if the receiver wants signals, has read the last one and has not taken everything.
+    /// `now` in nanoseconds. Returns when to come back.
+    pub(crate) fn repeat(&self, now: u64) -> Option<Duration> {
         if !self.lagging.swap(false, Ordering::SeqCst) {
             return None;
         }
         if self.ring.load_flags() & FLAG_MASK_INT != 0 {
             return None;
         }
-        let published = self.published.load(Ordering::Relaxed);
-        let (cursor, taken) = match self.role {
-            Role::Slave => {
-                let tail = self.ring.load_tail();
-                (tail, tail == published)
-            }
+        // Our own cursor as the ring has it. A peer that rewrites it changes only how often it is signalled.
+        let (head, tail) = (self.ring.load_head(), self.ring.load_tail());
+        let (cursor, outstanding) = match self.role {
+            Role::Slave => (tail, head.wrapping_sub(tail)),
             // Taken slots show only as buffers posted again.
-            Role::Master => {
-                let head = self.ring.load_head();
-                (head, head == published.wrapping_add(1 << self.log2))
-            }
+            Role::Master => (head, tail.wrapping_add(1 << self.log2).wrapping_sub(head)),
         };
-        if taken {
+        let first = nanoseconds(FIRST_REPEAT);
+        let mut pause = self.pause.load(Ordering::Relaxed);
+        let mut due = self.due.load(Ordering::Relaxed);
+        let moved = self.seen.swap(cursor, Ordering::Relaxed) != cursor || pause == 0;
+        let unread = is_signalled(&*self.interrupt);
+        // A slave may keep its last buffers for itself, for ever. Whoever read a signal that came after all of them
+        // takes that many.
+        let kept = self.role == Role::Master && outstanding <= PACKETS_PER_SIGNAL;
+        if outstanding == 0 || (kept && !moved && !unread) {
             self.pause.store(0, Ordering::Relaxed);
             return None;
         }
         self.lagging.store(true, Ordering::SeqCst);
-        let first = nanoseconds(FIRST_REPEAT);
-        let mut pause = self.pause.load(Ordering::Relaxed);
-        let mut due = self.due.load(Ordering::Relaxed);
-        if self.seen.swap(cursor, Ordering::Relaxed) != cursor || pause == 0 {
+        if moved {
             (pause, due) = (first, now);
         }
-        if due <= now {
+        let mut look = nanoseconds(LAST_LOOK);
+        if unread {
+            // A second signal would merge with it.
+            look = if moved { first } else { self.look.load(Ordering::Relaxed).min(look) };
+            self.look.store(look.saturating_mul(2), Ordering::Relaxed);
+        } else if due <= now {
             if signal(&*self.interrupt) {
                 self.counters.signals.add_shared(1);
             }
             due = now.saturating_add(pause);
+            look = look.min(pause);
             pause = pause.saturating_mul(2).min(nanoseconds(LAST_REPEAT));
+        } else {
+            look = look.min(due - now);
         }
         self.pause.store(pause, Ordering::Relaxed);
         self.due.store(due, Ordering::Relaxed);
-        Some(Duration::from_nanos(due.saturating_sub(now)))
+        Some(Duration::from_nanos(look.max(first)))
     }
 
     fn details(&self) -> QueueDetails {

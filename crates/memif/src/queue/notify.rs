@@ -1,12 +1,9 @@
 //! Telling a receiver that packets are there.
 
 use super::tx::TxQueue;
-use crate::link::signal;
+use crate::link::{PACKETS_PER_SIGNAL, signal};
 use crate::ring::RingMemory;
 use crate::wire::ring::FLAG_MASK_INT;
-
-/// Packets per signal: VPP in interrupt mode takes at most this many for each and forgets the rest (V11).
-const PACKETS_PER_SIGNAL: usize = 256;
 
 impl TxQueue {
     /// After `packets` were published: signals if the receiver wants that, and has the driver repeat it while the
@@ -23,11 +20,11 @@ impl TxQueue {
 
     fn signal(&mut self, packets: usize) {
         let mut written = 0;
-        for _ in 0..packets.div_ceil(PACKETS_PER_SIGNAL).max(1) {
+        for _ in 0..packets.div_ceil(usize::from(PACKETS_PER_SIGNAL)).max(1) {
             written += u64::from(signal(&*self.shared.interrupt));
         }
         self.shared.counters.signals.add_shared(written);
-        self.shared.note_published(self.cursor.published());
+        self.shared.note_published();
         self.link.want_repeat();
     }
 }

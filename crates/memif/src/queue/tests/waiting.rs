@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Pair, packet};
 use crate::config::{InterfaceConfig, RxMode};
 use crate::error::RecvError;
+use crate::link::QueueShared;
 use crate::ring::RingMemory;
 use crate::wire::ring::FLAG_MASK_INT;
 
@@ -82,6 +83,113 @@ fn signals_are_repeated_while_the_receiver_lags() {
             std::thread::yield_now();
         }
     }
+}
+
+/// A queue, the clock that its driver asks it by, and how often that was.
+struct Looked<'a> {
+    queue: &'a QueueShared,
+    now: Duration,
+}
+
+impl Looked<'_> {
+    /// Looks until the queue wants no more or the time has passed. Returns how often.
+    fn go_on(&mut self, time: Duration) -> u64 {
+        let end = self.now + time;
+        let mut looks = 0;
+        while self.now < end {
+            looks += 1;
+            match self.queue.repeat(u64::try_from(self.now.as_nanos()).unwrap()) {
+                Some(wait) => self.now += wait,
+                None => break,
+            }
+        }
+        looks
+    }
+}
+
+fn heard(rx: &mut crate::RxQueue) -> u64 {
+    let before = rx.counters().wake_ups;
+    rx.acknowledge();
+    rx.counters().wake_ups - before
+}
+
+fn sent(tx: &mut crate::TxQueue, count: u64) {
+    let mut batch = tx.reserve().unwrap();
+    for number in 0..count {
+        batch.push(&packet(number, 60)).unwrap();
+    }
+    assert_eq!(batch.commit(), usize::try_from(count).unwrap());
+}
+
+#[test]
+fn a_receiver_that_was_halted_hears_of_the_rest_at_once() {
+    let mut pair = pair(RxMode::Interrupt);
+    for (tx, rx, handle) in [
+        (&mut pair.slave.tx[0], &mut pair.master.rx[0], &pair.slave.handle),
+        (&mut pair.master.tx[0], &mut pair.slave.rx[0], &pair.master.handle),
+    ] {
+        let queue = handle.tx_queue(0);
+        let mut looked = Looked { queue: &queue, now: Duration::from_secs(1) };
+        sent(tx, 900);
+        let signals = tx.counters().signals;
+        assert_eq!(signals, 4);
+        let looks = looked.go_on(Duration::from_secs(100));
+        assert!((6250..6260).contains(&looks), "{looks} looks in 100 seconds");
+        assert_eq!(tx.counters().signals, signals, "more signals than were read");
+        // 256 for each time that it wakes, as VPP does.
+        let mut left = 900_usize;
+        while left > 0 {
+            rx.acknowledge();
+            left -= (&mut rx.recv(256).unwrap()).into_iter().count();
+            let before = looked.now;
+            let signals = tx.counters().signals;
+            while left > 0 && tx.counters().signals == signals {
+                looked.go_on(Duration::from_nanos(1));
+            }
+            assert!(looked.now - before <= Duration::from_millis(17), "{:?}", looked.now - before);
+        }
+        assert!(looked.go_on(Duration::from_secs(1)) <= 1);
+    }
+}
+
+#[test]
+fn a_slave_that_keeps_its_last_buffers_is_left_in_peace() {
+    let mut pair = pair(RxMode::Interrupt);
+    let queue = pair.master.handle.tx_queue(0);
+    let mut looked = Looked { queue: &queue, now: Duration::from_secs(1) };
+    for (count, most) in [(256, 2), (257, 60)] {
+        let ring = &pair.rings[1];
+        let head = ring.load_head();
+        sent(&mut pair.master.tx[0], count);
+        pair.slave.rx[0].acknowledge();
+        let signals = pair.master.tx[0].counters().signals;
+        let mut signals_heard = 0;
+        for _ in 0..1000 {
+            looked.go_on(Duration::from_nanos(1));
+            signals_heard += heard(&mut pair.slave.rx[0]);
+        }
+        assert!(signals_heard <= most, "{count} kept: {signals_heard} signals");
+        assert_eq!(signals_heard, pair.master.tx[0].counters().signals - signals);
+        // It posts them after all.
+        while pair.slave.rx[0].recv_into(&mut [0; 60]).unwrap().is_some() {}
+        assert_ne!(ring.load_head(), head);
+        looked.go_on(Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn a_receiver_that_reads_signals_and_takes_nothing_hears_few() {
+    let mut pair = pair(RxMode::Interrupt);
+    let queue = pair.slave.handle.tx_queue(0);
+    let mut looked = Looked { queue: &queue, now: Duration::from_secs(1) };
+    sent(&mut pair.slave.tx[0], 1);
+    let end = looked.now + Duration::from_secs(100);
+    let mut signals_heard = 0;
+    while looked.now < end {
+        signals_heard += heard(&mut pair.master.rx[0]);
+        looked.go_on(Duration::from_nanos(1));
+    }
+    assert!((100..115).contains(&signals_heard), "{signals_heard} signals in 100 seconds");
 }
 
 #[test]
