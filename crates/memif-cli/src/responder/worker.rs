@@ -14,7 +14,7 @@ const BURST: usize = 256;
 /// Bytes of the largest packet.
 const MAX_PACKET: usize = memif::MAX_PACKET_SIZE as usize;
 /// How long the answers of one burst wait for a peer that takes none, before they are dropped.
-const PATIENCE: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Serves a link on a thread of its own until it goes down; the thread gives the counts.
 pub(crate) fn start(link: Link, responder: Responder) -> Result<JoinHandle<Tally>, Error> {
