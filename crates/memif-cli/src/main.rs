@@ -1,6 +1,7 @@
-//! The command `memif`: responds, pings and demonstrates over shared memory packet interfaces.
+//! The command `memif`: responds, pings, bridges and demonstrates over shared memory packet interfaces.
 
 mod advice;
+mod bridge;
 mod demo;
 mod events;
 mod exit;
@@ -24,9 +25,11 @@ Examples:
   memif responder
       connects to VPP at /run/vpp/memif.sock and answers pings to 192.168.1.2
   memif ping 192.168.1.1
-      connects to VPP and pings it";
+      connects to VPP and pings it
+  memif bridge --tap tap0
+      connects to VPP and gives the kernel's programs the device tap0";
 
-/// Shared memory packet interfaces: respond, ping, demonstrate
+/// Shared memory packet interfaces: respond, ping, bridge, demonstrate
 #[derive(Debug, Parser)]
 #[command(name = "memif", version, after_help = format!("{EXAMPLES}\n\n{}", exit::STATUSES))]
 struct Arguments {
@@ -44,6 +47,8 @@ enum Command {
     Responder(Box<responder::ResponderOptions>),
     /// Send ICMP echo requests and verify the replies
     Ping(Box<ping::PingOptions>),
+    /// Join an interface to a TAP device, so that programs of the kernel's network reach it
+    Bridge(Box<bridge::BridgeOptions>),
     /// Run both ends in this process and measure
     Demo(Box<demo::DemoOptions>),
 }
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
     exit::status(match &arguments.command {
         Command::Responder(options) => responder::run(options),
         Command::Ping(options) => ping::run(options),
+        Command::Bridge(options) => bridge::run(options),
         Command::Demo(options) => demo::run(options),
     })
 }

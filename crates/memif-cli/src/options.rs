@@ -153,11 +153,12 @@ impl InterfaceOptions {
             ModeOption::Ethernet => Mode::Ethernet,
             ModeOption::Ip => Mode::Ip,
         };
+        let (rx_queues, tx_queues) = self.queues();
         let mut config = InterfaceConfig::new(role, id)
             .mode(mode)
             .secret(self.secret()?)
-            .rx_queues(self.rx_queues.or(self.queues).unwrap_or(1))
-            .tx_queues(self.tx_queues.or(self.queues).unwrap_or(1))
+            .rx_queues(rx_queues)
+            .tx_queues(tx_queues)
             .ring_size(self.ring_size)
             .buffer_size(self.buffer_size)
             .rx_mode(self.rx_mode)
@@ -167,6 +168,12 @@ impl InterfaceOptions {
         }
         config.validate()?;
         Ok(config)
+    }
+
+    /// Receive and transmit queues asked for.
+    pub(crate) fn queues(&self) -> (u8, u8) {
+        let queues = |own: Option<u8>| own.or(self.queues).unwrap_or(1);
+        (queues(self.rx_queues), queues(self.tx_queues))
     }
 
     fn secret(&self) -> Result<Option<Secret>, Error> {

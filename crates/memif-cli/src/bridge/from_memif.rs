@@ -1,0 +1,68 @@
+//! From the peer to the kernel: one receive queue into one queue of the device.
+
+use memif::{RecvError, RxQueue};
+use rustix::io::Errno;
+use tun_rs::SyncDevice;
+
+use super::device::{Device, is_gone};
+use super::stop::Failure;
+use super::tally::{Flow, Reason};
+use super::{BURST, MAX_PACKET};
+
+/// Why a queue is not served any more.
+enum Ended {
+    /// The reason comes as an event.
+    LinkDown,
+    DeviceGone,
+}
+
+impl From<RecvError> for Ended {
+    fn from(_: RecvError) -> Self {
+        Self::LinkDown
+    }
+}
+
+/// Runs until the link is down or the device is gone. Waits as the receive mode of the queue says.
+pub(super) fn run(device: &Device, at: usize, mut rx: RxQueue, failure: &Failure) -> Flow {
+    let mut flow = Flow::default();
+    let queues = device.queues();
+    if let Some(to) = queues.get(at % queues.len().max(1)) {
+        let mut buffer = vec![0; MAX_PACKET];
+        let ended = loop {
+            if let Err(ended) = burst(&mut rx, to, &mut buffer, &mut flow) {
+                break ended;
+            }
+        };
+        if matches!(ended, Ended::DeviceGone) {
+            failure.tell(device.gone());
+        }
+    }
+    flow.drop_some(Reason::Malformed, rx.counters().dropped);
+    flow
+}
+
+fn burst(
+    rx: &mut RxQueue,
+    to: &SyncDevice,
+    buffer: &mut [u8],
+    flow: &mut Flow,
+) -> Result<(), Ended> {
+    rx.wait(None)?;
+    for packet in &mut rx.recv(BURST)? {
+        let len = packet.copy_to(buffer);
+        let Some(bytes) = buffer.get(..len) else { continue };
+        match to.send(bytes) {
+            Ok(_) => flow.pass(len),
+            Err(error) if is_gone(&error) => return Err(Ended::DeviceGone),
+            Err(error) => flow.drop_some(
+                match Errno::from_io_error(&error) {
+                    Some(Errno::IO) => Reason::DeviceDown,
+                    Some(Errno::INVAL) => Reason::Refused,
+                    _ => Reason::NoMemory,
+                },
+                1,
+            ),
+        }
+    }
+    Ok(())
+}

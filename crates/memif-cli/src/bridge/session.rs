@@ -1,0 +1,97 @@
+//! The threads of a bridge: one per queue of a link, or a single one while there is no link.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use memif::Link;
+
+use super::device::Device;
+use super::stop::{Failure, Order};
+use super::tally::Tally;
+use super::{from_memif, idle, to_memif};
+use crate::exit::Error;
+
+/// Running threads. Each ends by itself when its link goes down or its device is gone.
+#[derive(Debug)]
+pub(super) struct Session {
+    order: Order,
+    threads: Vec<JoinHandle<Tally>>,
+}
+
+impl Session {
+    /// Passes packets both ways: a thread for each queue of the link.
+    ///
+    /// Transmit queue `i` of `n` takes from queues `i`, `i + n`, `i + 2n` and so on of the device, and receive queue `i`
+    /// gives to queue `i` of the device, modulo their number. The kernel sends the packets of a flow through the queue
+    /// that the flow came in by, so a flow stays on one pair.
+    pub(super) fn linked(
+        device: &Arc<Device>,
+        link: Link,
+        failure: &Failure,
+    ) -> Result<Self, Error> {
+        let mut session = Self { order: Order::new()?, threads: Vec::new() };
+        let transmit_queues = link.tx.len();
+        for (at, queue) in link.tx.into_iter().enumerate() {
+            let mine = (at..device.queues().len()).step_by(transmit_queues).collect();
+            let (device, failure) = (Arc::clone(device), failure.clone());
+            let order = session.order.clone();
+            session.start(format!("to-memif-{at}"), move || {
+                let to_memif = to_memif::run(&device, mine, queue, &order, &failure);
+                Tally { to_memif, ..Tally::default() }
+            })?;
+        }
+        for (at, queue) in link.rx.into_iter().enumerate() {
+            let (device, failure) = (Arc::clone(device), failure.clone());
+            session.start(format!("from-memif-{at}"), move || {
+                let from_memif = from_memif::run(&device, at, queue, &failure);
+                Tally { from_memif, ..Tally::default() }
+            })?;
+        }
+        Ok(session)
+    }
+
+    /// Watches the device while there is no link.
+    pub(super) fn idle(device: &Arc<Device>, failure: &Failure) -> Result<Self, Error> {
+        let mut session = Self { order: Order::new()?, threads: Vec::new() };
+        let (device, failure) = (Arc::clone(device), failure.clone());
+        let order = session.order.clone();
+        session.start("no-link".to_owned(), move || {
+            let to_memif = idle::run(&device, &order, &failure);
+            Tally { to_memif, ..Tally::default() }
+        })?;
+        Ok(session)
+    }
+
+    fn start(
+        &mut self,
+        name: String,
+        run: impl FnOnce() -> Tally + Send + 'static,
+    ) -> Result<(), Error> {
+        let thread =
+            thread::Builder::new().name(name).spawn(run).map_err(|source| Error::System {
+                what: "cannot start a thread".to_owned(),
+                advice: "raise the limit of processes (ulimit -u), or give fewer --queues",
+                source,
+            })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Ends the threads and gives their counts. Those of a link must be ended by its end, too.
+    pub(super) fn end(&mut self) -> Tally {
+        self.order.give();
+        let mut tally = Tally::default();
+        for thread in self.threads.drain(..) {
+            // A panic there was reported by the thread itself; its counts are lost with it.
+            tally += thread.join().unwrap_or_default();
+        }
+        tally
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Threads that nobody waits for end when they can.
+        self.order.give();
+    }
+}
