@@ -6,10 +6,14 @@ missing=()
 need() { # program, package
   command -v "$1" >/dev/null 2>&1 || missing+=("$2")
 }
+need arping arping
 need cc gcc
+need curl curl
 need dpdk-testpmd dpdk
 need ip iproute2
+need iperf3 iperf3
 need ping iputils-ping
+need python3 python3
 need strace strace
 # The driver is a package of its own, and its name ends with the version of DPDK.
 find_driver() { ls /usr/lib/*/dpdk/pmds-*/librte_net_memif.so* >/dev/null 2>&1; }

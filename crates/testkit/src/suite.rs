@@ -77,7 +77,9 @@ impl Need {
 fn package(program: &str) -> &str {
     match program {
         "dpdk-testpmd" => "dpdk-dev, with librte-net-memif23 and librte-mempool-ring23",
-        "ip" => "iproute2",
+        "ip" | "tc" => "iproute2",
+        "ping" => "iputils-ping",
+        "setpriv" | "unshare" => "util-linux",
         other => other,
     }
 }

@@ -95,7 +95,9 @@ impl Device {
     /// Says whether the cable is plugged in.
     pub(super) fn set_carrier(&self, on: bool) -> Result<(), Error> {
         let Some(queue) = self.queues.first() else { return Ok(()) };
-        carrier::set(queue, on).map_err(|source| self.failed("set the carrier of", source))
+        carrier::set(queue, on).map_err(|source| {
+            if is_gone(&source) { self.gone() } else { self.failed("set the carrier of", source) }
+        })
     }
 
     /// The error for a device that was deleted.
@@ -164,9 +166,7 @@ pub(super) fn parse_name(text: &str) -> Result<String, String> {
     }
     let wrong = |c: char| c == '/' || c == ':' || c == '%' || c.is_whitespace() || c.is_control();
     if text == "." || text == ".." || text.contains(wrong) {
-        return Err(
-            "a device name has no '/', ':', '%' or blank: give one such as tap0".to_owned()
-        );
+        return Err("a device name has no '/', ':', '%' or blank: give one such as tap0".to_owned());
     }
     Ok(text.to_owned())
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use clap::Args;
-use memif::{Event, InterfaceConfig};
+use memif::{Event, InterfaceConfig, Link};
 
 use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
@@ -128,24 +128,25 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
             Ok(Notice::Signal) | Err(_) => break,
         };
         let line = reporter.line(&event, |_| name.clone());
-        match event {
+        let switched = match event {
             Event::Connected { link, .. } => {
                 tally += session.end();
-                if link.tx.iter().any(|tx| tx.max_packet() < usize::from(device.mtu())) {
-                    warn(format_args!(
-                        "the peer takes shorter packets than the MTU of {}: lower that (--mtu)",
-                        device.name()
-                    ));
-                }
-                session = Session::linked(&device, link, &failure)?;
-                device.set_carrier(true)?;
+                plug_in(&device, link, &failure).map(Some)
             }
             Event::Disconnected { .. } => {
-                device.set_carrier(false)?;
+                let carrier = device.set_carrier(false);
                 tally += session.end();
-                session = Session::idle(&device, &failure)?;
+                carrier.and_then(|()| Session::idle(&device, &failure)).map(Some)
             }
-            _ => {}
+            _ => Ok(None),
+        };
+        match switched {
+            Ok(Some(next)) => session = next,
+            Ok(None) => {}
+            Err(error) => {
+                failure.tell(error);
+                break;
+            }
         }
         if let Some(line) = line {
             say(format_args!("{line}"))?;
@@ -161,6 +162,19 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     say(format_args!("{}: to memif: {}", device.name(), tally.to_memif))?;
     say(format_args!("{}: from memif: {}", device.name(), tally.from_memif))?;
     result.map(|()| Outcome::Success)
+}
+
+/// Starts to pass packets, and tells the kernel that it may send.
+fn plug_in(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Session, Error> {
+    if link.tx.iter().any(|tx| tx.max_packet() < usize::from(device.mtu())) {
+        warn(format_args!(
+            "the peer takes shorter packets than the MTU of {}: lower that (--mtu)",
+            device.name()
+        ));
+    }
+    let session = Session::linked(device, link, failure)?;
+    device.set_carrier(true)?;
+    Ok(session)
 }
 
 /// Says what was set up.
@@ -208,9 +222,7 @@ mod tests {
 
     fn options(arguments: &str) -> Result<BridgeOptions, String> {
         let arguments = ["memif"].into_iter().chain(arguments.split_whitespace());
-        Test::try_parse_from(arguments)
-            .map(|test| test.options)
-            .map_err(|error| error.to_string())
+        Test::try_parse_from(arguments).map(|test| test.options).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -76,7 +76,8 @@ pub(crate) fn command(arguments: &str) -> Command {
     command
 }
 
-fn start(mut command: Command, name: &str) -> Program {
+/// Starts a command that was put together elsewhere.
+pub(crate) fn start(mut command: Command, name: &str) -> Program {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("memif starts");
     let (sender, lines) = mpsc::channel();
@@ -131,6 +132,11 @@ impl Program {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Lines that were read from standard output.
     pub(crate) fn lines_so_far(&self) -> usize {
         self.out.len()
@@ -153,6 +159,11 @@ impl Program {
 
     /// Ends it with SIGKILL, so that it can do nothing about it.
     pub(crate) fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// As [`kill`](Self::kill), for a program that is kept.
+    pub(crate) fn kill_now(&mut self) {
         self.child.kill().expect("the program is still there");
         self.child.wait().expect("the program can be waited for");
     }

@@ -1,0 +1,68 @@
+//! `memif bridge`: the kernel's own programs through it, in network namespaces of the test's own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed step is a failed test"
+)]
+
+mod bed;
+mod device;
+mod kernel;
+mod life;
+mod pair;
+mod rate;
+#[path = "../util/mod.rs"]
+mod util;
+mod wrong;
+
+use std::time::Duration;
+
+use testkit::{Need, Suite};
+
+const IP: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("ping")];
+const ARPING: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("arping")];
+const IPERF: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("iperf3")];
+const QUEUES: &[Need] =
+    &[Need::NetNamespace, Need::Program("ip"), Need::Program("iperf3"), Need::Program("tc")];
+const CURL: &[Need] =
+    &[Need::NetNamespace, Need::Program("ip"), Need::Program("curl"), Need::Program("python3")];
+const OTHER_USER: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("setpriv")];
+
+fn main() {
+    let suite = Suite::new()
+        .test("ping_reaches_a_responder", IP, kernel::ping_reaches_a_responder)
+        .test("large_packets_are_chained", IP, kernel::large_packets_are_chained)
+        .test("arping_reaches_a_responder", ARPING, kernel::arping_reaches_a_responder)
+        .test("ping_in_every_receive_mode", IP, kernel::ping_in_every_receive_mode)
+        .test("ipv6_between_two_bridges", IP, pair::ipv6_between_two_bridges)
+        .test("ip_mode_joins_tun_devices", IP, pair::ip_mode_joins_tun_devices)
+        .test("iperf3_tcp", IPERF, pair::iperf3_tcp)
+        .test("iperf3_udp", IPERF, pair::iperf3_udp)
+        .test("many_queues_carry_many_flows", QUEUES, pair::many_queues_carry_many_flows)
+        .test("download_arrives_unchanged", CURL, pair::download_arrives_unchanged)
+        .test("either_bridge_killed_in_traffic", CURL, life::either_bridge_killed_in_traffic)
+        .test("device_stays_while_the_peer_is_away", IP, life::device_stays_while_the_peer_is_away)
+        .test("device_down_and_up_again", IP, life::device_down_and_up_again)
+        .test("deleted_device_ends_the_bridge", IP, life::deleted_device_ends_the_bridge)
+        .test("device_moved_to_another_namespace", IP, life::device_moved_to_another_namespace)
+        .test("idle_bridge_sleeps", IP, life::idle_bridge_sleeps)
+        .test("created_device_goes_and_a_joined_one_stays", IP, device::created_goes_joined_stays)
+        .test(
+            "joined_device_keeps_or_gets_its_mtu",
+            IP,
+            device::joined_device_keeps_or_gets_its_mtu,
+        )
+        .test("device_with_one_queue_is_joined_by_many", IP, device::one_queue_joined_by_many)
+        .test("device_with_many_queues_is_joined_by_one", IP, device::many_queues_joined_by_one)
+        .test("user_bridges_a_device_of_their_own", OTHER_USER, device::user_bridges_their_own)
+        .test("wrong_use_has_an_answer", &[], wrong::wrong_use_has_an_answer)
+        .test("taken_names_have_an_answer", IP, wrong::taken_names_have_an_answer)
+        .test("missing_rights_have_an_answer", OTHER_USER, wrong::missing_rights_have_an_answer)
+        .test("missing_driver_has_an_answer", IP, wrong::missing_driver_has_an_answer);
+    if std::env::var_os(rate::ROUNDS).is_some() {
+        suite.long_test("rate", Duration::from_secs(900), IPERF, rate::beside_a_veth).run()
+    }
+    suite.run()
+}
