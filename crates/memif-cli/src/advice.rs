@@ -1,25 +1,28 @@
 //! What to do next when a link does not come up.
 
+use std::path::Path;
+
 use memif::{Breach, ConnectError, SocketAddress};
 
 /// What to do about a failed attempt to connect to the master at `address`.
 pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
     match error {
-        ConnectError::NotFound => {
-            format!(
-                "start the master (VPP, or memif with --role master), or check --socket {address}"
-            )
-        }
+        ConnectError::NotFound => not_found(address),
         ConnectError::NobodyListens => {
             format!("start the master that serves {address}, or check --socket")
         }
-        ConnectError::Permission => {
-            "run as a user who may use the socket, or have the master give it to \
-             this one (memif: --socket-mode, --socket-group, --allow-uid)"
-                .to_owned()
+        ConnectError::NotASocket => {
+            format!("check --socket: {address} must be the socket that the master made")
         }
+        ConnectError::Permission => format!(
+            "run as a user who may use the socket, or have the master give it to this one (memif: \
+             --socket-mode, --socket-group, --allow-uid); `memif show {address}` names what forbids it"
+        ),
         ConnectError::WrongSocketType => {
-            format!("{address} belongs to another kind of program: check --socket")
+            format!(
+                "{address} belongs to another kind of program: check --socket \
+                 (`memif show {address}` tells whose it is)"
+            )
         }
         ConnectError::Busy => "wait, or look why the master does not accept connections".to_owned(),
         ConnectError::Refused(reason) => refused(reason).to_owned(),
@@ -28,9 +31,7 @@ pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
             "look into the log of the master: some close so when the version or the id does not fit"
                 .to_owned()
         }
-        ConnectError::Breach(_) => {
-            "see -v, and tell the makers of the master: it does not follow the protocol".to_owned()
-        }
+        ConnectError::Breach(breach) => broken_off(breach, address),
         ConnectError::Local(_) => {
             "raise the limits (ulimit -n, memory), or lower --ring-size, --buffer-size or --queues"
                 .to_owned()
@@ -44,6 +45,7 @@ pub(crate) fn refusal(reason: &Breach) -> &'static str {
     match reason {
         Breach::UnknownId(_) => "check the id at both ends (here: --id)",
         Breach::AlreadyConnected(_) => "give each slave an id of its own",
+        Breach::AdminDown(_) => "set the interface up here, or choose another id",
         Breach::Mode { .. } => "check the mode at both ends (here: --mode)",
         Breach::SecretRequired | Breach::SecretWrong => {
             "give both ends the same secret (here: --secret-file)"
@@ -53,8 +55,72 @@ pub(crate) fn refusal(reason: &Breach) -> &'static str {
         Breach::TooManyRings { .. } => {
             "raise --rx-queues and --tx-queues, or lower those of the slave"
         }
+        Breach::RingSize { .. } => {
+            "lower the ring size of the slave to 16384 (VPP: ring-size 16384)"
+        }
+        Breach::RegionSize { .. } | Breach::TooManyRegions(_) => {
+            "give the slave fewer or smaller queues and buffers, or switch its zero-copy off"
+        }
+        Breach::RegionMap { .. } => {
+            "raise the limits of this process (ulimit -v), or lower rings and buffers of the slave"
+        }
+        Breach::ControlTruncated => "raise the limit of open files here (ulimit -n)",
         Breach::Version { .. } => "the slave is of another version of the protocol: update it",
+        Breach::HandshakeTimeout(_) => {
+            "look whether the slave runs: it is halted, very busy, or no memif program"
+        }
+        Breach::Evicted | Breach::TooManyDescriptors(_) => {
+            "too many connect at the same time and do not go on: find out who with `memif show`"
+        }
+        // How a slave takes its leave before INIT, this program's among them.
+        Breach::UnexpectedMessage { message: "ACK", .. } => {
+            "the slave gave up at once: its own output says why; was this side halted or very busy?"
+        }
+        Breach::SlowReader => "look whether the slave runs: it does not read what it is told",
         _ => "see -v, and tell the makers of the slave: it does not follow the protocol",
+    }
+}
+
+/// Nothing stands at the address: perhaps not even the directory.
+fn not_found(address: &SocketAddress) -> String {
+    let SocketAddress::Path(path) = address else {
+        return format!("start the master, or check --socket {address}");
+    };
+    match missing_directory(path) {
+        Some(directory) => format!(
+            "the directory {0} does not exist: start the program that makes it (VPP makes /run/vpp), \
+             share it with the container this runs in, or check --socket {address}",
+            directory.display(),
+        ),
+        None => {
+            format!(
+                "start the master (VPP, or memif with --role master), or check --socket {address}"
+            )
+        }
+    }
+}
+
+/// The topmost directory on the way to `path` that does not exist.
+fn missing_directory(path: &Path) -> Option<&Path> {
+    let directories = path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
+    directories.take_while(|path| !path.exists()).last()
+}
+
+/// This slave ended the handshake.
+fn broken_off(breach: &Breach, address: &SocketAddress) -> String {
+    match breach {
+        Breach::HandshakeTimeout(_) => format!(
+            "look whether the master runs: it is halted, very busy, or no memif program \
+             (`memif show {address}` tells whose the socket is)"
+        ),
+        Breach::Version { .. } => "this program speaks 2.0 (0x0200): update the master".to_owned(),
+        Breach::NotAllowed { .. } => {
+            "run the master as another user, or allow this one here".to_owned()
+        }
+        Breach::ControlTruncated => "raise the limit of open files here (ulimit -n)".to_owned(),
+        _ => {
+            "see -v, and tell the makers of the master: it does not follow the protocol".to_owned()
+        }
     }
 }
 
@@ -66,12 +132,20 @@ fn refused(reason: &str) -> &'static str {
         "give the secret of the master with --secret-file (or --secret)"
     } else if says(&["already connected"]) {
         "another slave has this id: stop it, or choose another --id"
+    } else if says(&["is down"]) {
+        "set the interface of the master up, or choose another --id"
     } else if says(&["mode"]) {
         "check --mode against the master"
     } else if says(&["interface id", "id not found"]) {
         "check --id against the interfaces of the master"
+    } else if says(&["interface deleted"]) {
+        "the interface was deleted at the master: create it again there, or choose another --id"
     } else if says(&["connect to slave"]) {
         "the interface there is a slave too: make one of the two the master (here: --role master)"
+    } else if says(&["handshake", "too many unfinished"]) {
+        "this side or the master is very busy: wait, and look what takes the processors"
+    } else if says(&["cookie", "message size", "mmap"]) {
+        "look into the log of the master"
     } else if says(&["ring", "queue"]) {
         "check --rx-queues, --tx-queues and --ring-size against the master"
     } else if says(&["version"]) {
@@ -93,6 +167,11 @@ mod tests {
         for (error, word) in [
             (ConnectError::NotFound, "--socket @x"),
             (ConnectError::NobodyListens, "start the master"),
+            (ConnectError::NotASocket, "check --socket"),
+            (ConnectError::Breach(Breach::HandshakeTimeout(5000)), "memif show @x"),
+            (ConnectError::Breach(Breach::Version { min: 256, max: 256 }), "update the master"),
+            (ConnectError::Breach(Breach::ControlTruncated), "ulimit -n"),
+            (ConnectError::Breach(Breach::UnknownType(99)), "makers of the master"),
             (ConnectError::Permission, "run as a user"),
             (ConnectError::WrongSocketType, "--socket"),
             (ConnectError::Busy, "wait"),
@@ -111,6 +190,11 @@ mod tests {
             (ConnectError::Refused("Invalid message size".into()), "log of the master"),
             (ConnectError::Refused("more than 1 S2M rings".into()), "--rx-queues"),
             (ConnectError::Refused("uid 1 gid 1 not allowed".into()), "--allow-uid"),
+            (ConnectError::Refused("interface id 3 is down".into()), "interface of the master up"),
+            (ConnectError::Refused("interface id 3 already connected".into()), "stop it"),
+            (ConnectError::Refused("interface deleted".into()), "create it again"),
+            (ConnectError::Refused("handshake not done in 5000 ms".into()), "very busy"),
+            (ConnectError::Refused("wrong cookie on tx ring 0".into()), "log of the master"),
             (ConnectError::Refused("because".into()), "log of the master"),
         ] {
             let advice = connect(&error, &address);
@@ -123,5 +207,41 @@ mod tests {
         assert!(refusal(&Breach::UnknownId(3)).contains("--id"));
         assert!(refusal(&Breach::SecretWrong).contains("--secret-file"));
         assert!(refusal(&Breach::NoRings).contains("makers"));
+        assert!(refusal(&Breach::HandshakeTimeout(5000)).contains("halted"));
+        let leave = Breach::UnexpectedMessage { message: "ACK", state: "waiting for INIT" };
+        assert!(refusal(&leave).contains("gave up"));
+        let ring = Breach::RingSize { direction: "S2M", index: 0, log2: 15 };
+        assert!(refusal(&ring).contains("16384"));
+    }
+
+    #[test]
+    fn only_faults_of_the_peer_are_told_to_its_makers() {
+        for innocent in [
+            Breach::HandshakeTimeout(1),
+            Breach::Version { min: 1, max: 1 },
+            Breach::NotAllowed { uid: 1, gid: 1 },
+        ] {
+            let address = SocketAddress::default();
+            let texts = [
+                refusal(&innocent).to_owned(),
+                connect(&ConnectError::Breach(innocent.clone()), &address),
+                ConnectError::Breach(innocent.clone()).to_string(),
+            ];
+            for text in texts {
+                let blames = text.contains("makers") || text.contains("broke the protocol");
+                assert!(!blames, "{innocent:?}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let address: SocketAddress = "/nonexistent/deeper/memif.sock".parse().unwrap();
+        let advice = connect(&ConnectError::NotFound, &address);
+        assert!(advice.contains("directory /nonexistent does not exist"), "{advice}");
+        let address: SocketAddress = "/memif-no-such.sock".parse().unwrap();
+        assert!(connect(&ConnectError::NotFound, &address).contains("start the master"));
+        let address: SocketAddress = "memif-no-such.sock".parse().unwrap();
+        assert!(connect(&ConnectError::NotFound, &address).contains("start the master"));
     }
 }

@@ -16,7 +16,7 @@ use crate::net::Framing;
 use crate::responder::engine::is_host;
 
 /// Where VPP and libmemif meet when nothing else is said.
-const DEFAULT_SOCKET: &str = "/run/vpp/memif.sock";
+pub(crate) const DEFAULT_SOCKET: &str = "/run/vpp/memif.sock";
 /// The longest time that an option takes, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
 
@@ -32,8 +32,8 @@ enum ModeOption {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Interface")]
 pub(crate) struct InterfaceOptions {
-    /// The socket: a path, or @NAME for an abstract one [default: /run/vpp/memif.sock; demo: an abstract
-    /// name of its own]
+    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default:
+    /// /run/vpp/memif.sock; demo: an abstract name of its own]
     #[arg(long, value_name = "PATH|@NAME")]
     pub(crate) socket: Option<SocketAddress>,
 

@@ -490,6 +490,9 @@ pub enum ConnectError {
     /// Nobody listens at the address.
     #[error("nobody listens on the socket")]
     NobodyListens,
+    /// What stands at the path is a file, a directory or something else that nobody can listen on.
+    #[error("the path is not a socket")]
+    NotASocket,
     /// This user may not connect.
     #[error("no permission to connect to the socket")]
     Permission,
@@ -508,8 +511,8 @@ pub enum ConnectError {
     /// The master closed during the handshake without a word.
     #[error("closed by the master during the handshake while {0}")]
     Closed(&'static str),
-    /// The master broke the protocol.
-    #[error("master broke the protocol: {0}")]
+    /// The master broke the protocol, is of another version of it, or did not finish the handshake in time.
+    #[error("{}: {_0}", master_fault(_0))]
     Breach(Breach),
     /// This side could not go on (memory, descriptors).
     #[error("local failure: {0}")]
@@ -517,6 +520,16 @@ pub enum ConnectError {
     /// The connect call failed in another way.
     #[error("connect: {0}")]
     Io(String),
+}
+
+/// Time and version need no fault of the master: it may be halted, or be of another age.
+fn master_fault(breach: &Breach) -> &'static str {
+    match breach {
+        Breach::HandshakeTimeout(_) => "no answer from the master",
+        Breach::Version { .. } => "the master speaks another version of the protocol",
+        Breach::NotAllowed { .. } => "the user of the master is not on the list of this side",
+        _ => "master broke the protocol",
+    }
 }
 
 /// Why a wait for a connection ended without one.

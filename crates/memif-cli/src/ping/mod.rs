@@ -158,7 +158,10 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
         reporter: Reporter::new(address.clone()),
         told: false,
         waits_for: match role {
-            Role::Slave => format!("no master at {address} took the connection"),
+            Role::Slave => format!(
+                "nobody answered at {address}; look whether the master runs \
+                 (`memif show {address}` tells whose the socket is)"
+            ),
             Role::Master => format!(
                 "no slave connected to {address}; start one with id {}, or check its socket and id",
                 options.id

@@ -12,6 +12,7 @@ use super::timers::Timer;
 use super::trace::control_log;
 use super::turn::Step;
 use super::{InterfaceKey, Socket};
+use crate::SocketAddress;
 use crate::config::Role;
 use crate::error::ConnectError;
 use crate::link::SlaveMemory;
@@ -78,7 +79,7 @@ impl Socket {
                 Ok(()) => return,
                 Err(error) => ConnectError::Local(error.to_string()),
             },
-            Err(error) => connect_failure(error),
+            Err(error) => connect_failure(error, &self.address),
         };
         control_log!(debug, "slave {number} cannot connect to {}: {failure}", self.address);
         let retry_in = self.schedule_connect(key);
@@ -171,9 +172,11 @@ impl super::interface::Interface {
     }
 }
 
-fn connect_failure(error: Errno) -> ConnectError {
+fn connect_failure(error: Errno, address: &SocketAddress) -> ConnectError {
     match error {
         Errno::NOENT | Errno::NOTDIR => ConnectError::NotFound,
+        // The kernel says the same of a file that is no socket and of a socket without a listener.
+        Errno::CONNREFUSED if sys::is_no_socket(address) => ConnectError::NotASocket,
         Errno::CONNREFUSED => ConnectError::NobodyListens,
         Errno::ACCESS | Errno::PERM => ConnectError::Permission,
         Errno::PROTOTYPE => ConnectError::WrongSocketType,
@@ -188,6 +191,23 @@ fn connect_failure(error: Errno) -> ConnectError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_that_is_no_socket_is_told_from_one_without_a_listener() {
+        let path = std::env::temp_dir().join(format!("memif-no-socket-{}", std::process::id()));
+        let address = SocketAddress::Path(path.clone());
+        let failure = || connect_failure(Errno::CONNREFUSED, &address);
+        assert_eq!(failure(), ConnectError::NobodyListens);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(failure(), ConnectError::NotASocket);
+        std::fs::remove_file(&path).unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(failure(), ConnectError::NobodyListens);
+        drop(listener);
+        std::fs::remove_file(&path).unwrap();
+        let name = SocketAddress::Abstract(b"x".to_vec());
+        assert_eq!(connect_failure(Errno::CONNREFUSED, &name), ConnectError::NobodyListens);
+    }
 
     #[test]
     fn pauses_double_up_to_the_period() {

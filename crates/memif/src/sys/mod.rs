@@ -16,4 +16,4 @@ pub(crate) use seqpacket::{
     Received, SendFailure, accept, check_connected, check_listener, connect, connect_address,
     listen, peek, receive, send, set_nonblocking, shut_down,
 };
-pub(crate) use socket_file::{FileAccess, FileId, bind, unlink_if_same};
+pub(crate) use socket_file::{FileAccess, FileId, bind, is_no_socket, unlink_if_same};

@@ -3,7 +3,9 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, chmodat, chownat, fchmod, lstat, unlink};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, Uid, chmodat, chownat, fchmod, lstat, stat, unlink,
+};
 use rustix::io::Errno;
 
 use super::seqpacket::{connect_address, stream_probe, unbound};
@@ -74,6 +76,12 @@ pub(crate) fn bind(
         });
     }
     Ok((fd, Some(id)))
+}
+
+/// Whether something that is no socket stands at the address, behind symbolic links.
+pub(crate) fn is_no_socket(address: &SocketAddress) -> bool {
+    let SocketAddress::Path(path) = address else { return false };
+    stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Socket)
 }
 
 /// Removes the file unless another one has taken its place.
