@@ -1,8 +1,8 @@
 //! What to do next when a link does not come up.
 
-use std::path::Path;
-
 use memif::{Breach, ConnectError, SocketAddress};
+
+use crate::inspect::missing_directory;
 
 /// What to do about a failed attempt to connect to the master at `address`.
 pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
@@ -98,12 +98,6 @@ fn not_found(address: &SocketAddress) -> String {
             )
         }
     }
-}
-
-/// The topmost directory on the way to `path` that does not exist.
-fn missing_directory(path: &Path) -> Option<&Path> {
-    let directories = path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
-    directories.take_while(|path| !path.exists()).last()
 }
 
 /// This slave ended the handshake.

@@ -10,9 +10,10 @@ use crate::output;
 /// Shown at the end of every help text.
 pub(crate) const STATUSES: &str = "\
 Exit status:
-  0  done; for ping and demo: every reply came
-  1  some replies did not come, or came with wrong bytes
-  2  wrong use, no connection, or another error; the message says what to do
+  0    done; ping, demo: every reply came; show: a master listens and this user may connect
+  1    ping, demo: replies did not come, or came with wrong bytes; show: no master to connect to
+  2    wrong use, no connection, or another error; the message says what to do
+  130  ended by a second Ctrl-C or SIGTERM
 A closed pipe on standard output is no error.";
 
 /// How a command ended that did what it was asked to.
@@ -22,6 +23,8 @@ pub(crate) enum Outcome {
     Success,
     /// Replies were lost or wrong.
     Lost,
+    /// The question was answered with no.
+    No,
 }
 
 /// Why a command could not do what it was asked to. Each text says what to do next.
@@ -65,7 +68,7 @@ impl Error {
 pub(crate) fn status(result: Result<Outcome, Error>) -> ExitCode {
     match result {
         Ok(Outcome::Success) => ExitCode::SUCCESS,
-        Ok(Outcome::Lost) => ExitCode::from(1),
+        Ok(Outcome::Lost | Outcome::No) => ExitCode::from(1),
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             output::warn(format_args!("{error}"));

@@ -5,6 +5,7 @@ mod bridge;
 mod demo;
 mod events;
 mod exit;
+mod inspect;
 mod link;
 mod net;
 mod options;
@@ -27,7 +28,9 @@ Examples:
   memif ping 192.168.1.1
       connects to VPP and pings it
   memif bridge --tap tap0
-      connects to VPP and gives the kernel's programs the device tap0";
+      connects to VPP and gives the kernel's programs the device tap0
+  memif show /run/vpp/memif.sock
+      tells who listens there and whether this user may connect";
 
 /// Shared memory packet interfaces: respond, ping, bridge, demonstrate
 #[derive(Debug, Parser)]
@@ -36,6 +39,10 @@ struct Arguments {
     /// Print what happens on the control path to standard error; twice: every message
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
     verbose: u8,
+
+    /// Print one JSON object per line on standard output, and nothing else there
+    #[arg(long, global = true, display_order = 901)]
+    json: bool,
 
     #[command(subcommand)]
     command: Command,
@@ -51,16 +58,22 @@ enum Command {
     Bridge(Box<bridge::BridgeOptions>),
     /// Run both ends in this process and measure
     Demo(Box<demo::DemoOptions>),
+    /// Explain a socket without connecting to it: who listens, and may we connect?
+    Show(inspect::ShowOptions),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     output::log_to_stderr(arguments.verbose);
+    if arguments.json {
+        output::speak_json();
+    }
     exit::status(match &arguments.command {
         Command::Responder(options) => responder::run(options),
         Command::Ping(options) => ping::run(options),
         Command::Bridge(options) => bridge::run(options),
         Command::Demo(options) => demo::run(options),
+        Command::Show(options) => inspect::run(options),
     })
 }
 

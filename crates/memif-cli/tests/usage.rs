@@ -6,13 +6,14 @@ use util::memif;
 
 #[test]
 fn help_has_examples_and_exit_statuses() {
-    for command in ["", "responder", "ping", "bridge", "demo"] {
+    for command in ["", "responder", "ping", "bridge", "demo", "show"] {
         let finished = memif(&format!("{command} --help"))
             .finish()
             .code(0)
             .says("Examples:\n  memif ")
-            .says("Exit status:\n  0  done");
-        if !command.is_empty() {
+            .says("Exit status:\n  0    done")
+            .says("--json");
+        if !command.is_empty() && command != "show" {
             for option in [
                 "--socket",
                 "--id",
