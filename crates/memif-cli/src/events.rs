@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use memif::{Event, InterfaceKey, Peer, SocketAddress};
 
 use crate::advice;
+use crate::json::{self, Report};
 
 /// Reasons that are told before it is said that there are more: a peer chooses its reasons, and must not fill
 /// memory or a log with them.
@@ -55,6 +56,20 @@ impl Reporter {
                     format!("refused {}: {reason}; {}", peer(from), advice::refusal(reason))
                 })
             }
+            _ => None,
+        }
+    }
+
+    /// The same for programs, of an event that had a line. `id` gives the id of an interface.
+    pub(crate) fn report(&self, event: &Event, id: impl Fn(InterfaceKey) -> u32) -> Option<Report> {
+        match event {
+            Event::Connected { interface, .. } | Event::Disconnected { interface, .. } => {
+                json::event(event, id(*interface), "")
+            }
+            Event::ConnectFailed { interface, error, .. } => {
+                json::event(event, id(*interface), &advice::connect(error, &self.address))
+            }
+            Event::Refused { reason, .. } => json::event(event, 0, advice::refusal(reason)),
             _ => None,
         }
     }

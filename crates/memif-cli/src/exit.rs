@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use memif::{ConfigError, SocketError};
 
+use crate::json::{ErrorReport, Report};
 use crate::output;
 
 /// Shown at the end of every help text.
@@ -15,6 +16,9 @@ Exit status:
   2    wrong use, no connection, or another error; the message says what to do
   130  ended by a second Ctrl-C or SIGTERM
 A closed pipe on standard output is no error.";
+
+/// Status after an error.
+const FAILED: u8 = 2;
 
 /// How a command ended that did what it was asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +76,10 @@ pub(crate) fn status(result: Result<Outcome, Error>) -> ExitCode {
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             output::warn(format_args!("{error}"));
-            ExitCode::from(2)
+            let message = error.to_string();
+            // When that cannot be printed either, the status still tells.
+            let _ = output::report(&Report::Error(ErrorReport { message, exit_status: FAILED }));
+            ExitCode::from(FAILED)
         }
     }
 }

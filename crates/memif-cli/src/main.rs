@@ -6,6 +6,7 @@ mod demo;
 mod events;
 mod exit;
 mod inspect;
+mod json;
 mod link;
 mod net;
 mod options;

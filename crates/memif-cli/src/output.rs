@@ -30,11 +30,10 @@ pub(crate) fn say(line: Arguments<'_>) -> Result<(), Error> {
     writeln!(io::stdout().lock(), "{line}").map_err(Error::Output)
 }
 
-/// Prints a report for programs on standard output: one JSON object, one line. Without `--json` it is dropped.
-pub(crate) fn report(report: &impl Serialize) -> Result<(), Error> {
-    if !speaks_json() {
-        return Ok(());
-    }
+/// Prints a report for programs on standard output: one JSON object, one line. Without `--json` it is dropped, as is
+/// `None`.
+pub(crate) fn report<'a, T: Serialize + 'a>(report: impl Into<Option<&'a T>>) -> Result<(), Error> {
+    let (true, Some(report)) = (speaks_json(), report.into()) else { return Ok(()) };
     let mut line =
         serde_json::to_vec(report).map_err(|error| Error::Output(io::Error::other(error)))?;
     line.push(b'\n');

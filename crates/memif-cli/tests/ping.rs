@@ -159,3 +159,43 @@ fn replies_that_do_not_come_are_a_loss() {
     .code(1)
     .says("2 packets transmitted, 0 received, 100% packet loss");
 }
+
+/// A master that answers as libmemif's example does: everything right but the ICMP checksum.
+fn answer_with_wrong_checksums(address: &str) -> memif::Socket {
+    let mut socket =
+        memif::Socket::builder(address.parse().expect("an address")).open().expect("a socket");
+    let config = memif::InterfaceConfig::master(0).mode(memif::Mode::Ip);
+    socket.add_interface(config).expect("an interface");
+    socket
+}
+
+#[test]
+fn a_wrong_icmp_checksum_alone_is_told_once_and_no_loss() {
+    let name = abstract_name();
+    let mut socket = answer_with_wrong_checksums(&name);
+    let ping = memif(&format!(
+        "ping 192.168.1.2 --socket {name} --mode ip --count 3 --interval 0 --timeout 30"
+    ));
+    let limit = std::time::Duration::from_secs(60);
+    let mut link = loop {
+        match socket.poll(Some(limit)).expect("the socket works").expect("an event in time") {
+            memif::Event::Connected { link, .. } => break link,
+            _ => continue,
+        }
+    };
+    for _ in 0..3 {
+        link.rx[0].wait(Some(limit)).expect("a request");
+        let mut batch = link.rx[0].recv(1).expect("the link is up");
+        let mut bytes = (&mut batch).into_iter().next().expect("a request").to_vec();
+        let (source, destination) = bytes[12..20].split_at_mut(4);
+        source.swap_with_slice(destination);
+        bytes[20] = 0; // echo reply, under the checksum of the request
+        link.tx[0].send(&bytes).expect("room for a reply");
+    }
+    let finished = ping
+        .finish()
+        .code(0)
+        .says("3 packets transmitted, 3 received, 3 with a wrong ICMP checksum, 0% packet loss")
+        .complains("192.168.1.2 answers with a wrong ICMP checksum");
+    assert_eq!(finished.err.matches("wrong ICMP checksum").count(), 1, "{finished:#?}");
+}

@@ -12,10 +12,11 @@ use memif::{
 };
 
 use crate::exit::{Error, Outcome, STATUSES};
+use crate::json::{DetailsReport, Report, ResponderReport};
 use crate::link::{Driver, Notice};
 use crate::net::{Mac, Station};
 use crate::options::InterfaceOptions;
-use crate::output::say;
+use crate::output::{report, say};
 use crate::ping::engine::{Engine, Plan};
 use crate::ping::runner::{Ended, Runner};
 use crate::ping::statistics::Statistics;
@@ -120,12 +121,14 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     let mut runner = Runner::new(&stop, Responder::new(own, framing), false);
     let (statistics, link_up) = ping_all_sizes(&plan, &mut runner, slave.ping, &stop)?;
     say(format_args!("\n--- {RESPONDER} ping statistics ---\n{statistics}\n"))?;
+    report(&statistics.report(RESPONDER))?;
 
     let figure =
         match (slave.throughput.tx.into_iter().next(), master.throughput.rx.into_iter().next()) {
             (Some(tx), Some(mut rx)) if link_up && !stop.is_requested() => {
                 let figure = throughput::measure(tx, &mut rx, SENDING, &stop)?;
                 say(format_args!("one way, two threads that poll: {figure}"))?;
+                report(&figure.report())?;
                 figure.sent > 0 && figure.received == figure.sent
             }
             _ => false,
@@ -135,6 +138,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     // The link is down now, so the thread ends; a panic there was reported by itself.
     let tally = worker.join().unwrap_or_default();
     say(format_args!("responder: {tally}"))?;
+    report(&Report::ResponderStatistics(ResponderReport::new(options.id, &tally)))?;
     Ok(if statistics.complete() && figure { Outcome::Success } else { Outcome::Lost })
 }
 
@@ -217,7 +221,11 @@ fn print_details(
     ip: Ipv4Addr,
 ) -> Result<(), Error> {
     match driver.with(move |socket| socket.details(key)) {
-        Some(details) => say(format_args!("{}", show::Shown { index, details: &details?, ip })),
+        Some(details) => {
+            let details = details?;
+            say(format_args!("{}", show::Shown { index, details: &details, ip }))?;
+            report(&Report::Details(DetailsReport::new(index, &details, Some(ip.to_string()))))
+        }
         None => Ok(()),
     }
 }

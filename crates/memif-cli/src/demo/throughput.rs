@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use etherparse::EtherType;
 use memif::{RxQueue, SendError, TxQueue};
+use serde::Serialize;
 
 use crate::exit::Error;
+use crate::json::milliseconds;
 use crate::net::{Mac, frame};
 use crate::signals::Stop;
 
@@ -34,12 +36,46 @@ pub(crate) struct Figure {
     pub(crate) time: Duration,
 }
 
-impl std::fmt::Display for Figure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        #[expect(clippy::cast_precision_loss, reason = "three digits are printed")]
+/// What was measured, for programs.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(tag = "type", rename = "throughput")]
+pub(crate) struct FigureReport {
+    packet_bytes: usize,
+    sent_packets: u64,
+    /// Received in order and with the bytes that were sent.
+    received_packets: u64,
+    duration_ms: f64,
+    packets_per_second: f64,
+    bits_per_second: f64,
+}
+
+impl Figure {
+    /// For programs.
+    pub(crate) fn report(&self) -> FigureReport {
+        let (packets_per_second, bits_per_second) = self.rates();
+        FigureReport {
+            packet_bytes: PACKET,
+            sent_packets: self.sent,
+            received_packets: self.received,
+            duration_ms: milliseconds(self.time),
+            packets_per_second,
+            bits_per_second,
+        }
+    }
+
+    /// Packets and bits per second.
+    fn rates(&self) -> (f64, f64) {
+        #[expect(clippy::cast_precision_loss, reason = "a count of more than 2^52 takes centuries")]
         let rate = self.received as f64 / self.time.as_secs_f64().max(f64::MIN_POSITIVE);
         #[expect(clippy::cast_precision_loss, reason = "a small constant")]
         let bits = rate * (8 * PACKET) as f64;
+        (rate, bits)
+    }
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (rate, bits) = self.rates();
         let lost = match self.sent.saturating_sub(self.received) {
             0 => "none lost".to_owned(),
             lost => format!("{lost} lost or changed"),

@@ -4,11 +4,13 @@
 //! hands every received packet to [`Engine::handle`].
 
 use std::collections::HashMap;
+use std::mem;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use etherparse::{EtherType, IcmpEchoHeader};
 
+use super::checksum;
 use super::payload::{Difference, Pattern};
 use super::statistics::Statistics;
 use crate::net::echo::{self, Echo, NotEcho};
@@ -71,7 +73,7 @@ pub(crate) enum Finish {
 pub(crate) enum Heard {
     /// The ethernet address that was asked for.
     Resolved(Mac),
-    /// A reply with every byte as it was sent.
+    /// A reply with every byte as it was sent, but perhaps for the checksum.
     Reply(Reply),
     /// A reply to a request that was answered already.
     Duplicate(Reply),
@@ -93,6 +95,8 @@ pub(crate) struct Reply {
     pub(crate) sequence: u16,
     pub(crate) time_to_live: u8,
     pub(crate) round_trip: Duration,
+    /// Whether its ICMP checksum was right. Every other byte was.
+    pub(crate) checksum_ok: bool,
 }
 
 /// A request that was sent.
@@ -133,6 +137,8 @@ pub(crate) struct Engine {
     last: Option<Instant>,
     /// Requests that count as unanswered from now on: everything up to this number.
     written_off: u64,
+    /// Packets with a wrong ICMP checksum, put right.
+    repaired: Vec<u8>,
     statistics: Statistics,
 }
 
@@ -147,6 +153,7 @@ impl Engine {
             first: None,
             last: None,
             written_off: 0,
+            repaired: Vec::new(),
             statistics: Statistics::default(),
         }
     }
@@ -241,15 +248,39 @@ impl Engine {
             }
         };
         match echo::parse(packet) {
-            Ok(reply) if self.is_ours(&reply) => self.handle_reply(now, &reply, packet),
-            Err(fault @ (NotEcho::HeaderChecksum | NotEcho::IcmpChecksum))
-                if echo::ends(packet) == Some((self.plan.target, self.plan.own.ip)) =>
-            {
+            Ok(reply) if self.is_ours(&reply) => self.handle_reply(now, &reply, packet, true),
+            Err(NotEcho::IcmpChecksum) => self.handle_wrong_checksum(now, packet),
+            Err(fault @ NotEcho::HeaderChecksum) if self.is_from_target(packet) => {
                 self.statistics.corrupted += 1;
                 Heard::Checksum(fault)
             }
             _ => Heard::Other,
         }
+    }
+
+    /// Takes a packet whose ICMP checksum is wrong. Some responders send only such, libmemif's example among them:
+    /// if everything else in it is right it is a reply, and the checksum is a fault of its own.
+    fn handle_wrong_checksum(&mut self, now: Instant, packet: &[u8]) -> Heard {
+        let mut repaired = mem::take(&mut self.repaired);
+        repaired.clear();
+        repaired.extend_from_slice(packet);
+        let reply = checksum::repair(&mut repaired)
+            .and_then(|()| echo::parse(&repaired).ok())
+            .filter(|reply| self.is_ours(reply) && self.sent.contains_key(&reply.sequence));
+        let heard = match reply {
+            Some(reply) => self.handle_reply(now, &reply, &repaired, false),
+            None if self.is_from_target(packet) => {
+                self.statistics.corrupted += 1;
+                Heard::Checksum(NotEcho::IcmpChecksum)
+            }
+            None => Heard::Other,
+        };
+        self.repaired = repaired;
+        heard
+    }
+
+    fn is_from_target(&self, packet: &[u8]) -> bool {
+        echo::ends(packet) == Some((self.plan.target, self.plan.own.ip))
     }
 
     /// Ends the run: nothing more is sent, and replies under way are waited for a little.
@@ -335,7 +366,14 @@ impl Engine {
             && reply.id == self.plan.id
     }
 
-    fn handle_reply(&mut self, now: Instant, reply: &Echo, packet: &[u8]) -> Heard {
+    /// `checksum_ok` tells whether the ICMP checksum was right as the packet came.
+    fn handle_reply(
+        &mut self,
+        now: Instant,
+        reply: &Echo,
+        packet: &[u8],
+        checksum_ok: bool,
+    ) -> Heard {
         let Some(sent) = self.sent.get_mut(&reply.sequence) else { return Heard::Other };
         let payload = reply.payload(packet);
         if payload.len() != self.plan.size {
@@ -352,7 +390,9 @@ impl Engine {
             sequence: reply.sequence,
             time_to_live: reply.time_to_live,
             round_trip,
+            checksum_ok,
         };
+        self.statistics.wrong_checksums += u64::from(!checksum_ok);
         if sent.answered {
             self.statistics.duplicates += 1;
             return Heard::Duplicate(heard);

@@ -80,7 +80,8 @@ fn address_is_asked_for_first_and_every_request_answered() {
     assert!(statistics.complete());
     assert_eq!(statistics.transmitted, 3);
     assert_eq!(world.heard[0], Heard::Resolved(station(2).mac));
-    let reply = Reply { icmp_len: 64, sequence: 1, time_to_live: 64, round_trip: MS };
+    let reply =
+        Reply { icmp_len: 64, sequence: 1, time_to_live: 64, round_trip: MS, checksum_ok: true };
     assert_eq!(world.heard[1], Heard::Reply(reply));
     assert_eq!(world.heard[3], Heard::Reply(Reply { sequence: 3, ..reply }));
     // ARP took 1 ms; requests left after it, 1 s apart; nothing was waited for after the last reply.
@@ -143,9 +144,48 @@ fn duplicates_and_changed_bytes_are_told() {
     });
     assert!(matches!(world.heard[2], Heard::Duplicate(Reply { sequence: 1, .. })));
     assert!(matches!(world.heard[3], Heard::Corrupt(2, Difference { at: 0, .. })));
-    assert_eq!(world.heard[4], Heard::Checksum(NotEcho::IcmpChecksum));
+    assert!(matches!(world.heard[4], Heard::Corrupt(3, Difference { at: 55, .. })));
     let statistics = world.engine.statistics();
     assert_eq!((statistics.received, statistics.duplicates, statistics.corrupted), (1, 1, 2));
+    assert_eq!(statistics.wrong_checksums, 0);
+}
+
+/// Where the ICMP checksum starts in an ethernet frame.
+const CHECKSUM: usize = 14 + echo::IPV4_HEADER + 2;
+
+#[test]
+fn replies_with_nothing_wrong_but_the_checksum_count_as_replies() {
+    let mut world = World::new(plan());
+    world.run(|at, mut answer| {
+        if at > 1 {
+            answer[CHECKSUM..CHECKSUM + 2].copy_from_slice(&[0xde, 0xad]);
+        }
+        if at == 3 { vec![answer.clone(), answer] } else { vec![answer] }
+    });
+    let told = |heard: &Heard| matches!(heard, Heard::Reply(reply) if !reply.checksum_ok);
+    assert!(told(&world.heard[1]) && told(&world.heard[2]), "{:?}", world.heard);
+    assert!(matches!(world.heard[3], Heard::Duplicate(reply) if !reply.checksum_ok));
+    let statistics = world.engine.statistics();
+    assert!(statistics.complete());
+    assert_eq!((statistics.wrong_checksums, statistics.corrupted), (4, 0));
+}
+
+#[test]
+fn a_wrong_checksum_excuses_nothing_else() {
+    // Another id, another number, a request instead of a reply, an unknown code.
+    for (at, change) in [(4, 1), (6, 0x40), (0, 8), (1, 1)] {
+        let mut world = World::new(Plan { count: Some(1), ..plan() });
+        world.run(|number, mut answer| {
+            if number > 1 {
+                answer[14 + echo::IPV4_HEADER + at] ^= change;
+            }
+            vec![answer]
+        });
+        assert_eq!(world.heard[1], Heard::Checksum(NotEcho::IcmpChecksum), "{at}");
+        let statistics = world.engine.statistics();
+        assert_eq!((statistics.received, statistics.wrong_checksums), (0, 0));
+        assert_eq!(statistics.corrupted, 1);
+    }
 }
 
 #[test]
@@ -272,13 +312,18 @@ proptest! {
     ) {
         let mut world =
             World::new(Plan { size, count: Some(1), framing: Framing::Ip, ..plan() });
+        let mut in_checksum = false;
         world.run(|_, mut answer| {
             // The first 28 bytes are headers, of which a few may differ (identification, say) as long as
             // their checksum fits, which one changed byte never achieves.
             let at = at.index(answer.len());
+            in_checksum = (CHECKSUM - 14..CHECKSUM - 12).contains(&at);
             answer[at] ^= change;
             vec![answer]
         });
-        prop_assert_eq!(world.engine.statistics().received, 0);
+        // A wrong checksum over right bytes is told apart; it is no loss.
+        let statistics = world.engine.statistics();
+        let noticed = u64::from(in_checksum);
+        prop_assert_eq!((statistics.received, statistics.wrong_checksums), (noticed, noticed));
     }
 }

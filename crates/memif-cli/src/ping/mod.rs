@@ -1,7 +1,9 @@
 //! `memif ping`: sends ICMP echo requests over an interface of its own and verifies every reply.
 
+mod checksum;
 pub(crate) mod engine;
 pub(crate) mod payload;
+mod report;
 pub(crate) mod runner;
 pub(crate) mod statistics;
 
@@ -14,10 +16,11 @@ use memif::{Event, Link, Role};
 
 use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
+use crate::json::{InterfaceReport, Report};
 use crate::link::{Driver, Notice};
 use crate::net::{Framing, Mac, Station, echo};
 use crate::options::{InterfaceOptions, parse_host, parse_seconds};
-use crate::output::{say, warn};
+use crate::output::{report, say, warn};
 use crate::responder::engine::Responder;
 use crate::signals::Stop;
 use engine::{Engine, Finish, Plan};
@@ -152,6 +155,8 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let mut socket = options.interface.socket(address.clone(), role)?.open()?;
     socket.add_interface(config)?;
     let driver = Driver::start(socket, sender)?;
+    let made = InterfaceReport::with_station(options.id, role, &address, plan.own);
+    report(&Report::Interface(made))?;
 
     let mut links = Links {
         notices,
@@ -168,6 +173,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
             ),
         },
         timeout: options.connect_timeout,
+        id: options.id,
     };
     let first = links.next(&stop)?;
     say(format_args!(
@@ -188,6 +194,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let target = engine.plan().target;
     let statistics = engine.statistics();
     say(format_args!("\n--- {target} ping statistics ---\n{statistics}"))?;
+    report(&statistics.report(target))?;
     match ended? {
         Finish::Done if statistics.complete() => Ok(Outcome::Success),
         Finish::Done => Ok(Outcome::Lost),
@@ -233,6 +240,7 @@ struct Links {
     /// What to say when none comes.
     waits_for: String,
     timeout: Duration,
+    id: u32,
 }
 
 impl Links {
@@ -255,6 +263,9 @@ impl Links {
                 }
             };
             let line = self.reporter.line(&event, |_| "link".to_owned());
+            if line.is_some() {
+                report(self.reporter.report(&event, |_| self.id).as_ref())?;
+            }
             // The first link is what everybody expects; one that comes back is news.
             if let Some(line) =
                 line.filter(|_| self.told || !matches!(event, Event::Connected { .. }))

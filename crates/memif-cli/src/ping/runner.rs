@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use memif::{Link, RecvError, RxQueue, SendError, TxQueue};
 
 use super::engine::{Engine, Finish, Heard, Reply, Step};
+use super::report::HeardReport;
 use super::statistics::RoundTrip;
 use crate::exit::Error;
-use crate::output::{say, warn};
+use crate::output::{report, say, warn};
 use crate::responder::engine::{Responder, Verdict};
 use crate::signals::Stop;
 
@@ -37,6 +38,8 @@ pub(crate) struct Runner<'a> {
     quiet: bool,
     /// Whether it was said that the peer takes no packets.
     told_full: bool,
+    /// Whether it was said that the peer's checksums are wrong.
+    told_checksum: bool,
     request: Vec<u8>,
     scratch: Vec<u8>,
 }
@@ -45,7 +48,15 @@ impl<'a> Runner<'a> {
     /// A runner that ends when `stop` says so and answers requests of the peer as `responder` does.
     pub(crate) fn new(stop: &'a Stop, responder: Responder, quiet: bool) -> Self {
         let scratch = vec![0; usize::try_from(memif::MAX_PACKET_SIZE).unwrap_or_default()];
-        Self { stop, responder, quiet, told_full: false, request: Vec::new(), scratch }
+        Self {
+            stop,
+            responder,
+            quiet,
+            told_full: false,
+            told_checksum: false,
+            request: Vec::new(),
+            scratch,
+        }
     }
 
     /// Runs until the run is over or the link is down.
@@ -119,6 +130,17 @@ impl<'a> Runner<'a> {
                 let now = Instant::now();
                 let Some(bytes) = self.scratch.get_mut(..len) else { continue };
                 let heard = engine.handle(now, bytes);
+                if let Heard::Reply(reply) | Heard::Duplicate(reply) = &heard
+                    && !reply.checksum_ok
+                    && !self.told_checksum
+                {
+                    self.told_checksum = true;
+                    warn(format_args!(
+                        "{} answers with a wrong ICMP checksum, as libmemif's example does; its replies are counted, \
+                         as their bytes are right",
+                        engine.plan().target,
+                    ));
+                }
                 if heard == Heard::Other {
                     if let (Verdict::Reply(len), Some(tx)) =
                         (self.responder.answer(bytes), link.tx.get_mut(at % queues))
@@ -138,6 +160,7 @@ impl<'a> Runner<'a> {
 /// Prints what was heard, in the manner of ping(8).
 fn tell(engine: &Engine, heard: &Heard) -> Result<(), Error> {
     let target = engine.plan().target;
+    report(HeardReport::new(target, engine.plan().size, heard).as_ref())?;
     match heard {
         Heard::Reply(reply) => say(format_args!("{}", line(target, reply))),
         Heard::Duplicate(reply) => say(format_args!("{} (DUP!)", line(target, reply))),

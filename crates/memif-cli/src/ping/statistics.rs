@@ -1,7 +1,12 @@
 //! Counts and times of a run, and how they are printed: in the manner of ping(8).
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::json::milliseconds;
 
 /// Counts and round trip times.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -12,8 +17,10 @@ pub(crate) struct Statistics {
     pub(crate) received: u64,
     /// Further replies to the same request.
     pub(crate) duplicates: u64,
-    /// Replies with a wrong byte, length or checksum.
+    /// Replies with a wrong byte or length, and packets with a checksum that shows more than a wrong checksum.
     pub(crate) corrupted: u64,
+    /// Replies whose ICMP checksum was wrong and nothing else. They count as received or as duplicates, too.
+    pub(crate) wrong_checksums: u64,
     /// From the first request to the last that was sent or answered.
     pub(crate) time: Duration,
     shortest: Duration,
@@ -51,9 +58,63 @@ impl Statistics {
         self.received += other.received;
         self.duplicates += other.duplicates;
         self.corrupted += other.corrupted;
+        self.wrong_checksums += other.wrong_checksums;
         self.time += other.time;
         self.sum += other.sum;
         self.squares += other.squares;
+    }
+}
+
+/// Counts and times of a run, for programs.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "ping_statistics")]
+pub(crate) struct StatisticsReport {
+    target: Ipv4Addr,
+    transmitted_packets: u64,
+    received_packets: u64,
+    duplicate_packets: u64,
+    corrupted_packets: u64,
+    wrong_icmp_checksum_packets: u64,
+    loss_percent: f64,
+    duration_ms: f64,
+    /// `null` without a reply, as the three that follow.
+    round_trip_min_ms: Option<f64>,
+    round_trip_avg_ms: Option<f64>,
+    round_trip_max_ms: Option<f64>,
+    round_trip_mdev_ms: Option<f64>,
+}
+
+impl Statistics {
+    /// For programs.
+    pub(crate) fn report(&self, target: Ipv4Addr) -> StatisticsReport {
+        let some = |value: f64| (self.received > 0).then_some(value);
+        let (mean, deviation) = self.mean_and_deviation();
+        #[expect(clippy::cast_precision_loss, reason = "a count of more than 2^52 takes centuries")]
+        let lost = self.transmitted.saturating_sub(self.received) as f64;
+        #[expect(clippy::cast_precision_loss, reason = "a count of more than 2^52 takes centuries")]
+        let loss_percent = lost * 100.0 / self.transmitted.max(1) as f64;
+        StatisticsReport {
+            target,
+            transmitted_packets: self.transmitted,
+            received_packets: self.received,
+            duplicate_packets: self.duplicates,
+            corrupted_packets: self.corrupted,
+            wrong_icmp_checksum_packets: self.wrong_checksums,
+            loss_percent,
+            duration_ms: milliseconds(self.time),
+            round_trip_min_ms: some(milliseconds(self.shortest)),
+            round_trip_avg_ms: some(mean),
+            round_trip_max_ms: some(milliseconds(self.longest)),
+            round_trip_mdev_ms: some(deviation),
+        }
+    }
+
+    /// Of the times, in milliseconds; without a reply both are 0.
+    fn mean_and_deviation(&self) -> (f64, f64) {
+        #[expect(clippy::cast_precision_loss, reason = "a count of more than 2^52 takes centuries")]
+        let count = self.received.max(1) as f64;
+        let mean = self.sum / count;
+        (mean, (self.squares / count - mean * mean).max(0.0).sqrt())
     }
 }
 
@@ -66,6 +127,9 @@ impl fmt::Display for Statistics {
         if self.corrupted > 0 {
             write!(f, ", +{} corrupted", self.corrupted)?;
         }
+        if self.wrong_checksums > 0 {
+            write!(f, ", {} with a wrong ICMP checksum", self.wrong_checksums)?;
+        }
         if self.transmitted > 0 {
             write!(
                 f,
@@ -75,13 +139,7 @@ impl fmt::Display for Statistics {
         }
         write!(f, ", time {}ms", self.time.as_millis())?;
         if self.received > 0 {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a count of more than 2^52 takes centuries"
-            )]
-            let count = self.received as f64;
-            let mean = self.sum / count;
-            let deviation = (self.squares / count - mean * mean).max(0.0).sqrt();
+            let (mean, deviation) = self.mean_and_deviation();
             write!(
                 f,
                 "\nrtt min/avg/max/mdev = {:.3}/{mean:.3}/{:.3}/{deviation:.3} ms",
@@ -107,10 +165,6 @@ impl fmt::Display for RoundTrip {
         };
         write!(f, "{time:.decimals$} ms")
     }
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }
 
 /// A share in percent with up to six digits, without zeros at its end, as `%g` prints it. A share that is
@@ -167,6 +221,8 @@ mod tests {
         let statistics =
             Statistics { transmitted: 3, duplicates: 1, corrupted: 2, ..Statistics::default() };
         assert!(statistics.to_string().contains("0 received, +1 duplicates, +2 corrupted, 100%"));
+        let statistics = Statistics { transmitted: 1, wrong_checksums: 1, ..Statistics::default() };
+        assert!(statistics.to_string().contains("0 received, 1 with a wrong ICMP checksum, 100%"));
     }
 
     #[test]

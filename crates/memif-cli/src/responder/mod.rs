@@ -14,10 +14,11 @@ use memif::{Event, InterfaceKey};
 
 use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
+use crate::json::{InterfaceReport, Report, ResponderReport};
 use crate::link::{Driver, Notice};
 use crate::net::{Mac, Station};
 use crate::options::{InterfaceOptions, parse_host};
-use crate::output::say;
+use crate::output::{report, say};
 use crate::signals::Stop;
 use engine::Responder;
 use tally::Tally;
@@ -142,6 +143,8 @@ pub(crate) fn run(options: &ResponderOptions) -> Result<Outcome, Error> {
     for key in &order {
         if let Some(interface) = served.get(key) {
             say(format_args!("{}: {role} on {address}", interface.name()))?;
+            let made = InterfaceReport::with_station(interface.id, role, &address, interface.own);
+            report(&Report::Interface(made))?;
         }
     }
 
@@ -158,6 +161,8 @@ pub(crate) fn run(options: &ResponderOptions) -> Result<Outcome, Error> {
         };
         let name = |key: InterfaceKey| served.get(&key).map(Served::name).unwrap_or_default();
         let line = reporter.line(&event, name);
+        let id = |key: InterfaceKey| served.get(&key).map_or(0, |interface| interface.id);
+        let for_programs = reporter.report(&event, id);
         match event {
             Event::Connected { interface, link } => {
                 if let Some(interface) = served.get_mut(&interface) {
@@ -175,6 +180,7 @@ pub(crate) fn run(options: &ResponderOptions) -> Result<Outcome, Error> {
         }
         if let Some(line) = line {
             say(format_args!("{line}"))?;
+            report(for_programs.as_ref())?;
         }
     }
 
@@ -184,6 +190,8 @@ pub(crate) fn run(options: &ResponderOptions) -> Result<Outcome, Error> {
         if let Some(interface) = served.get_mut(key) {
             interface.retire_worker();
             say(format_args!("{}: {}", interface.name(), interface.tally))?;
+            let counts = ResponderReport::new(interface.id, &interface.tally);
+            report(&Report::ResponderStatistics(counts))?;
         }
     }
     result.map(|()| Outcome::Success)

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::ops::AddAssign;
 
+use serde::Serialize;
+
 use crate::net::echo::NotEcho;
 
 /// Why a packet got no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
     Malformed,
     OtherStation,
@@ -24,7 +27,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which they are printed.
-    const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Malformed,
         Self::OtherStation,
         Self::OtherNetwork,
