@@ -15,6 +15,8 @@ need iperf3 iperf3
 need ping iputils-ping
 need python3 python3
 need strace strace
+need buildah buildah
+need debootstrap debootstrap
 # The driver is a package of its own, and its name ends with the version of DPDK.
 find_driver() { ls /usr/lib/*/dpdk/pmds-*/librte_net_memif.so* >/dev/null 2>&1; }
 find_driver || missing+=(librte-net-memif)
