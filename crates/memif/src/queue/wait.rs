@@ -1,6 +1,6 @@
 //! Sleeping until packets come, or until slots are free.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,21 @@ impl RxQueue {
     /// # Errors
     /// As [`recv`](Self::recv), when the link of one of them is down.
     pub fn wait_any(queues: &mut [Self], timeout: Option<Duration>) -> Result<bool, RecvError> {
+        Self::wait_any_or(queues, None, timeout)
+    }
+
+    /// Waits as [`wait_any`](Self::wait_any) does; being readable, `other` ends the sleep with `false`. So a thread that
+    /// serves queues can be given something else to do.
+    ///
+    /// `other` is looked at in sleeps only: with a queue in [`RxMode::Polling`] it is not, so give a time limit there.
+    ///
+    /// # Errors
+    /// As [`wait_any`](Self::wait_any).
+    pub fn wait_any_or(
+        queues: &mut [Self],
+        other: Option<BorrowedFd<'_>>,
+        timeout: Option<Duration>,
+    ) -> Result<bool, RecvError> {
         if queues.is_empty() {
             return Ok(false);
         }
@@ -80,14 +95,14 @@ impl RxQueue {
             } else {
                 deadline
             };
-            let signalled = sleep(queues, until);
-            if !signalled {
+            let woken = sleep(queues, other, until);
+            if !woken.signalled {
                 queues.iter_mut().for_each(|queue| queue.settled = true);
             }
             if look(queues)? {
                 break;
             }
-            if deadline.is_over() {
+            if woken.other || deadline.is_over() {
                 return Ok(false);
             }
         }
@@ -128,19 +143,26 @@ fn look_until(queues: &mut [RxQueue], until: Deadline) -> Result<bool, RecvError
     }
 }
 
-/// Sleeps until a signal comes, a link goes down or the time is over. Takes the signals. Returns whether there
-/// was one.
-fn sleep(queues: &mut [RxQueue], until: Deadline) -> bool {
+/// What ended a sleep.
+struct Woken {
+    /// A signal of the peer.
+    signalled: bool,
+    /// The descriptor of the caller.
+    other: bool,
+}
+
+/// Sleeps until a signal comes, a link goes down, `other` is readable or the time is over. Takes the signals.
+fn sleep(queues: &mut [RxQueue], other: Option<BorrowedFd<'_>>, until: Deadline) -> Woken {
     let stormy = queues.iter().any(|queue| queue.fruitless >= FRUITLESS_SIGNALS);
     let until = if stormy { until.min(Deadline::after(Some(FIRST_SLEEP))) } else { until };
     // Room on the stack for a few queues, as there are mostly; all of it asks for nothing at first.
     let nothing = PollFd::new(queues[0].core.link.down_event(), PollFlags::empty());
-    let mut few = std::array::from_fn::<_, { 2 * FEW }, _>(|_| nothing.clone());
+    let mut few = std::array::from_fn::<_, { 2 * FEW + 1 }, _>(|_| nothing.clone());
     let mut many = Vec::new();
     let fds: &mut [PollFd<'_>] = if queues.len() <= FEW {
         &mut few
     } else {
-        many.resize(2 * queues.len(), nothing);
+        many.resize(2 * queues.len() + 1, nothing);
         &mut many
     };
     // One link after the other, mostly one in all: its end is asked for once.
@@ -158,11 +180,17 @@ fn sleep(queues: &mut [RxQueue], until: Deadline) -> bool {
             used += 1;
         }
     }
+    if let Some(other) = other {
+        fds[used] = PollFd::from_borrowed_fd(other, PollFlags::IN);
+        used += 1;
+    }
     match poll(&mut fds[..used], until.left().as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         // More descriptors than the process may have open, for one. Looking again is all that is left.
         Err(_) => std::thread::sleep(FIRST_SLEEP),
     }
+    // The other end being closed is for the caller to find out, too.
+    let other = other.is_some() && !fds[used - 1].revents().is_empty();
     let mut signalled = false;
     for queue in queues.iter_mut() {
         if crate::link::drain(&*queue.shared.interrupt) {
@@ -174,7 +202,7 @@ fn sleep(queues: &mut [RxQueue], until: Deadline) -> bool {
             queue.fruitless = queue.fruitless.saturating_sub(1);
         }
     }
-    signalled
+    Woken { signalled, other }
 }
 
 /// A moment, or never.

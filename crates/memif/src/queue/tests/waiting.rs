@@ -1,5 +1,7 @@
 //! Modes, signals and sleeps.
 
+use std::io::Write;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::{Pair, packet};
@@ -261,4 +263,24 @@ fn a_storm_of_signals_does_not_keep_a_wait_busy() {
         // Without the brake there are as many as the other thread makes, tens of thousands.
         assert!(woken < 64 + 2 * 300 + 400, "{woken} wake-ups");
     });
+}
+
+#[test]
+fn another_descriptor_ends_a_sleep_and_packets_come_before_it() {
+    for mode in [RxMode::Adaptive, RxMode::Interrupt] {
+        let mut pair = pair(mode);
+        let (tx, rx) = (&mut pair.slave.tx[0], &mut pair.master.rx);
+        let (other, mut end) = std::io::pipe().unwrap();
+        let wait = |rx: &mut Vec<crate::RxQueue>| {
+            crate::RxQueue::wait_any_or(rx, Some(other.as_fd()), None).unwrap()
+        };
+        end.write_all(b"!").unwrap();
+        assert!(!wait(rx), "{mode}");
+        tx.send(&packet(0, 60)).unwrap();
+        assert!(wait(rx), "{mode}");
+        assert_eq!(rx[0].recv_into(&mut [0; 60]), Ok(Some(60)));
+        // Closed at the other end, it stays readable.
+        drop(end);
+        assert!(!wait(rx), "{mode}");
+    }
 }
