@@ -2,6 +2,7 @@
 
 mod advice;
 mod bridge;
+mod console;
 mod demo;
 mod events;
 mod exit;
@@ -25,7 +26,7 @@ Examples:
   memif demo
       both ends in this process: no privileges, no other program
   memif responder
-      connects to VPP at /run/vpp/memif.sock and answers pings to 192.168.1.2
+      takes commands: conn 0 connects to VPP at /run/vpp/memif.sock, to answer pings to 192.168.1.2
   memif ping 192.168.1.1
       connects to VPP and pings it
   memif bridge --tap tap0
@@ -51,7 +52,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer ARP and ICMP echo requests
+    /// Answer ARP, neighbour solicitations and echo requests, with commands or by options
     Responder(Box<responder::ResponderOptions>),
     /// Send ICMP echo requests and verify the replies
     Ping(Box<ping::PingOptions>),
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
         output::speak_json();
     }
     exit::status(match &arguments.command {
-        Command::Responder(options) => responder::run(options),
+        Command::Responder(options) => responder::run(options, arguments.verbose > 0),
         Command::Ping(options) => ping::run(options),
         Command::Bridge(options) => bridge::run(options),
         Command::Demo(options) => demo::run(options),

@@ -1,7 +1,7 @@
 //! The options that describe an interface and its socket: the same for every subcommand.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use nix::unistd::{Group, User};
 
 use crate::exit::Error;
 use crate::net::Framing;
-use crate::responder::engine::is_host;
+use crate::responder::engine::{is_host, is_host6};
 
 /// Where VPP and libmemif meet when nothing else is said.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/vpp/memif.sock";
@@ -82,9 +82,9 @@ pub(crate) struct InterfaceOptions {
     #[arg(long, value_name = "IFNAME")]
     name: Option<Name>,
 
-    /// The program name that the peer is told
-    #[arg(long, value_name = "NAME", default_value = concat!("memif ", env!("CARGO_PKG_VERSION")))]
-    app_name: Name,
+    /// The program name that the peer is told [default: memif and its version]
+    #[arg(long, value_name = "NAME")]
+    app_name: Option<Name>,
 
     /// Master: permissions of the socket file, octal
     #[arg(long, value_name = "MODE", value_parser = parse_mode)]
@@ -124,7 +124,23 @@ impl InterfaceOptions {
 
     /// The socket for slaves at that address, whatever options for a master were given.
     pub(crate) fn slave_socket(&self, address: SocketAddress) -> SocketBuilder {
-        Socket::builder(address).app_name(self.app_name)
+        let default = || Name::lossy(concat!("memif ", env!("CARGO_PKG_VERSION")).as_bytes());
+        Socket::builder(address).app_name(self.app_name.unwrap_or_else(default))
+    }
+
+    /// The same options with names for the program and the interface where none were given.
+    pub(crate) fn with_names(&self, app_name: Name, name: Name) -> Self {
+        let mut options = self.clone();
+        options.app_name.get_or_insert(app_name);
+        options.name.get_or_insert(name);
+        options
+    }
+
+    /// The same options with that many queues in each direction where none were given.
+    pub(crate) fn with_queues(&self, queues: u8) -> Self {
+        let mut options = self.clone();
+        options.queues.get_or_insert(queues);
+        options
     }
 
     /// The socket for interfaces of that role at that address.
@@ -174,6 +190,16 @@ impl InterfaceOptions {
     pub(crate) fn queues(&self) -> (u8, u8) {
         let queues = |own: Option<u8>| own.or(self.queues).unwrap_or(1);
         (queues(self.rx_queues), queues(self.tx_queues))
+    }
+
+    /// Receive queues of each interface.
+    pub(crate) fn rx_queues(&self) -> u8 {
+        self.queues().0
+    }
+
+    /// How receive queues learn of packets.
+    pub(crate) fn rx_mode(&self) -> RxMode {
+        self.rx_mode
     }
 
     fn secret(&self) -> Result<Option<Secret>, Error> {
@@ -239,6 +265,17 @@ pub(crate) fn parse_host(text: &str) -> Result<Ipv4Addr, String> {
         Ok(ip)
     } else {
         Err("this is not the address of one host: give one such as 192.168.1.1".to_owned())
+    }
+}
+
+/// The IPv6 address of one host.
+pub(crate) fn parse_host6(text: &str) -> Result<Ipv6Addr, String> {
+    let ip: Ipv6Addr =
+        text.parse().map_err(|_| "give an IPv6 address, as in fd00::2".to_owned())?;
+    if is_host6(ip) {
+        Ok(ip)
+    } else {
+        Err("this is not the address of one host: give one such as fd00::2".to_owned())
     }
 }
 

@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+use std::sync::OnceLock;
+use std::sync::mpsc::Sender;
 
 use crate::exit::Error;
 
@@ -57,8 +59,41 @@ pub(crate) fn log_to_stderr(verbosity: u8) {
     };
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        .with_writer(|| LogWriter)
         .with_ansi(false)
         .log_internal_errors(false)
         .init();
+}
+
+/// Where log lines go instead of standard error.
+static LOG: OnceLock<Sender<String>> = OnceLock::new();
+
+/// Sends all log lines from now on to `lines`, without their ends: on a terminal where somebody types they would
+/// tear the line apart. Once the receiver is gone they go to standard error again.
+pub(crate) fn redirect_log(lines: Sender<String>) {
+    // A second call has no effect, and there is none.
+    let _ = LOG.set(lines);
+}
+
+/// Writes whole log lines.
+struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let lost = match LOG.get() {
+            Some(lines) => {
+                let text = String::from_utf8_lossy(line);
+                lines.send(text.trim_end().to_owned()).is_err()
+            }
+            None => true,
+        };
+        if lost {
+            io::stderr().write_all(line)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -1,9 +1,11 @@
 //! The details of an interface, laid out as libmemif's example shows them.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use memif::{Details, QueueDetails};
+use memif::{Counters, Details, QueueDetails, RxMode};
+
+use crate::responder::tally::Tally;
 
 /// What stands above the first interface.
 pub(crate) const HEADING: &str = "MEMIF DETAILS\n==============================";
@@ -16,6 +18,21 @@ pub(crate) struct Shown<'a> {
     pub(crate) details: &'a Details,
     /// The address that the interface answers for.
     pub(crate) ip: Ipv4Addr,
+    /// What libmemif's example does not show.
+    pub(crate) more: Option<More>,
+}
+
+/// What is shown after the lines of libmemif's example.
+#[derive(Clone, Debug)]
+pub(crate) struct More {
+    /// The second address that the interface answers for.
+    pub(crate) ip6: Option<Ipv6Addr>,
+    /// How each receive queue learns of packets.
+    pub(crate) rx_modes: Vec<RxMode>,
+    /// What became of the packets of all links so far.
+    pub(crate) tally: Tally,
+    /// Why there is no link, and what to do.
+    pub(crate) trouble: Option<String>,
 }
 
 impl fmt::Display for Shown<'_> {
@@ -39,7 +56,41 @@ impl fmt::Display for Shown<'_> {
         writeln!(f, "\tsocket filename: {}", details.socket)?;
         queues(f, "rx", &details.rx)?;
         queues(f, "tx", &details.tx)?;
-        write!(f, "\tlink: {}", if details.link_up { "up" } else { "down" })
+        write!(f, "\tlink: {}", if details.link_up { "up" } else { "down" })?;
+        self.more.as_ref().map_or(Ok(()), |more| more.write(f, details))
+    }
+}
+
+impl More {
+    fn write(&self, f: &mut fmt::Formatter<'_>, details: &Details) -> fmt::Result {
+        if let Some(trouble) = self.trouble.as_ref().filter(|_| !details.link_up) {
+            write!(f, "\n\tlast reason: {trouble}")?;
+        }
+        if let Some(ip6) = self.ip6 {
+            write!(f, "\n\tinterface ip6: {ip6}")?;
+        }
+        write!(f, "\n\tcounters:")?;
+        for (queue, mode) in details.rx.iter().zip(&self.rx_modes) {
+            let Counters { packets, bytes, dropped, bad_descriptors, resyncs, wake_ups, .. } =
+                queue.counters;
+            write!(
+                f,
+                "\n\t\trx queue {}: {packets} packets, {bytes} bytes, {dropped} dropped, \
+                 {bad_descriptors} bad descriptors, {resyncs} resyncs, {wake_ups} wake-ups, {mode}",
+                queue.index
+            )?;
+        }
+        for queue in &details.tx {
+            let Counters { packets, bytes, ring_full, bad_descriptors, signals, .. } =
+                queue.counters;
+            write!(
+                f,
+                "\n\t\ttx queue {}: {packets} packets, {bytes} bytes, {ring_full} ring full, \
+                 {bad_descriptors} bad descriptors, {signals} signals",
+                queue.index
+            )?;
+        }
+        write!(f, "\n\t\tall links: {}", self.tally)
     }
 }
 

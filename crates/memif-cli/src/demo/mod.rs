@@ -21,7 +21,7 @@ use crate::ping::engine::{Engine, Plan};
 use crate::ping::runner::{Ended, Runner};
 use crate::ping::statistics::Statistics;
 use crate::responder::engine::Responder;
-use crate::responder::worker;
+use crate::responder::worker::Worker;
 use crate::show;
 use crate::signals::Stop;
 
@@ -106,7 +106,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
 
     let framing = interface.framing();
     let own = Station { mac: Mac::from_ip(RESPONDER), ip: RESPONDER };
-    let worker = worker::start(master.ping, Responder::new(own, framing))?;
+    let worker = Worker::start(master.ping, Responder::new(own, framing))?;
     let own = Station { mac: Mac::from_ip(PINGER), ip: PINGER };
     let plan = Plan {
         own,
@@ -135,8 +135,8 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
         };
     drop(slave_driver);
     drop(master_driver);
-    // The link is down now, so the thread ends; a panic there was reported by itself.
-    let tally = worker.join().unwrap_or_default();
+    // The link is down now, so the thread ends.
+    let tally = worker.join();
     say(format_args!("responder: {tally}"))?;
     report(&Report::ResponderStatistics(ResponderReport::new(options.id, &tally)))?;
     Ok(if statistics.complete() && figure { Outcome::Success } else { Outcome::Lost })
@@ -223,7 +223,7 @@ fn print_details(
     match driver.with(move |socket| socket.details(key)) {
         Some(details) => {
             let details = details?;
-            say(format_args!("{}", show::Shown { index, details: &details, ip }))?;
+            say(format_args!("{}", show::Shown { index, details: &details, ip, more: None }))?;
             report(&Report::Details(DetailsReport::new(index, &details, Some(ip.to_string()))))
         }
         None => Ok(()),

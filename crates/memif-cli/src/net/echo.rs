@@ -20,10 +20,10 @@ pub(crate) const MAX_PAYLOAD: usize = 65_535 - HEADERS;
 /// Hops a packet of ours may take.
 const TIME_TO_LIVE: u8 = 64;
 
-/// Why an IPv4 packet is no echo request or reply that can be trusted.
+/// Why an IP packet is no echo, and no neighbour solicitation, that can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotEcho {
-    /// No IPv4 header, or lengths that contradict each other or the packet.
+    /// No IP header, or lengths that contradict each other or the packet.
     Malformed,
     /// The checksum of the IPv4 header is wrong.
     HeaderChecksum,
@@ -33,8 +33,10 @@ pub(crate) enum NotEcho {
     Protocol,
     /// The checksum of the ICMP message is wrong.
     IcmpChecksum,
-    /// Another ICMP message than echo.
+    /// Another ICMP message.
     OtherMessage,
+    /// A neighbour solicitation that breaks a rule of RFC 4861.
+    Discovery,
 }
 
 /// An echo request or reply with valid checksums, read.

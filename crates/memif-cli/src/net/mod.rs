@@ -5,6 +5,7 @@
 pub(crate) mod arp;
 pub(crate) mod echo;
 pub(crate) mod frame;
+pub(crate) mod icmp6;
 pub(crate) mod mac;
 
 pub(crate) use frame::Framing;

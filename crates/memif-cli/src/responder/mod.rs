@@ -1,31 +1,34 @@
-//! `memif responder`: answers ARP and ICMP echo on any number of interfaces of one socket.
+//! `memif responder`: answers ARP, neighbour solicitations and echo requests on any number of interfaces of one socket.
 
 pub(crate) mod engine;
+pub(crate) mod served;
 pub(crate) mod tally;
 pub(crate) mod worker;
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches};
 use memif::{Event, InterfaceKey};
 
+use crate::console;
 use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
 use crate::json::{InterfaceReport, Report, ResponderReport};
 use crate::link::{Driver, Notice};
 use crate::net::{Mac, Station};
-use crate::options::{InterfaceOptions, parse_host};
+use crate::options::{InterfaceOptions, parse_host, parse_host6};
 use crate::output::{report, say};
 use crate::signals::Stop;
-use engine::Responder;
-use tally::Tally;
+use served::Served;
 
 const EXAMPLES: &str = "\
 Examples:
   memif responder
+      takes commands: conn 0 connects to VPP at /run/vpp/memif.sock, help lists the others
+  memif responder --id 0
       connects to VPP at /run/vpp/memif.sock as interface 0 and answers for 192.168.1.2
   memif responder --role master --socket @lab --ip 10.0.0.1
       listens on an abstract socket
@@ -36,6 +39,10 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
 pub(crate) struct ResponderOptions {
+    // First: reading any other field takes its values away.
+    #[command(flatten)]
+    given: Given,
+
     /// Number that pairs this interface with one of the peer; may be repeated, with --ip for each
     #[arg(
         long,
@@ -50,17 +57,54 @@ pub(crate) struct ResponderOptions {
     #[arg(long, value_name = "A.B.C.D", value_parser = parse_host)]
     ip: Vec<Ipv4Addr>,
 
+    /// The IPv6 address to answer for, too [default: none]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_host6)]
+    ip6: Vec<Ipv6Addr>,
+
     /// The ethernet address to answer with [default: 02:fe and the bytes of the IPv4 address]
     #[arg(long, value_name = "MAC")]
     mac: Vec<Mac>,
+
+    /// Take commands (help lists them), which make the interfaces. So it is without any interface option, too
+    #[arg(long, conflicts_with_all = ["id", "ip", "ip6", "mac", "role"])]
+    interactive: bool,
 
     #[command(flatten)]
     interface: InterfaceOptions,
 }
 
+/// Whether an option of an interface stands on the command line.
+#[derive(Clone, Copy, Debug)]
+struct Given(bool);
+
+impl FromArgMatches for Given {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let known = ResponderOptions::augment_args(clap::Command::new("responder"));
+        let typed = |arg: &clap::Arg| {
+            matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+        };
+        Ok(Self(known.get_arguments().any(typed)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Given {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command
+    }
+}
+
 impl ResponderOptions {
     /// The address of each interface, by id in the order given.
-    fn stations(&self) -> Result<Vec<(u32, Station)>, Error> {
+    fn stations(&self) -> Result<Vec<(u32, Station, Option<Ipv6Addr>)>, Error> {
         for (at, id) in self.id.iter().enumerate() {
             if self.id[..at].contains(id) {
                 return Err(Error::Usage(format!(
@@ -68,7 +112,9 @@ impl ResponderOptions {
                 )));
             }
         }
-        for (given, option) in [(self.ip.len(), "--ip"), (self.mac.len(), "--mac")] {
+        for (given, option) in
+            [(self.ip.len(), "--ip"), (self.ip6.len(), "--ip6"), (self.mac.len(), "--mac")]
+        {
             if given != 0 && given != self.id.len() {
                 return Err(Error::Usage(format!(
                     "{} --id and {given} {option}: give one {option} for each --id, or none",
@@ -91,42 +137,43 @@ impl ResponderOptions {
         Ok(numbered
             .map(|((at, id), third)| {
                 let ip = ip(at, third);
-                (*id, Station { mac: mac(at, ip), ip })
+                (*id, Station { mac: mac(at, ip), ip }, self.ip6.get(at).copied())
             })
             .collect())
     }
 }
 
-/// An interface that is answered for.
-struct Served {
-    id: u32,
-    own: Station,
-    worker: Option<JoinHandle<Tally>>,
-    tally: Tally,
+/// Runs the responder: with commands where no interface was asked for, else until a signal ends it.
+pub(crate) fn run(options: &ResponderOptions, verbose: bool) -> Result<Outcome, Error> {
+    if options.interactive || !options.given.0 {
+        console::run(&options.interface, verbose)
+    } else {
+        serve(options)
+    }
 }
 
-impl Served {
-    /// Waits for the thread of a link that is down, and takes its counts.
-    fn retire_worker(&mut self) {
-        if let Some(worker) = self.worker.take() {
-            // A panic there was reported by the thread itself; its counts are lost with it.
-            self.tally += worker.join().unwrap_or_default();
+/// How an interface is called in lines about it.
+struct Named {
+    id: u32,
+    served: Served,
+}
+
+impl Named {
+    fn name(&self) -> String {
+        match self.served.ip6() {
+            None => format!("interface {} ({})", self.id, self.served.ip()),
+            Some(ip6) => format!("interface {} ({}, {ip6})", self.id, self.served.ip()),
         }
     }
-
-    fn name(&self) -> String {
-        format!("interface {} ({})", self.id, self.own.ip)
-    }
 }
 
-/// Runs the responder until a signal ends it.
-pub(crate) fn run(options: &ResponderOptions) -> Result<Outcome, Error> {
+fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     let stations = options.stations()?;
     let role = options.interface.role();
     let framing = options.interface.framing();
     let address = options.interface.address()?;
     let mut configs = Vec::new();
-    for (id, _) in &stations {
+    for (id, ..) in &stations {
         configs.push(options.interface.interface(role, *id)?);
     }
     let (sender, notices) = mpsc::channel();
@@ -134,16 +181,17 @@ pub(crate) fn run(options: &ResponderOptions) -> Result<Outcome, Error> {
     let mut socket = options.interface.socket(address.clone(), role)?.open()?;
     let mut served = HashMap::new();
     let mut order = Vec::new();
-    for ((id, own), config) in stations.into_iter().zip(configs) {
+    for ((id, own, ip6), config) in stations.into_iter().zip(configs) {
         let key = socket.add_interface(config)?;
-        served.insert(key, Served { id, own, worker: None, tally: Tally::default() });
+        served.insert(key, Named { id, served: Served::new(own, ip6, framing) });
         order.push(key);
     }
     let driver = Driver::start(socket, sender)?;
     for key in &order {
         if let Some(interface) = served.get(key) {
             say(format_args!("{}: {role} on {address}", interface.name()))?;
-            let made = InterfaceReport::with_station(interface.id, role, &address, interface.own);
+            let station = interface.served.station();
+            let made = InterfaceReport::with_station(interface.id, role, &address, station);
             report(&Report::Interface(made))?;
         }
     }
@@ -159,21 +207,19 @@ pub(crate) fn run(options: &ResponderOptions) -> Result<Outcome, Error> {
             }
             Ok(Notice::Signal) | Err(_) => break,
         };
-        let name = |key: InterfaceKey| served.get(&key).map(Served::name).unwrap_or_default();
+        let name = |key: InterfaceKey| served.get(&key).map(Named::name).unwrap_or_default();
         let line = reporter.line(&event, name);
         let id = |key: InterfaceKey| served.get(&key).map_or(0, |interface| interface.id);
         let for_programs = reporter.report(&event, id);
         match event {
             Event::Connected { interface, link } => {
                 if let Some(interface) = served.get_mut(&interface) {
-                    interface.retire_worker();
-                    let responder = Responder::new(interface.own, framing);
-                    interface.worker = Some(worker::start(link, responder)?);
+                    interface.served.link_up(link)?;
                 }
             }
             Event::Disconnected { interface, .. } => {
                 if let Some(interface) = served.get_mut(&interface) {
-                    interface.retire_worker();
+                    interface.served.link_down();
                 }
             }
             _ => {}
@@ -187,11 +233,11 @@ pub(crate) fn run(options: &ResponderOptions) -> Result<Outcome, Error> {
     // Closing the links ends the threads that serve them.
     drop(driver);
     for key in &order {
-        if let Some(interface) = served.get_mut(key) {
-            interface.retire_worker();
-            say(format_args!("{}: {}", interface.name(), interface.tally))?;
-            let counts = ResponderReport::new(interface.id, &interface.tally);
-            report(&Report::ResponderStatistics(counts))?;
+        if let Some(interface) = served.remove(key) {
+            let (id, name) = (interface.id, interface.name());
+            let tally = interface.served.finish();
+            say(format_args!("{name}: {tally}"))?;
+            report(&Report::ResponderStatistics(ResponderReport::new(id, &tally)))?;
         }
     }
     result.map(|()| Outcome::Success)
@@ -208,7 +254,7 @@ mod tests {
         options: ResponderOptions,
     }
 
-    fn stations(arguments: &str) -> Result<Vec<(u32, Station)>, String> {
+    fn stations(arguments: &str) -> Result<Vec<(u32, Station, Option<Ipv6Addr>)>, String> {
         let arguments = ["memif"].into_iter().chain(arguments.split_whitespace());
         let test = Test::try_parse_from(arguments).map_err(|error| error.to_string())?;
         test.options.stations().map_err(|error| error.to_string())
@@ -218,16 +264,30 @@ mod tests {
     fn without_options_the_seed_address_is_served() {
         let served = stations("").unwrap();
         let ip = Ipv4Addr::new(192, 168, 1, 2);
-        assert_eq!(served, [(0, Station { mac: Mac::from_ip(ip), ip })]);
+        assert_eq!(served, [(0, Station { mac: Mac::from_ip(ip), ip }, None)]);
     }
 
     #[test]
     fn ids_and_addresses_pair_up() {
         let served = stations("--id 4 --ip 10.0.0.4 --id 5 --ip 10.0.0.5").unwrap();
-        let seen: Vec<_> = served.iter().map(|(id, own)| (*id, own.ip.to_string())).collect();
+        let seen: Vec<_> = served.iter().map(|(id, own, _)| (*id, own.ip.to_string())).collect();
         assert_eq!(seen, [(4, "10.0.0.4".to_owned()), (5, "10.0.0.5".to_owned())]);
         let served = stations("--id 4 --id 5").unwrap();
         assert_eq!(served[1].1.ip, Ipv4Addr::new(192, 168, 2, 2));
+    }
+
+    #[test]
+    fn any_option_of_an_interface_asks_for_one() {
+        let given = |arguments: &str| {
+            let arguments = ["memif"].into_iter().chain(arguments.split_whitespace());
+            Test::try_parse_from(arguments).unwrap().options.given.0
+        };
+        assert!(!given(""));
+        for arguments in
+            ["--id 0", "--ip 192.168.1.2", "--mode ethernet", "--role slave", "--socket @x"]
+        {
+            assert!(given(arguments), "{arguments}");
+        }
     }
 
     #[test]
@@ -236,6 +296,10 @@ mod tests {
             ("--id 1 --id 1", "--id 1 is given twice"),
             ("--id 1 --id 2 --ip 10.0.0.1", "one --ip for each --id"),
             ("--ip 10.0.0.1 --ip 10.0.0.2", "one --ip for each --id"),
+            ("--ip6 fd00::1 --ip6 fd00::2", "one --ip6 for each --id"),
+            ("--ip6 ff02::1", "not the address of one host"),
+            ("--interactive --ip 10.0.0.1", "cannot be used with"),
+            ("--interactive --role master", "cannot be used with"),
             ("--mac 02:00:00:00:00:01 --mac 02:00:00:00:00:02", "one --mac for each --id"),
             ("--ip 224.0.0.1", "not the address of one host"),
             ("--mac 01:00:00:00:00:01", "group address"),

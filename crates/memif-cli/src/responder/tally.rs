@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
@@ -22,12 +23,14 @@ pub(crate) enum Reason {
     OtherProtocol,
     IcmpChecksum,
     OtherMessage,
+    Discovery,
+    NoIpv6,
     RingFull,
 }
 
 impl Reason {
     /// Every reason, in the order in which they are printed.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Malformed,
         Self::OtherStation,
         Self::OtherNetwork,
@@ -39,6 +42,8 @@ impl Reason {
         Self::OtherProtocol,
         Self::IcmpChecksum,
         Self::OtherMessage,
+        Self::Discovery,
+        Self::NoIpv6,
         Self::RingFull,
     ];
 
@@ -56,6 +61,7 @@ impl From<NotEcho> for Reason {
             NotEcho::Protocol => Self::OtherProtocol,
             NotEcho::IcmpChecksum => Self::IcmpChecksum,
             NotEcho::OtherMessage => Self::OtherMessage,
+            NotEcho::Discovery => Self::Discovery,
         }
     }
 }
@@ -65,15 +71,17 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Malformed => "malformed",
             Self::OtherStation => "other ethernet address",
-            Self::OtherNetwork => "neither ARP nor IPv4",
+            Self::OtherNetwork => "neither ARP nor IP",
             Self::OtherArp => "ARP not asking for this address",
-            Self::OtherAddress => "other IPv4 address",
+            Self::OtherAddress => "other IP address",
             Self::Source => "impossible source address",
             Self::HeaderChecksum => "IPv4 checksum",
             Self::Fragment => "IP fragment",
             Self::OtherProtocol => "not ICMP",
             Self::IcmpChecksum => "ICMP checksum",
             Self::OtherMessage => "ICMP, no echo request",
+            Self::Discovery => "invalid neighbour solicitation",
+            Self::NoIpv6 => "IPv6 without an address here",
             Self::RingFull => "peer took no answers",
         })
     }
@@ -88,6 +96,8 @@ pub(crate) struct Tally {
     pub(crate) echoes: u64,
     /// ARP requests that were answered.
     pub(crate) arps: u64,
+    /// Neighbour solicitations that were answered.
+    pub(crate) neighbours: u64,
     dropped: [u64; Reason::ALL.len()],
 }
 
@@ -108,6 +118,7 @@ impl AddAssign for Tally {
         self.received += other.received;
         self.echoes += other.echoes;
         self.arps += other.arps;
+        self.neighbours += other.neighbours;
         for (sum, count) in self.dropped.iter_mut().zip(other.dropped) {
             *sum += count;
         }
@@ -119,15 +130,57 @@ impl fmt::Display for Tally {
         let dropped: u64 = self.dropped.iter().sum();
         write!(
             f,
-            "{} packets received, {} echo requests answered, {} ARP requests answered, {dropped} dropped",
+            "{} packets received, {} echo requests answered, {} ARP requests answered, ",
             self.received, self.echoes, self.arps,
         )?;
+        if self.neighbours > 0 {
+            write!(f, "{} neighbour solicitations answered, ", self.neighbours)?;
+        }
+        write!(f, "{dropped} dropped")?;
         let mut separator = " (";
         for reason in Reason::ALL.into_iter().filter(|reason| self.dropped(*reason) > 0) {
             write!(f, "{separator}{reason}: {}", self.dropped(reason))?;
             separator = ", ";
         }
         if dropped > 0 { f.write_str(")") } else { Ok(()) }
+    }
+}
+
+/// Counts that one thread writes and any thread reads.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    received: AtomicU64,
+    echoes: AtomicU64,
+    arps: AtomicU64,
+    neighbours: AtomicU64,
+    dropped: [AtomicU64; Reason::ALL.len()],
+}
+
+impl Board {
+    /// Puts the counts up. No lock and no locked instruction: each stands for itself.
+    pub(crate) fn publish(&self, tally: &Tally) {
+        self.received.store(tally.received, Ordering::Relaxed);
+        self.echoes.store(tally.echoes, Ordering::Relaxed);
+        self.arps.store(tally.arps, Ordering::Relaxed);
+        self.neighbours.store(tally.neighbours, Ordering::Relaxed);
+        for (cell, count) in self.dropped.iter().zip(tally.dropped) {
+            cell.store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// The counts as they were put up last, each.
+    pub(crate) fn read(&self) -> Tally {
+        let mut tally = Tally {
+            received: self.received.load(Ordering::Relaxed),
+            echoes: self.echoes.load(Ordering::Relaxed),
+            arps: self.arps.load(Ordering::Relaxed),
+            neighbours: self.neighbours.load(Ordering::Relaxed),
+            ..Tally::default()
+        };
+        for (count, cell) in tally.dropped.iter_mut().zip(&self.dropped) {
+            *count = cell.load(Ordering::Relaxed);
+        }
+        tally
     }
 }
 
@@ -151,5 +204,17 @@ mod tests {
         sum += tally;
         assert_eq!((sum.received, sum.dropped(Reason::Fragment)), (10, 2));
         assert!(sum.to_string().ends_with("2 dropped (IP fragment: 2)"));
+        sum.neighbours = 3;
+        assert!(sum.to_string().contains("3 neighbour solicitations answered, 2 dropped"));
+    }
+
+    #[test]
+    fn what_is_put_up_is_read() {
+        let mut tally =
+            Tally { received: 1, echoes: 2, arps: 3, neighbours: 4, ..Tally::default() };
+        tally.drop_one(Reason::RingFull);
+        let board = Board::default();
+        board.publish(&tally);
+        assert_eq!(board.read(), tally);
     }
 }

@@ -1,0 +1,168 @@
+//! `memif responder` with commands: the application that libmemif's users know, with more of everything.
+//!
+//! One thread, this one, has the table of interfaces and says everything. Lines, events and log lines come to it as
+//! items; it waits for nothing else but short answers of the socket's thread. Each link is served by a thread of its own.
+
+mod command;
+mod screen;
+mod table;
+
+use std::io::{self, IsTerminal};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use memif::{Name, Role};
+
+use crate::exit::{Error, Outcome};
+use crate::link::{Driver, Notice};
+use crate::options::InterfaceOptions;
+use crate::output::redirect_log;
+use crate::signals::Stop;
+use command::{COMMANDS, Command, MORE_HELP};
+use screen::Screen;
+use table::Table;
+
+/// What peers are told of the program and of each interface, as libmemif's example does it.
+const APP_NAME: &str = "ICMP_Responder";
+const INTERFACE_NAME: &str = "memif_connection";
+
+/// What the main thread waits for.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// Somebody typed a line.
+    Line(String),
+    /// Somebody typed a line that is too long to be one.
+    Overlong,
+    /// Nobody will type any more.
+    End,
+    /// Something happened to the socket or the process.
+    Notice(Notice),
+    /// A line of the log.
+    Log(String),
+}
+
+/// Takes commands until `exit`, the end of the input, or a signal.
+pub(crate) fn run(options: &InterfaceOptions, verbose: bool) -> Result<Outcome, Error> {
+    let name = |text: &str| Name::lossy(text.as_bytes());
+    let options = options.with_names(name(APP_NAME), name(INTERFACE_NAME));
+    // Settings that cannot be are told now and not with the first interface.
+    for role in [Role::Slave, Role::Master] {
+        options.interface(role, 0)?;
+    }
+    let address = options.address()?;
+    let (items, inbox) = mpsc::channel();
+    // First of all, since the editor wants descriptors with low numbers.
+    let screen = Screen::open(items.clone())?;
+    let (notices, events) = mpsc::channel();
+    Stop::listen(notices.clone())?;
+    let socket = options.socket(address.clone(), Role::Master)?.open()?;
+    let driver = Driver::start(socket, notices)?;
+    pass_on("events", events, items.clone(), Item::Notice)?;
+    if screen.is_terminal() && io::stderr().is_terminal() {
+        let (lines, log) = mpsc::channel();
+        pass_on("log", log, items, Item::Log)?;
+        redirect_log(lines);
+    }
+    let mut console = Console { screen, table: Table::new(driver, options, address, verbose) };
+    let result = console.converse(&inbox, verbose);
+    console.screen.close();
+    console.table.close();
+    result.map(|()| Outcome::Success)
+}
+
+/// Starts a thread that turns what it receives into items.
+fn pass_on<T: Send + 'static>(
+    name: &str,
+    from: Receiver<T>,
+    to: Sender<Item>,
+    item: impl Fn(T) -> Item + Send + 'static,
+) -> Result<(), Error> {
+    let work = move || {
+        for thing in from {
+            if to.send(item(thing)).is_err() {
+                return;
+            }
+        }
+    };
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map(drop).map_err(|source| Error::System {
+        what: "cannot start a thread".to_owned(),
+        advice: "raise the limit of processes (ulimit -u)",
+        source,
+    })
+}
+
+struct Console {
+    screen: Screen,
+    table: Table,
+}
+
+impl Console {
+    fn converse(&mut self, inbox: &Receiver<Item>, verbose: bool) -> Result<(), Error> {
+        self.screen.say(&banner(verbose))?;
+        self.screen.let_type();
+        for item in inbox {
+            match item {
+                Item::Line(line) => {
+                    self.screen.typed();
+                    match command::parse(&line) {
+                        Ok(Some(Command::Exit)) => return Ok(()),
+                        Ok(Some(command)) => self.obey(command)?,
+                        Ok(None) => {}
+                        Err(answer) => self.screen.say(&answer)?,
+                    }
+                    self.screen.let_type();
+                }
+                Item::Overlong => {
+                    self.screen.typed();
+                    self.screen.say("this line is too long for a command: type help")?;
+                    self.screen.let_type();
+                }
+                Item::End => {
+                    self.screen.typed();
+                    return Ok(());
+                }
+                Item::Notice(Notice::Event(event)) => {
+                    if let Some(line) = self.table.handle(event) {
+                        self.screen.say(&line)?;
+                    }
+                }
+                Item::Notice(Notice::Failed(error)) => return Err(error.into()),
+                Item::Notice(Notice::Signal) => return Ok(()),
+                Item::Log(line) => self.screen.say(&line)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), Error> {
+        let table = &mut self.table;
+        let answer = match command {
+            Command::Help => Ok(Some(format!("{COMMANDS}\n{MORE_HELP}"))),
+            Command::Exit => Ok(None),
+            Command::Conn(index, role) => table.conn(index, role),
+            Command::Del(index) => table.del(index),
+            Command::Show => table.show().map(Some),
+            Command::IpSet(index, ip) => table.ip_set(index, ip).map(|()| None),
+            Command::RxMode(index, queue, mode) => table.rx_mode(index, queue, mode).map(|()| None),
+        };
+        match answer {
+            Ok(Some(text)) | Err(text) => self.screen.say(&text),
+            Ok(None) => Ok(()),
+        }
+    }
+}
+
+/// What is printed at the start, laid out as libmemif's example prints it.
+fn banner(verbose: bool) -> String {
+    let debug = if verbose { " (debug)" } else { "" };
+    format!(
+        "LIBMEMIF EXAMPLE APP: {APP_NAME}{debug}\n\
+         ==============================\n\
+         libmemif version: {} (memif for Rust){debug}\n\
+         memif version: {}\n\
+         {COMMANDS}",
+        env!("CARGO_PKG_VERSION"),
+        memif::wire::VERSION,
+    )
+}

@@ -1,0 +1,270 @@
+//! The interfaces that commands make, change and show.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use memif::{Event, InterfaceKey, Role, RxMode, SocketAddress};
+
+use super::command::MAX_INDEX;
+use crate::events::Reporter;
+use crate::link::Driver;
+use crate::net::{Framing, Mac, Station};
+use crate::options::InterfaceOptions;
+use crate::responder::served::Served;
+use crate::show::{HEADING, More, Shown};
+
+/// Said when the socket's thread has ended. The reason follows as an event.
+const NOT_SERVED: &str = "the socket is not served any more";
+
+/// All interfaces, by index.
+#[derive(Debug)]
+pub(crate) struct Table {
+    driver: Driver,
+    options: InterfaceOptions,
+    address: SocketAddress,
+    framing: Framing,
+    entries: BTreeMap<u8, Entry>,
+    reporter: Reporter,
+    /// Whether failed and refused connections are told.
+    verbose: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: InterfaceKey,
+    role: Role,
+    served: Served,
+    up: bool,
+    /// Why there is no link, and what to do.
+    trouble: Option<String>,
+}
+
+impl Table {
+    /// No interface yet, on a socket at that address.
+    pub(crate) fn new(
+        driver: Driver,
+        options: InterfaceOptions,
+        address: SocketAddress,
+        verbose: bool,
+    ) -> Self {
+        let framing = options.framing();
+        let reporter = Reporter::new(address.clone());
+        Self { driver, options, address, framing, entries: BTreeMap::new(), reporter, verbose }
+    }
+
+    /// Makes an interface. Gives what there is to say about it.
+    ///
+    /// # Errors
+    /// Why it cannot be, and what to do.
+    pub(crate) fn conn(&mut self, index: u8, role: Role) -> Result<Option<String>, String> {
+        if self.entries.contains_key(&index) {
+            let other = self
+                .first_unused()
+                .map(|free| format!(", or take another index, as in conn {free}"));
+            return Err(format!(
+                "interface {index} exists: del {index} first{}",
+                other.unwrap_or_default()
+            ));
+        }
+        let options = self.options_for(role);
+        let config =
+            options.interface(role, u32::from(index)).map_err(|error| error.to_string())?;
+        let key = self
+            .driver
+            .with(move |socket| socket.add_interface(config))
+            .ok_or(NOT_SERVED)?
+            .map_err(|error| format!("conn {index}: {error}"))?;
+        let ip = Ipv4Addr::new(192, 168, index.saturating_add(1), 2);
+        let served = Served::new(Station { mac: Mac::from_ip(ip), ip }, None, self.framing);
+        let up = false;
+        self.entries.insert(index, Entry { key, role, served, up, trouble: None });
+        Ok(self.note_on_roles())
+    }
+
+    /// Deletes an interface. Gives what there is to say about it.
+    ///
+    /// # Errors
+    /// That there is none.
+    pub(crate) fn del(&mut self, index: u8) -> Result<Option<String>, String> {
+        let key = self.entry(index)?.key;
+        self.driver
+            .with(move |socket| socket.remove_interface(key))
+            .ok_or(NOT_SERVED)?
+            .map_err(|error| format!("del {index}: {error}"))?;
+        let Some(entry) = self.entries.remove(&index) else { return Ok(None) };
+        let was_up = entry.up;
+        entry.served.finish();
+        Ok(was_up.then(|| format!("INFO: memif disconnected! (interface {index}: deleted)")))
+    }
+
+    /// Changes the IPv4 address of an interface, or its IPv6 address.
+    ///
+    /// # Errors
+    /// That there is no such interface.
+    pub(crate) fn ip_set(&mut self, index: u8, ip: IpAddr) -> Result<(), String> {
+        let served = &mut self.entry(index)?.served;
+        match ip {
+            IpAddr::V4(ip) => served.set_ip(ip),
+            IpAddr::V6(ip) => served.set_ip6(ip),
+        }
+        Ok(())
+    }
+
+    /// Changes how a receive queue learns of packets, now and on later links.
+    ///
+    /// # Errors
+    /// That there is no such interface or queue.
+    pub(crate) fn rx_mode(&mut self, index: u8, queue: u8, mode: RxMode) -> Result<(), String> {
+        let entry = self.entry(index)?;
+        let (key, role) = (entry.key, entry.role);
+        let details = self
+            .driver
+            .with(move |socket| socket.details(key))
+            .ok_or(NOT_SERVED)?
+            .map_err(|error| format!("rx-mode {index}: {error}"))?;
+        let queues = if details.link_up {
+            details.rx.len()
+        } else {
+            usize::from(self.options_for(role).rx_queues())
+        };
+        if usize::from(queue) >= queues {
+            return Err(format!(
+                "interface {index} has no receive queue {queue}: give {}",
+                match queues.saturating_sub(1) {
+                    0 => "0".to_owned(),
+                    last => format!("0 to {last}"),
+                }
+            ));
+        }
+        self.entry(index)?.served.set_rx_mode(queue, mode);
+        Ok(())
+    }
+
+    /// The details of all interfaces, and the first index without one.
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    pub(crate) fn show(&mut self) -> Result<String, String> {
+        let keys: Vec<_> = self.entries.values().map(|entry| entry.key).collect();
+        let all = self
+            .driver
+            .with(move |socket| keys.into_iter().map(|key| socket.details(key)).collect::<Vec<_>>())
+            .ok_or(NOT_SERVED)?;
+        let default = self.options.rx_mode();
+        let mut text = HEADING.to_owned();
+        for ((index, entry), details) in self.entries.iter_mut().zip(all) {
+            let details = details.map_err(|error| format!("show: {error}"))?;
+            let mode = |queue: u8| entry.served.rx_mode(queue).unwrap_or(default);
+            let more = More {
+                ip6: entry.served.ip6(),
+                rx_modes: details.rx.iter().map(|queue| mode(queue.index)).collect(),
+                tally: entry.served.tally(),
+                trouble: entry.trouble.clone(),
+            };
+            let (index, ip) = (usize::from(*index), entry.served.ip());
+            let shown = Shown { index, details: &details, ip, more: Some(more) };
+            text += &format!("\n{shown}");
+        }
+        if let Some(free) = self.first_unused() {
+            text += &format!("\ninterface index: {free}\n\tno connection");
+        }
+        Ok(text + "\n")
+    }
+
+    /// Takes an event. Gives what there is to say about it.
+    pub(crate) fn handle(&mut self, event: Event) -> Option<String> {
+        let told = self.report(&event);
+        match event {
+            Event::Connected { interface, link } => {
+                let many = self.entries.len() > 1;
+                let (index, entry) = self.find(interface)?;
+                if let Err(error) = entry.served.link_up(link) {
+                    let reason = error.to_string();
+                    // Its queues are gone: nobody would take packets from the link.
+                    self.driver.with(move |socket| socket.disconnect(interface, "no resources"));
+                    return Some(format!("INFO: interface {index}: {reason}"));
+                }
+                entry.up = true;
+                entry.trouble = None;
+                let which = if many { format!(" (interface {index})") } else { String::new() };
+                Some(format!("INFO: memif connected!{which}"))
+            }
+            Event::Disconnected { interface, reason } => {
+                let (index, entry) = self.find(interface)?;
+                entry.served.link_down();
+                entry.up = false;
+                entry.trouble = Some(reason.to_string());
+                Some(format!("INFO: memif disconnected! (interface {index}: {reason})"))
+            }
+            Event::ConnectFailed { interface, .. } => {
+                let cause = self.reporter.cause(&event);
+                self.find(interface)?.1.trouble = cause;
+                told
+            }
+            _ => told,
+        }
+    }
+
+    /// Closes all links and waits for the threads that served them.
+    pub(crate) fn close(self) {
+        drop(self.driver);
+        for entry in self.entries.into_values() {
+            entry.served.finish();
+        }
+    }
+
+    /// The line about a connection that failed or was refused, if such lines are wanted.
+    fn report(&mut self, event: &Event) -> Option<String> {
+        let line = self.reporter.line(event, |key| {
+            let entry = self.entries.iter().find(|(_, entry)| entry.key == key);
+            entry.map(|(index, _)| format!("interface {index}")).unwrap_or_default()
+        });
+        let failed = matches!(event, Event::ConnectFailed { .. } | Event::Refused { .. });
+        line.filter(|_| failed && self.verbose).map(|line| format!("INFO: {line}"))
+    }
+
+    /// A socket that this program listens on leads its slaves to itself, where no master has their ids.
+    fn note_on_roles(&self) -> Option<String> {
+        let indices = |role| {
+            let of_role = self.entries.iter().filter(move |(_, entry)| entry.role == role);
+            of_role.map(|(index, _)| index.to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let (slaves, masters) = (indices(Role::Slave), indices(Role::Master));
+        (!slaves.is_empty() && !masters.is_empty()).then(|| {
+            format!(
+                "note: this program now listens on {} for its masters ({masters}), so its slaves ({slaves}) reach only \
+                 itself there, and no master here has their ids: del the masters, or start memif responder \
+                 --interactive a second time, and del the slaves here",
+                self.address
+            )
+        })
+    }
+
+    /// As the example of libmemif has it: one queue as slave, up to two as master.
+    fn options_for(&self, role: Role) -> InterfaceOptions {
+        self.options.with_queues(match role {
+            Role::Slave => 1,
+            Role::Master => 2,
+        })
+    }
+
+    fn first_unused(&self) -> Option<u8> {
+        (0..=MAX_INDEX).find(|index| !self.entries.contains_key(index))
+    }
+
+    fn entry(&mut self, index: u8) -> Result<&mut Entry, String> {
+        let known: Vec<_> = self.entries.keys().map(u8::to_string).collect();
+        let there = match known.as_slice() {
+            [] => "there is none yet".to_owned(),
+            _ => format!("there is {}", known.join(", ")),
+        };
+        self.entries.get_mut(&index).ok_or_else(|| {
+            format!("there is no interface {index} ({there}): make it with conn {index}")
+        })
+    }
+
+    fn find(&mut self, key: InterfaceKey) -> Option<(u8, &mut Entry)> {
+        let mut entries = self.entries.iter_mut();
+        entries.find(|(_, entry)| entry.key == key).map(|(index, entry)| (*index, entry))
+    }
+}
