@@ -51,7 +51,6 @@ pub(crate) fn run(options: &InterfaceOptions, verbose: bool) -> Result<Outcome, 
     }
     let address = options.address()?;
     let (items, inbox) = mpsc::channel();
-    // First of all, since the editor wants descriptors with low numbers.
     let screen = Screen::open(items.clone())?;
     let (notices, events) = mpsc::channel();
     Stop::listen(notices.clone())?;

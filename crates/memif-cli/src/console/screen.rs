@@ -1,27 +1,26 @@
 //! Where a person types and reads: a terminal with line editing, or two pipes with plain lines.
 //!
-//! A thread reads lines, one each time it is let. While somebody types on a terminal, what has to be said goes through
-//! the editor, which prints it above the line and draws the line again.
+//! A thread reads lines, one each time it is let. On a terminal, what has to be said goes through the editor, which
+//! prints it above the line that is typed.
 
-use std::io::{self, BufRead, IsTerminal, Read};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
-use rustyline::{Config, DefaultEditor, ExternalPrinter};
+use rustyline_async::{Readline, ReadlineEvent, SharedWriter};
 
 use super::Item;
 use crate::exit::Error;
-use crate::output::{say, warn};
+use crate::output::say;
 
 /// What is printed where a command is expected, on a terminal only.
 const PROMPT: &str = "# ";
 /// Bytes of the longest line from a pipe.
 const MAX_LINE: u64 = 4096;
-/// The editor waits with `select`, which knows no descriptors from 1024 on.
-const MAX_DESCRIPTOR: i32 = 1000;
+/// How long the printer waits for an editor that has more to print than it holds.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The place where lines are read and printed.
 #[derive(Debug)]
@@ -40,26 +39,29 @@ struct Terminal {
     before: Termios,
     /// Lines to be printed above the one that is typed.
     lines: Sender<String>,
+    /// Closed once the editor has ended.
+    end: Receiver<()>,
 }
 
 impl Screen {
     /// Opens standard input and output. Lines go to `items` from the first [`let_type`](Self::let_type) on.
     pub(crate) fn open(items: Sender<Item>) -> Result<Self, Error> {
         let (turn, turns) = mpsc::channel();
-        let editor = open_editor();
-        let terminal = match editor {
-            Some((mut editor, before)) => match editor.create_external_printer() {
-                Ok(printer) => {
-                    let (lines, queue) = mpsc::channel();
-                    spawn("printer", move || print_above(printer, &queue))?;
-                    spawn("editor", move || edit(editor, &turns, &items))?;
-                    Some(Terminal { before, lines })
-                }
-                Err(_) => {
-                    spawn("input", move || read(&turns, &items))?;
-                    None
-                }
-            },
+        let terminal = match open_editor() {
+            Some((editor, writer, before)) => {
+                let (lines, queue) = mpsc::channel();
+                let (printer, printed) = mpsc::channel();
+                spawn("printer", move || {
+                    print_above(writer, &queue);
+                    drop(printer);
+                })?;
+                let (ended, end) = mpsc::channel();
+                spawn("editor", move || {
+                    edit(editor, &turns, &items, &printed);
+                    drop(ended);
+                })?;
+                Some(Terminal { before, lines, end })
+            }
             None => {
                 spawn("input", move || read(&turns, &items))?;
                 None
@@ -88,20 +90,26 @@ impl Screen {
     /// Prints one line or several.
     pub(crate) fn say(&self, text: &str) -> Result<(), Error> {
         match &self.terminal {
-            // Not from here: the editor takes a line only while it waits for keys, and this must not wait for it.
-            Some(terminal) if self.reading => {
+            // Not from here: the editor prints while it waits for keys, and this must not wait for it.
+            Some(terminal) => {
                 let _ = terminal.lines.send(format!("{text}\n"));
                 Ok(())
             }
-            _ => say(format_args!("{text}")),
+            None => say(format_args!("{text}")),
         }
     }
 
-    /// Gives the terminal back as it was.
+    /// Prints what is left to print and gives the terminal back as it was.
     pub(crate) fn close(self) {
-        let Some(terminal) = self.terminal else { return };
+        let Some(Terminal { before, lines, end }) = self.terminal else { return };
+        drop(lines);
+        drop(self.turn);
+        if !self.reading {
+            // The editor waits for its turn, which does not come any more; so it prints the rest and ends.
+            let _ = end.recv();
+        }
         // Where that fails the terminal is gone.
-        let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &terminal.before);
+        let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &before);
         if self.reading {
             let _ = say(format_args!(""));
         }
@@ -117,50 +125,54 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> 
     })
 }
 
-/// An editor, and how the terminal is set now; `None` where there is no terminal, or one that cannot be edited on.
-fn open_editor() -> Option<(DefaultEditor, Termios)> {
-    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+/// An editor, where its lines go, and how the terminal was set before; `None` where there is no terminal, or one that
+/// nothing can be edited on.
+fn open_editor() -> Option<(Readline, SharedWriter, Termios)> {
+    let dumb = std::env::var_os("TERM").is_none_or(|kind| kind == "dumb");
+    if dumb || !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         return None;
     }
     let before = tcgetattr(io::stdin()).ok()?;
-    let config = Config::builder().auto_add_history(true).bracketed_paste(false).build();
-    Some((DefaultEditor::with_config(config).ok()?, before))
+    let (editor, writer) = Readline::new(PROMPT.to_owned()).ok()?;
+    Some((editor, writer, before))
 }
 
 /// Prints lines above the one that is typed.
-fn print_above(mut printer: impl ExternalPrinter, lines: &Receiver<String>) {
+fn print_above(mut writer: SharedWriter, lines: &Receiver<String>) {
     for line in lines {
-        if printer.print(line).is_err() {
+        let mut result = writer.write(line.as_bytes());
+        // The writer keeps what its editor has no room for, and tries that again when nothing is added.
+        while result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            thread::sleep(PAUSE);
+            result = writer.write(b"");
+        }
+        if result.is_err() {
             return;
         }
     }
 }
 
-/// Reads lines on a terminal.
-fn edit(mut editor: DefaultEditor, turns: &Receiver<()>, items: &Sender<Item>) {
-    // The editor opens two descriptors for each line: keep two low numbers for them.
-    let mut kept = keep_descriptors();
+/// Reads lines on a terminal; at the end prints what the printer, of which `printed` is closed then, still has.
+fn edit(mut editor: Readline, turns: &Receiver<()>, items: &Sender<Item>, printed: &Receiver<()>) {
     for () in turns {
-        if kept.is_none() {
-            warn(format_args!(
-                "more than {MAX_DESCRIPTOR} open files: lines cannot be edited any more"
-            ));
-            let _ = items.send(next_line());
-            return read(turns, items);
-        }
-        drop(kept.take());
-        let item = editor.readline(PROMPT).map_or(Item::End, Item::Line);
-        kept = keep_descriptors();
+        let item = match pollster::block_on(editor.readline()) {
+            Ok(ReadlineEvent::Line(line)) => {
+                if !line.trim().is_empty() {
+                    editor.add_history_entry(line.clone());
+                }
+                Item::Line(line)
+            }
+            Ok(ReadlineEvent::Eof | ReadlineEvent::Interrupted) | Err(_) => Item::End,
+        };
         if items.send(item).is_err() {
-            return;
+            break;
         }
     }
-}
-
-fn keep_descriptors() -> Option<(UnixStream, UnixStream)> {
-    let pair = UnixStream::pair().ok()?;
-    let low = |stream: &UnixStream| stream.as_raw_fd() < MAX_DESCRIPTOR;
-    (low(&pair.0) && low(&pair.1)).then_some(pair)
+    // Where printing fails the terminal is gone.
+    while printed.recv_timeout(PAUSE) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let _ = editor.flush();
+    }
+    let _ = editor.flush();
 }
 
 /// Reads plain lines.

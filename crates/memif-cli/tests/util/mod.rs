@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -76,9 +76,23 @@ pub(crate) fn command(arguments: &str) -> Command {
     command
 }
 
+/// Starts `memif` with arguments that are separated by spaces, and gives the pipe to its standard input.
+pub(crate) fn piped(arguments: &str) -> (Program, ChildStdin) {
+    let mut command = command(arguments);
+    command.stdin(Stdio::piped());
+    let mut program = start_with(command, arguments);
+    let stdin = program.child.stdin.take().expect("standard input is piped");
+    (program, stdin)
+}
+
 /// Starts a command that was put together elsewhere.
 pub(crate) fn start(mut command: Command, name: &str) -> Program {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null());
+    start_with(command, name)
+}
+
+fn start_with(mut command: Command, name: &str) -> Program {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("memif starts");
     let (sender, lines) = mpsc::channel();
     let out = child.stdout.take().expect("standard output is piped");
