@@ -71,6 +71,17 @@ pub(crate) fn ping(namespace: &Namespace, arguments: &str) {
     assert!(said.contains(" 0% packet loss"), "ping {arguments}: {said}");
 }
 
+/// Asserts that a bridge which was ended dropped nothing as long as it had its link, by what it says of a direction.
+/// What the kernel sends in the moment of the end is lost with it.
+#[track_caller]
+pub(crate) fn nothing_dropped(line: &str) {
+    let reasons = line.split_once(" dropped (").and_then(|(_, rest)| rest.split_once(')'));
+    let only_the_end = reasons.is_some_and(|(reasons, _)| {
+        reasons.split(", ").all(|reason| reason.starts_with("no link: "))
+    });
+    assert!(line.contains(" 0 dropped") || only_the_end, "{line}");
+}
+
 /// Two namespaces, bridged to each other: `one` is the master and has 10.0.0.1 and fd00::1, `two` is the slave and
 /// has 10.0.0.2 and fd00::2.
 pub(crate) struct Pair {
