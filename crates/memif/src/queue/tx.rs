@@ -193,7 +193,8 @@ impl TxQueue {
         if len > limit {
             return Err(SendError::TooLong { len, max: limit });
         }
-        let mut first = self.cursor.next();
+        let start = self.cursor.next();
+        let mut first = start;
         let mut room = 0;
         loop {
             if self.cursor.free() == 0 {
@@ -213,6 +214,10 @@ impl TxQueue {
                 // A buffer that is of no use goes back empty, and with it what was taken for this packet.
                 first = self.hand_back_empty(first);
                 room = 0;
+                if first.wrapping_sub(start) >= self.cursor.size() {
+                    // A slave that posts more of them as fast must not hold us here.
+                    return Err(SendError::Full);
+                }
                 continue;
             }
             room += capacity;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use memif::{Breach, InterfaceConfig, RecvError, RxMode, SendError};
 use testkit::slave_path::take_signal;
 use testkit::traffic::Dice;
-use testkit::{Ring, eventually};
+use testkit::{Ring, SlavePlan, eventually};
 
 use crate::common::{MasterRig, SlaveRig, cross, cross_lengths, receive, receive_all, send};
 
@@ -466,6 +466,37 @@ pub(crate) fn m10_slave_bounded_work() {
     drop(peer);
     rig.driver.disconnected(rig.key);
     rig.down();
+    drop(link);
+    rig.finish();
+}
+
+/// A slave that posts buffers of no use as fast as they come back. A send that does not wait must not go on with it.
+pub(crate) fn m10_master_bounded_sends() {
+    // The larger the ring, the more time the slave has to be ahead.
+    let size = 1u16 << 14;
+    let mut rig = master(1000);
+    let plan = SlavePlan { log2: 14, buffer_size: 64, ..rig.plan.clone() };
+    let (mut link, peer) = rig.link_as(&plan);
+    let ring = peer.rx[0].ring.clone();
+    for slot in 0..size {
+        ring.set_descriptor(slot, testkit::Descriptor::default());
+    }
+    let repost = Flipping::start(move |_| ring.set_head(ring.tail().wrapping_add(size)));
+    let mut all = 0;
+    for length in [64, 5000].into_iter().cycle() {
+        let before = link.tx[0].counters().bad_descriptors;
+        assert_eq!(link.tx[0].send(&vec![1; length]), Err(SendError::Full));
+        let some = link.tx[0].counters().bad_descriptors - before;
+        assert!(some <= u64::from(size), "{some} buffers for one packet");
+        all += some;
+        if all > 100 * u64::from(size) {
+            break;
+        }
+    }
+    rig.check_neighbour();
+    drop(repost);
+    drop(peer);
+    rig.driver.disconnected(rig.key);
     drop(link);
     rig.finish();
 }

@@ -16,7 +16,7 @@
 //! | M7 | `m07_master_offset_and_length`, `m07_master_posted_buffers` | `m13_slave_region_and_offset_on_return` |
 //! | M8 | `m08_master_length` | `m08_slave_length_over_capacity` |
 //! | M9 | `m09_master_chains` | `m09_slave_chains` |
-//! | M10 | `m10_master_bounded_work` | `m10_slave_bounded_work` |
+//! | M10 | `m10_master_bounded_work`, `m10_master_bounded_sends` | `m10_slave_bounded_work` |
 //! | M11 | `m11_master_buffers_over_rings` | a slave's own layout (`c10_to_c17_what_a_slave_sends`) |
 //! | M12 | `m12_master_bytes_change_while_read` | `m12_slave_bytes_change_while_read` |
 //! | M13 | slaves only | `m13_slave_region_and_offset_on_return` |
@@ -67,6 +67,7 @@ fn main() {
         m04_master_fixed_values &[],
         m04_slave_fixed_values &[],
         m10_master_bounded_work &[],
+        m10_master_bounded_sends &[],
         m10_slave_bounded_work &[],
         m14_master_ring_flags &[],
         m14_slave_ring_flags &[],
