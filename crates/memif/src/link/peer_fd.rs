@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{FileType, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat};
+use rustix::fs::{FileType, SealFlags, fcntl_get_seals, fstat};
 use rustix::io::Errno;
 
 use crate::error::Breach;
@@ -37,6 +37,10 @@ impl PeerFd for ReceivedFd {
 
 /// Checks type, seals and size of a region's file, in this order: a size means something only once it cannot
 /// shrink any more.
+///
+/// A seal that is missing is not added here: the kernel waits for the file's lock then, and the peer can hold that as
+/// long as it likes, for one by writing to the file from memory whose pages come from a FUSE file. No call of this function
+/// waits for that lock.
 pub(super) fn region(
     fd: impl AsFd,
     index: u16,
@@ -45,12 +49,7 @@ pub(super) fn region(
 ) -> Result<Sealing, Breach> {
     let fd = fd.as_fd();
     // Seals exist on memfd, tmpfs and hugetlb files alone: pipes, sockets, disk, FUSE and network files say EINVAL.
-    let mut seals = fcntl_get_seals(fd).map_err(|_| Breach::RegionType(index))?;
-    if !seals.contains(SealFlags::SHRINK) && !seals.contains(SealFlags::SEAL) {
-        // The peer's file, but the seal protects this process. Failure shows in the seals.
-        let _ = fcntl_add_seals(fd, SealFlags::SHRINK);
-        seals = fcntl_get_seals(fd).map_err(|_| Breach::RegionType(index))?;
-    }
+    let seals = fcntl_get_seals(fd).map_err(|_| Breach::RegionType(index))?;
     let stat = fstat(fd).map_err(|_| Breach::RegionType(index))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Breach::RegionType(index));
@@ -84,10 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sealable_file_is_sealed_here() {
+    fn a_sealed_file_is_taken_and_a_sealable_one_is_not_sealed_here() {
         let fd = memfd(MemfdFlags::ALLOW_SEALING, 4096);
+        assert_eq!(region(&fd, 3, 4096, false), Ok(Sealing::Guarded));
+        assert_eq!(region(&fd, 3, 4096, true), Err(Breach::RegionUnsealed(3)));
+        assert_eq!(fcntl_get_seals(&fd), Ok(SealFlags::empty()));
+        rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK).unwrap();
         assert_eq!(region(&fd, 0, 4096, true), Ok(Sealing::Sealed));
-        assert_eq!(ftruncate(&fd, 0), Err(Errno::PERM));
     }
 
     #[test]

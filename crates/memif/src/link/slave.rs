@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create};
+use rustix::fs::{
+    MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create,
+};
 
 use super::shared::{
     DriverSignals, LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name,
@@ -202,6 +204,12 @@ fn check_callers_file(fd: &OwnedFd, size: u64) -> io::Result<peer_fd::Sealing> {
     if u64::try_from(fstat(fd)?.st_size).unwrap_or(0) < size {
         let problem = format!("the file for the buffers is shorter than the {size} bytes to share");
         return Err(invalid(problem));
+    }
+    // This waits for the file's lock, which no peer can hold yet: the first time the file is still ours alone, and later
+    // the seal is there. Failure shows in the seals.
+    if fcntl_get_seals(fd).is_ok_and(|seals| !seals.intersects(SealFlags::SHRINK | SealFlags::SEAL))
+    {
+        let _ = fcntl_add_seals(fd, SealFlags::SHRINK);
     }
     peer_fd::region(fd, 1, size, false).map_err(|_| {
         invalid(

@@ -30,7 +30,7 @@ pub const MAX_MESSAGES: u32 = 1 + 256 + 2 * 255 + 1;
 
 /// What a machine must know about a descriptor that a peer sent.
 pub trait PeerFd {
-    /// Checks the descriptor of region `index`, which is said to have `size` bytes, and seals it where possible.
+    /// Checks the descriptor of region `index`, which is said to have `size` bytes.
     /// With `require_sealed`, memory that its owner can still shrink is refused.
     ///
     /// # Errors

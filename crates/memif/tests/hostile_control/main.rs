@@ -30,7 +30,7 @@
 //! | C23 | `c23_master_credentials` | `c23_slave_credentials` |
 //! | F1 | `f01_master_region_type`, `f01_master_huge_pages` | a slave gets no descriptors (C3) |
 //! | F2 | `f02_master_region_beyond_its_file` | as F1 |
-//! | F3 | `f03_master_seals_what_can_be_sealed` | `f06_slave_memory_cannot_be_taken_away` |
+//! | F3 | `f03_master_leaves_what_could_be_sealed` | `f06_slave_memory_cannot_be_taken_away` |
 //! | F4 | `f04_master_policy_for_what_cannot_be_sealed` | `f06_slave_callers_file_cut` in `hostile_memory` |
 //! | F5 | `f05_master_hole_under_a_ring` in `hostile_memory` | `f05_slave_hole_under_a_ring` in `hostile_memory` |
 //! | F6 | `f06_master_*` in `hostile_memory` | `f06_slave_memory_cannot_be_taken_away`, `f06_slave_callers_file_cut` in `hostile_memory` |
@@ -125,7 +125,7 @@ fn main() {
         f01_master_region_type &[],
         f01_master_huge_pages &[Need::HugePages(4)],
         f02_master_region_beyond_its_file &[],
-        f03_master_seals_what_can_be_sealed &[],
+        f03_master_leaves_what_could_be_sealed &[],
         f04_master_policy_for_what_cannot_be_sealed &[],
         f07_master_sparse_region_costs_nothing &[],
         f08_master_mapping &[],

@@ -118,7 +118,7 @@ fn cuttable(huge: bool) -> Vec<(SlavePlan, usize)> {
         return vec![(plan, 1)];
     }
     let mut plans = Vec::new();
-    for kind in [FileKind::Unsealable, FileKind::Tmpfs] {
+    for kind in [FileKind::Sealable, FileKind::Unsealable, FileKind::Tmpfs] {
         // Rings and buffers, and buffers alone.
         plans.push((SlavePlan { rings_file: kind, ..SlavePlan::default() }, 0));
         let plan =
