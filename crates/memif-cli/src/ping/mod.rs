@@ -157,6 +157,9 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let driver = Driver::start(socket, sender)?;
     let made = InterfaceReport::with_station(options.id, role, &address, plan.own);
     report(&Report::Interface(made))?;
+    if role == Role::Master {
+        warn(format_args!("waiting for a slave on {address}"));
+    }
 
     let mut links = Links {
         notices,

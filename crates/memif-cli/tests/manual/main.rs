@@ -1,0 +1,73 @@
+//! Runs the examples of the user manual as it prints them, and compares what they print.
+//!
+//! An example is what stands between `<!-- example: NAME -->` and `<!-- end -->`. Each of its `console` blocks is
+//! a terminal of its own, and they are opened in their order: lines that begin with `$ ` or `# ` are typed to a shell, lines
+//! that begin with `memif> ` to the program that runs, everything else is expected to come, in this order. A line `...` stands for any lines.
+//! Numbers may differ. A block marked `console stays` ends with a program that runs until the example is over; the next block is
+//! opened when the first line that it prints has come. All of it has a `/run` and a network of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed step is a failed test"
+)]
+
+mod blocks;
+mod terminal;
+
+use blocks::{Block, examples};
+use terminal::{Rooms, Terminal};
+use testkit::{Need, Suite};
+
+const MANUAL: &str = include_str!("../../../../docs/user-manual.md");
+
+fn main() {
+    let mut suite = Suite::new().alone();
+    for (name, run) in TESTS {
+        suite = suite.test(name, needs(name), *run);
+    }
+    suite.test("every_example_is_run", &[], every_example_is_run).run()
+}
+
+/// One test for each example.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        const TESTS: &[(&str, fn())] = &[$((stringify!($name), || run(stringify!($name)))),*];
+    };
+}
+
+tests!(two_terminals, dpdk_server, dpdk_client);
+
+const NEEDS: &[Need] = &[Need::Root, Need::NetNamespace, Need::Program("nsenter")];
+const NEEDS_DPDK: &[Need] =
+    &[Need::Root, Need::NetNamespace, Need::Program("nsenter"), Need::Program("dpdk-testpmd")];
+
+fn needs(name: &str) -> &'static [Need] {
+    if name.starts_with("dpdk") { NEEDS_DPDK } else { NEEDS }
+}
+
+fn every_example_is_run() {
+    let written: Vec<_> = examples(MANUAL).into_iter().map(|example| example.name).collect();
+    let run: Vec<_> = TESTS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(written, run, "the examples of the manual, and the tests");
+}
+
+fn run(name: &str) {
+    let example = examples(MANUAL).into_iter().find(|example| example.name == name).unwrap();
+    let rooms = Rooms::new();
+    let mut staying: Vec<(Terminal, Block)> = Vec::new();
+    for block in example.blocks {
+        let mut terminal = Terminal::open(&rooms, &block);
+        if block.stays {
+            terminal.expect_start(&block);
+            staying.push((terminal, block));
+        } else {
+            terminal.expect_all(&block);
+            terminal.expect_success(&block);
+        }
+    }
+    for (mut terminal, block) in staying {
+        terminal.expect_all(&block);
+    }
+}
