@@ -49,3 +49,11 @@ fn multi_queue() {
 fn event_loop() {
     says("event_loop", "1000 packets, then: ");
 }
+
+#[test]
+fn first_is_the_program_of_the_readme() {
+    let program = include_str!("../examples/first.rs");
+    let (_, program) = program.split_once("use std").expect("a first line of code");
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains(program), "the README and examples/first.rs differ");
+}

@@ -33,8 +33,9 @@ pub(crate) enum Talk {
     Interrupt,
 }
 
-/// The prompt of `memif responder`.
-const PROMPT: &str = "memif> ";
+/// The prompt of `memif responder`, and the command that opens it.
+const PROMPT: &str = "# ";
+const PROMPTS: &str = "memif responder";
 
 /// The examples in their order.
 pub(crate) fn examples(text: &str) -> Vec<Example> {
@@ -74,10 +75,15 @@ fn block<'a>(line: usize, stays: bool, lines: impl Iterator<Item = &'a str>) -> 
     let mut script = String::new();
     let mut talk = Vec::new();
     let mut goes_on = false;
+    let mut prompts = false;
     for line in lines {
-        let command = line.strip_prefix("$ ").or_else(|| line.strip_prefix("# "));
+        let command = line
+            .strip_prefix("$ ")
+            .or_else(|| line.strip_prefix(PROMPT))
+            .filter(|_| !prompts);
         if let Some(command) = command.or(goes_on.then_some(line)) {
             goes_on = command.ends_with('\\');
+            prompts = command == PROMPTS;
             script.push_str(command);
             script.push('\n');
         } else if let Some(typed) = line.strip_prefix(PROMPT) {

@@ -1,8 +1,8 @@
 //! Runs the examples of the user manual as it prints them, and compares what they print.
 //!
 //! An example is what stands between `<!-- example: NAME -->` and `<!-- end -->`. Each of its `console` blocks is
-//! a terminal of its own, and they are opened in their order: lines that begin with `$ ` or `# ` are typed to a shell, lines
-//! that begin with `memif> ` to the program that runs, everything else is expected to come, in this order. A line `...` stands for any lines.
+//! a terminal of its own, and they are opened in their order: lines that begin with `$ ` or `# ` are typed to a shell, or, once it
+//! runs `memif responder`, to that; `^C` is Ctrl-C; everything else is expected to come, in this order. A line `...` stands for any lines.
 //! Numbers may differ. A block marked `console stays` ends with a program that runs until the example is over; the next block is
 //! opened when the first line that it prints has come. All of it has a `/run` and a network of its own.
 
@@ -27,7 +27,10 @@ fn main() {
     for (name, run) in TESTS {
         suite = suite.test(name, needs(name), *run);
     }
-    suite.test("every_example_is_run", &[], every_example_is_run).run()
+    suite
+        .test("every_example_is_run", &[], every_example_is_run)
+        .test("every_option_is_explained", &[], every_option_is_explained)
+        .run()
 }
 
 /// One test for each example.
@@ -37,7 +40,18 @@ macro_rules! tests {
     };
 }
 
-tests!(two_terminals, dpdk_server, dpdk_client);
+tests!(
+    two_terminals,
+    typed,
+    dpdk_server,
+    dpdk_client,
+    rust,
+    kernel,
+    two_bridges,
+    json,
+    secret,
+    explain,
+);
 
 const NEEDS: &[Need] = &[Need::Root, Need::NetNamespace, Need::Program("nsenter")];
 const NEEDS_DPDK: &[Need] =
@@ -45,6 +59,26 @@ const NEEDS_DPDK: &[Need] =
 
 fn needs(name: &str) -> &'static [Need] {
     if name.starts_with("dpdk") { NEEDS_DPDK } else { NEEDS }
+}
+
+/// The words that the help texts show and the manual must explain.
+fn every_option_is_explained() {
+    for command in ["demo", "responder", "ping", "bridge", "show"] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_memif"))
+            .args([command, "--help"])
+            .output()
+            .unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let options = help.lines().filter_map(|line| {
+            let line = line.trim_start();
+            let long = line.starts_with('-').then(|| line.find("--")).flatten()?;
+            line[long..].split([' ', ',', '.']).next()
+        });
+        for option in options.filter(|option| !matches!(*option, "--help" | "--verbose")) {
+            let explained = MANUAL.contains(&format!("`{option}"));
+            assert!(explained, "memif {command} {option} is not in the manual");
+        }
+    }
 }
 
 fn every_example_is_run() {
