@@ -77,10 +77,8 @@ fn block<'a>(line: usize, stays: bool, lines: impl Iterator<Item = &'a str>) -> 
     let mut goes_on = false;
     let mut prompts = false;
     for line in lines {
-        let command = line
-            .strip_prefix("$ ")
-            .or_else(|| line.strip_prefix(PROMPT))
-            .filter(|_| !prompts);
+        let command =
+            line.strip_prefix("$ ").or_else(|| line.strip_prefix(PROMPT)).filter(|_| !prompts);
         if let Some(command) = command.or(goes_on.then_some(line)) {
             goes_on = command.ends_with('\\');
             prompts = command == PROMPTS;
