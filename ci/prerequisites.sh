@@ -2,38 +2,62 @@
 # Installs what the tests need, as root on a Debian-like machine; says what is missing anywhere else.
 set -euo pipefail
 
-missing=()
-need() { # program, package
-  command -v "$1" >/dev/null 2>&1 || missing+=("$2")
+# Program or file, and the packages that bring it. DPDK's drivers have its version in their packages' names.
+needs=(
+  "arping arping"
+  "buildah buildah"
+  "cc gcc libc6-dev"
+  "curl curl"
+  "debootstrap debootstrap"
+  "dpdk-testpmd dpdk dpdk-dev"
+  "ip iproute2"
+  "iperf3 iperf3"
+  "ping iputils-ping"
+  "python3 python3"
+  "strace strace"
+  "/usr/lib/*/dpdk/pmds-*/librte_net_memif.so* librte-net-memif"
+  "/usr/lib/*/dpdk/pmds-*/librte_mempool_ring.so* librte-mempool-ring"
+)
+
+is_there() {
+  case $1 in
+    /*) compgen -G "$1" >/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
 }
-need arping arping
-need cc gcc
-need curl curl
-need dpdk-testpmd dpdk
-need ip iproute2
-need iperf3 iperf3
-need ping iputils-ping
-need python3 python3
-need strace strace
-need buildah buildah
-need debootstrap debootstrap
-# The driver is a package of its own, and its name ends with the version of DPDK.
-find_driver() { ls /usr/lib/*/dpdk/pmds-*/librte_net_memif.so* >/dev/null 2>&1; }
-find_driver || missing+=(librte-net-memif)
 
-[ ${#missing[@]} -eq 0 ] && exit 0
-
-if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq
-  for i in "${!missing[@]}"; do
-    if [ "${missing[$i]}" = librte-net-memif ]; then
-      missing[i]=$(apt-cache --names-only search '^librte-net-memif[0-9]+$' | cut -d' ' -f1 | sort | tail -n 1)
-    fi
+missing() { # the packages, or with "what": the programs and files
+  local need
+  for need in "${needs[@]}"; do
+    is_there "${need%% *}" && continue
+    if [ "${1:-}" = what ]; then echo "${need%% *}"; else tr ' ' '\n' <<<"${need#* }"; fi
   done
-  echo "installing: ${missing[*]}"
-  apt-get install -y -qq "${missing[@]}" >/dev/null
+}
+
+# Names as they are in this release; what it does not have is left out.
+known() {
+  local name
+  while read -r name; do
+    case $name in
+      librte-*) apt-cache --names-only search "^$name[0-9.]*\$" | cut -d' ' -f1 | sort | tail -n 1 ;;
+      *) ! apt-cache show "$name" >/dev/null 2>&1 || echo "$name" ;;
+    esac
+  done
+}
+
+mapfile -t packages < <(missing)
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+  export DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes
+  apt-get update -qq
+  mapfile -t packages < <(missing | known)
+  echo "installing: ${packages[*]}"
+  apt-get install -y -qq "${packages[@]}" >/dev/null
+  mapfile -t left < <(missing what)
+  [ ${#left[@]} -eq 0 ] || echo "still missing, so the tests that need them are skipped: ${left[*]}"
 else
-  echo "missing: ${missing[*]}"
-  echo "The tests that need them are skipped. To run them too, install these packages, or run this as root on a Debian-like system."
+  echo "missing: ${packages[*]}"
+  echo "The tests that need them are skipped. To run them too, run this as root on a Debian-like system, or install these"
+  echo "packages (those of DPDK have its version at the end of their names: apt-cache search librte-net-memif)."
 fi

@@ -9,11 +9,12 @@ use memif::{Event, InterfaceConfig, Link, RecvError, Socket};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let Some(address) = args.next() else { return echo_to_itself() };
-    let role = args.next().unwrap_or("slave".into()).parse()?;
+    let role: memif::Role = args.next().unwrap_or("slave".into()).parse()?;
     let id = args.next().unwrap_or("0".into()).parse()?;
 
     let mut socket = Socket::builder(address.parse()?).open()?;
     socket.add_interface(InterfaceConfig::new(role, id))?;
+    println!("{role} on {address}");
     loop {
         match socket.poll(None)? {
             // The queues live in a thread of their own; this loop goes on with the control channel.

@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut link = socket.wait_connected(interface, Duration::from_secs(10))?;
 
     link.tx[0].send(&[0; 60])?;
-    link.rx[0].wait(None)?;
+    link.rx[0].wait(Some(Duration::from_secs(10)))?;
     for packet in &mut link.rx[0].recv(64)? {
         println!("{} bytes", packet.len());
     }

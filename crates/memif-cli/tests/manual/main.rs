@@ -16,7 +16,7 @@
 mod blocks;
 mod terminal;
 
-use blocks::{Block, examples};
+use blocks::examples;
 use terminal::{Rooms, Terminal};
 use testkit::{Need, Suite};
 
@@ -90,18 +90,24 @@ fn every_example_is_run() {
 fn run(name: &str) {
     let example = examples(MANUAL).into_iter().find(|example| example.name == name).unwrap();
     let rooms = Rooms::new();
-    let mut staying: Vec<(Terminal, Block)> = Vec::new();
-    for block in example.blocks {
-        let mut terminal = Terminal::open(&rooms, &block);
-        if block.stays {
-            terminal.expect_start(&block);
-            staying.push((terminal, block));
-        } else {
-            terminal.expect_all(&block);
-            terminal.expect_success(&block);
+    std::thread::scope(|scope| {
+        // Dropped when all terminals have come as far as they can, or when one of them fails.
+        let mut ends = Vec::new();
+        let (done, all_done) = std::sync::mpsc::channel();
+        for block in &example.blocks {
+            let mut terminal = Terminal::open(&rooms, block);
+            if block.stays {
+                terminal.expect_start(block);
+                let (end, over) = std::sync::mpsc::channel::<()>();
+                ends.push(end);
+                let done = done.clone();
+                scope.spawn(move || terminal.expect_until(block, done, &over));
+            } else {
+                terminal.expect_all(block);
+                terminal.expect_success(block);
+            }
         }
-    }
-    for (mut terminal, block) in staying {
-        terminal.expect_all(&block);
-    }
+        drop(done);
+        let _: Vec<()> = all_done.iter().collect();
+    });
 }

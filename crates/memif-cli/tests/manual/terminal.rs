@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -66,6 +66,8 @@ pub(crate) struct Terminal {
     seen: Vec<String>,
     /// Lines of the block that are done.
     at: usize,
+    /// Whether other lines may come before the next one.
+    skips: bool,
 }
 
 impl Terminal {
@@ -91,18 +93,30 @@ impl Terminal {
             });
         }
         let input = child.stdin.take();
-        Self { child, input, lines, seen: Vec::new(), at: 0 }
+        Self { child, input, lines, seen: Vec::new(), at: 0, skips: false }
     }
 
-    /// Goes on until the first line that is expected has come.
+    /// Goes on until the first line that is expected has come, and what is typed then is typed.
     pub(crate) fn expect_start(&mut self, block: &Block) {
-        let first = block.talk.iter().position(|talk| matches!(talk, Talk::Printed(_)));
-        self.go_on(block, first.map_or(0, |first| first + 1));
+        let is_line = |talk: &Talk| matches!(talk, Talk::Printed(_));
+        let first = block.talk.iter().position(is_line).map_or(0, |first| first + 1);
+        let quiet = |talk: &&Talk| matches!(talk, Talk::Typed(_) | Talk::Anything);
+        let more = block.talk.iter().skip(first).take_while(quiet).count();
+        self.go_on(block, first + more);
     }
 
     /// Goes on to the end of the block.
     pub(crate) fn expect_all(&mut self, block: &Block) {
         self.go_on(block, block.talk.len());
+    }
+
+    /// The same; drops `done` before Ctrl-C, or at the end, and goes on when all terminals have come as far.
+    pub(crate) fn expect_until(&mut self, block: &Block, done: Sender<()>, over: &Receiver<()>) {
+        let interrupt = block.talk.iter().position(|talk| *talk == Talk::Interrupt);
+        self.go_on(block, interrupt.unwrap_or(block.talk.len()));
+        drop(done);
+        let _ = over.recv();
+        self.expect_all(block);
     }
 
     /// Expects the shell to end well.
@@ -132,7 +146,7 @@ impl Terminal {
                     let input = self.input.as_mut().unwrap();
                     writeln!(input, "{line}").unwrap();
                 }
-                Talk::Anything => {}
+                Talk::Anything => self.skips = true,
                 Talk::Interrupt => self.interrupt(),
                 Talk::Printed(line) => self.expect(block, line),
             }
@@ -142,7 +156,7 @@ impl Terminal {
 
     /// Lines that the manual leaves out may come before, where it says so with `...`.
     fn expect(&mut self, block: &Block, wanted: &str) {
-        let skip = self.at.checked_sub(1).is_some_and(|at| block.talk[at] == Talk::Anything);
+        let skips = std::mem::take(&mut self.skips);
         let deadline = Instant::now() + WATCHDOG;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -154,7 +168,7 @@ impl Terminal {
                         return;
                     }
                     assert!(
-                        skip || blank,
+                        skips || blank,
                         "line {}: no {wanted:?} in {:#?}",
                         block.line,
                         self.seen
