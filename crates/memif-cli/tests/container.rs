@@ -3,8 +3,12 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
+#[path = "console/seed.rs"]
+#[allow(dead_code, reason = "each test program uses its part")]
+mod seed;
 mod util;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -30,6 +34,7 @@ fn image() {
     for (inside, outside) in [("master", "slave"), ("slave", "master")] {
         answers(&container, inside, outside);
     }
+    shows_the_session_of_the_seed(&container);
 }
 
 /// The images and containers of this target directory.
@@ -108,11 +113,15 @@ struct Container<'a> {
 impl Container<'_> {
     /// Runs the program in it, without any capability, with `directory` as /run/vpp.
     fn memif(&self, directory: &Path, arguments: &[&str]) -> Program {
+        util::start(self.command(directory, arguments), &format!("{arguments:?} in a container"))
+    }
+
+    fn command(&self, directory: &Path, arguments: &[&str]) -> Command {
         let volume = format!("{}:/run/vpp", directory.display());
         let mut command =
             self.images.buildah(&["run", "--cap-drop", "ALL", "--volume", &volume, &self.name]);
         command.args(["--", "/usr/bin/memif"]).args(arguments);
-        util::start(command, &format!("{arguments:?} in a container"))
+        command
     }
 }
 
@@ -150,6 +159,29 @@ fn answers(container: &Container<'_>, inside: &str, outside: &str) {
     kill_process(pid, Signal::TERM).expect("the program is there");
     responder.finish().code(0).says("5 echo requests answered");
     assert!(!directory.path("memif.sock").exists());
+}
+
+/// What the image runs when nothing else is said, with the commands of libmemif's README.
+fn shows_the_session_of_the_seed(container: &Container<'_>) {
+    let directory = Directory::new();
+    let command = container.command(&directory.path(""), &["responder"]);
+    let (mut responder, mut stdin) = util::start_piped(command, "responder in a container");
+    responder.expect("rx-mode <index>");
+    writeln!(stdin, "conn 0 0").expect("it listens");
+    let ping = memif(&format!(
+        "ping 192.168.1.2 --socket {} --role master --name memif0/0 --app-name peer --id 0 \
+         --connect-timeout 60",
+        directory.text("memif.sock"),
+    ));
+    responder.expect("INFO: memif connected!");
+    writeln!(stdin, "show").expect("it listens");
+    responder.expect("no connection");
+    drop((stdin, ping));
+    let out: Vec<_> = responder.finish().code(0).out.lines().map(str::to_owned).collect();
+    assert_eq!(seed::lines(&out[..12].join("\n")), seed::banner(false));
+    let end = out.iter().position(|line| line == "\tno connection").expect("its end") + 1;
+    let expected = seed::shown(seed::SLAVE, "/run/vpp/memif.sock", "memif0/0", "peer");
+    assert_eq!(seed::split(&out[13..end]).0, expected);
 }
 
 /// The process of the container that has `directory` mounted.

@@ -78,9 +78,13 @@ pub(crate) fn command(arguments: &str) -> Command {
 
 /// Starts `memif` with arguments that are separated by spaces, and gives the pipe to its standard input.
 pub(crate) fn piped(arguments: &str) -> (Program, ChildStdin) {
-    let mut command = command(arguments);
+    start_piped(command(arguments), arguments)
+}
+
+/// Starts a command that was put together elsewhere, and gives the pipe to its standard input.
+pub(crate) fn start_piped(mut command: Command, name: &str) -> (Program, ChildStdin) {
     command.stdin(Stdio::piped());
-    let mut program = start_with(command, arguments);
+    let mut program = start_with(command, name);
     let stdin = program.child.stdin.take().expect("standard input is piped");
     (program, stdin)
 }
