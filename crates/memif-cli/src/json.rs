@@ -2,11 +2,13 @@
 //! one. Fields and types may be added; the ones that are here stay as they are.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use memif::{Details, Event, Peer, QueueDetails, SocketAddress};
+use memif::{Details, Event, Peer, QueueDetails, Role, SocketAddress};
 use serde::Serialize;
 
+use crate::bridge::tally as bridge;
 use crate::net::Station;
 use crate::responder::tally::{Reason, Tally};
 
@@ -28,6 +30,8 @@ pub(crate) enum Report {
     Details(DetailsReport),
     /// What became of the packets that a responder received.
     ResponderStatistics(ResponderReport),
+    /// What became of the packets of a bridge, each way.
+    BridgeStatistics(BridgeReport),
     /// Why the command ended with status 2.
     Error(ErrorReport),
 }
@@ -41,23 +45,60 @@ pub(crate) struct InterfaceReport {
     pub(crate) socket: String,
     /// The address that it answers for.
     pub(crate) ip: Option<String>,
+    pub(crate) ip6: Option<String>,
     pub(crate) mac: Option<String>,
+    /// The device that it is bridged to; not there but for a bridge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<DeviceReport>,
+}
+
+/// A device of the kernel.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DeviceReport {
+    pub(crate) name: String,
+    /// `tap` or `tun`.
+    pub(crate) kind: String,
+    /// Whether the bridge made it, so that it goes away with that.
+    pub(crate) created: bool,
+    pub(crate) mtu_bytes: u16,
+    pub(crate) queues: usize,
 }
 
 impl InterfaceReport {
     /// An interface with an address of its own.
     pub(crate) fn with_station(
         interface_id: u32,
-        role: memif::Role,
+        role: Role,
         socket: &SocketAddress,
         own: Station,
+        ip6: Option<Ipv6Addr>,
     ) -> Self {
         Self {
             interface_id,
             role: role.to_string(),
             socket: socket.to_string(),
             ip: Some(own.ip.to_string()),
+            ip6: ip6.map(|ip6| ip6.to_string()),
             mac: Some(own.mac.to_string()),
+            device: None,
+        }
+    }
+
+    /// An interface that is bridged to a device.
+    pub(crate) fn with_device(
+        interface_id: u32,
+        role: Role,
+        socket: &SocketAddress,
+        device: DeviceReport,
+    ) -> Self {
+        Self {
+            interface_id,
+            role: role.to_string(),
+            socket: socket.to_string(),
+            ip: None,
+            ip6: None,
+            mac: None,
+            device: Some(device),
         }
     }
 }
@@ -129,6 +170,7 @@ pub(crate) struct ResponderReport {
     pub(crate) received_packets: u64,
     pub(crate) answered_echo_requests: u64,
     pub(crate) answered_arp_requests: u64,
+    pub(crate) answered_neighbour_solicitations: u64,
     /// Packets without an answer, all of them and by reason.
     pub(crate) dropped_packets: u64,
     pub(crate) dropped_packets_by_reason: BTreeMap<Reason, u64>,
@@ -144,8 +186,54 @@ impl ResponderReport {
             received_packets: tally.received,
             answered_echo_requests: tally.echoes,
             answered_arp_requests: tally.arps,
+            answered_neighbour_solicitations: tally.neighbours,
             dropped_packets: by_reason.values().sum(),
             dropped_packets_by_reason: by_reason,
+        }
+    }
+}
+
+/// What became of the packets of a bridge.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct BridgeReport {
+    pub(crate) interface_id: u32,
+    pub(crate) device: String,
+    /// From the device to the peer.
+    pub(crate) to_memif: FlowReport,
+    /// From the peer to the device.
+    pub(crate) from_memif: FlowReport,
+}
+
+/// Packets that went one way through a bridge.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct FlowReport {
+    /// Passed on.
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) dropped_packets: u64,
+    pub(crate) dropped_packets_by_reason: BTreeMap<bridge::Reason, u64>,
+    /// Times that a packet had to wait for a full ring.
+    pub(crate) ring_full_waits: u64,
+}
+
+impl BridgeReport {
+    /// The counts of that interface and device.
+    pub(crate) fn new(interface_id: u32, device: &str, tally: &bridge::Tally) -> Self {
+        let flow = |flow: &bridge::Flow| FlowReport {
+            packets: flow.packets,
+            bytes: flow.bytes,
+            dropped_packets: flow.all_dropped(),
+            dropped_packets_by_reason: bridge::Reason::ALL
+                .into_iter()
+                .map(|reason| (reason, flow.dropped(reason)))
+                .collect(),
+            ring_full_waits: flow.waits,
+        };
+        Self {
+            interface_id,
+            device: device.to_owned(),
+            to_memif: flow(&tally.to_memif),
+            from_memif: flow(&tally.from_memif),
         }
     }
 }

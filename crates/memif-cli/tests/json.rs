@@ -3,41 +3,14 @@
 mod util;
 
 use serde_json::Value;
-use util::{Finished, abstract_name, command, memif};
-
-/// Every line as an object, each with a type.
-fn reports(finished: &Finished) -> Vec<Value> {
-    let parse = |line: &str| -> Value {
-        let value: Value =
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        assert!(value["type"].is_string(), "{line}");
-        value
-    };
-    finished.out.lines().map(parse).collect()
-}
-
-#[track_caller]
-fn only<'a>(reports: &'a [Value], kind: &str) -> &'a Value {
-    let mut found = reports.iter().filter(|report| report["type"] == kind);
-    let first = found.next().unwrap_or_else(|| panic!("no {kind} in {reports:?}"));
-    assert!(found.next().is_none(), "several {kind} in {reports:?}");
-    first
-}
-
-/// Names of the fields, so that none disappears or is renamed unnoticed.
-#[track_caller]
-fn has_fields(report: &Value, names: &str) {
-    let mut found: Vec<_> = report.as_object().expect("an object").keys().cloned().collect();
-    let mut wanted: Vec<_> = names.split_whitespace().map(str::to_owned).collect();
-    found.sort_unstable();
-    wanted.sort_unstable();
-    assert_eq!(found, wanted);
-}
+use util::reports::{has_fields, only, reports};
+use util::{abstract_name, command, memif};
 
 #[test]
 fn ping_and_responder_report_everything() {
     let socket = abstract_name();
-    let mut responder = memif(&format!("responder --json --role master --socket {socket} --id 3"));
+    let mut responder =
+        memif(&format!("responder --json --role master --socket {socket} --id 3 --ip6 fd00::2"));
     responder.expect("\"interface\"");
     let finished = memif(&format!(
         "--json ping 192.168.1.2 --socket {socket} --id 3 --count 3 --interval 0 --size 100"
@@ -46,7 +19,7 @@ fn ping_and_responder_report_everything() {
     .code(0);
     assert_eq!(finished.err, "");
     let ping = reports(&finished);
-    has_fields(only(&ping, "interface"), "type interface_id role socket ip mac");
+    has_fields(only(&ping, "interface"), "type interface_id role socket ip ip6 mac");
     let connected = only(&ping, "connected");
     has_fields(connected, "type interface_id peer rx_queues tx_queues");
     has_fields(&connected["peer"], "app_name interface_name pid uid gid");
@@ -80,13 +53,14 @@ fn ping_and_responder_report_everything() {
     let interface = only(&responder, "interface");
     assert_eq!(interface["socket"], socket.as_str());
     assert_eq!((&interface["role"], &interface["ip"]), (&"master".into(), &"192.168.1.2".into()));
+    assert_eq!(interface["ip6"], "fd00::2");
     has_fields(only(&responder, "disconnected"), "type interface_id by reason");
     assert_eq!(only(&responder, "disconnected")["by"], "peer");
     let counts = responder.last().expect("a line");
     has_fields(
         counts,
-        "type interface_id received_packets answered_echo_requests answered_arp_requests dropped_packets \
-         dropped_packets_by_reason",
+        "type interface_id received_packets answered_echo_requests answered_arp_requests \
+         answered_neighbour_solicitations dropped_packets dropped_packets_by_reason",
     );
     assert_eq!(counts["type"], "responder_statistics");
     assert_eq!(

@@ -18,10 +18,11 @@ use memif::{Event, InterfaceConfig, Link};
 
 use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
+use crate::json::{BridgeReport, DeviceReport, InterfaceReport, Report};
 use crate::link::{Driver, Notice};
 use crate::net::Framing;
 use crate::options::InterfaceOptions;
-use crate::output::{say, warn};
+use crate::output::{report, say, warn};
 use crate::signals::Stop;
 use device::{DEFAULT_MTU, Device, Wish, parse_name};
 use session::Session;
@@ -128,6 +129,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
             Ok(Notice::Signal) | Err(_) => break,
         };
         let line = reporter.line(&event, |_| name.clone());
+        let for_programs = reporter.report(&event, |_| options.id);
         let switched = match event {
             Event::Connected { link, .. } => {
                 tally += session.end();
@@ -150,6 +152,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
         }
         if let Some(line) = line {
             say(format_args!("{line}"))?;
+            report(for_programs.as_ref())?;
         }
     }
     if let Some(error) = failure.take() {
@@ -161,6 +164,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     tally += session.end();
     say(format_args!("{}: to memif: {}", device.name(), tally.to_memif))?;
     say(format_args!("{}: from memif: {}", device.name(), tally.from_memif))?;
+    report(&Report::BridgeStatistics(BridgeReport::new(options.id, device.name(), &tally)))?;
     result.map(|()| Outcome::Success)
 }
 
@@ -190,6 +194,19 @@ fn announce(options: &BridgeOptions, device: &Device, wanted: u8) -> Result<(), 
         options.id,
         options.interface.address()?,
     ))?;
+    let made = DeviceReport {
+        name: name.to_owned(),
+        kind: kind.to_lowercase(),
+        created: !device.existed(),
+        mtu_bytes: device.mtu(),
+        queues,
+    };
+    report(&Report::Interface(InterfaceReport::with_device(
+        options.id,
+        options.interface.role(),
+        &options.interface.address()?,
+        made,
+    )))?;
     if queues < usize::from(wanted) {
         let mode = if options.interface.framing() == Framing::Ip { "tun" } else { "tap" };
         warn(format_args!(

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::ops::AddAssign;
 
+use serde::Serialize;
+
 /// Why a packet was not passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
     /// It came while there was no link, or the link went down with it.
     NoLink,

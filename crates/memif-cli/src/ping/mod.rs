@@ -155,7 +155,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let mut socket = options.interface.socket(address.clone(), role)?.open()?;
     socket.add_interface(config)?;
     let driver = Driver::start(socket, sender)?;
-    let made = InterfaceReport::with_station(options.id, role, &address, plan.own);
+    let made = InterfaceReport::with_station(options.id, role, &address, plan.own, None);
     report(&Report::Interface(made))?;
     if role == Role::Master {
         warn(format_args!("waiting for a slave on {address}"));

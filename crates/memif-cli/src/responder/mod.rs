@@ -190,8 +190,8 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     for key in &order {
         if let Some(interface) = served.get(key) {
             say(format_args!("{}: {role} on {address}", interface.name()))?;
-            let station = interface.served.station();
-            let made = InterfaceReport::with_station(interface.id, role, &address, station);
+            let (station, ip6) = (interface.served.station(), interface.served.ip6());
+            let made = InterfaceReport::with_station(interface.id, role, &address, station, ip6);
             report(&Report::Interface(made))?;
         }
     }

@@ -9,6 +9,7 @@
 
 mod bed;
 mod device;
+mod json;
 mod kernel;
 mod life;
 mod pair;
@@ -57,6 +58,7 @@ fn main() {
         .test("device_with_one_queue_is_joined_by_many", IP, device::one_queue_joined_by_many)
         .test("device_with_many_queues_is_joined_by_one", IP, device::many_queues_joined_by_one)
         .test("user_bridges_a_device_of_their_own", OTHER_USER, device::user_bridges_their_own)
+        .test("events_and_statistics_in_json", IP, json::events_and_statistics)
         .test("wrong_use_has_an_answer", &[], wrong::wrong_use_has_an_answer)
         .test("taken_names_have_an_answer", IP, wrong::taken_names_have_an_answer)
         .test("missing_rights_have_an_answer", OTHER_USER, wrong::missing_rights_have_an_answer)
