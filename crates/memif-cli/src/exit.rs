@@ -41,7 +41,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The socket cannot be opened or served.
-    #[error(transparent)]
+    #[error("{}", for_options(.0))]
     Socket(#[from] SocketError),
     /// The link did not come up, or did not come back. Holds the reason and the advice.
     #[error("{0}")]
@@ -65,6 +65,14 @@ impl Error {
     /// Whether the reader of standard output went away, which is its good right.
     fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// The text of an error, with the option that it is about.
+fn for_options(error: &SocketError) -> String {
+    match error {
+        SocketError::Ownership(_) => format!("--socket-group: {error}"),
+        _ => error.to_string(),
     }
 }
 

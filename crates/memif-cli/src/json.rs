@@ -32,6 +32,12 @@ pub(crate) enum Report {
     ResponderStatistics(ResponderReport),
     /// What became of the packets of a bridge, each way.
     BridgeStatistics(BridgeReport),
+    /// A command was carried out.
+    Done(DoneReport),
+    /// A command was not carried out, and changed nothing.
+    Rejected(RejectedReport),
+    /// The commands that there are.
+    Help(HelpReport),
     /// Why the command ended with status 2.
     Error(ErrorReport),
 }
@@ -246,13 +252,37 @@ pub(crate) struct ErrorReport {
     pub(crate) exit_status: u8,
 }
 
+/// A command that was carried out.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DoneReport {
+    /// As it was typed.
+    pub(crate) command: String,
+}
+
+/// A command that was not carried out.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RejectedReport {
+    /// As it was typed; `null` for a line that is too long to be one.
+    pub(crate) command: Option<String>,
+    /// What is wrong and what to do.
+    pub(crate) message: String,
+}
+
+/// The commands that there are.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct HelpReport {
+    pub(crate) text: String,
+}
+
 /// How an interface stands.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct DetailsReport {
     /// Its place in the list that is shown.
     pub(crate) index: usize,
     pub(crate) interface_id: u32,
+    /// The addresses that it answers for.
     pub(crate) ip: Option<String>,
+    pub(crate) ip6: Option<String>,
     pub(crate) interface_name: String,
     pub(crate) app_name: String,
     pub(crate) role: String,
@@ -260,6 +290,8 @@ pub(crate) struct DetailsReport {
     pub(crate) socket: String,
     pub(crate) secret_set: bool,
     pub(crate) link_up: bool,
+    /// Why there is no link, and what to do, as far as that is known.
+    pub(crate) last_reason: Option<String>,
     pub(crate) peer: Option<PeerReport>,
     pub(crate) rx_queues: Vec<QueueReport>,
     pub(crate) tx_queues: Vec<QueueReport>,
@@ -274,6 +306,7 @@ impl DetailsReport {
             index,
             interface_id: details.id,
             ip,
+            ip6: None,
             interface_name: details.interface_name.to_string(),
             app_name: details.app_name.to_string(),
             role: details.role.to_string(),
@@ -281,6 +314,7 @@ impl DetailsReport {
             socket: details.socket.to_string(),
             secret_set: details.secret_set,
             link_up: details.link_up,
+            last_reason: None,
             peer: details.peer.as_ref().map(PeerReport::from),
             rx_queues: details.rx.iter().map(QueueReport::from).collect(),
             tx_queues: details.tx.iter().map(QueueReport::from).collect(),

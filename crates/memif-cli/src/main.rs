@@ -12,6 +12,7 @@ mod link;
 mod net;
 mod options;
 mod output;
+mod parse;
 mod ping;
 mod responder;
 mod show;

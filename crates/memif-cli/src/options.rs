@@ -1,24 +1,19 @@
 //! The options that describe an interface and its socket: the same for every subcommand.
 
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use memif::{
     InterfaceConfig, Mode, Name, Role, RxMode, Secret, Socket, SocketAddress, SocketBuilder,
 };
-use nix::unistd::{Group, User};
 
 use crate::exit::Error;
 use crate::net::Framing;
-use crate::responder::engine::{is_host, is_host6};
+use crate::parse::{number, parse_group, parse_mode, parse_user};
 
 /// Where VPP and libmemif meet when nothing else is said.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/vpp/memif.sock";
-/// The longest time that an option takes, in seconds: a day.
-const MAX_SECONDS: f64 = 86_400.0;
 
 /// What a packet on the link starts with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -54,24 +49,24 @@ pub(crate) struct InterfaceOptions {
     mode: ModeOption,
 
     /// Queues in each direction
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..), allow_negative_numbers = true,
+    #[arg(long, value_name = "N", value_parser = number::<u8>(1, 255), allow_negative_numbers = true,
         conflicts_with_all = ["rx_queues", "tx_queues"])]
     queues: Option<u8>,
 
     /// Receive queues [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number::<u8>(1, 255), allow_negative_numbers = true)]
     rx_queues: Option<u8>,
 
     /// Transmit queues [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number::<u8>(1, 255), allow_negative_numbers = true)]
     tx_queues: Option<u8>,
 
     /// Slots of each ring, a power of two up to 16384; the slave's choice counts
-    #[arg(long, value_name = "N", default_value_t = 1024, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = number::<u32>(1, 16384), allow_negative_numbers = true)]
     ring_size: u32,
 
     /// Bytes of each buffer; longer packets are chained. Towards DPDK not above its own buffer size
-    #[arg(long, value_name = "BYTES", default_value_t = 2048, allow_negative_numbers = true)]
+    #[arg(long, value_name = "BYTES", default_value_t = 2048, value_parser = number::<u32>(1, 65535), allow_negative_numbers = true)]
     buffer_size: u32,
 
     /// How packets are waited for: polling (takes a core), interrupt, or adaptive
@@ -246,68 +241,6 @@ impl InterfaceOptions {
     }
 }
 
-/// A time in seconds, with decimals.
-pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 =
-        text.parse().map_err(|_| "give a number of seconds, as in 0.5".to_owned())?;
-    if !(0.0..=MAX_SECONDS).contains(&seconds) {
-        return Err("give 0 to 86400 seconds".to_owned());
-    }
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|error| format!("give 0 to 86400 seconds: {error}"))
-}
-
-/// The IPv4 address of one host.
-pub(crate) fn parse_host(text: &str) -> Result<Ipv4Addr, String> {
-    let ip: Ipv4Addr =
-        text.parse().map_err(|_| "give an IPv4 address, as in 192.168.1.1".to_owned())?;
-    if is_host(ip) {
-        Ok(ip)
-    } else {
-        Err("this is not the address of one host: give one such as 192.168.1.1".to_owned())
-    }
-}
-
-/// The IPv6 address of one host.
-pub(crate) fn parse_host6(text: &str) -> Result<Ipv6Addr, String> {
-    let ip: Ipv6Addr =
-        text.parse().map_err(|_| "give an IPv6 address, as in fd00::2".to_owned())?;
-    if is_host6(ip) {
-        Ok(ip)
-    } else {
-        Err("this is not the address of one host: give one such as fd00::2".to_owned())
-    }
-}
-
-fn parse_mode(text: &str) -> Result<u32, String> {
-    u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| *mode <= 0o777)
-        .ok_or_else(|| "give an octal number up to 777, as in 660".to_owned())
-}
-
-fn parse_group(text: &str) -> Result<u32, String> {
-    if let Ok(number) = text.parse() {
-        return Ok(number);
-    }
-    match Group::from_name(text) {
-        Ok(Some(group)) => Ok(group.gid.as_raw()),
-        Ok(None) => Err("no such group: give one of /etc/group, or a number".to_owned()),
-        Err(error) => Err(format!("cannot look it up ({error}): give a number")),
-    }
-}
-
-fn parse_user(text: &str) -> Result<u32, String> {
-    if let Ok(number) = text.parse() {
-        return Ok(number);
-    }
-    match User::from_name(text) {
-        Ok(Some(user)) => Ok(user.uid.as_raw()),
-        Ok(None) => Err("no such user: give one of /etc/passwd, or a number".to_owned()),
-        Err(error) => Err(format!("cannot look it up ({error}): give a number")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,8 +288,11 @@ mod tests {
             ("--role boss", "master (or server) or slave (or client)"),
             ("--mode token-ring", "[possible values: ethernet, ip]"),
             ("--rx-mode busy", "polling, interrupt or adaptive"),
-            ("--queues 0", "1..=255"),
-            ("--queues 256", "1..=255"),
+            ("--queues 0", "give a whole number from 1 to 255"),
+            ("--queues x", "give a whole number from 1 to 255"),
+            ("--ring-size x", "from 1 to 16384"),
+            ("--buffer-size 0", "from 1 to 65535"),
+            ("--queues 256", "from 1 to 255"),
             ("--queues 2 --rx-queues 1", "cannot be used with"),
             ("--secret this-secret-is-too-long-to-fit", "1 to 23 bytes"),
             ("--secret a --secret-file b", "cannot be used with"),
@@ -393,19 +329,6 @@ mod tests {
             options(arguments).unwrap().interface(Role::Slave, 0).unwrap_err().to_string()
         };
         assert!(error("--ring-size 1000").contains("ring size 1000"));
-        assert!(error("--buffer-size 0").contains("buffer size 0"));
         assert!(error("--secret-file /no/such/file").contains("--secret-file"));
-    }
-
-    #[test]
-    fn times_and_addresses_are_checked() {
-        assert_eq!(parse_seconds("0.25"), Ok(Duration::from_millis(250)));
-        for text in ["", "x", "-1", "nan", "inf", "1e300", "86401"] {
-            assert!(parse_seconds(text).unwrap_err().contains("give"), "{text}");
-        }
-        assert_eq!(parse_host("10.0.0.1"), Ok(Ipv4Addr::new(10, 0, 0, 1)));
-        for text in ["", "10.0.0", "::1", "host", "0.0.0.0", "224.0.0.1", "255.255.255.255"] {
-            assert!(parse_host(text).unwrap_err().contains("192.168.1.1"), "{text}");
-        }
     }
 }

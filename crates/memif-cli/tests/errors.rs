@@ -72,6 +72,13 @@ fn a_slave_without_permission_is_told_who_can_help() {
         .code(2)
         .complains("no permission")
         .complains("choose another socket");
+    let open = Directory::new();
+    fs::set_permissions(open.path(""), fs::Permissions::from_mode(0o777)).expect("chmod");
+    let socket = open.text("memif.sock");
+    as_nobody(&format!("responder --role master --socket {socket} --socket-group 0"))
+        .code(2)
+        .complains("--socket-group: no permission to give ")
+        .complains("choose a group that this user is in");
 }
 
 #[test]
@@ -83,7 +90,12 @@ fn both_ends_of_a_refusal_say_the_same_and_what_to_do() {
         ("", "secret required", "--secret-file (or --secret)", "the same secret"),
         ("--secret x", "incorrect secret", "--secret-file (or --secret)", "the same secret"),
         ("--secret s --id 7", "unmatched interface id 7", "check --id", "check the id"),
-        ("--secret s --mode ip", "mode mismatch", "check --mode", "check the mode"),
+        (
+            "--secret s --mode ip",
+            "mode mismatch: ip, not ethernet",
+            "check --mode",
+            "check the mode",
+        ),
     ] {
         slave(&socket, options)
             .complains(&format!("refused by the master: {reason}"))
@@ -156,7 +168,7 @@ fn a_master_that_cannot_have_its_socket_says_why() {
         |path: &str| memif(&format!("responder --role master --socket {path}")).finish().code(2);
     master(&directory.text("no/memif.sock")).complains("does not exist: create it");
     fs::write(directory.path("file"), "precious").expect("a file can be written");
-    master(&directory.text("file")).complains("is not a socket: remove it or choose another path");
+    master(&directory.text("file")).complains("is not a socket: choose another path, or remove it");
     let socket = directory.text("memif.sock");
     let mut responder = memif(&format!("responder --role master --socket {socket}"));
     responder.expect("master on");

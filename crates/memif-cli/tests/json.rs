@@ -2,9 +2,11 @@
 
 mod util;
 
+use std::io::Write as _;
+
 use serde_json::Value;
 use util::reports::{has_fields, only, reports};
-use util::{abstract_name, command, memif};
+use util::{abstract_name, command, memif, piped};
 
 #[test]
 fn ping_and_responder_report_everything() {
@@ -71,6 +73,76 @@ fn ping_and_responder_report_everything() {
 }
 
 #[test]
+fn commands_are_answered_with_objects() {
+    for options in ["", "--interactive"] {
+        let socket = abstract_name();
+        // Any option of an interface would make one, so this has the default socket; nothing is made there.
+        let socket_option =
+            if options.is_empty() { String::new() } else { format!("--socket {socket}") };
+        let (mut responder, mut commands) =
+            piped(&format!("responder --json {options} {socket_option}"));
+        let mut type_line = |line: &str| writeln!(commands, "{line}").expect("it reads");
+        type_line("shwo");
+        type_line("");
+        type_line(&"x".repeat(10_000));
+        type_line("help");
+        type_line("ip-set 0 10.0.0.1");
+        if options.is_empty() {
+            type_line("exit");
+            let told = reports(&responder.finish().code(0));
+            let kinds: Vec<_> = told.iter().filter_map(|told| told["type"].as_str()).collect();
+            assert_eq!(kinds, ["rejected", "rejected", "help", "done", "rejected", "done"]);
+            has_fields(&told[0], "type command message");
+            assert_eq!(told[0]["command"], "shwo");
+            assert!(told[1]["command"].is_null());
+            has_fields(&told[2], "type text");
+            has_fields(&told[5], "type command");
+            assert_eq!(told[5]["command"], "exit");
+            continue;
+        }
+        for line in ["conn 0 1", "conn 1 1", "ip-set 0 fd00::9", "rx-mode 0 0 interrupt", "show"] {
+            type_line(line);
+        }
+        responder.expect("{\"type\":\"done\",\"command\":\"show\"}");
+        memif(&format!("ping 192.168.1.2 --socket {socket} --id 7 --connect-timeout 0.3"))
+            .finish()
+            .code(2);
+        responder.expect("\"refused\"");
+        memif(&format!("ping 192.168.1.2 --socket {socket} --count 3 --interval 0"))
+            .finish()
+            .code(0);
+        responder.expect("\"disconnected\"");
+        let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} --interval 0.01"));
+        ping.expect("icmp_seq=1");
+        type_line("del 0");
+        responder.expect("\"command\":\"del 0\"");
+        drop(commands);
+        let finished = responder.finish().code(0);
+        assert_eq!(finished.err, "");
+        let told = reports(&finished);
+        let of =
+            |kind: &str| told.iter().filter(|report| report["type"] == kind).collect::<Vec<_>>();
+        assert_eq!((of("interface").len(), of("done").len(), of("rejected").len()), (2, 7, 3));
+        has_fields(of("interface")[0], "type interface_id role socket ip ip6 mac");
+        let details = of("details");
+        assert_eq!(details.len(), 2);
+        assert_eq!(
+            (&details[0]["ip6"], &details[0]["link_up"]),
+            (&"fd00::9".into(), &false.into())
+        );
+        assert_eq!(details[1]["interface_id"], 1);
+        assert_eq!(of("connected").len(), 2);
+        assert_eq!(of("disconnected")[1]["by"], "local");
+        assert_eq!(of("refused").len(), 1);
+        // Both interfaces in show, one on its end, the other at the end of the program.
+        let statistics = of("responder_statistics");
+        assert_eq!(statistics.len(), 4);
+        assert!(statistics[2]["answered_echo_requests"].as_u64() > Some(3), "{statistics:?}");
+        assert_eq!(statistics[3]["interface_id"], 1);
+    }
+}
+
+#[test]
 fn failures_are_reported_at_both_ends() {
     let socket = abstract_name();
     let mut responder = memif(&format!("responder --json --role master --socket {socket}"));
@@ -119,8 +191,8 @@ fn demo_reports_both_ends() {
     for (at, (details, role)) in details.iter().zip(["slave", "master"]).enumerate() {
         has_fields(
             details,
-            "type index interface_id ip interface_name app_name role mode socket secret_set link_up peer rx_queues \
-             tx_queues regions",
+            "type index interface_id ip ip6 interface_name app_name role mode socket secret_set link_up last_reason peer \
+             rx_queues tx_queues regions",
         );
         assert_eq!((&details["index"], &details["role"]), (&at.into(), &role.into()));
         has_fields(

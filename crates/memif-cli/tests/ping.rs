@@ -106,7 +106,8 @@ fn names_secrets_and_permissions_are_used() {
     let secret = directory.text("secret");
     let mut responder = memif(&format!(
         "responder --socket {socket} --role master --secret-file {secret} --name port7 \
-         --app-name answerer --socket-mode 600 --socket-group 0 --require-sealed --allow-uid {}",
+         --app-name answerer --socket-mode 600 --socket-group {} --require-sealed --allow-uid {}",
+        rustix::process::getgid().as_raw(),
         rustix::process::getuid().as_raw(),
     ));
     responder.expect("192.168.1.2");

@@ -6,7 +6,14 @@ use std::time::Duration;
 
 use memif::{Event, InterfaceConfig, Link, RecvError, Socket};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let Some(address) = args.next() else { return echo_to_itself() };
     let role: memif::Role = args.next().unwrap_or("slave".into()).parse()?;
@@ -23,9 +30,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 std::thread::spawn(move || println!("echo ended: {}", echo(link)));
             }
             Some(Event::Disconnected { reason, .. }) => println!("{reason}"),
-            Some(Event::ConnectFailed { error, retry_in, .. }) => {
-                println!("{error}, next attempt in {retry_in:?}");
+            Some(Event::ConnectFailed { error, retry_in: Some(wait), .. }) => {
+                println!("{error}, next attempt in {} ms", wait.as_millis());
             }
+            Some(Event::ConnectFailed { error, .. }) => println!("{error}, not tried again"),
+            Some(Event::Refused { reason, .. }) => println!("refused a slave: {reason}"),
             _ => {}
         }
     }

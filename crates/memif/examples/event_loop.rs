@@ -9,7 +9,14 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 const PACKETS: u32 = 1000;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let address: memif::SocketAddress =
         format!("@memif-example-event-loop-{}", std::process::id()).parse()?;
     let other = std::thread::spawn({
@@ -37,7 +44,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     other.join().map_err(|_| "sender panicked")??;
                     return Ok(());
                 }
-                other => println!("{other:?}"),
+                Event::ConnectFailed { error, .. } => println!("not connected: {error}"),
+                Event::Refused { reason, .. } => println!("refused a slave: {reason}"),
+                _ => {}
             }
         }
         let Some(link) = &mut link else { continue };

@@ -9,7 +9,14 @@ use memif::{InterfaceConfig, RxQueue, Socket, TxQueue};
 const QUEUES: u8 = 4;
 const PACKETS: u64 = 200_000;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let name = format!("@memif-example-multi-queue-{}", std::process::id());
     let mut socket = Socket::builder(name.parse()?).open()?;
     let queues = |config: InterfaceConfig| config.rx_queues(QUEUES).tx_queues(QUEUES);

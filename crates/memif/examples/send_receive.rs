@@ -8,7 +8,14 @@ use memif::{InterfaceConfig, Socket};
 
 const PACKETS: u32 = 1000;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     // An abstract name needs no file and no permissions. One socket may hold both ends of a link.
     let name = format!("@memif-example-send-receive-{}", std::process::id());
     let mut socket = Socket::builder(name.parse()?).open()?;

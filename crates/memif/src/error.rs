@@ -146,7 +146,7 @@ pub enum Breach {
     #[error("interface id {0} is down")]
     AdminDown(u32),
     /// The modes differ (C9).
-    #[error("mode mismatch: {theirs}, not {ours}")]
+    #[error("mode mismatch: {}, not {ours}", mode_name(*theirs))]
     Mode {
         /// The peer's mode, as numbered on the wire.
         theirs: u8,
@@ -456,11 +456,16 @@ pub enum SocketError {
     #[error("{0} is in use by another program: stop it or choose another socket")]
     InUse(String),
     /// Something that is no socket stands at the path.
-    #[error("{0:?} exists and is not a socket: remove it or choose another path")]
+    #[error("{0:?} exists and is not a socket: choose another path, or remove it")]
     NotASocket(PathBuf),
     /// The path may not be used by this user.
     #[error("no permission for {0}: run as a user who may write there, or choose another socket")]
     Permission(String),
+    /// The socket file may not be given the owner or group that is wanted.
+    #[error(
+        "no permission to give {0} that owner or group: choose a group that this user is in, or run as root"
+    )]
+    Ownership(String),
     /// A descriptor that was handed in is not what it must be.
     #[error("the descriptor is not {0}")]
     WrongDescriptor(&'static str),
@@ -548,4 +553,9 @@ pub enum WaitError {
     /// The interface is not on this socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
+}
+
+/// The name of a mode as numbered on the wire, or the number where it has none.
+fn mode_name(number: u8) -> String {
+    Mode::from_wire(number).map_or_else(|| number.to_string(), |mode| mode.to_string())
 }

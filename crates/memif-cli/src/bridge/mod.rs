@@ -23,6 +23,7 @@ use crate::link::{Driver, Notice};
 use crate::net::Framing;
 use crate::options::InterfaceOptions;
 use crate::output::{report, say, warn};
+use crate::parse::{number, parse_id};
 use crate::signals::Stop;
 use device::{DEFAULT_MTU, Device, Wish, parse_name};
 use session::Session;
@@ -60,7 +61,7 @@ pub(crate) struct BridgeOptions {
 
     /// Bytes of the longest packet of the device, without the ethernet header [default: 1500; a device that exists
     /// keeps its own]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(68..=65521),
+    #[arg(long, value_name = "BYTES", value_parser = number::<u16>(68, 65521),
         allow_negative_numbers = true)]
     mtu: Option<u16>,
 
@@ -69,6 +70,7 @@ pub(crate) struct BridgeOptions {
         long,
         value_name = "N",
         help_heading = "Interface",
+        value_parser = parse_id,
         default_value_t = 0,
         allow_negative_numbers = true
     )]
@@ -248,10 +250,10 @@ mod tests {
             ("", "--tap <NAME>"),
             ("--tap name-of-16-bytes", "1 to 15 bytes"),
             ("--tap a/b", "a device name has no"),
-            ("--tap t --mtu 67", "67 is not in 68..=65521"),
-            ("--tap t --mtu 65522", "65522 is not in 68..=65521"),
-            ("--tap t --mtu -1", "-1 is not in"),
-            ("--tap t --id -1", "-1 is not in"),
+            ("--tap t --mtu 67", "from 68 to 65521"),
+            ("--tap t --mtu 65522", "from 68 to 65521"),
+            ("--tap t --mtu -1", "from 68 to 65521"),
+            ("--tap t --id -1", "from 0 to 4294967295"),
         ] {
             let error = options(arguments).unwrap_err();
             assert!(error.contains(answer), "{arguments}: {error}");

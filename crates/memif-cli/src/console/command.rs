@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use memif::{Role, RxMode};
 
+use crate::parse::not_an_address;
 use crate::responder::engine::{is_host, is_host6};
 
 /// The largest index: the third byte of an address is one more.
@@ -106,7 +107,8 @@ fn parse_role(text: &str) -> Result<Role, String> {
 
 fn parse_ip(text: &str) -> Result<IpAddr, String> {
     let ip = text.parse().map_err(|_| {
-        format!("{} is no IP address: give one such as 192.168.1.2 or fd00::2", quoted(text))
+        let give = not_an_address(text, "one such as 192.168.1.2 or fd00::2");
+        format!("{} is no IP address: {give}", quoted(text))
     })?;
     let host = match ip {
         IpAddr::V4(ip) => is_host(ip),
@@ -187,6 +189,7 @@ mod tests {
             ("ip-set", "ip-set <index> <ip-addr>"),
             ("ip-set 0", "ip-set <index> <ip-addr>"),
             ("ip-set 0 1.2.3", "192.168.1.2"),
+            ("ip-set 0 10.0.0.1/24", "without /24"),
             ("ip-set 0 224.0.0.1", "not the address of one host"),
             ("ip-set 0 ff02::1", "not the address of one host"),
             ("rx-mode", "rx-mode <index> <qid>"),

@@ -3,6 +3,7 @@
 //! One thread, this one, has the table of interfaces and says everything. Lines, events and log lines come to it as
 //! items; it waits for nothing else but short answers of the socket's thread. Each link is served by a thread of its own.
 
+mod answer;
 mod command;
 mod screen;
 mod table;
@@ -14,10 +15,12 @@ use std::thread;
 use memif::{Name, Role};
 
 use crate::exit::{Error, Outcome};
+use crate::json::{DoneReport, HelpReport, RejectedReport, Report};
 use crate::link::{Driver, Notice};
 use crate::options::InterfaceOptions;
-use crate::output::redirect_log;
+use crate::output::{redirect_log, report, speaks_json, warn};
 use crate::signals::Stop;
+use answer::Answer;
 use command::{COMMANDS, Command, MORE_HELP};
 use screen::Screen;
 use table::Table;
@@ -65,7 +68,8 @@ pub(crate) fn run(options: &InterfaceOptions, verbose: bool) -> Result<Outcome, 
     let mut console = Console { screen, table: Table::new(driver, options, address, verbose) };
     let result = console.converse(&inbox, verbose);
     console.screen.close();
-    console.table.close();
+    let last = console.table.close();
+    last.iter().try_for_each(report)?;
     result.map(|()| Outcome::Success)
 }
 
@@ -104,17 +108,24 @@ impl Console {
             match item {
                 Item::Line(line) => {
                     self.screen.typed();
-                    match command::parse(&line) {
-                        Ok(Some(Command::Exit)) => return Ok(()),
-                        Ok(Some(command)) => self.obey(command)?,
-                        Ok(None) => {}
-                        Err(answer) => self.screen.say(&answer)?,
+                    let command = command::parse(&line);
+                    let answer = match &command {
+                        Ok(Some(command)) => self.obey(*command),
+                        Ok(None) => {
+                            self.screen.let_type();
+                            continue;
+                        }
+                        Err(answer) => Err(answer.clone()),
+                    };
+                    self.finish(line.trim(), answer)?;
+                    if matches!(command, Ok(Some(Command::Exit))) {
+                        return Ok(());
                     }
                     self.screen.let_type();
                 }
                 Item::Overlong => {
                     self.screen.typed();
-                    self.screen.say("this line is too long for a command: type help")?;
+                    self.reject(None, "this line is too long for a command: type help".to_owned())?;
                     self.screen.let_type();
                 }
                 Item::End => {
@@ -122,9 +133,8 @@ impl Console {
                     return Ok(());
                 }
                 Item::Notice(Notice::Event(event)) => {
-                    if let Some(line) = self.table.handle(event) {
-                        self.screen.say(&line)?;
-                    }
+                    let answer = self.table.handle(event);
+                    self.tell(&answer)?;
                 }
                 Item::Notice(Notice::Failed(error)) => return Err(error.into()),
                 Item::Notice(Notice::Signal) => return Ok(()),
@@ -134,21 +144,52 @@ impl Console {
         Ok(())
     }
 
-    fn obey(&mut self, command: Command) -> Result<(), Error> {
+    fn obey(&mut self, command: Command) -> Result<Answer, String> {
         let table = &mut self.table;
-        let answer = match command {
-            Command::Help => Ok(Some(format!("{COMMANDS}\n{MORE_HELP}"))),
-            Command::Exit => Ok(None),
+        match command {
+            Command::Help => {
+                let text = format!("{COMMANDS}\n{MORE_HELP}");
+                Ok(Answer::line(text.clone()).and(Report::Help(HelpReport { text })))
+            }
+            Command::Exit => Ok(Answer::default()),
             Command::Conn(index, role) => table.conn(index, role),
             Command::Del(index) => table.del(index),
-            Command::Show => table.show().map(Some),
-            Command::IpSet(index, ip) => table.ip_set(index, ip).map(|()| None),
-            Command::RxMode(index, queue, mode) => table.rx_mode(index, queue, mode).map(|()| None),
-        };
-        match answer {
-            Ok(Some(text)) | Err(text) => self.screen.say(&text),
-            Ok(None) => Ok(()),
+            Command::Show => table.show(),
+            Command::IpSet(index, ip) => table.ip_set(index, ip).map(|()| Answer::default()),
+            Command::RxMode(index, queue, mode) => {
+                table.rx_mode(index, queue, mode).map(|()| Answer::default())
+            }
         }
+    }
+
+    /// Says what came of a command.
+    fn finish(&self, line: &str, answer: Result<Answer, String>) -> Result<(), Error> {
+        match answer {
+            Ok(answer) => {
+                self.tell(&answer)?;
+                report(&Report::Done(DoneReport { command: line.to_owned() }))
+            }
+            Err(message) => self.reject(Some(line.to_owned()), message),
+        }
+    }
+
+    fn reject(&self, command: Option<String>, message: String) -> Result<(), Error> {
+        self.screen.say(&message)?;
+        report(&Report::Rejected(RejectedReport { command, message }))
+    }
+
+    fn tell(&self, answer: &Answer) -> Result<(), Error> {
+        if let Some(text) = &answer.text {
+            self.screen.say(text)?;
+        }
+        if let Some(note) = &answer.note {
+            if speaks_json() {
+                warn(format_args!("{note}"));
+            } else {
+                self.screen.say(note)?;
+            }
+        }
+        answer.reports.iter().try_for_each(report)
     }
 }
 

@@ -13,7 +13,7 @@ use rustyline_async::{Readline, ReadlineEvent, SharedWriter};
 
 use super::Item;
 use crate::exit::Error;
-use crate::output::say;
+use crate::output::{say, speaks_json};
 
 /// What is printed where a command is expected, on a terminal only.
 const PROMPT: &str = "# ";
@@ -129,7 +129,8 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> 
 /// nothing can be edited on.
 fn open_editor() -> Option<(Readline, SharedWriter, Termios)> {
     let dumb = std::env::var_os("TERM").is_none_or(|kind| kind == "dumb");
-    if dumb || !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+    // The editor would draw its prompt among the objects for programs.
+    if dumb || speaks_json() || !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         return None;
     }
     let before = tcgetattr(io::stdin()).ok()?;

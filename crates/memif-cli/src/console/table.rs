@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use memif::{Event, InterfaceKey, Role, RxMode, SocketAddress};
+use memif::{Event, InterfaceKey, Role, RxMode, Side, SocketAddress};
 
+use super::answer::Answer;
 use super::command::MAX_INDEX;
 use crate::events::Reporter;
+use crate::exit::Error;
+use crate::json::{DetailsReport, DisconnectedReport, InterfaceReport, Report, ResponderReport};
 use crate::link::Driver;
 use crate::net::{Framing, Mac, Station};
 use crate::options::InterfaceOptions;
@@ -56,7 +59,7 @@ impl Table {
     ///
     /// # Errors
     /// Why it cannot be, and what to do.
-    pub(crate) fn conn(&mut self, index: u8, role: Role) -> Result<Option<String>, String> {
+    pub(crate) fn conn(&mut self, index: u8, role: Role) -> Result<Answer, String> {
         if self.entries.contains_key(&index) {
             let other = self
                 .first_unused()
@@ -73,28 +76,43 @@ impl Table {
             .driver
             .with(move |socket| socket.add_interface(config))
             .ok_or(NOT_SERVED)?
-            .map_err(|error| format!("conn {index}: {error}"))?;
+            .map_err(|error| format!("conn {index}: {}", Error::from(error)))?;
         let ip = Ipv4Addr::new(192, 168, index.saturating_add(1), 2);
-        let served = Served::new(Station { mac: Mac::from_ip(ip), ip }, None, self.framing);
+        let own = Station { mac: Mac::from_ip(ip), ip };
+        let made = InterfaceReport::with_station(index.into(), role, &self.address, own, None);
+        let served = Served::new(own, None, self.framing);
         let up = false;
         self.entries.insert(index, Entry { key, role, served, up, trouble: None });
-        Ok(self.note_on_roles())
+        let answer = self.note_on_roles().map_or_else(Answer::default, Answer::note);
+        Ok(answer.and(Report::Interface(made)))
     }
 
     /// Deletes an interface. Gives what there is to say about it.
     ///
     /// # Errors
     /// That there is none.
-    pub(crate) fn del(&mut self, index: u8) -> Result<Option<String>, String> {
+    pub(crate) fn del(&mut self, index: u8) -> Result<Answer, String> {
         let key = self.entry(index)?.key;
         self.driver
             .with(move |socket| socket.remove_interface(key))
             .ok_or(NOT_SERVED)?
             .map_err(|error| format!("del {index}: {error}"))?;
-        let Some(entry) = self.entries.remove(&index) else { return Ok(None) };
-        let was_up = entry.up;
-        entry.served.finish();
-        Ok(was_up.then(|| format!("INFO: memif disconnected! (interface {index}: deleted)")))
+        let Some(entry) = self.entries.remove(&index) else {
+            return Ok(Answer::default());
+        };
+        let answer = if entry.up {
+            let down = Report::Disconnected(DisconnectedReport {
+                interface_id: index.into(),
+                by: Side::Local.to_string(),
+                reason: "deleted".to_owned(),
+            });
+            Answer::line(format!("INFO: memif disconnected! (interface {index}: deleted)"))
+                .and(down)
+        } else {
+            Answer::default()
+        };
+        let tally = entry.served.finish();
+        Ok(answer.and(Report::ResponderStatistics(ResponderReport::new(index.into(), &tally))))
     }
 
     /// Changes the IPv4 address of an interface, or its IPv6 address.
@@ -144,7 +162,7 @@ impl Table {
     ///
     /// # Errors
     /// Why they cannot be had.
-    pub(crate) fn show(&mut self) -> Result<String, String> {
+    pub(crate) fn show(&mut self) -> Result<Answer, String> {
         let keys: Vec<_> = self.entries.values().map(|entry| entry.key).collect();
         let all = self
             .driver
@@ -152,75 +170,89 @@ impl Table {
             .ok_or(NOT_SERVED)?;
         let default = self.options.rx_mode();
         let mut text = HEADING.to_owned();
+        let mut reports = Vec::new();
         for ((index, entry), details) in self.entries.iter_mut().zip(all) {
             let details = details.map_err(|error| format!("show: {error}"))?;
+            let tally = entry.served.tally();
+            let (ip, ip6) = (entry.served.ip(), entry.served.ip6());
+            reports.push(Report::Details(DetailsReport {
+                ip6: ip6.map(|ip6| ip6.to_string()),
+                last_reason: entry.trouble.clone().filter(|_| !details.link_up),
+                ..DetailsReport::new(usize::from(*index), &details, Some(ip.to_string()))
+            }));
+            reports.push(Report::ResponderStatistics(ResponderReport::new(details.id, &tally)));
             let mode = |queue: u8| entry.served.rx_mode(queue).unwrap_or(default);
             let more = More {
-                ip6: entry.served.ip6(),
+                ip6,
                 rx_modes: details.rx.iter().map(|queue| mode(queue.index)).collect(),
-                tally: entry.served.tally(),
+                tally,
                 trouble: entry.trouble.clone(),
             };
-            let (index, ip) = (usize::from(*index), entry.served.ip());
+            let index = usize::from(*index);
             let shown = Shown { index, details: &details, ip, more: Some(more) };
             text += &format!("\n{shown}");
         }
         if let Some(free) = self.first_unused() {
             text += &format!("\ninterface index: {free}\n\tno connection");
         }
-        Ok(text + "\n")
+        Ok(Answer { text: Some(text + "\n"), reports, ..Answer::default() })
     }
 
     /// Takes an event. Gives what there is to say about it.
-    pub(crate) fn handle(&mut self, event: Event) -> Option<String> {
-        let told = self.report(&event);
+    pub(crate) fn handle(&mut self, event: Event) -> Answer {
+        let line = self.reporter.line(&event, |key| {
+            position(&self.entries, key)
+                .map(|index| format!("interface {index}"))
+                .unwrap_or_default()
+        });
+        // Told to programs as often as to people who want to know.
+        let for_programs = line.as_ref().and_then(|_| {
+            self.reporter.report(&event, |key| position(&self.entries, key).map_or(0, u32::from))
+        });
+        let told = line.filter(|_| self.verbose).map(|line| format!("INFO: {line}"));
+        let told = Answer { text: told, ..Answer::default() }.and(for_programs.clone());
         match event {
             Event::Connected { interface, link } => {
                 let many = self.entries.len() > 1;
-                let (index, entry) = self.find(interface)?;
+                let Some((index, entry)) = self.find(interface) else { return Answer::default() };
                 if let Err(error) = entry.served.link_up(link) {
                     let reason = error.to_string();
                     // Its queues are gone: nobody would take packets from the link.
                     self.driver.with(move |socket| socket.disconnect(interface, "no resources"));
-                    return Some(format!("INFO: interface {index}: {reason}"));
+                    return Answer::note(format!("INFO: interface {index}: {reason}"))
+                        .and(for_programs);
                 }
                 entry.up = true;
                 entry.trouble = None;
                 let which = if many { format!(" (interface {index})") } else { String::new() };
-                Some(format!("INFO: memif connected!{which}"))
+                Answer::line(format!("INFO: memif connected!{which}")).and(for_programs)
             }
             Event::Disconnected { interface, reason } => {
-                let (index, entry) = self.find(interface)?;
+                let Some((index, entry)) = self.find(interface) else { return Answer::default() };
                 entry.served.link_down();
                 entry.up = false;
                 entry.trouble = Some(reason.to_string());
-                Some(format!("INFO: memif disconnected! (interface {index}: {reason})"))
+                let line = format!("INFO: memif disconnected! (interface {index}: {reason})");
+                Answer::line(line).and(for_programs)
             }
             Event::ConnectFailed { interface, .. } => {
                 let cause = self.reporter.cause(&event);
-                self.find(interface)?.1.trouble = cause;
+                let Some((_, entry)) = self.find(interface) else { return Answer::default() };
+                entry.trouble = cause;
                 told
             }
             _ => told,
         }
     }
 
-    /// Closes all links and waits for the threads that served them.
-    pub(crate) fn close(self) {
+    /// Closes all links and waits for the threads that served them. Gives the last counts.
+    pub(crate) fn close(self) -> Vec<Report> {
         drop(self.driver);
-        for entry in self.entries.into_values() {
-            entry.served.finish();
-        }
-    }
-
-    /// The line about a connection that failed or was refused, if such lines are wanted.
-    fn report(&mut self, event: &Event) -> Option<String> {
-        let line = self.reporter.line(event, |key| {
-            let entry = self.entries.iter().find(|(_, entry)| entry.key == key);
-            entry.map(|(index, _)| format!("interface {index}")).unwrap_or_default()
+        let last = self.entries.into_iter().map(|(index, entry)| {
+            let tally = entry.served.finish();
+            Report::ResponderStatistics(ResponderReport::new(index.into(), &tally))
         });
-        let failed = matches!(event, Event::ConnectFailed { .. } | Event::Refused { .. });
-        line.filter(|_| failed && self.verbose).map(|line| format!("INFO: {line}"))
+        last.collect()
     }
 
     /// A socket that this program listens on leads its slaves to itself, where no master has their ids.
@@ -267,4 +299,8 @@ impl Table {
         let mut entries = self.entries.iter_mut();
         entries.find(|(_, entry)| entry.key == key).map(|(index, entry)| (*index, entry))
     }
+}
+
+fn position(entries: &BTreeMap<u8, Entry>, key: InterfaceKey) -> Option<u8> {
+    entries.iter().find(|(_, entry)| entry.key == key).map(|(index, _)| *index)
 }

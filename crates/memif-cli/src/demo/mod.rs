@@ -17,6 +17,7 @@ use crate::link::{Driver, Notice};
 use crate::net::{Mac, Station};
 use crate::options::InterfaceOptions;
 use crate::output::{report, say};
+use crate::parse::parse_id;
 use crate::ping::engine::{Engine, Plan};
 use crate::ping::runner::{Ended, Runner};
 use crate::ping::statistics::Statistics;
@@ -52,6 +53,7 @@ pub(crate) struct DemoOptions {
         long,
         value_name = "N",
         help_heading = "Interface",
+        value_parser = parse_id,
         default_value_t = 0,
         allow_negative_numbers = true
     )]

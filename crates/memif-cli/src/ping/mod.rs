@@ -19,8 +19,9 @@ use crate::exit::{Error, Outcome, STATUSES};
 use crate::json::{InterfaceReport, Report};
 use crate::link::{Driver, Notice};
 use crate::net::{Framing, Mac, Station, echo};
-use crate::options::{InterfaceOptions, parse_host, parse_seconds};
+use crate::options::InterfaceOptions;
 use crate::output::{report, say, warn};
+use crate::parse::{number, parse_host, parse_id, parse_seconds};
 use crate::responder::engine::Responder;
 use crate::signals::Stop;
 use engine::{Engine, Finish, Plan};
@@ -62,7 +63,7 @@ pub(crate) struct PingOptions {
     interval: Duration,
 
     /// Bytes of data in each request, as in ping(8): 28 bytes of headers come on top, and 14 in ethernet mode
-    #[arg(short, long, value_name = "BYTES", default_value_t = 56, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "BYTES", default_value_t = 56, value_parser = number::<u32>(0, 65507), allow_negative_numbers = true)]
     size: u32,
 
     /// Send each request when the reply to the one before came, 100 per second at least; print only the summary
@@ -84,6 +85,7 @@ pub(crate) struct PingOptions {
         long,
         value_name = "N",
         help_heading = "Interface",
+        value_parser = parse_id,
         default_value_t = 0,
         allow_negative_numbers = true
     )]

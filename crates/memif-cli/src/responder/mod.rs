@@ -19,8 +19,9 @@ use crate::exit::{Error, Outcome, STATUSES};
 use crate::json::{InterfaceReport, Report, ResponderReport};
 use crate::link::{Driver, Notice};
 use crate::net::{Mac, Station};
-use crate::options::{InterfaceOptions, parse_host, parse_host6};
+use crate::options::InterfaceOptions;
 use crate::output::{report, say};
+use crate::parse::{parse_host, parse_host6, parse_id};
 use crate::signals::Stop;
 use served::Served;
 
@@ -48,6 +49,7 @@ pub(crate) struct ResponderOptions {
         long,
         value_name = "N",
         help_heading = "Interface",
+        value_parser = parse_id,
         default_value = "0",
         allow_negative_numbers = true
     )]
@@ -303,8 +305,9 @@ mod tests {
             ("--mac 02:00:00:00:00:01 --mac 02:00:00:00:00:02", "one --mac for each --id"),
             ("--ip 224.0.0.1", "not the address of one host"),
             ("--mac 01:00:00:00:00:01", "group address"),
-            ("--id -1", "-1 is not in 0..=4294967295"),
-            ("--id 4294967296", "4294967296"),
+            ("--id -1", "from 0 to 4294967295"),
+            ("--id x", "give a whole number from 0 to 4294967295"),
+            ("--id 4294967296", "from 0 to 4294967295"),
         ] {
             let error = stations(arguments).unwrap_err();
             assert!(error.contains(answer), "{arguments}: {error}");

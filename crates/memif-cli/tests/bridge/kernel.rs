@@ -1,6 +1,9 @@
 //! Programs of the kernel's network against `memif responder`.
 
-use crate::bed::{Single, TAP, nothing_dropped};
+use testkit::Namespace;
+
+use crate::bed::{Single, TAP, bridge, nothing_dropped, ping};
+use crate::util::{Directory, memif};
 
 pub(crate) fn ping_reaches_a_responder() {
     for role in ["slave", "master"] {
@@ -14,6 +17,29 @@ pub(crate) fn ping_reaches_a_responder() {
         assert!(packets > 20_020, "{line}");
         nothing_dropped(&line);
         nothing_dropped(&single.bridge.expect("from memif:"));
+    }
+}
+
+pub(crate) fn ping6_reaches_a_responder() {
+    for options in ["", "--mode ip"] {
+        let namespace = Namespace::new();
+        let directory = Directory::new();
+        let options = format!("--socket {} {options}", directory.text("memif.sock"));
+        let mut bridge = bridge(&namespace, &format!("--role master {options}"));
+        bridge.expect("device created");
+        let mut responder = memif(&format!("responder {options} --ip6 fd00::2"));
+        responder.expect("connected to");
+        bridge.expect("connected to");
+        namespace.ip(&format!("address add fd00::1/64 dev {TAP} nodad"));
+        ping(&namespace, "-6 -c 20 -i 0.01 fd00::2");
+        ping(&namespace, "-6 -c 50 -i 0.01 -s 1452 -M do fd00::2");
+        let other = namespace.run("ping -6 -q -c 1 -W 0.2 fd00::3");
+        assert!(!other.status.success(), "{other:?}");
+        responder.terminate();
+        let finished = responder.finish().code(0).says("70 echo requests answered");
+        // On TUN there are no neighbours to look for.
+        let asked = finished.out.contains("neighbour solicitations answered");
+        assert_eq!(asked, options.ends_with(' '), "{finished:#?}");
     }
 }
 

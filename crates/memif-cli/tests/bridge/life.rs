@@ -131,14 +131,13 @@ pub(crate) fn idle_bridge_sleeps() {
                 .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
                 .sum::<u64>()
         };
-        // It comes to rest: for a whole second threads run hardly ever, since a driver may repeat a signal once a
-        // second, and then all sleep.
+        // It comes to rest: for a whole second all threads sleep and none runs.
         let rests = |what| {
             eventually(what, || {
                 let before = turns();
                 std::thread::sleep(std::time::Duration::from_secs(1));
                 let asleep = tasks().iter().all(|text| text.contains("State:\tS"));
-                (asleep && turns().abs_diff(before) <= 16).then_some(())
+                (asleep && turns() == before).then_some(())
             });
         };
         rests("rest");

@@ -34,6 +34,7 @@ const OTHER_USER: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Pro
 fn main() {
     let suite = Suite::new()
         .test("ping_reaches_a_responder", IP, kernel::ping_reaches_a_responder)
+        .test("ping6_reaches_a_responder", IP, kernel::ping6_reaches_a_responder)
         .test("large_packets_are_chained", IP, kernel::large_packets_are_chained)
         .test("arping_reaches_a_responder", ARPING, kernel::arping_reaches_a_responder)
         .test("ping_in_every_receive_mode", IP, kernel::ping_in_every_receive_mode)

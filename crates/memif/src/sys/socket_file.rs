@@ -71,6 +71,9 @@ pub(crate) fn bind(
     if let Err(error) = set_access(path, access) {
         unlink_if_same(path, id);
         return Err(match error {
+            Errno::PERM if access.owner.is_some() || access.group.is_some() => {
+                SocketError::Ownership(address.to_string())
+            }
             Errno::PERM => SocketError::Permission(address.to_string()),
             error => io("chown or chmod of the socket file")(error),
         });
