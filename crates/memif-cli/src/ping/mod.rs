@@ -63,7 +63,7 @@ pub(crate) struct PingOptions {
     interval: Duration,
 
     /// Bytes of data in each request, as in ping(8): 28 bytes of headers come on top, and 14 in ethernet mode
-    #[arg(short, long, value_name = "BYTES", default_value_t = 56, value_parser = number::<u32>(0, 65507), allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "BYTES", default_value_t = 56, value_parser = number::<u32>(0, 65535), allow_negative_numbers = true)]
     size: u32,
 
     /// Send each request when the reply to the one before came, 100 per second at least; print only the summary
