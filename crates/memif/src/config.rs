@@ -250,6 +250,37 @@ pub struct InterfaceConfig {
     pub(crate) resync_limit: u32,
     pub(crate) limits: Limits,
     pub(crate) admin_up: bool,
+    /// Receive slots are posted by their user, and a slave connects when it is told to.
+    pub(crate) manual: bool,
+    /// Regions that a caller allocates and maps.
+    pub(crate) external: Option<ExternalRegions>,
+}
+
+/// Where the buffer regions of an interface come from, in place of memory of the library.
+#[derive(Clone)]
+pub(crate) struct ExternalRegions(pub(crate) Arc<dyn RegionSource>);
+
+impl std::fmt::Debug for ExternalRegions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ExternalRegions")
+    }
+}
+
+/// Allocates and maps regions for the connections of an interface, all but region 0.
+pub trait RegionSource: Send + Sync {
+    /// Slave: memory of at least `size` bytes for the buffers of a new connection, made with
+    /// [`Mapping::from_raw`]. `None` where the library is to allocate it.
+    ///
+    /// # Errors
+    /// Whatever is in the way; the connection is then given up.
+    fn allocate(&self, size: u64) -> std::io::Result<Option<Arc<Mapping>>>;
+
+    /// Master: a mapping of `size` bytes of a region that a slave offered, made with [`Mapping::from_raw`]. `None` where
+    /// the library is to map it.
+    ///
+    /// # Errors
+    /// Whatever is in the way; the connection is then refused.
+    fn map(&self, fd: &Arc<OwnedFd>, size: u64) -> std::io::Result<Option<Arc<Mapping>>>;
 }
 
 impl InterfaceConfig {
@@ -276,7 +307,26 @@ impl InterfaceConfig {
             resync_limit: 1000,
             limits: Limits::default(),
             admin_up: true,
+            manual: false,
+            external: None,
         }
+    }
+
+    /// For users of [`raw`](crate::raw): receive buffers are posted by [`RxSlots::refill`](crate::raw::RxSlots::refill)
+    /// alone, and a slave connects when [`Socket::connect_now`](crate::Socket::connect_now) is called.
+    #[cfg(feature = "raw")]
+    #[must_use]
+    pub fn manual(mut self) -> Self {
+        self.manual = true;
+        self
+    }
+
+    /// Where the buffer regions come from; they are packed without spare room, see [`RegionSource`].
+    #[cfg(feature = "raw")]
+    #[must_use]
+    pub fn region_source(mut self, source: Arc<dyn RegionSource>) -> Self {
+        self.external = Some(ExternalRegions(source));
+        self
     }
 
     /// [`InterfaceConfig::new`] with [`Role::Slave`].

@@ -74,6 +74,7 @@
 //! # Features
 //!
 //! - `tracing`: log lines of the control path through the `tracing` crate. The data path never logs.
+//! - `raw`: the lower interface that bindings to other languages stand on.
 //!
 //! # What it is not
 //!
@@ -107,6 +108,17 @@ mod shm;
 mod socket;
 mod sys;
 pub mod wire;
+
+#[cfg(feature = "raw")]
+pub mod raw {
+    //! For bindings to other languages: rings as slots, buffers that stay with their user over any number of calls, and
+    //! regions of a caller. Feature `raw`; less stable than the rest of the crate.
+
+    pub use crate::config::RegionSource;
+    pub use crate::queue::slots::{
+        Allocated, BadBuffer, Enqueue, Held, Keeper, Received, RefillError, RxSlots, Slot, TxSlots, swap,
+    };
+}
 
 pub use address::SocketAddress;
 pub use config::{

@@ -40,9 +40,30 @@ impl MasterMemory {
             let fd = region.fd.try_into().map_err(|_| Breach::RegionType(index))?;
             let sealing = peer_fd::region(&fd, index, region.size, config.require_sealed)?;
             let guard = sealing == peer_fd::Sealing::Guarded;
-            let mapping = Mapping::map(&fd, region.size, guard)
-                .map_err(|error| Breach::RegionMap { index, error: error.to_string() })?;
-            mappings.push(Arc::new(mapping));
+            let refuse = |error: std::io::Error| {
+                // The caller's words stay here: a peer is told less than that.
+                Breach::RegionMap { index, error: error.to_string() }
+            };
+            let fd = Arc::new(fd);
+            let callers = match &config.external {
+                Some(external) if index > 0 => {
+                    external.0.map(&fd, region.size).map_err(refuse)?
+                }
+                _ => None,
+            };
+            let mapping = match callers {
+                Some(mapping) if (mapping.len() as u64) < region.size => {
+                    return Err(refuse(std::io::ErrorKind::InvalidInput.into()));
+                }
+                Some(mapping) => {
+                    if guard {
+                        mapping.guard_callers().map_err(refuse)?;
+                    }
+                    mapping
+                }
+                None => Arc::new(Mapping::map(&*fd, region.size, guard).map_err(refuse)?),
+            };
+            mappings.push(mapping);
         }
         let regions = Regions::new(mappings);
         let rx = parts(config, &regions, setup.s2m, RingDirection::S2m)?;

@@ -47,22 +47,24 @@ impl SlaveMemory {
         let mut region_fds = Vec::with_capacity(layout.regions.len());
         let mut mappings = Vec::with_capacity(layout.regions.len());
         for (index, size) in layout.regions.iter().enumerate() {
+            let provided = match &config.external {
+                Some(external) if index > 0 => external.0.allocate(*size)?,
+                _ => None,
+            };
+            if let Some(mapping) = provided {
+                let (fd, mapping) = callers_mapping(mapping, *size)?;
+                region_fds.push((fd, *size));
+                mappings.push(mapping);
+                continue;
+            }
             let (fd, size, mapping) = match &config.memory {
                 Memory::File { fd, size } if index > 0 => {
                     (Arc::clone(fd), *size, Arc::new(map_callers_file(fd, *size)?))
                 }
                 Memory::Mapped(mapping) if index > 0 => {
-                    let fd = mapping.caller_fd().ok_or_else(|| {
-                        io::Error::new(
-                            io::ErrorKind::InvalidInput,
-                            "mapping has no file of the caller",
-                        )
-                    })?;
                     let size = mapping.len() as u64;
-                    if check_callers_file(fd, size)? == peer_fd::Sealing::Guarded {
-                        mapping.guard_callers()?;
-                    }
-                    (Arc::clone(fd), size, Arc::clone(mapping))
+                    let (fd, mapping) = callers_mapping(Arc::clone(mapping), size)?;
+                    (fd, size, mapping)
                 }
                 _ => {
                     let fd = sealed_memfd(*size)?;
@@ -189,6 +191,19 @@ fn sealed_memfd(size: u64) -> io::Result<OwnedFd> {
     ftruncate(&fd, size)?;
     fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(fd)
+}
+
+/// A mapping of the caller with the file behind it, of which `size` bytes are shared.
+fn callers_mapping(mapping: Arc<Mapping>, size: u64) -> io::Result<(Arc<OwnedFd>, Arc<Mapping>)> {
+    let invalid = |problem| io::Error::new(io::ErrorKind::InvalidInput, problem);
+    let fd = mapping.caller_fd().ok_or_else(|| invalid("mapping has no file of the caller"))?;
+    if (mapping.len() as u64) < size {
+        return Err(invalid("the mapping of the buffers is shorter than what is to be shared"));
+    }
+    if check_callers_file(fd, size)? == peer_fd::Sealing::Guarded {
+        mapping.guard_callers()?;
+    }
+    Ok((Arc::clone(fd), mapping))
 }
 
 /// Maps a file of the caller.

@@ -4,6 +4,8 @@
 mod notify;
 mod packet;
 mod rx;
+#[cfg(feature = "raw")]
+pub(crate) mod slots;
 mod tx;
 mod wait;
 

@@ -114,10 +114,21 @@ impl RxQueue {
             readiness: OnceCell::new(),
         };
         queue.set_mode(config.rx_mode);
-        if queue.core.role == Role::Slave {
+        if queue.core.role == Role::Slave && !config.manual {
             queue.core.give_back();
         }
         queue
+    }
+
+    /// The ring as slots, for bindings. Meant for a queue of an interface that is
+    /// [`manual`](InterfaceConfig::manual) and was not received from: what was posted or received before is forgotten.
+    #[cfg(feature = "raw")]
+    #[must_use]
+    pub fn into_slots(self) -> super::slots::RxSlots {
+        let Self { core, shared, mode, resync_limit, .. } = self;
+        let RxCore { regions, slots, link, ring, .. } = core;
+        let buffers = slots.iter().map(|slot| slot.get().buffer).collect();
+        super::slots::RxSlots::new(ring, regions, link, shared, buffers, mode, resync_limit)
     }
 
     /// Number of the queue, from 0.

@@ -75,6 +75,14 @@ impl TxQueue {
         }
     }
 
+    /// The ring as slots, for bindings. Meant for a queue that was not sent on.
+    #[cfg(feature = "raw")]
+    #[must_use]
+    pub fn into_slots(self) -> super::slots::TxSlots {
+        let Self { ring, cursor, shared, link, regions, slots, max_segment, .. } = self;
+        super::slots::TxSlots::new(ring, cursor, shared, link, regions, slots, max_segment)
+    }
+
     /// Number of the queue, from 0.
     #[must_use]
     pub fn index(&self) -> u8 {

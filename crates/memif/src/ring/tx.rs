@@ -92,6 +92,17 @@ impl TxCursor {
         self.next = to;
     }
 
+    /// Publishes what was filled up to a slot with one release store, and leaves the rest.
+    #[cfg(feature = "raw")]
+    #[inline]
+    pub(crate) fn publish_to(&mut self, to: u16, ring: &impl RingMemory) {
+        self.own = to;
+        match self.role {
+            Role::Slave => ring.store_head(to),
+            Role::Master => ring.store_tail(to),
+        }
+    }
+
     /// Publishes everything filled with one release store. Returns the number of slots.
     #[inline]
     pub(crate) fn publish(&mut self, ring: &impl RingMemory) -> u16 {

@@ -51,8 +51,12 @@ impl Layout {
     ) -> Result<Self, ConfigError> {
         let queues = usize::from(s2m) + usize::from(m2s);
         let ring = ring_bytes(log2).next_multiple_of(LINE);
-        let stride =
-            (u64::from(config.buffer_size).max(LEAST_BUFFER) + SPARE).next_multiple_of(LINE);
+        let stride = if config.external.is_some() {
+            // The caller sizes its memory by the buffers alone.
+            u64::from(config.buffer_size)
+        } else {
+            (u64::from(config.buffer_size).max(LEAST_BUFFER) + SPARE).next_multiple_of(LINE)
+        };
         let per_queue = stride << log2;
         // At most 510 rings of 262,272 bytes and queues of 16384 buffers of 65,664 bytes, far below 2^32 and 2^64.
         let rings: Vec<u32> =

@@ -228,6 +228,39 @@ impl Regions {
     }
 }
 
+/// Where the regions of a link begin and how long they are, for a look-up without a detour. Addresses only: whoever
+/// uses one keeps the [`Regions`] that it came from.
+#[cfg(feature = "raw")]
+#[derive(Debug)]
+pub(crate) struct Addresses(Box<[(NonNull<u8>, u64)]>);
+
+// SAFETY: the pointers are handed out and never followed here.
+#[cfg(feature = "raw")]
+unsafe impl Send for Addresses {}
+// SAFETY: as above.
+#[cfg(feature = "raw")]
+unsafe impl Sync for Addresses {}
+
+#[cfg(feature = "raw")]
+impl Addresses {
+    pub(crate) fn of(regions: &Regions) -> Self {
+        Self(regions.0.iter().map(|mapping| (mapping.start, mapping.len as u64)).collect())
+    }
+
+    /// Where those bytes lie, or `None` where they are not all in that region.
+    #[inline]
+    pub(crate) fn find(&self, region: u16, offset: u32, len: u32) -> Option<*mut u8> {
+        let (start, size) = *self.0.get(usize::from(region))?;
+        (u64::from(offset) + u64::from(len) <= size)
+            .then(|| start.as_ptr().wrapping_add(offset as usize))
+    }
+
+    /// Start and length of every region.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (*mut u8, u64)> {
+        self.0.iter().map(|(start, len)| (start.as_ptr(), *len))
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;

@@ -14,6 +14,8 @@ mod ring;
 mod slice;
 
 pub(crate) use guard::fault_count;
+#[cfg(feature = "raw")]
+pub(crate) use mapping::Addresses;
 pub use mapping::Mapping;
 pub(crate) use mapping::Regions;
 pub(crate) use ring::MappedRing;

@@ -10,6 +10,8 @@ use super::timers::Timer;
 use super::{InterfaceKey, Socket};
 use crate::address::SocketAddress;
 use crate::config::{InterfaceConfig, Role};
+#[cfg(feature = "raw")]
+use crate::error::ConnectError;
 use crate::error::{Breach, SocketError};
 use crate::sys::{self, Interest};
 
@@ -23,7 +25,8 @@ impl Socket {
     pub fn add_interface(&mut self, config: InterfaceConfig) -> Result<InterfaceKey, SocketError> {
         config.validate()?;
         let role = config.role();
-        let key = self.insert(config, true)?;
+        let reconnects = !config.manual;
+        let key = self.insert(config, reconnects)?;
         match role {
             Role::Slave => self.connect_at_once(key),
             Role::Master => {
@@ -62,6 +65,87 @@ impl Socket {
         }
         self.leave();
         Ok(key)
+    }
+
+    /// Lets a slave that was added as [`manual`](InterfaceConfig::manual) try to connect, now and once. That the handshake
+    /// fails later is an event.
+    ///
+    /// # Errors
+    /// [`SocketError::NoSuchInterface`]; why no connection was made as [`ConnectError`] inside: also when there is one already
+    /// ([`ConnectError::Busy`] is the master's, so that is [`ConnectError::Local`]).
+    #[cfg(feature = "raw")]
+    pub fn connect_now(
+        &mut self,
+        key: InterfaceKey,
+    ) -> Result<Result<(), ConnectError>, SocketError> {
+        let interface = self.interface(key)?;
+        let result = if interface.connection.is_some() {
+            Err(ConnectError::Local("connected or connecting already".to_owned()))
+        } else {
+            self.try_connect(key)
+        };
+        self.leave();
+        Ok(result)
+    }
+
+    /// Whether an interface has a connection: a link, or a handshake that was admitted.
+    ///
+    /// # Errors
+    /// [`SocketError::NoSuchInterface`].
+    #[cfg(feature = "raw")]
+    pub fn has_connection(&self, key: InterfaceKey) -> Result<bool, SocketError> {
+        Ok(self.interface(key)?.connection.is_some())
+    }
+
+    /// Does what is to be done once, without waiting, and then gives the events one by one through
+    /// [`next_event`](Self::next_event).
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    #[cfg(feature = "raw")]
+    pub fn run_once(&mut self) -> Result<(), SocketError> {
+        let done = self.turn(Some(std::time::Duration::ZERO));
+        self.leave();
+        done.map(|_| ())
+    }
+
+    /// The next event that waits.
+    #[cfg(feature = "raw")]
+    pub fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        self.leave();
+        event
+    }
+
+    /// As [`watch`](Self::watch), but the signals stay where they are: the event comes again until somebody has taken them, as
+    /// [`RxSlots::receive`](crate::raw::RxSlots::receive) does when it empties the ring.
+    ///
+    /// # Errors
+    /// As [`watch`](Self::watch).
+    #[cfg(feature = "raw")]
+    pub fn watch_level(&mut self, key: InterfaceKey, queue: u8) -> Result<(), SocketError> {
+        self.interface_mut(key)?.watch_takes = false;
+        self.watch(key, queue)
+    }
+
+    /// Listens on a socket of the caller from now on, see [`SocketBuilder::listener`](super::SocketBuilder::listener).
+    ///
+    /// # Errors
+    /// [`SocketError::WrongDescriptor`], and what the kernel says.
+    #[cfg(feature = "raw")]
+    pub fn set_listener(&mut self, fd: OwnedFd) -> Result<(), SocketError> {
+        self.stop_listening();
+        self.listen_on(fd)?;
+        self.always_listens = true;
+        self.leave();
+        Ok(())
+    }
+
+    /// What listens, while something does.
+    #[cfg(feature = "raw")]
+    #[must_use]
+    pub fn listener(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.listener_fd()
     }
 
     /// Takes over a connection that was accepted elsewhere, for whichever of our masters it asks for.

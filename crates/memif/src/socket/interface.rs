@@ -19,6 +19,8 @@ pub(super) struct Interface {
     pub(super) backoff: Backoff,
     /// Receive queues to watch on every link.
     pub(super) watched: BTreeSet<u8>,
+    /// Whether their signals are taken before an event tells of them.
+    pub(super) watch_takes: bool,
     /// Their tokens on the present link.
     pub(super) watch_tokens: Vec<u64>,
 }
@@ -32,6 +34,7 @@ impl Interface {
             connection: None,
             backoff: Backoff::new(),
             watched: BTreeSet::new(),
+            watch_takes: true,
             watch_tokens: Vec::new(),
         }
     }

@@ -76,6 +76,11 @@ impl Socket {
         self.start_listening(Listener { fd, file: None, paused: false, given: true })
     }
 
+    #[cfg(feature = "raw")]
+    pub(super) fn listener_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.listener.as_ref().map(|listener| std::os::fd::AsFd::as_fd(&listener.fd))
+    }
+
     fn start_listening(&mut self, listener: Listener) -> Result<(), SocketError> {
         self.add_listener(&listener)?;
         control_log!(info, "listening on {}", self.address);

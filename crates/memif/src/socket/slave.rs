@@ -73,17 +73,21 @@ impl Socket {
         if !interface.wants_to_connect() {
             return;
         }
-        let connected = sys::connect_address(&self.address).and_then(|to| sys::connect(&to));
-        let failure = match connected {
-            Ok(fd) => match self.begin_slave(key, fd) {
-                Ok(()) => return,
-                Err(error) => ConnectError::Local(error.to_string()),
-            },
-            Err(error) => connect_failure(error, &self.address),
-        };
+        let Err(failure) = self.try_connect(key) else { return };
         control_log!(debug, "slave {number} cannot connect to {}: {failure}", self.address);
         let retry_in = self.schedule_connect(key);
         self.report(Event::ConnectFailed { interface: key, error: failure, retry_in });
+    }
+
+    /// Tries to connect, whatever is planned.
+    pub(super) fn try_connect(&mut self, key: InterfaceKey) -> Result<(), ConnectError> {
+        let connected = sys::connect_address(&self.address).and_then(|to| sys::connect(&to));
+        match connected {
+            Ok(fd) => self
+                .begin_slave(key, fd)
+                .map_err(|error| ConnectError::Local(error.to_string())),
+            Err(error) => Err(connect_failure(error, &self.address)),
+        }
     }
 
     /// A connected socket becomes the connection of a slave.

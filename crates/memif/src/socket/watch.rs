@@ -27,6 +27,7 @@ pub(super) struct Watch {
     fruitless: u32,
     since: Instant,
     paused: bool,
+    takes: bool,
 }
 
 impl Socket {
@@ -42,6 +43,7 @@ impl Socket {
     /// Watches one queue, if the link has it.
     pub(super) fn watch_queue(&mut self, key: InterfaceKey, queue: u8, link: &LinkHandle) {
         let Some(fd) = link.rx_interrupt(queue) else { return };
+        let takes = self.interface(key).is_ok_and(|interface| interface.watch_takes);
         let token = self.new_token();
         if self.epoll.add(&*fd, token, Interest::Read).is_err() {
             return;
@@ -55,6 +57,7 @@ impl Socket {
             fruitless: 0,
             since: Instant::now(),
             paused: false,
+            takes,
         };
         self.watches.insert(token, watch);
         if let Ok(interface) = self.interface_mut(key) {
@@ -87,7 +90,7 @@ impl Socket {
         let Some(watch) = self.watches.get_mut(&token) else { return };
         let now = Instant::now();
         // An eventfd that cannot be read stays ready: that is a storm, too.
-        let taken = sys::take_signals(&*watch.fd);
+        let taken = !watch.takes || sys::take_signals(&*watch.fd);
         let packets = watch.link.rx_packets(watch.queue);
         if packets != watch.packets || now.duration_since(watch.since) >= PAUSE {
             watch.packets = packets;

@@ -1,0 +1,6 @@
+//! Names the shared library: programs that link it ask for `libmemif.so`, whatever the file that cargo makes is called.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libmemif.so");
+}

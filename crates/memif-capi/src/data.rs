@@ -1,0 +1,496 @@
+//! Bursts.
+//!
+//! Pointers of the caller are checked for null by `ffi`; that arrays are as long as their counts say is the one thing that is
+//! taken on trust. Of the fields of a buffer, `queue` is compared and `data` is compared, neither is followed.
+
+use std::ffi::{c_int, c_void};
+
+use memif::raw::{self, Enqueue, RxSlots, Slot, TxSlots};
+
+use crate::abi::{BUFFER_FLAG_NEXT, err, memif_buffer_t};
+use crate::callbacks::ChooseOffset;
+use crate::cell::Guard;
+use crate::interface::{Conn, INTERFACES};
+
+/// What `memif_buffer_t::queue` holds: which link, direction and queue a buffer is of, as an odd number, so that it is
+/// no address of anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token(usize);
+
+const TX_BIT: usize = 1 << 9;
+
+impl Token {
+    fn new(serial: u64, tx: bool, queue: u8) -> Self {
+        // Serial numbers of links do not come near the end of a word.
+        let serial = usize::try_from(serial).unwrap_or(usize::MAX);
+        let direction = if tx { TX_BIT } else { 0 };
+        Self((serial << 10) | direction | (usize::from(queue) << 1) | 1)
+    }
+
+    fn of(buffer: &memif_buffer_t) -> Self {
+        Self(buffer.queue.addr())
+    }
+
+    fn pointer(self) -> *mut c_void {
+        std::ptr::without_provenance_mut(self.0)
+    }
+
+    fn is_tx(self) -> bool {
+        self.0 & TX_BIT != 0
+    }
+
+    fn queue(self) -> u16 {
+        u16::try_from((self.0 >> 1) & 0xff).unwrap_or(0)
+    }
+}
+
+/// A receive queue of a link.
+pub(crate) struct Rx {
+    slots: RxSlots,
+    token: Token,
+    place: Option<ChooseOffset>,
+}
+
+/// A transmit queue of a link.
+pub(crate) struct Tx {
+    slots: TxSlots,
+    token: Token,
+    place: Option<ChooseOffset>,
+}
+
+impl Rx {
+    pub(crate) fn new(
+        slots: RxSlots,
+        serial: u64,
+        queue: u8,
+        place: Option<ChooseOffset>,
+    ) -> Self {
+        Self { slots, token: Token::new(serial, false, queue), place }
+    }
+}
+
+impl Tx {
+    pub(crate) fn new(
+        slots: TxSlots,
+        serial: u64,
+        queue: u8,
+        place: Option<ChooseOffset>,
+    ) -> Self {
+        Self { slots, token: Token::new(serial, true, queue), place }
+    }
+}
+
+/// Which number of queues a queue must be below.
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Rx,
+    Tx,
+}
+
+/// Why there is no queue of that number.
+#[cold]
+fn why_not(conn: &Conn, side: Side, queue: u16) -> c_int {
+    let Some(interface) = conn.get() else { return err::NOCONN };
+    if !interface.is_up() {
+        return err::DISCONNECTED;
+    }
+    let queues = match side {
+        Side::Rx => interface.rx_queues(),
+        Side::Tx => interface.tx_queues(),
+    };
+    // There, but its link is going down.
+    if queue < queues { err::DISCONNECTED } else { err::QID }
+}
+
+#[inline]
+fn find(conn: *const c_void) -> Result<&'static Conn, c_int> {
+    INTERFACES.find(conn).ok_or(err::NOCONN)
+}
+
+#[inline]
+fn rx_queue(conn: &'static Conn, queue: u16) -> Result<Guard<'static, Rx>, c_int> {
+    match conn.rx.get(queue).and_then(|cell| cell.enter()) {
+        Some(guard) if guard.is_some() => Ok(guard),
+        _ => Err(why_not(conn, Side::Rx, queue)),
+    }
+}
+
+#[inline]
+fn tx_queue(conn: &'static Conn, queue: u16) -> Result<Guard<'static, Tx>, c_int> {
+    match conn.tx.get(queue).and_then(|cell| cell.enter()) {
+        Some(guard) if guard.is_some() => Ok(guard),
+        _ => Err(why_not(conn, Side::Tx, queue)),
+    }
+}
+
+/// `memif_rx_burst`. `bufs` has room for `count` buffers, unless it is null.
+pub(crate) fn receive(
+    conn: *const c_void,
+    queue: u16,
+    bufs: *mut memif_buffer_t,
+    count: u16,
+    rx: *mut u16,
+) -> Result<(), c_int> {
+    let mut guard = rx_queue(find(conn)?, queue)?;
+    let Some(Rx { slots, token, .. }) = guard.as_mut() else { return Err(err::DISCONNECTED) };
+    if rx.is_null() {
+        return Err(err::INVAL_ARG);
+    }
+    // SAFETY: not null; a place for the result, by the interface.
+    unsafe { rx.write(0) };
+    if bufs.is_null() && count > 0 {
+        return Err(err::INVAL_ARG);
+    }
+    let pointer = token.pointer();
+    let mut at = bufs;
+    let mut received: u16 = 0;
+    let result = slots.receive(count, |Slot { index, data, len, next }| {
+        let flags = if next { BUFFER_FLAG_NEXT } else { 0 };
+        let data = data.cast();
+        // SAFETY: `receive` hands out at most `count` buffers, and the array has room for as many; its fields are written
+        // whole, whatever they held before.
+        unsafe { at.write(memif_buffer_t { desc_index: index, queue: pointer, len, flags, data }) };
+        at = at.wrapping_add(1);
+        received += 1;
+    });
+    // SAFETY: as above.
+    unsafe { rx.write(received) };
+    match result {
+        Ok(got) if got.more => Err(err::NOBUF),
+        Ok(_) => Ok(()),
+        Err(_) => {
+            if received == 0 {
+                // Nothing of it is of use any more; memory stays as long as others need it.
+                *guard = None;
+            }
+            Err(err::DISCONNECTED)
+        }
+    }
+}
+
+/// `memif_refill_queue`.
+pub(crate) fn refill(
+    conn: *const c_void,
+    queue: u16,
+    count: u16,
+    headroom: u16,
+) -> Result<(), c_int> {
+    let mut guard = rx_queue(find(conn)?, queue)?;
+    let calling = guard.as_ref().is_some_and(|rx| rx.place.is_some()).then(|| guard.calling());
+    let Some(Rx { slots, place, .. }) = guard.as_mut() else { return Err(err::DISCONNECTED) };
+    let headroom = u32::from(headroom);
+    let refilled = match *place {
+        None => slots.refill(count, headroom, None),
+        Some(place) => slots.refill(count, headroom, Some(&mut || place.choose())),
+    };
+    drop(calling);
+    refilled.map_err(|error| match error {
+        raw::RefillError::Disconnected => {
+            *guard = None;
+            err::DISCONNECTED
+        }
+        _ => err::INVAL_ARG,
+    })
+}
+
+/// `memif_buffer_alloc`. `bufs` has room for the packets, unless it is null.
+pub(crate) fn allocate(
+    conn: *const c_void,
+    queue: u16,
+    bufs: *mut memif_buffer_t,
+    count: u16,
+    count_out: *mut u16,
+    size: u16,
+) -> Result<(), c_int> {
+    let mut guard = tx_queue(find(conn)?, queue)?;
+    let calling = guard.as_ref().is_some_and(|tx| tx.place.is_some()).then(|| guard.calling());
+    let Some(Tx { slots, token, place }) = guard.as_mut() else { return Err(err::DISCONNECTED) };
+    if count_out.is_null() {
+        return Err(err::INVAL_ARG);
+    }
+    // SAFETY: not null; a place for the result, by the interface.
+    unsafe { count_out.write(0) };
+    if bufs.is_null() && count > 0 {
+        return Err(err::INVAL_ARG);
+    }
+    let pointer = token.pointer();
+    let mut at = bufs;
+    let mut allocated: u16 = 0;
+    let give = |Slot { index, data, len, next }: Slot| {
+        let flags = if next { BUFFER_FLAG_NEXT } else { 0 };
+        let data = data.cast();
+        // SAFETY: no packet takes more slots than its size asks for with buffers of the size that the interface was made
+        // with, which is what callers reckon with; the fields are written whole.
+        unsafe { at.write(memif_buffer_t { desc_index: index, queue: pointer, len, flags, data }) };
+        at = at.wrapping_add(1);
+        allocated += 1;
+    };
+    let size = u32::from(size);
+    let result = match *place {
+        None => slots.allocate(count, size, None, give),
+        Some(place) => slots.allocate(count, size, Some(&mut || place.choose()), give),
+    };
+    drop(calling);
+    // SAFETY: as above.
+    unsafe { count_out.write(allocated) };
+    match result {
+        Ok(got) if size > 0 && got.packets < count => Err(err::NOBUF_RING),
+        Ok(_) => Ok(()),
+        Err(memif::SendError::TooLong { .. }) => Err(err::INVAL_ARG),
+        Err(_) => {
+            *guard = None;
+            Err(err::DISCONNECTED)
+        }
+    }
+}
+
+/// `memif_tx_burst`. `bufs` holds `count` buffers, unless it is null.
+pub(crate) fn send(
+    conn: *const c_void,
+    queue: u16,
+    bufs: *mut memif_buffer_t,
+    count: u16,
+    tx: *mut u16,
+) -> Result<(), c_int> {
+    let mut guard = tx_queue(find(conn)?, queue)?;
+    let Some(Tx { slots, .. }) = guard.as_mut() else { return Err(err::DISCONNECTED) };
+    if tx.is_null() {
+        return Err(err::INVAL_ARG);
+    }
+    // SAFETY: not null; a place for the result, by the interface.
+    unsafe { tx.write(0) };
+    if count == 0 {
+        return Ok(());
+    }
+    if bufs.is_null() {
+        return Err(err::INVAL_ARG);
+    }
+    if slots.ready().is_err() {
+        *guard = None;
+        return Err(err::DISCONNECTED);
+    }
+    let mut sent = 0;
+    let mut result = Ok(());
+    for i in 0..usize::from(count) {
+        // SAFETY: the array holds `count` buffers, by the interface.
+        let buffer = unsafe { bufs.add(i).read() };
+        let next = buffer.flags & BUFFER_FLAG_NEXT != 0;
+        if slots.send(buffer.desc_index, buffer.data.cast(), buffer.len, next).is_err() {
+            result = Err(err::INVAL_ARG);
+            break;
+        }
+        sent += 1;
+    }
+    slots.publish();
+    // SAFETY: as above.
+    unsafe { tx.write(sent) };
+    result
+}
+
+/// `memif_buffer_enq_tx`. `bufs` holds `count` buffers, unless it is null.
+pub(crate) fn enqueue(
+    conn: *const c_void,
+    queue: u16,
+    bufs: *mut memif_buffer_t,
+    count: u16,
+    count_out: *mut u16,
+) -> Result<(), c_int> {
+    let conn = find(conn)?;
+    drop(tx_queue(conn, queue)?);
+    if count_out.is_null() {
+        return Err(err::INVAL_ARG);
+    }
+    // SAFETY: not null; a place for the result, by the interface.
+    unsafe { count_out.write(0) };
+    if conn.get().is_none_or(|interface| interface.is_master()) {
+        return Err(err::INVAL_ARG);
+    }
+    if bufs.is_null() && count > 0 {
+        return Err(err::INVAL_ARG);
+    }
+    let mut done: usize = 0;
+    let result = enqueue_all(conn, queue, bufs, usize::from(count), &mut done);
+    // SAFETY: as above.
+    unsafe { count_out.write(u16::try_from(done).unwrap_or(count)) };
+    result
+}
+
+fn enqueue_all(
+    conn: &'static Conn,
+    queue: u16,
+    bufs: *mut memif_buffer_t,
+    count: usize,
+    done: &mut usize,
+) -> Result<(), c_int> {
+    while *done < count {
+        // SAFETY: the array holds `count` buffers, by the interface.
+        let first = Token::of(unsafe { &*bufs.add(*done) });
+        if first.is_tx() {
+            return Err(err::INVAL_ARG);
+        }
+        // Receive before transmit, as everybody who enters two cells.
+        let mut from = rx_queue(conn, first.queue()).map_err(|_| err::INVAL_ARG)?;
+        let mut to = tx_queue(conn, queue)?;
+        let (Some(from), Some(to)) = (from.as_mut(), to.as_mut()) else {
+            return Err(err::DISCONNECTED);
+        };
+        if from.token != first {
+            return Err(err::INVAL_ARG);
+        }
+        while *done < count {
+            // SAFETY: as above; nobody else has the array during the call.
+            let buffer = unsafe { &mut *bufs.add(*done) };
+            if Token::of(buffer) != first {
+                break;
+            }
+            let held = from.slots.held(buffer.desc_index).ok_or(err::INVAL_ARG)?;
+            buffer.desc_index = to.slots.enqueue(held).map_err(|error| match error {
+                Enqueue::Full => err::NOBUF_RING,
+                Enqueue::Send(_) => err::DISCONNECTED,
+                _ => err::INVAL_ARG,
+            })?;
+            buffer.queue = to.token.pointer();
+            *done += 1;
+        }
+    }
+    Ok(())
+}
+
+/// `memif_buffer_requeue`. Both pointers are those of buffers, or null.
+pub(crate) fn requeue(
+    conn: *const c_void,
+    left: *mut memif_buffer_t,
+    right: *mut memif_buffer_t,
+) -> Result<(), c_int> {
+    let conn = find(conn)?;
+    let interface = conn.get().ok_or(err::NOCONN)?;
+    if interface.is_master() || left.is_null() || right.is_null() {
+        return Err(err::INVAL_ARG);
+    }
+    // SAFETY: not null; buffers, by the interface. Read and written as values, since they may be the same one.
+    let (mut a, mut b) = unsafe { (left.read(), right.read()) };
+    let (one, two) = (Token::of(&a), Token::of(&b));
+    let invalid = |_| err::INVAL_ARG;
+    let swapped = match (one.is_tx(), two.is_tx()) {
+        (false, false) if one == two => {
+            let mut cell = rx_queue(conn, one.queue()).map_err(invalid)?;
+            cell.as_mut()
+                .filter(|rx| rx.token == one)
+                .is_some_and(|rx| rx.slots.swap(a.desc_index, b.desc_index))
+        }
+        (true, true) if one == two => {
+            let mut cell = tx_queue(conn, one.queue()).map_err(invalid)?;
+            cell.as_mut()
+                .filter(|tx| tx.token == one)
+                .is_some_and(|tx| tx.slots.swap(a.desc_index, b.desc_index))
+        }
+        (false, true) => swap_across(conn, &a, &b)?,
+        (true, false) => swap_across(conn, &b, &a)?,
+        // Two queues of one direction: entered in the order of their numbers.
+        (false, false) => {
+            let (low, high) = if one.queue() < two.queue() { (&a, &b) } else { (&b, &a) };
+            let (low_token, high_token) = (Token::of(low), Token::of(high));
+            let mut first = rx_queue(conn, low_token.queue()).map_err(invalid)?;
+            if low_token.queue() == high_token.queue() {
+                return Err(err::INVAL_ARG);
+            }
+            let mut second = rx_queue(conn, high_token.queue()).map_err(invalid)?;
+            match (first.as_mut(), second.as_mut()) {
+                (Some(x), Some(y)) if x.token == low_token && y.token == high_token => {
+                    let x = x.slots.held(low.desc_index).ok_or(err::INVAL_ARG)?;
+                    raw::swap(x, y.slots.held(high.desc_index).ok_or(err::INVAL_ARG)?)
+                }
+                _ => false,
+            }
+        }
+        (true, true) => {
+            let (low, high) = if one.queue() < two.queue() { (&a, &b) } else { (&b, &a) };
+            let (low_token, high_token) = (Token::of(low), Token::of(high));
+            let mut first = tx_queue(conn, low_token.queue()).map_err(invalid)?;
+            if low_token.queue() == high_token.queue() {
+                return Err(err::INVAL_ARG);
+            }
+            let mut second = tx_queue(conn, high_token.queue()).map_err(invalid)?;
+            match (first.as_mut(), second.as_mut()) {
+                (Some(x), Some(y)) if x.token == low_token && y.token == high_token => {
+                    let x = x.slots.held(low.desc_index).ok_or(err::INVAL_ARG)?;
+                    raw::swap(x, y.slots.held(high.desc_index).ok_or(err::INVAL_ARG)?)
+                }
+                _ => false,
+            }
+        }
+    };
+    if !swapped {
+        return Err(err::INVAL_ARG);
+    }
+    std::mem::swap(&mut a.desc_index, &mut b.desc_index);
+    std::mem::swap(&mut a.queue, &mut b.queue);
+    // SAFETY: as above.
+    unsafe {
+        left.write(a);
+        right.write(b);
+    }
+    Ok(())
+}
+
+/// Exchanges a received buffer and one that is to be sent.
+fn swap_across(
+    conn: &'static Conn,
+    received: &memif_buffer_t,
+    to_send: &memif_buffer_t,
+) -> Result<bool, c_int> {
+    let (from, to) = (Token::of(received), Token::of(to_send));
+    let mut rx = rx_queue(conn, from.queue()).map_err(|_| err::INVAL_ARG)?;
+    let mut tx = tx_queue(conn, to.queue()).map_err(|_| err::INVAL_ARG)?;
+    match (rx.as_mut(), tx.as_mut()) {
+        (Some(rx), Some(tx)) if rx.token == from && tx.token == to => {
+            let rx = rx.slots.held(received.desc_index).ok_or(err::INVAL_ARG)?;
+            let tx = tx.slots.held(to_send.desc_index).ok_or(err::INVAL_ARG)?;
+            Ok(raw::swap(rx, tx))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// `memif_set_next_free_buffer`.
+pub(crate) fn set_next(
+    conn: *const c_void,
+    queue: u16,
+    buffer: *const memif_buffer_t,
+) -> Result<(), c_int> {
+    let mut guard = tx_queue(find(conn)?, queue).map_err(no_queue)?;
+    if buffer.is_null() {
+        return Err(err::INVAL_ARG);
+    }
+    // SAFETY: not null; a buffer, by the interface.
+    let index = unsafe { (*buffer).desc_index };
+    let set = guard.as_mut().is_some_and(|tx| tx.slots.set_next(index));
+    if set { Ok(()) } else { Err(err::INVAL_ARG) }
+}
+
+/// `memif_set_rx_mode`.
+pub(crate) fn set_interrupts(conn: *const c_void, queue: u16, on: bool) -> Result<(), c_int> {
+    let mut guard = rx_queue(find(conn)?, queue).map_err(no_queue)?;
+    if let Some(rx) = guard.as_mut() {
+        rx.slots.set_interrupts(on);
+    }
+    Ok(())
+}
+
+/// libmemif counts no queues while there is no link.
+fn no_queue(code: c_int) -> c_int {
+    if code == err::DISCONNECTED { err::QID } else { code }
+}
+
+/// `memif_get_queue_efd`.
+pub(crate) fn interrupt_fd(conn: *const c_void, queue: u16) -> Result<c_int, c_int> {
+    use std::os::fd::AsRawFd;
+    let conn = find(conn)?;
+    let guard = rx_queue(conn, queue)?;
+    let fd = guard.as_ref().map(|rx| rx.slots.interrupt().as_raw_fd()).ok_or(err::DISCONNECTED)?;
+    drop(guard);
+    if let Some(interface) = conn.get() {
+        interface.note_asked(fd);
+    }
+    Ok(fd)
+}

@@ -1,0 +1,39 @@
+//! The interface of libmemif 4.0 on top of the crate `memif`. Nothing here is for Rust programs; what C programs
+//! see is `include/libmemif.h`.
+//!
+//! - `abi`: types, constants, texts. `ffi`: the functions, each a thin layer that checks pointers.
+//! - `slab`, `cell`: handles that can be checked, and queues that one thread at a time is in.
+//! - `socket`, `interface`, `details`, `regions`: the control side. `data`: bursts.
+//!
+//! Three rules hold everywhere. A handle or a pointer of the caller is checked before it is used, and of the pointers that
+//! a buffer carries none is followed. No lock is held while a callback of the caller runs, so it may call anything. Nothing
+//! unwinds into C: a panic, which would be a mistake of this library, ends at the border as an error code.
+
+#![allow(
+    unsafe_code,
+    reason = "the border to C; each block argues, see CONTRIBUTING.md"
+)]
+#![allow(missing_docs, unreachable_pub, reason = "documented in, and reached through, include/libmemif.h")]
+#![cfg_attr(
+    not(test),
+    warn(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)
+)]
+
+mod abi;
+mod callbacks;
+mod cell;
+mod data;
+mod details;
+mod ffi;
+mod interface;
+mod regions;
+mod slab;
+mod socket;
+mod strings;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks, whatever became of the thread that had the lock before.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

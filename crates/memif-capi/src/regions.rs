@@ -1,0 +1,157 @@
+//! Regions of the application: allocated by it as slave, mapped by it as master.
+
+use std::ffi::{c_int, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, Weak};
+
+use memif::Mapping;
+use memif::raw::RegionSource;
+
+use crate::callbacks::{ChooseOffset, Opaque, RegionCallbacks};
+use crate::lock;
+use crate::socket::SocketState;
+
+/// The regions of the application that one interface uses.
+pub(crate) struct Regions {
+    socket: Weak<SocketState>,
+    private: Opaque,
+    used: Arc<Mutex<Vec<Used>>>,
+}
+
+/// One of them. It is in use while somebody else holds the mapping.
+struct Used {
+    mapping: Arc<Mapping>,
+    address: Opaque,
+    size: u32,
+    fd: Fd,
+    callbacks: RegionCallbacks,
+}
+
+/// The descriptor that the application knows it by.
+enum Fd {
+    /// Its own.
+    Theirs(c_int),
+    /// A copy of a slave's, which is the application's from the end on.
+    Copy(OwnedFd),
+}
+
+impl Fd {
+    fn number(&self) -> c_int {
+        match self {
+            Self::Theirs(fd) => *fd,
+            Self::Copy(fd) => fd.as_raw_fd(),
+        }
+    }
+}
+
+impl Regions {
+    pub(crate) fn new(socket: &Arc<SocketState>, private: Opaque) -> Self {
+        Self { socket: Arc::downgrade(socket), private, used: Arc::default() }
+    }
+
+    fn callbacks(&self) -> RegionCallbacks {
+        self.socket.upgrade().map(|socket| *lock(&socket.regions)).unwrap_or_default()
+    }
+
+    /// What the core asks for regions, if the application has callbacks for them.
+    pub(crate) fn source(&self) -> Option<Arc<dyn RegionSource>> {
+        let callbacks = self.callbacks();
+        let wanted = callbacks.add.is_some() || callbacks.address.is_some();
+        wanted.then(|| {
+            let used = Arc::clone(&self.used);
+            Arc::new(Source { callbacks, private: self.private, used }) as Arc<dyn RegionSource>
+        })
+    }
+
+    /// Who chooses the places of a slave's buffers, if that is the application.
+    pub(crate) fn choose_offset(&self) -> Option<ChooseOffset> {
+        self.callbacks().offset.map(|call| ChooseOffset { call, private: self.private })
+    }
+
+    pub(crate) fn any(&self) -> bool {
+        !lock(&self.used).is_empty()
+    }
+
+    /// The descriptor of a region by its address.
+    pub(crate) fn fd_of(&self, address: usize) -> Option<c_int> {
+        let used = lock(&self.used);
+        used.iter().find(|used| used.address.0.addr() == address).map(|used| used.fd.number())
+    }
+
+    /// Tells the application of regions that nothing uses any more.
+    pub(crate) fn sweep(&self) {
+        let gone: Vec<Used> = lock(&self.used)
+            .extract_if(.., |used| Arc::strong_count(&used.mapping) == 1)
+            .collect();
+        for Used { mapping, address, size, fd, callbacks } in gone {
+            drop(mapping);
+            if callbacks.delete(address.0, size, fd.number(), self.private)
+                && let Fd::Copy(fd) = fd
+            {
+                // Closed by the callback, as with libmemif.
+                let _ = fd.into_raw_fd();
+            }
+        }
+    }
+}
+
+struct Source {
+    callbacks: RegionCallbacks,
+    private: Opaque,
+    used: Arc<Mutex<Vec<Used>>>,
+}
+
+impl Source {
+    fn take(
+        &self,
+        address: *mut c_void,
+        size: u32,
+        shared: Arc<OwnedFd>,
+        fd: Fd,
+    ) -> std::io::Result<Option<Arc<Mapping>>> {
+        let start = NonNull::new(address.cast::<u8>()).ok_or_else(|| refused("no address"))?;
+        // SAFETY: that `size` bytes of the file are mapped there, shared, readable and writable, until the callback that
+        // deletes the region is called, is what the interface asks of the callback that gave the address. It is
+        // called by `sweep`, when nobody else holds the mapping.
+        let mapping = unsafe { Mapping::from_raw(start, size as usize, shared) };
+        let mapping = Arc::new(mapping);
+        lock(&self.used).push(Used {
+            mapping: Arc::clone(&mapping),
+            address: Opaque(address),
+            size,
+            fd,
+            callbacks: self.callbacks,
+        });
+        Ok(Some(mapping))
+    }
+}
+
+impl RegionSource for Source {
+    fn allocate(&self, size: u64) -> std::io::Result<Option<Arc<Mapping>>> {
+        if self.callbacks.add.is_none() {
+            return Ok(None);
+        }
+        let size = u32::try_from(size).map_err(|_| refused("a region of more than 4 GiB"))?;
+        let added = self.callbacks.add(size, self.private);
+        let (address, fd) = added.ok_or_else(|| refused("the callback that adds regions failed"))?;
+        // SAFETY: used for the one call below, which the kernel answers with an error if the number is no descriptor.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let shared = Arc::new(rustix::io::fcntl_dupfd_cloexec(borrowed, 0)?);
+        self.take(address, size, shared, Fd::Theirs(fd))
+    }
+
+    fn map(&self, fd: &Arc<OwnedFd>, size: u64) -> std::io::Result<Option<Arc<Mapping>>> {
+        if self.callbacks.address.is_none() {
+            return Ok(None);
+        }
+        let size = u32::try_from(size).map_err(|_| refused("a region of more than 4 GiB"))?;
+        let copy = rustix::io::fcntl_dupfd_cloexec(&**fd, 0)?;
+        let address = self.callbacks.address(size, copy.as_raw_fd(), self.private);
+        self.take(address, size, Arc::clone(fd), Fd::Copy(copy))
+    }
+}
+
+fn refused(why: &'static str) -> std::io::Error {
+    std::io::Error::other(why)
+}

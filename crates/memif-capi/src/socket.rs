@@ -1,0 +1,385 @@
+//! Sockets: one `memif::Socket` each, one descriptor to wait for, and the callbacks that what happens there leads to.
+
+use std::ffi::{c_int, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use memif::{Event, InterfaceKey, Name, Socket, SocketAddress};
+use rustix::event::epoll;
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+
+use crate::abi::{ControlFdUpdate, FD_EVENT_DEL, FD_EVENT_READ, PATH_BYTES, err};
+use crate::callbacks::{Allocator, Opaque, Record, RegionCallbacks, control_fd_update};
+use crate::cell::this_thread;
+use crate::interface::Interface;
+use crate::lock;
+use crate::slab::{Places, handle};
+
+/// Sockets by their handles.
+pub(crate) static SOCKETS: Places<SocketPlace> = Places::new();
+
+/// What a socket handle points to.
+#[derive(Default)]
+pub(crate) struct SocketPlace(Mutex<Option<Arc<SocketState>>>);
+
+impl SocketPlace {
+    pub(crate) fn get(&self) -> Option<Arc<SocketState>> {
+        lock(&self.0).clone()
+    }
+}
+
+/// The socket of a handle.
+pub(crate) fn find(socket: *const c_void) -> Option<Arc<SocketState>> {
+    SOCKETS.find(socket)?.get()
+}
+
+/// One socket.
+pub(crate) struct SocketState {
+    place: &'static SocketPlace,
+    core: Mutex<Option<Socket>>,
+    /// The thread that has `core`, or 0: a callback for a region runs while it is locked.
+    core_owner: AtomicUsize,
+    /// What the application waits for: the core's descriptor, the timer, and the request to stop polling.
+    control: OwnedFd,
+    timer: OwnedFd,
+    timer_runs: Mutex<bool>,
+    cancel: OwnedFd,
+    /// Whether the application polls through `memif_poll_event`.
+    pub(crate) builtin: bool,
+    pub(crate) on_control: Option<ControlFdUpdate>,
+    pub(crate) private: Opaque,
+    pub(crate) allocator: Allocator,
+    record: Mutex<Option<Record>>,
+    /// As the application wrote it, with a zero byte behind it.
+    path: Box<[u8; PATH_BYTES + 1]>,
+    pub(crate) app_name: Name,
+    pub(crate) interfaces: Mutex<Vec<Arc<Interface>>>,
+    pub(crate) regions: Mutex<RegionCallbacks>,
+    /// The listener that the application handed in.
+    given_listener: Mutex<Option<c_int>>,
+}
+
+const TOKEN_CORE: u64 = 0;
+const TOKEN_TIMER: u64 = 1;
+const TOKEN_CANCEL: u64 = 2;
+
+/// What a socket is made with.
+pub(crate) struct SocketSettings {
+    pub(crate) path: [u8; PATH_BYTES],
+    pub(crate) app_name: Name,
+    pub(crate) timer: libc::itimerspec,
+    pub(crate) on_control: Option<ControlFdUpdate>,
+    pub(crate) allocator: Allocator,
+    pub(crate) private: Opaque,
+}
+
+/// Makes a socket. Its handle.
+pub(crate) fn create(settings: SocketSettings) -> Result<*mut c_void, c_int> {
+    let address = address(&settings.path).ok_or(err::INVAL_ARG)?;
+    let record = settings.allocator.record().ok_or(err::NOMEM)?;
+    let core = Socket::builder(address).app_name(settings.app_name).open();
+    let core = core.map_err(|error| socket_code(&error))?;
+    let control = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(code)?;
+    let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+    let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(code)?;
+    let cancel = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(code)?;
+    watch(&control, &core, TOKEN_CORE)?;
+    watch(&control, &timer, TOKEN_TIMER)?;
+    watch(&control, &cancel, TOKEN_CANCEL)?;
+    let mut path = Box::new([0; PATH_BYTES + 1]);
+    for (to, from) in path.iter_mut().zip(settings.path) {
+        *to = from;
+    }
+    let place = SOCKETS.take().ok_or(err::NOMEM)?;
+    let state = Arc::new(SocketState {
+        place,
+        core: Mutex::new(Some(core)),
+        core_owner: AtomicUsize::new(0),
+        control,
+        timer,
+        timer_runs: Mutex::new(false),
+        cancel,
+        builtin: settings.on_control.is_none(),
+        on_control: settings.on_control,
+        private: settings.private,
+        allocator: settings.allocator,
+        record: Mutex::new(Some(record)),
+        path,
+        app_name: settings.app_name,
+        interfaces: Mutex::new(Vec::new()),
+        regions: Mutex::new(RegionCallbacks::default()),
+        given_listener: Mutex::new(None),
+    });
+    let set = state.set_timer(&settings.timer);
+    if set != err::SUCCESS {
+        SOCKETS.give_back(place);
+        return Err(set);
+    }
+    *lock(&place.0) = Some(Arc::clone(&state));
+    let fd = state.control.as_raw_fd();
+    control_fd_update(state.on_control, fd, FD_EVENT_READ, handle(place), state.private);
+    Ok(handle(place))
+}
+
+fn watch(control: &OwnedFd, fd: impl std::os::fd::AsFd, token: u64) -> Result<(), c_int> {
+    let data = epoll::EventData::new_u64(token);
+    epoll::add(control, fd, data, epoll::EventFlags::IN).map_err(code)
+}
+
+/// Where the socket is: a path, or an abstract name behind `@` or a zero byte.
+fn address(path: &[u8; PATH_BYTES]) -> Option<SocketAddress> {
+    let (first, rest) = path.split_first()?;
+    let name = crate::strings::until_zero(rest);
+    let address = match first {
+        0 | b'@' => SocketAddress::Abstract(name.to_vec()),
+        _ => {
+            use std::os::unix::ffi::OsStrExt;
+            let path = std::ffi::OsStr::from_bytes(crate::strings::until_zero(path));
+            SocketAddress::Path(path.into())
+        }
+    };
+    address.validate().ok()?;
+    Some(address)
+}
+
+impl SocketState {
+    pub(crate) fn handle(&self) -> *mut c_void {
+        handle(self.place)
+    }
+
+    pub(crate) fn path(&self) -> &[u8; PATH_BYTES + 1] {
+        &self.path
+    }
+
+    /// Does something with the core socket. `MEMIF_ERR_INVAL_ARG` once it is deleted, `MEMIF_ERR_AGAIN` from within a callback
+    /// that it is waiting for.
+    pub(crate) fn with_core<R>(&self, action: impl FnOnce(&mut Socket) -> R) -> Result<R, c_int> {
+        if self.core_owner.load(Ordering::Relaxed) == this_thread() {
+            return Err(err::AGAIN);
+        }
+        let mut core = lock(&self.core);
+        self.core_owner.store(this_thread(), Ordering::Relaxed);
+        let result = core.as_mut().map(action);
+        self.core_owner.store(0, Ordering::Relaxed);
+        result.ok_or(err::INVAL_ARG)
+    }
+
+    /// Does what is to be done, without waiting, and calls back. What the last `on_interrupt` that did not return zero
+    /// returned.
+    pub(crate) fn run(self: &Arc<Self>) -> c_int {
+        if rustix::io::read(&self.timer, &mut [0; 8]).is_ok() {
+            self.connect_slaves();
+        }
+        match self.with_core(Socket::run_once) {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return err::SYSCALL,
+            Err(code) => return code,
+        }
+        let mut result = err::SUCCESS;
+        while let Ok(Some(event)) = self.with_core(Socket::next_event) {
+            let returned = self.dispatch(event);
+            if returned != err::SUCCESS {
+                result = returned;
+            }
+        }
+        result
+    }
+
+    /// The timer expired: every slave without a connection asks for one.
+    fn connect_slaves(&self) {
+        let interfaces = lock(&self.interfaces).clone();
+        for interface in interfaces.iter().filter(|interface| !interface.is_master()) {
+            // Errors show as no connection, until the timer expires again.
+            let _ = interface.request();
+        }
+    }
+
+    fn dispatch(&self, event: Event) -> c_int {
+        match event {
+            Event::Connected { interface, link } => {
+                if let Some(interface) = self.interface(interface) {
+                    interface.link_up(link);
+                }
+            }
+            Event::Disconnected { interface, reason } => {
+                if let Some(interface) = self.interface(interface) {
+                    interface.link_down(&reason.to_string());
+                }
+            }
+            Event::ConnectFailed { interface, error, .. } => {
+                if let Some(interface) = self.interface(interface) {
+                    interface.link_down(&error.to_string());
+                }
+            }
+            Event::Readable { interface, queue } => {
+                if let Some(interface) = self.interface(interface) {
+                    return interface.interrupted(queue);
+                }
+            }
+            _ => {}
+        }
+        err::SUCCESS
+    }
+
+    fn interface(&self, key: InterfaceKey) -> Option<Arc<Interface>> {
+        lock(&self.interfaces).iter().find(|interface| interface.key() == Some(key)).cloned()
+    }
+
+    /// `memif_poll_event`.
+    pub(crate) fn poll(self: &Arc<Self>, timeout: c_int) -> c_int {
+        if !self.builtin {
+            return err::BAD_FD;
+        }
+        match wait(&self.control, timeout) {
+            Err(errno) => code(errno),
+            Ok(None) => err::SUCCESS,
+            Ok(Some(TOKEN_CANCEL)) => {
+                let _ = rustix::io::read(&self.cancel, &mut [0; 8]);
+                err::POLL_CANCEL
+            }
+            Ok(Some(_)) => self.run(),
+        }
+    }
+
+    /// `memif_cancel_poll_event`.
+    pub(crate) fn cancel(&self) -> c_int {
+        if !self.builtin {
+            return err::INVAL_ARG;
+        }
+        match rustix::io::write(&self.cancel, &1u64.to_ne_bytes()) {
+            Ok(_) => err::SUCCESS,
+            Err(_) => err::INT_WRITE,
+        }
+    }
+
+    /// `memif_set_connection_request_timer`.
+    pub(crate) fn set_timer(&self, timer: &libc::itimerspec) -> c_int {
+        let mut runs = lock(&self.timer_runs);
+        if !*runs && timer.it_interval.tv_sec == 0 && timer.it_interval.tv_nsec == 0 {
+            return err::SUCCESS;
+        }
+        // SAFETY: a timer descriptor of ours, a setting that was copied, and no wish for the old one. The kernel checks
+        // the numbers.
+        let set = unsafe {
+            libc::timerfd_settime(self.timer.as_raw_fd(), 0, timer, std::ptr::null_mut())
+        };
+        if set < 0 {
+            return last_code();
+        }
+        *runs = true;
+        err::SUCCESS
+    }
+
+    /// `memif_get_listener_fd`.
+    pub(crate) fn listener(&self) -> c_int {
+        let own = self.with_core(|core| core.listener().map(|fd| fd.as_raw_fd()));
+        match own {
+            Ok(Some(own)) => lock(&self.given_listener).unwrap_or(own),
+            _ => -1,
+        }
+    }
+
+    /// `memif_set_listener_fd`. The application keeps its descriptor; we listen on a copy.
+    pub(crate) fn set_listener(&self, fd: c_int) -> c_int {
+        if fd < 0 {
+            return err::INVAL_ARG;
+        }
+        // SAFETY: used for the one call below, which the kernel answers with an error if the number is no descriptor.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let copy = match rustix::io::fcntl_dupfd_cloexec(borrowed, 0) {
+            Ok(copy) => copy,
+            Err(errno) => return code(errno),
+        };
+        match self.with_core(|core| core.set_listener(copy)) {
+            Ok(Ok(())) => {
+                *lock(&self.given_listener) = Some(fd);
+                err::SUCCESS
+            }
+            Ok(Err(error)) => socket_code(&error),
+            Err(code) => code,
+        }
+    }
+
+    /// `memif_delete_socket`.
+    pub(crate) fn delete(&self) -> c_int {
+        if !lock(&self.interfaces).is_empty() {
+            return err::INVAL_ARG;
+        }
+        let Some(state) = lock(&self.place.0).take() else { return err::INVAL_ARG };
+        let fd = self.control.as_raw_fd();
+        control_fd_update(self.on_control, fd, FD_EVENT_DEL, self.handle(), self.private);
+        if self.core_owner.load(Ordering::Relaxed) != this_thread() {
+            drop(lock(&self.core).take());
+        }
+        // A thread that polls still comes back.
+        let _ = rustix::io::write(&self.cancel, &1u64.to_ne_bytes());
+        drop(lock(&self.record).take());
+        SOCKETS.give_back(self.place);
+        drop(state);
+        err::SUCCESS
+    }
+}
+
+/// Waits, all signals let in, for the first thing that is ready.
+fn wait(control: &OwnedFd, timeout: c_int) -> Result<Option<u64>, Errno> {
+    const NOTHING: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
+    let mut ready = [NOTHING; 3];
+    let mut signals = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: writes the set that it is given.
+    unsafe { libc::sigemptyset(signals.as_mut_ptr()) };
+    // SAFETY: a descriptor of ours, room for as many events as is said, and a set that was written above.
+    let count = unsafe {
+        libc::epoll_pwait(
+            control.as_raw_fd(),
+            ready.as_mut_ptr(),
+            3,
+            timeout.max(-1),
+            signals.as_ptr(),
+        )
+    };
+    let count = usize::try_from(count).map_err(|_| last_errno())?;
+    let tokens = || ready.iter().take(count).map(|event| event.u64);
+    Ok(tokens().find(|token| *token == TOKEN_CANCEL).or_else(|| tokens().next()))
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+fn last_code() -> c_int {
+    code(last_errno())
+}
+
+/// The code for what the kernel said.
+pub(crate) fn code(errno: Errno) -> c_int {
+    match errno {
+        Errno::ACCESS | Errno::PERM => err::ACCES,
+        Errno::NFILE => err::FILE_LIMIT,
+        Errno::MFILE => err::PROC_FILE_LIMIT,
+        Errno::NOMEM => err::NOMEM,
+        Errno::CONNREFUSED => err::CONNREFUSED,
+        Errno::ALREADY => err::ALREADY,
+        Errno::AGAIN => err::AGAIN,
+        Errno::BADF => err::BAD_FD,
+        Errno::NOENT => err::NO_FILE,
+        _ => err::SYSCALL,
+    }
+}
+
+/// The code for what the core says.
+pub(crate) fn socket_code(error: &memif::SocketError) -> c_int {
+    use memif::SocketError as E;
+    match error {
+        E::NoDirectory(_) => err::NO_FILE,
+        E::NotASocket(_) => err::FILE_NOT_SOCK,
+        E::Permission(_) => err::ACCES,
+        E::WrongDescriptor(_) | E::Config(_) | E::IdInUse { .. } => err::INVAL_ARG,
+        E::NoSuchInterface => err::NOCONN,
+        E::Io { source, .. } => code(Errno::from_io_error(source).unwrap_or(Errno::IO)),
+        // Somebody else listens: EADDRINUSE.
+        _ => err::SYSCALL,
+    }
+}

@@ -1,0 +1,57 @@
+//! Rings as slots: the lower interface that bindings to other languages stand on.
+//!
+//! [`RxQueue`](crate::RxQueue) and [`TxQueue`](crate::TxQueue) tie packets to a borrow, which the languages on the other
+//! side of a binding do not have. Here a buffer is handed out as an address, stays the caller's over any number of calls, and goes
+//! back by count or by slot. All that the core promises still holds: descriptors are read once and checked, cursors are
+//! checked, what is handed out lies inside a region, and a peer that breaks the rules loses its link.
+//!
+//! What the types cannot hold is the lifetime of an address: it is good while the [`RxSlots`] or [`TxSlots`] that gave it
+//! lives. Nothing in here follows an address that a caller passes; it is compared with what the slot may hold.
+
+mod rx;
+#[cfg(test)]
+mod tests;
+mod tx;
+
+use std::sync::Arc;
+
+pub use rx::{Received, RefillError, RxSlots};
+pub use tx::{Allocated, BadBuffer, Enqueue, TxSlots};
+
+use super::BufferRef;
+use crate::link::LinkShared;
+
+/// One buffer of a ring as it is handed out.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// Free-running number of its slot.
+    pub index: u16,
+    /// Its first byte of data, or of room. The peer can change all of it at any moment.
+    pub data: *mut u8,
+    /// Bytes of data, or of room.
+    pub len: u32,
+    /// Whether the packet goes on in the next slot.
+    pub next: bool,
+}
+
+/// Keeps the memory and the eventfds of a link while its queues come and go.
+#[derive(Clone, Debug)]
+pub struct Keeper(#[expect(dead_code, reason = "held, not used")] Arc<LinkShared>);
+
+/// A buffer of a slave that its user holds at the moment, to be exchanged for another one.
+#[derive(Debug)]
+pub struct Held<'a> {
+    buffer: &'a mut BufferRef,
+    link: &'a Arc<LinkShared>,
+}
+
+/// Lets two held buffers change places. Returns whether they did: they must be of one link and lie in one region.
+pub fn swap(left: Held<'_>, right: Held<'_>) -> bool {
+    // With the region unchanged only the word with the offset of a descriptor changes, so a master that reads a slot too
+    // early still finds a buffer of ours.
+    let can = Arc::ptr_eq(left.link, right.link) && left.buffer.region == right.buffer.region;
+    if can {
+        std::mem::swap(left.buffer, right.buffer);
+    }
+    can
+}

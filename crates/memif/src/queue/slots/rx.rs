@@ -1,0 +1,654 @@
+//! Receiving, slot by slot.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use super::{BufferRef, Held, Slot};
+use crate::config::{MAX_PACKET_SIZE, Role, RxMode};
+use crate::error::{Breach, RecvError};
+use crate::link::{LinkShared, QueueShared, drain, signal};
+use crate::ring::RingMemory;
+use crate::shm::{Addresses, MappedRing, Regions, fault_count};
+use crate::wire::ring::{DescriptorHead, FLAG_MASK_INT, offset_from_word, offset_to_word};
+
+/// One slot as its user's side knows it. Nothing of this is read back from shared memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    /// Slave: the buffer of the slot. Master: what a chain that was checked has there.
+    buffer: BufferRef,
+    /// Slave: the offset that the descriptor holds, and the bytes from there on. None before it was posted.
+    posted_offset: u32,
+    posted: u32,
+    /// Bytes of data, of a slot in a chain that was checked.
+    length: u32,
+    /// Whether the descriptor had NEXT set.
+    next: bool,
+    /// Never handed out, because its packet was bad: goes back with its neighbours.
+    skipped: bool,
+}
+
+/// The receiving half of a queue pair, as slots. Used by one thread at a time.
+///
+/// Three positions on the ring, in this order: the oldest slot that was not given back, the next one to hand out, and the
+/// peer's cursor.
+pub struct RxSlots {
+    ring: MappedRing,
+    addresses: Addresses,
+    /// Keeps every address valid.
+    regions: Regions,
+    link: Arc<LinkShared>,
+    shared: Arc<QueueShared>,
+    role: Role,
+    size: u16,
+    mask: u16,
+    /// Oldest slot not given back. As master that is our tail; as slave our head less the size of the ring.
+    back: u16,
+    /// Next slot to hand out.
+    next: u16,
+    /// Slots before it were read and checked: beyond `next` only within a chain.
+    checked: u16,
+    /// The peer's cursor as last seen and found possible.
+    seen: u16,
+    /// The chain without an end at `next` that the last look met, by the cursor then.
+    unfinished: Option<u16>,
+    /// Slots between `back` and `next` that are marked as skipped, and that had NEXT.
+    skipped: u16,
+    chained: u16,
+    interrupts: bool,
+    table: Box<[Entry]>,
+    faults: usize,
+    resync_limit: u32,
+    resyncs_in_row: u32,
+}
+
+/// What a call of [`RxSlots::receive`] brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Buffers handed out.
+    pub count: u16,
+    /// Whether there was more than was asked for.
+    pub more: bool,
+}
+
+/// Why buffers were not given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefillError {
+    /// The link is down.
+    #[error("the link is down")]
+    Disconnected,
+    /// Nothing is left of a buffer behind the headroom.
+    #[error("the headroom is as long as a buffer or longer")]
+    Headroom,
+    /// The offset that was chosen for a buffer leaves its region.
+    #[error("the chosen offset leaves the region")]
+    Offset,
+}
+
+impl RxSlots {
+    pub(in crate::queue) fn new(
+        ring: MappedRing,
+        regions: Regions,
+        link: Arc<LinkShared>,
+        shared: Arc<QueueShared>,
+        buffers: Vec<BufferRef>,
+        mode: RxMode,
+        resync_limit: u32,
+    ) -> Self {
+        let role = link.role;
+        let mask = ring.mask();
+        let size = mask + 1;
+        let mut table = vec![Entry::default(); usize::from(size)].into_boxed_slice();
+        for (entry, buffer) in table.iter_mut().zip(buffers) {
+            // What the descriptor holds since the memory was laid out.
+            *entry = Entry { buffer, posted_offset: buffer.offset, ..Entry::default() };
+        }
+        let mut slots = Self {
+            addresses: Addresses::of(&regions),
+            regions,
+            link,
+            shared,
+            role,
+            size,
+            mask,
+            back: match role {
+                Role::Master => 0,
+                // A slave has posted nothing.
+                Role::Slave => 0u16.wrapping_sub(size),
+            },
+            next: 0,
+            checked: 0,
+            seen: 0,
+            unfinished: None,
+            skipped: 0,
+            chained: 0,
+            interrupts: false,
+            table,
+            faults: 0,
+            resync_limit,
+            resyncs_in_row: 0,
+            ring,
+        };
+        slots.set_interrupts(mode == RxMode::Interrupt);
+        slots
+    }
+
+    /// Whether the sender is asked to signal (else the ring is to be polled).
+    #[must_use]
+    pub fn interrupts(&self) -> bool {
+        self.interrupts
+    }
+
+    /// Asks the sender to signal from its next burst on, or not to. What came before is signalled here, so that nothing on the
+    /// ring is waited for in vain.
+    pub fn set_interrupts(&mut self, on: bool) {
+        self.interrupts = on;
+        self.ring.store_flags(if on { 0 } else { FLAG_MASK_INT });
+        if on {
+            // Orders the clearing before the look: see `RxQueue::set_masked`.
+            self.ring.full_fence();
+            if self.peer_cursor() != self.next {
+                signal(&*self.shared.interrupt);
+            }
+        }
+    }
+
+    /// The eventfd that the sender signals through. The peer holds it too and can do anything to it.
+    #[must_use]
+    pub fn interrupt(&self) -> BorrowedFd<'_> {
+        self.shared.interrupt.as_fd()
+    }
+
+    /// Keeps every address of the link valid, after this value, too.
+    #[must_use]
+    pub fn keeper(&self) -> super::Keeper {
+        super::Keeper(Arc::clone(&self.link))
+    }
+
+    /// Start and length of every region of the link.
+    pub fn regions(&self) -> impl Iterator<Item = (*mut u8, u64)> {
+        self.addresses.iter()
+    }
+
+    /// Slots of the ring.
+    #[must_use]
+    pub fn ring_size(&self) -> u16 {
+        self.size
+    }
+
+    /// Hands out the buffers of at most `max` slots of received packets. A chain that does not fit is cut: the last buffer
+    /// says that the packet goes on, and the next call goes on with it. A packet with a bad descriptor is left out, and a chain
+    /// whose end has not come yet stays on the ring.
+    ///
+    /// No system call while polling. With interrupts one read when the ring is found empty before `max` is reached, and then another look.
+    ///
+    /// # Errors
+    /// [`RecvError::Disconnected`] once the link is down, [`RecvError::Breach`] when the peer broke the protocol; buffers that
+    /// the same call handed out before stay held.
+    #[inline]
+    pub fn receive(
+        &mut self,
+        max: u16,
+        mut give: impl FnMut(Slot),
+    ) -> Result<Received, RecvError> {
+        if self.link.is_down() {
+            return Err(RecvError::Disconnected);
+        }
+        let faults = fault_count();
+        if faults != self.faults {
+            self.check_memory(faults)?;
+        }
+        let mut count = 0;
+        let mut tally = Tally::default();
+        let mut taken = !self.interrupts;
+        let result = loop {
+            if self.seen.wrapping_sub(self.next) <= max - count
+                && let Err(error) = self.look()
+            {
+                break Err(error);
+            }
+            if let Err(breach) = self.hand_out(max, &mut count, &mut tally, &mut give) {
+                break Err(breach);
+            }
+            if count == max || taken {
+                break Ok(());
+            }
+            // Taken before the last look at the ring, so that no signal is taken whose packet was not seen.
+            if drain(&*self.shared.interrupt) {
+                self.shared.counters.wake_ups.add(1);
+            }
+            taken = true;
+        };
+        self.settle(&tally);
+        result?;
+        let more = self.next != self.seen && self.unfinished.is_none();
+        Ok(Received { count, more })
+    }
+
+    /// Loads the peer's cursor.
+    #[inline]
+    fn look(&mut self) -> Result<(), RecvError> {
+        let found = self.peer_cursor();
+        // back <= next <= the peer's cursor <= back + size
+        let limit = self.size - self.next.wrapping_sub(self.back);
+        if found.wrapping_sub(self.next) > limit {
+            return self.resynchronise(found, limit);
+        }
+        if self.unfinished.is_some_and(|at| at != found) {
+            self.unfinished = None;
+        }
+        self.seen = found;
+        Ok(())
+    }
+
+    #[inline]
+    fn peer_cursor(&self) -> u16 {
+        match self.role {
+            Role::Master => self.ring.load_head(),
+            Role::Slave => self.ring.load_tail(),
+        }
+    }
+
+    #[inline]
+    fn hand_out(
+        &mut self,
+        max: u16,
+        count: &mut u16,
+        tally: &mut Tally,
+        give: &mut impl FnMut(Slot),
+    ) -> Result<(), RecvError> {
+        if self.unfinished.is_some() {
+            return Ok(());
+        }
+        while *count < max && self.next != self.seen {
+            let index = self.next;
+            if index != self.checked {
+                self.hand_out_chained(give, tally);
+                *count += 1;
+                continue;
+            }
+            let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
+            if head.has_next() {
+                if !self.check_chain(head, tally)? {
+                    break;
+                }
+                continue;
+            }
+            let data = self.locate(index, head)?;
+            self.next = index.wrapping_add(1);
+            self.checked = self.next;
+            if let Some(data) = data {
+                *count += 1;
+                tally.packets += 1;
+                tally.bytes += u64::from(head.length);
+                give(Slot { index, data, len: head.length, next: false });
+            } else {
+                self.skip(index, 1, tally);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the bytes of a descriptor lie, or `None` when it is to be dropped.
+    #[inline]
+    fn locate(&self, index: u16, head: DescriptorHead) -> Result<Option<*mut u8>, RecvError> {
+        let length = head.length;
+        match self.role {
+            Role::Master => {
+                let offset = offset_from_word(self.ring.load_word(index, 1));
+                let found = self.addresses.find(head.region, offset, length);
+                Ok(found.filter(|_| length > 0))
+            }
+            // The master says only how much it wrote; where is known from posting the buffer.
+            Role::Slave => {
+                let Some(entry) = self.table.get(usize::from(index & self.mask)) else {
+                    return Ok(None);
+                };
+                if length > entry.posted {
+                    let (queue, slot) = (self.shared.name, index);
+                    let capacity = entry.posted;
+                    return Err(self.fail(Breach::OverCapacity { queue, slot, length, capacity }));
+                }
+                let region = entry.buffer.region;
+                let found = self.addresses.find(region, entry.posted_offset, length);
+                Ok(found.filter(|_| length > 0))
+            }
+        }
+    }
+
+    /// Reads a chain to its end, each descriptor once, into the table. Returns whether it has an end.
+    #[cold]
+    fn check_chain(&mut self, head: DescriptorHead, tally: &mut Tally) -> Result<bool, RecvError> {
+        let start = self.next;
+        let mut head = head;
+        let mut at = start;
+        let mut bytes: u32 = 0;
+        let mut bad: u16 = 0;
+        loop {
+            bytes = bytes.saturating_add(head.length);
+            let good = self.locate(at, head)?.is_some() && bytes <= MAX_PACKET_SIZE;
+            bad += u16::from(!good);
+            let offset = match self.role {
+                Role::Master => offset_from_word(self.ring.load_word(at, 1)),
+                Role::Slave => 0,
+            };
+            let role = self.role;
+            if let Some(entry) = self.table.get_mut(usize::from(at & self.mask)) {
+                entry.length = head.length;
+                entry.next = head.has_next();
+                if role == Role::Master {
+                    entry.buffer =
+                        BufferRef { region: head.region, offset, capacity: head.length };
+                }
+            }
+            self.chained += u16::from(head.has_next());
+            at = at.wrapping_add(1);
+            if !head.has_next() {
+                break;
+            }
+            if at == self.seen {
+                // Peers publish whole packets; the rest of this one may still come.
+                if at.wrapping_sub(start) == self.size {
+                    let queue = self.shared.name;
+                    return Err(self.fail(Breach::EndlessChain { queue, slot: start }));
+                }
+                for i in 0..at.wrapping_sub(start) {
+                    let at = usize::from(start.wrapping_add(i) & self.mask);
+                    if let Some(entry) = self.table.get_mut(at) {
+                        entry.next = false;
+                    }
+                }
+                self.chained -= at.wrapping_sub(start);
+                self.unfinished = Some(self.seen);
+                return Ok(false);
+            }
+            head = DescriptorHead::from_word(self.ring.load_word(at, 0));
+        }
+        self.checked = at;
+        if bad > 0 {
+            self.next = at;
+            self.skip(start, at.wrapping_sub(start), tally);
+            tally.bad += u64::from(bad - 1);
+        }
+        Ok(true)
+    }
+
+    /// Hands out the next slot of a chain that was checked.
+    #[cold]
+    fn hand_out_chained(&mut self, give: &mut impl FnMut(Slot), tally: &mut Tally) {
+        let index = self.next;
+        self.next = index.wrapping_add(1);
+        let Some(entry) = self.table.get(usize::from(index & self.mask)) else { return };
+        let offset = match self.role {
+            Role::Master => entry.buffer.offset,
+            Role::Slave => entry.posted_offset,
+        };
+        // Inside by the check before; where not, nobody may touch it.
+        let found = self.addresses.find(entry.buffer.region, offset, entry.length);
+        let (data, len) = found.map_or((std::ptr::null_mut(), 0), |data| (data, entry.length));
+        tally.packets += u64::from(!entry.next);
+        tally.bytes += u64::from(len);
+        give(Slot { index, data, len, next: entry.next });
+    }
+
+    /// Marks the slots of a bad packet. With nothing before them that somebody holds they go back at once.
+    #[cold]
+    fn skip(&mut self, start: u16, slots: u16, tally: &mut Tally) {
+        tally.bad += 1;
+        tally.dropped += 1;
+        for i in 0..slots {
+            let at = usize::from(start.wrapping_add(i) & self.mask);
+            if let Some(entry) = self.table.get_mut(at) {
+                entry.skipped = true;
+            }
+        }
+        self.skipped += slots;
+        let held = self.next.wrapping_sub(self.back);
+        if held == self.skipped {
+            for i in 0..held {
+                self.repost(self.back.wrapping_add(i));
+            }
+            self.give_back(held);
+        }
+    }
+
+    /// Gives the oldest `count` of the buffers that were handed out back to the peer, and bad ones between them. More than
+    /// are held is all of them; a slave has all of them to give when the link comes up. A slave's buffers are posted from byte
+    /// `headroom` on, or where `place` says: an offset into the region of the buffer.
+    ///
+    /// # Errors
+    /// [`RefillError`]; those given back before stay so.
+    #[inline]
+    pub fn refill(
+        &mut self,
+        count: u16,
+        headroom: u32,
+        place: Option<&mut dyn FnMut() -> u32>,
+    ) -> Result<(), RefillError> {
+        if self.link.is_down() {
+            return Err(RefillError::Disconnected);
+        }
+        let held = self.next.wrapping_sub(self.back);
+        let slots = if self.skipped == 0 { count.min(held) } else { self.reach(count, held) };
+        if self.role == Role::Slave {
+            let posted = self.post_all(slots, headroom, place);
+            if let Err((done, error)) = posted {
+                self.give_back(done);
+                return Err(error);
+            }
+        }
+        if slots > 0 {
+            self.give_back(slots);
+        }
+        Ok(())
+    }
+
+    /// Slots from the oldest on that hold `count` buffers which were handed out, and the skipped ones behind them.
+    #[cold]
+    fn reach(&self, count: u16, held: u16) -> u16 {
+        let mut left = count;
+        let mut slots = 0;
+        while slots < held {
+            let at = usize::from(self.back.wrapping_add(slots) & self.mask);
+            if !self.table.get(at).is_some_and(|entry| entry.skipped) {
+                if left == 0 {
+                    break;
+                }
+                left -= 1;
+            }
+            slots += 1;
+        }
+        slots
+    }
+
+    /// Slave: writes the descriptors of `slots` empty buffers. On failure says how many were written.
+    #[inline]
+    fn post_all(
+        &mut self,
+        slots: u16,
+        headroom: u32,
+        mut place: Option<&mut dyn FnMut() -> u32>,
+    ) -> Result<(), (u16, RefillError)> {
+        for i in 0..slots {
+            let index = self.back.wrapping_add(i);
+            let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { continue };
+            let BufferRef { region, offset, capacity } = entry.buffer;
+            let posted = capacity
+                .checked_sub(headroom)
+                .filter(|posted| *posted > 0)
+                .ok_or((i, RefillError::Headroom))?;
+            let offset = match &mut place {
+                None => offset.saturating_add(headroom),
+                Some(place) => {
+                    let offset = place();
+                    // All of the buffer, as with any other.
+                    if self.addresses.find(region, offset, capacity).is_none() {
+                        return Err((i, RefillError::Offset));
+                    }
+                    entry.buffer.offset = offset;
+                    offset
+                }
+            };
+            if entry.posted_offset != offset {
+                self.ring.store_word(index, 1, offset_to_word(offset));
+                entry.posted_offset = offset;
+            }
+            entry.posted = posted;
+            let head = DescriptorHead { flags: 0, region, length: posted };
+            self.ring.store_word(index, 0, head.to_word());
+        }
+        Ok(())
+    }
+
+    /// Slave: posts a slot as it was posted before.
+    fn repost(&self, index: u16) {
+        if self.role == Role::Slave
+            && let Some(entry) = self.table.get(usize::from(index & self.mask))
+        {
+            let head =
+                DescriptorHead { flags: 0, region: entry.buffer.region, length: entry.posted };
+            self.ring.store_word(index, 0, head.to_word());
+        }
+    }
+
+    /// Publishes our cursor past the `slots` oldest slots.
+    #[inline]
+    fn give_back(&mut self, slots: u16) {
+        if self.skipped > 0 || self.chained > 0 {
+            self.clear_marks(slots);
+        }
+        self.back = self.back.wrapping_add(slots);
+        match self.role {
+            Role::Master => self.ring.store_tail(self.back),
+            Role::Slave => self.ring.store_head(self.back.wrapping_add(self.size)),
+        }
+    }
+
+    /// Takes the marks off slots that go back. A master clears NEXT in the ring, too, because DPDK 22.11 does not when it uses
+    /// a slot again, and would glue two packets.
+    #[cold]
+    fn clear_marks(&mut self, slots: u16) {
+        for i in 0..slots {
+            let index = self.back.wrapping_add(i);
+            let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { continue };
+            self.skipped -= u16::from(std::mem::take(&mut entry.skipped));
+            if std::mem::take(&mut entry.next) {
+                self.chained = self.chained.saturating_sub(1);
+                if self.role == Role::Master {
+                    let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
+                    self.ring.store_word(index, 0, DescriptorHead { flags: 0, ..head }.to_word());
+                }
+            }
+        }
+    }
+
+    /// A buffer that was handed out and not given back. `None` as master, and for any other slot.
+    pub fn held(&mut self, index: u16) -> Option<Held<'_>> {
+        let inside = index.wrapping_sub(self.back) < self.next.wrapping_sub(self.back);
+        if self.role != Role::Slave || !inside {
+            return None;
+        }
+        let entry = self.table.get_mut(usize::from(index & self.mask))?;
+        (!entry.skipped).then_some(Held { buffer: &mut entry.buffer, link: &self.link })
+    }
+
+    /// Lets the buffers of two held slots of this queue change places. Returns whether they did.
+    pub fn swap(&mut self, left: u16, right: u16) -> bool {
+        let Some(one) = self.held(left).map(|held| *held.buffer) else { return false };
+        let Some(two) = self.held(right).map(|held| *held.buffer) else { return false };
+        if one.region != two.region {
+            return false;
+        }
+        for (index, buffer) in [(left, two), (right, one)] {
+            if let Some(held) = self.held(index) {
+                *held.buffer = buffer;
+            }
+        }
+        true
+    }
+
+    #[cold]
+    fn check_memory(&mut self, faults: usize) -> Result<(), RecvError> {
+        self.faults = faults;
+        if self.regions.any_gone() { Err(self.fail(Breach::MemoryGone)) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn fail(&self, breach: Breach) -> RecvError {
+        RecvError::Breach(self.link.fail(breach))
+    }
+
+    /// The peer's cursor is beyond the ring: starts afresh from there, see
+    /// [`RxQueue`](crate::RxQueue). Buffers that were handed out are the peer's again.
+    #[cold]
+    fn resynchronise(&mut self, found: u16, limit: u16) -> Result<(), RecvError> {
+        let queue = self.shared.name;
+        if self.resync_limit == 0 {
+            let cursor = match self.role {
+                Role::Master => "head",
+                Role::Slave => "tail",
+            };
+            let (low, high) = (self.next, self.next.wrapping_add(limit));
+            return Err(self.fail(Breach::Cursor { queue, cursor, found, low, high }));
+        }
+        if self.resyncs_in_row >= self.resync_limit {
+            return Err(self.fail(Breach::Overrun { queue, count: self.resyncs_in_row }));
+        }
+        self.resyncs_in_row += 1;
+        self.shared.counters.resyncs.add(1);
+        for entry in &mut self.table {
+            (entry.skipped, entry.next) = (false, false);
+            if self.role == Role::Slave && entry.posted == 0 {
+                entry.posted_offset = entry.buffer.offset;
+                entry.posted = entry.buffer.capacity;
+            }
+        }
+        for slot in 0..self.size {
+            let index = found.wrapping_add(slot);
+            if let Some(entry) = self.table.get(usize::from(index & self.mask)) {
+                if self.role == Role::Slave {
+                    self.ring.store_word(index, 1, offset_to_word(entry.posted_offset));
+                }
+                self.repost(index);
+            }
+        }
+        (self.skipped, self.chained, self.unfinished) = (0, 0, None);
+        (self.next, self.checked, self.seen, self.back) = (found, found, found, found);
+        self.give_back(0);
+        Ok(())
+    }
+
+    /// Adds to the counters.
+    #[inline]
+    fn settle(&mut self, tally: &Tally) {
+        let counters = &self.shared.counters;
+        if tally.packets > 0 {
+            self.resyncs_in_row = 0;
+            counters.packets.add(tally.packets);
+        }
+        counters.bytes.add(tally.bytes);
+        if tally.dropped > 0 {
+            counters.bad_descriptors.add(tally.bad);
+            counters.dropped.add(tally.dropped);
+        }
+    }
+}
+
+/// What a call counted.
+#[derive(Debug, Default)]
+struct Tally {
+    packets: u64,
+    bytes: u64,
+    bad: u64,
+    dropped: u64,
+}
+
+impl std::fmt::Debug for RxSlots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RxSlots")
+            .field("queue", &self.shared.name)
+            .field("ring_size", &self.size)
+            .field("held", &self.next.wrapping_sub(self.back))
+            .finish_non_exhaustive()
+    }
+}

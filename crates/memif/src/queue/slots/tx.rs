@@ -1,0 +1,455 @@
+//! Sending, slot by slot.
+
+use std::sync::Arc;
+
+use super::{BufferRef, Held, Slot, swap};
+use crate::config::Role;
+use crate::error::{Breach, SendError};
+use crate::link::{LinkShared, QueueShared};
+use crate::queue::notify::notify;
+use crate::ring::{OutOfRange, RingMemory, TxCursor};
+use crate::shm::{Addresses, MappedRing, Regions, fault_count};
+use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_word};
+
+/// One slot as our side knows it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    /// Slave: the buffer of the slot. Master: what the slave posted, with no capacity where that broke the rules.
+    buffer: BufferRef,
+    /// Slave: the offset that the descriptor holds.
+    written: u32,
+    /// Allocated and of no use: goes back empty.
+    void: bool,
+}
+
+/// The sending half of a queue pair, as slots. Used by one thread at a time.
+///
+/// Slots are allocated, filled by their user, and sent in the order of their numbers, in as many calls as one likes. What the
+/// peer sees are whole packets.
+pub struct TxSlots {
+    ring: MappedRing,
+    addresses: Addresses,
+    /// Keeps every address valid.
+    regions: Regions,
+    link: Arc<LinkShared>,
+    shared: Arc<QueueShared>,
+    role: Role,
+    mask: u16,
+    /// `next` is the next slot to allocate.
+    cursor: TxCursor,
+    /// Next slot to send.
+    sent: u16,
+    /// The end of the last whole packet that was sent.
+    whole: u16,
+    /// Packets and bytes up to there that are not published.
+    packets: usize,
+    bytes: u64,
+    /// Bytes per buffer by our settings.
+    buffer_size: u32,
+    /// Slots marked as void.
+    voids: u16,
+    table: Box<[Entry]>,
+    faults: usize,
+}
+
+/// What a call of [`TxSlots::allocate`] brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allocated {
+    /// Slots handed out.
+    pub slots: u16,
+    /// Packets that they are for.
+    pub packets: u16,
+}
+
+/// A buffer that is not the next one to send, or whose data does not lie in its slot's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the next buffer to send, or its data lies elsewhere")]
+pub struct BadBuffer;
+
+/// Why a received buffer was not queued for sending.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Enqueue {
+    /// No slot is free.
+    #[error("the ring is full")]
+    Full,
+    /// We are the master, or the buffer is of another link or region.
+    #[error("the buffers cannot change places")]
+    Foreign,
+    /// The link is down.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+impl TxSlots {
+    pub(in crate::queue) fn new(
+        ring: MappedRing,
+        cursor: TxCursor,
+        shared: Arc<QueueShared>,
+        link: Arc<LinkShared>,
+        regions: Regions,
+        buffers: Box<[BufferRef]>,
+        buffer_size: u32,
+    ) -> Self {
+        let table = buffers
+            .iter()
+            .map(|buffer| Entry { buffer: *buffer, written: buffer.offset, void: false })
+            .collect();
+        Self {
+            addresses: Addresses::of(&regions),
+            regions,
+            role: link.role,
+            link,
+            shared,
+            mask: ring.mask(),
+            ring,
+            sent: cursor.published(),
+            whole: cursor.published(),
+            cursor,
+            packets: 0,
+            bytes: 0,
+            buffer_size,
+            voids: 0,
+            table,
+            faults: 0,
+        }
+    }
+
+    /// Keeps every address of the link valid, after this value, too.
+    #[must_use]
+    pub fn keeper(&self) -> super::Keeper {
+        super::Keeper(Arc::clone(&self.link))
+    }
+
+    /// Start and length of every region of the link.
+    pub fn regions(&self) -> impl Iterator<Item = (*mut u8, u64)> {
+        self.addresses.iter()
+    }
+
+    /// Slots of the ring.
+    #[must_use]
+    pub fn ring_size(&self) -> u16 {
+        self.cursor.size()
+    }
+
+    /// Whether the link is up and its memory there.
+    ///
+    /// # Errors
+    /// [`SendError::Disconnected`] or [`SendError::Breach`].
+    #[inline]
+    fn check_link(&mut self) -> Result<(), SendError> {
+        if self.link.is_down() {
+            return Err(SendError::Disconnected);
+        }
+        let faults = fault_count();
+        if faults != self.faults {
+            self.faults = faults;
+            if self.regions.any_gone() {
+                return Err(SendError::Breach(self.link.fail(Breach::MemoryGone)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes slots for `packets` packets of `size` bytes each, chains where a packet is longer than a buffer, and hands their
+    /// buffers out; the last of a chain is as long as is left. A packet is allocated whole or not at all, and never takes
+    /// more slots than buffers of our own size would: callers count on that. A slave's buffers start at their beginning, or where
+    /// `place` says: an offset into the region of the buffer.
+    ///
+    /// # Errors
+    /// [`SendError::Disconnected`], [`SendError::Breach`]; [`SendError::TooLong`] when `place` names room outside the region,
+    /// with what was handed out before still allocated.
+    #[inline]
+    pub fn allocate(
+        &mut self,
+        packets: u16,
+        size: u32,
+        mut place: Option<&mut dyn FnMut() -> u32>,
+        mut give: impl FnMut(Slot),
+    ) -> Result<Allocated, SendError> {
+        self.check_link()?;
+        let mut done = Allocated { slots: 0, packets: 0 };
+        if size == 0 {
+            return Ok(done);
+        }
+        let most = size.div_ceil(self.buffer_size);
+        while done.packets < packets {
+            let Some(slots) = self.find(size, most)? else { break };
+            let mut left = size;
+            for i in 0..slots {
+                let index = self.cursor.next();
+                let slave = self.role == Role::Slave;
+                let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { break };
+                if slave && let Some(place) = &mut place {
+                    let BufferRef { region, capacity, .. } = entry.buffer;
+                    let offset = place();
+                    if self.addresses.find(region, offset, capacity).is_none() {
+                        self.cursor.rewind(index.wrapping_sub(i));
+                        return Err(SendError::TooLong { len: size as usize, max: 0 });
+                    }
+                    entry.buffer.offset = offset;
+                }
+                if self.voids > 0 && std::mem::take(&mut entry.void) {
+                    // Taken for nothing once, then taken back by `set_next`.
+                    self.voids -= 1;
+                }
+                let BufferRef { region, offset, capacity } = entry.buffer;
+                let len = capacity.min(left);
+                left -= len;
+                let found = self.addresses.find(region, offset, len);
+                let data = found.unwrap_or(std::ptr::null_mut());
+                self.cursor.advance(1);
+                give(Slot { index, data, len, next: left > 0 });
+            }
+            done.slots += slots;
+            done.packets += 1;
+        }
+        if self.voids > 0 {
+            self.return_voids();
+        }
+        Ok(done)
+    }
+
+    /// How many slots from the cursor on take `size` bytes; `None` when not enough are free.
+    #[inline]
+    fn find(&mut self, size: u32, most: u32) -> Result<Option<u16>, SendError> {
+        loop {
+            let mut room: u32 = 0;
+            let mut slots: u16 = 0;
+            while u32::from(slots) < most && room < size {
+                if slots >= self.cursor.free() && self.refresh()? <= slots {
+                    return Ok(None);
+                }
+                let capacity = self.entry(self.cursor.next().wrapping_add(slots)).buffer.capacity;
+                if capacity == 0 {
+                    break;
+                }
+                room = room.saturating_add(capacity);
+                slots += 1;
+            }
+            if room >= size {
+                return Ok(Some(slots));
+            }
+            // Only a slave that posts small or bad buffers brings this about.
+            self.void_next();
+        }
+    }
+
+    #[inline]
+    fn entry(&self, index: u16) -> Entry {
+        self.table.get(usize::from(index & self.mask)).copied().unwrap_or_default()
+    }
+
+    /// Takes the next slot for nothing.
+    #[cold]
+    fn void_next(&mut self) {
+        let index = self.cursor.next();
+        if let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) {
+            self.voids += u16::from(!entry.void);
+            entry.void = true;
+        }
+        self.cursor.advance(1);
+    }
+
+    /// Sends slots of no use back empty, as far as they are next.
+    #[cold]
+    fn return_voids(&mut self) {
+        while self.sent != self.cursor.next() && self.sent == self.whole {
+            let index = self.sent;
+            let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { break };
+            if !entry.void {
+                break;
+            }
+            entry.void = false;
+            let region = entry.buffer.region;
+            self.ring.store_word(index, 0, DescriptorHead { flags: 0, region, length: 0 }.to_word());
+            self.voids -= 1;
+            self.sent = index.wrapping_add(1);
+            self.whole = self.sent;
+            self.shared.counters.bad_descriptors.add(1);
+        }
+        if self.packets == 0 && self.whole != self.cursor.published() {
+            self.cursor.publish_to(self.whole, &self.ring);
+        }
+    }
+
+    /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it. Returns the free slots.
+    #[inline]
+    fn refresh(&mut self) -> Result<u16, SendError> {
+        let mut index = self.cursor.limit();
+        match self.cursor.refresh(&self.ring) {
+            Ok(free) => {
+                if self.role == Role::Master {
+                    while index != self.cursor.limit() {
+                        self.learn(index);
+                        index = index.wrapping_add(1);
+                    }
+                }
+                Ok(free)
+            }
+            Err(overrun) => Err(self.overrun(overrun)),
+        }
+    }
+
+    #[cold]
+    fn overrun(&self, overrun: OutOfRange) -> SendError {
+        let OutOfRange { cursor, found, low, high } = overrun;
+        let queue = self.shared.name;
+        SendError::Breach(self.link.fail(Breach::Cursor { queue, cursor, found, low, high }))
+    }
+
+    #[inline]
+    fn learn(&mut self, index: u16) {
+        let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
+        let offset = offset_from_word(self.ring.load_word(index, 1));
+        let inside = self.addresses.find(head.region, offset, head.length).is_some();
+        let capacity = if inside { head.length } else { 0 };
+        if let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) {
+            entry.buffer = BufferRef { region: head.region, offset, capacity };
+            entry.void = false;
+        }
+    }
+
+    /// Sends one buffer: the next one that was allocated, filled with `len` bytes, with `next` where its packet goes on in the
+    /// buffer after it. A slave's data may start anywhere in its buffer; a master's starts where it was handed out.
+    ///
+    /// The peer sees nothing before [`publish`](Self::publish).
+    ///
+    /// # Errors
+    /// [`BadBuffer`].
+    #[inline]
+    pub fn send(
+        &mut self,
+        index: u16,
+        data: *const u8,
+        len: u32,
+        next: bool,
+    ) -> Result<(), BadBuffer> {
+        if self.voids > 0 {
+            self.return_voids();
+        }
+        let at = self.sent;
+        if (index ^ at) & self.mask != 0 || at == self.cursor.next() {
+            return Err(BadBuffer);
+        }
+        let entry = self.table.get_mut(usize::from(at & self.mask)).ok_or(BadBuffer)?;
+        let BufferRef { region, offset, capacity } = entry.buffer;
+        if len > capacity {
+            return Err(BadBuffer);
+        }
+        if self.role == Role::Slave {
+            let start = self.addresses.find(region, offset, capacity).ok_or(BadBuffer)?;
+            let moved = data.addr().wrapping_sub(start.addr());
+            let moved = u32::try_from(moved).map_err(|_| BadBuffer)?;
+            if moved > capacity - len {
+                return Err(BadBuffer);
+            }
+            let offset = offset + moved;
+            if entry.written != offset {
+                self.ring.store_word(at, 1, offset_to_word(offset));
+                entry.written = offset;
+            }
+        }
+        let flags = if next { FLAG_NEXT } else { 0 };
+        self.ring.store_word(at, 0, DescriptorHead { flags, region, length: len }.to_word());
+        self.sent = at.wrapping_add(1);
+        self.bytes += u64::from(len);
+        if !next {
+            self.whole = self.sent;
+            self.packets += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether sending makes sense: to be asked before [`send`](Self::send).
+    ///
+    /// # Errors
+    /// [`SendError::Disconnected`], [`SendError::Breach`].
+    #[inline]
+    pub fn ready(&mut self) -> Result<(), SendError> {
+        self.check_link()
+    }
+
+    /// Shows the peer all whole packets that were sent, with one store, and signals if it asked for that: at most one write
+    /// per 256 packets.
+    #[inline]
+    pub fn publish(&mut self) {
+        if self.packets == 0 {
+            return;
+        }
+        self.cursor.publish_to(self.whole, &self.ring);
+        let packets = std::mem::take(&mut self.packets);
+        let counters = &self.shared.counters;
+        counters.packets.add(packets as u64);
+        counters.bytes.add(std::mem::take(&mut self.bytes));
+        notify(&self.ring, &self.shared, &self.link, packets);
+    }
+
+    /// Puts the buffer of a received packet into the next free slot of a slave, and that slot's buffer in its place. The
+    /// slot counts as allocated. Returns its number.
+    ///
+    /// # Errors
+    /// [`Enqueue`].
+    #[inline]
+    pub fn enqueue(&mut self, from: Held<'_>) -> Result<u16, Enqueue> {
+        self.check_link()?;
+        if self.role != Role::Slave {
+            return Err(Enqueue::Foreign);
+        }
+        if self.cursor.free() == 0 && self.refresh()? == 0 {
+            return Err(Enqueue::Full);
+        }
+        let index = self.cursor.next();
+        let at = usize::from(index & self.mask);
+        let Some(entry) = self.table.get_mut(at) else { return Err(Enqueue::Full) };
+        if !swap(from, Held { buffer: &mut entry.buffer, link: &self.link }) {
+            return Err(Enqueue::Foreign);
+        }
+        self.cursor.advance(1);
+        Ok(index)
+    }
+
+    /// A buffer of a slave that is allocated and not sent. `None` as master, and for any other slot.
+    pub fn held(&mut self, index: u16) -> Option<Held<'_>> {
+        let inside = index.wrapping_sub(self.sent) < self.cursor.next().wrapping_sub(self.sent);
+        if self.role != Role::Slave || !inside {
+            return None;
+        }
+        let entry = self.table.get_mut(usize::from(index & self.mask))?;
+        Some(Held { buffer: &mut entry.buffer, link: &self.link })
+    }
+
+    /// Lets the buffers of two allocated slots of this queue change places. Returns whether they did.
+    pub fn swap(&mut self, left: u16, right: u16) -> bool {
+        let Some(one) = self.held(left).map(|held| *held.buffer) else { return false };
+        let Some(two) = self.held(right).map(|held| *held.buffer) else { return false };
+        if one.region != two.region {
+            return false;
+        }
+        for (index, buffer) in [(left, two), (right, one)] {
+            if let Some(held) = self.held(index) {
+                *held.buffer = buffer;
+            }
+        }
+        true
+    }
+
+    /// Makes that slot the next one to allocate: one that was allocated and not sent, or that is free. Returns whether it is.
+    pub fn set_next(&mut self, index: u16) -> bool {
+        let inside = index.wrapping_sub(self.sent) <= self.cursor.limit().wrapping_sub(self.sent);
+        if inside {
+            self.cursor.rewind(index);
+        }
+        inside
+    }
+}
+
+impl std::fmt::Debug for TxSlots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TxSlots")
+            .field("queue", &self.shared.name)
+            .field("ring_size", &self.ring_size())
+            .field("allocated", &self.cursor.next().wrapping_sub(self.sent))
+            .finish_non_exhaustive()
+    }
+}
