@@ -134,8 +134,12 @@ impl Socket {
     /// [`SocketError::WrongDescriptor`], and what the kernel says.
     #[cfg(feature = "raw")]
     pub fn set_listener(&mut self, fd: OwnedFd) -> Result<(), SocketError> {
-        self.stop_listening();
-        self.listen_on(fd)?;
+        let old = self.take_listener();
+        if let Err(error) = self.listen_on(fd) {
+            self.put_back_listener(old);
+            return Err(error);
+        }
+        self.end_listener(old);
         self.always_listens = true;
         self.leave();
         Ok(())

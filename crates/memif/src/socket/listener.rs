@@ -95,10 +95,31 @@ impl Socket {
         })
     }
 
-    pub(super) fn stop_listening(&mut self) {
+    /// Takes what listens out of the set, to be ended or put back.
+    pub(super) fn take_listener(&mut self) -> Option<Listener> {
         self.timers.set(Timer::Listener, None);
-        if let Some(listener) = self.listener.take() {
+        let listener = self.listener.take();
+        if let Some(listener) = &listener {
             self.epoll.remove(&listener.fd);
+        }
+        listener
+    }
+
+    #[cfg(feature = "raw")]
+    pub(super) fn put_back_listener(&mut self, listener: Option<Listener>) {
+        if let Some(listener) = &listener {
+            let _ = self.add_listener(listener);
+        }
+        self.listener = listener.map(|listener| Listener { paused: false, ..listener });
+    }
+
+    pub(super) fn stop_listening(&mut self) {
+        let listener = self.take_listener();
+        self.end_listener(listener);
+    }
+
+    pub(super) fn end_listener(&mut self, listener: Option<Listener>) {
+        if let Some(listener) = listener {
             listener.remove_file();
             if !listener.given {
                 self.turn_away(&listener.fd);

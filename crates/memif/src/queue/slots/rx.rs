@@ -210,7 +210,7 @@ impl RxSlots {
             if let Err(breach) = self.hand_out(max, &mut count, &mut tally, &mut give) {
                 break Err(breach);
             }
-            if count == max || taken {
+            if taken || (count == max && self.next != self.seen) {
                 break Ok(());
             }
             // Taken before the last look at the ring, so that no signal is taken whose packet was not seen.
@@ -218,11 +218,24 @@ impl RxSlots {
                 self.shared.counters.wake_ups.add(1);
             }
             taken = true;
+            if count == max {
+                break self.look_after_signal();
+            }
         };
         self.settle(&tally);
         result?;
         let more = self.next != self.seen && self.unfinished.is_none();
         Ok(Received { count, more })
+    }
+
+    /// After the signal was taken with no room left: what came meanwhile is signalled again.
+    #[cold]
+    fn look_after_signal(&mut self) -> Result<(), RecvError> {
+        self.look()?;
+        if self.next != self.seen && self.unfinished.is_none() {
+            signal(&*self.shared.interrupt);
+        }
+        Ok(())
     }
 
     /// Loads the peer's cursor.
