@@ -87,8 +87,7 @@ pub(crate) type GetBufferOffset = unsafe extern "C" fn(*mut c_void) -> u32;
 pub(crate) type AddRegion =
     unsafe extern "C" fn(*mut *mut c_void, u32, *mut c_int, *mut c_void) -> c_int;
 pub(crate) type GetRegionAddress = unsafe extern "C" fn(u32, c_int, *mut c_void) -> *mut c_void;
-pub(crate) type DeleteRegion =
-    unsafe extern "C" fn(*mut c_void, u32, c_int, *mut c_void) -> c_int;
+pub(crate) type DeleteRegion = unsafe extern "C" fn(*mut c_void, u32, c_int, *mut c_void) -> c_int;
 
 /// `memif_fd_event_t`.
 #[repr(C)]

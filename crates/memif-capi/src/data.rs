@@ -59,23 +59,13 @@ pub(crate) struct Tx {
 }
 
 impl Rx {
-    pub(crate) fn new(
-        slots: RxSlots,
-        serial: u64,
-        queue: u8,
-        place: Option<ChooseOffset>,
-    ) -> Self {
+    pub(crate) fn new(slots: RxSlots, serial: u64, queue: u8, place: Option<ChooseOffset>) -> Self {
         Self { slots, token: Token::new(serial, false, queue), place }
     }
 }
 
 impl Tx {
-    pub(crate) fn new(
-        slots: TxSlots,
-        serial: u64,
-        queue: u8,
-        place: Option<ChooseOffset>,
-    ) -> Self {
+    pub(crate) fn new(slots: TxSlots, serial: u64, queue: u8, place: Option<ChooseOffset>) -> Self {
         Self { slots, token: Token::new(serial, true, queue), place }
     }
 }

@@ -2,9 +2,7 @@
 
 use std::ffi::c_void;
 
-use crate::abi::{
-    PATH_BYTES, err, memif_details_t, memif_queue_details_t, memif_region_details_t,
-};
+use crate::abi::{PATH_BYTES, err, memif_details_t, memif_queue_details_t, memif_region_details_t};
 use crate::interface::Interface;
 use crate::lock;
 
@@ -85,15 +83,15 @@ pub(crate) fn fill(
     details.remote_if_name = space.text(peer.interface_name.as_bytes());
     details.remote_inst_name = space.text(peer.app_name.as_bytes());
     details.id = settings.id;
-    details.secret =
-        if settings.secret.is_empty() { null() } else { space.text(&settings.secret) };
+    details.secret = if settings.secret.is_empty() { null() } else { space.text(&settings.secret) };
     details.role = u8::from(!interface.is_master());
     details.mode = settings.mode;
     let path = socket.path().get(..PATH_BYTES).unwrap_or_default();
     details.socket_path = space.bytes(path);
     details.error = space.text(reason.as_bytes());
 
-    let regions: Vec<_> = (0u8..).zip(&regions).map(|(i, region)| describe(interface, i, *region)).collect();
+    let regions: Vec<_> =
+        (0u8..).zip(&regions).map(|(i, region)| describe(interface, i, *region)).collect();
     (details.regions, details.regions_num) = space.table(&regions);
     let up = interface.is_up();
     let queues = |queues: &[memif::QueueDetails]| -> Vec<memif_queue_details_t> {
@@ -107,7 +105,11 @@ pub(crate) fn fill(
     if space.full { err::NOBUF_DET } else { err::SUCCESS }
 }
 
-fn describe(interface: &Interface, index: u8, (start, len): (usize, u64)) -> memif_region_details_t {
+fn describe(
+    interface: &Interface,
+    index: u8,
+    (start, len): (usize, u64),
+) -> memif_region_details_t {
     let fd = interface.regions.fd_of(start);
     memif_region_details_t {
         index,

@@ -127,9 +127,7 @@ pub extern "C" fn memif_get_listener_fd(sock: *mut c_void) -> c_int {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn memif_set_listener_fd(sock: *mut c_void, fd: c_int) -> c_int {
-    border(err::SYSCALL, || {
-        socket::find(sock).map_or(err::INVAL_ARG, |sock| sock.set_listener(fd))
-    })
+    border(err::SYSCALL, || socket::find(sock).map_or(err::INVAL_ARG, |sock| sock.set_listener(fd)))
 }
 
 #[unsafe(no_mangle)]
@@ -152,8 +150,7 @@ pub extern "C" fn memif_register_external_region(
 ) {
     border((), || {
         if let Some(sock) = socket::find(sock) {
-            *lock(&sock.regions) =
-                RegionCallbacks { add: ar, address: gr, delete: dr, offset: go };
+            *lock(&sock.regions) = RegionCallbacks { add: ar, address: gr, delete: dr, offset: go };
             let interfaces = lock(&sock.interfaces).clone();
             interfaces.iter().for_each(|interface| interface.reconfigure());
         }
@@ -302,11 +299,7 @@ pub extern "C" fn memif_cancel_poll_event(sock: *mut c_void) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn memif_get_queue_efd(
-    conn: *mut c_void,
-    qid: u16,
-    fd: *mut c_int,
-) -> c_int {
+pub unsafe extern "C" fn memif_get_queue_efd(conn: *mut c_void, qid: u16, fd: *mut c_int) -> c_int {
     border(err::SYSCALL, || {
         if fd.is_null() {
             return err::INVAL_ARG;

@@ -9,11 +9,12 @@
 //! a buffer carries none is followed. No lock is held while a callback of the caller runs, so it may call anything. Nothing
 //! unwinds into C: a panic, which would be a mistake of this library, ends at the border as an error code.
 
+#![allow(unsafe_code, reason = "the border to C; each block argues, see CONTRIBUTING.md")]
 #![allow(
-    unsafe_code,
-    reason = "the border to C; each block argues, see CONTRIBUTING.md"
+    missing_docs,
+    unreachable_pub,
+    reason = "documented in, and reached through, include/libmemif.h"
 )]
-#![allow(missing_docs, unreachable_pub, reason = "documented in, and reached through, include/libmemif.h")]
 #![cfg_attr(
     not(test),
     warn(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)

@@ -81,9 +81,8 @@ impl Regions {
 
     /// Tells the application of regions that nothing uses any more.
     pub(crate) fn sweep(&self) {
-        let gone: Vec<Used> = lock(&self.used)
-            .extract_if(.., |used| Arc::strong_count(&used.mapping) == 1)
-            .collect();
+        let gone: Vec<Used> =
+            lock(&self.used).extract_if(.., |used| Arc::strong_count(&used.mapping) == 1).collect();
         for Used { mapping, address, size, fd, callbacks } in gone {
             drop(mapping);
             if callbacks.delete(address.0, size, fd.number(), self.private)
@@ -134,7 +133,8 @@ impl RegionSource for Source {
         }
         let size = u32::try_from(size).map_err(|_| refused("a region of more than 4 GiB"))?;
         let added = self.callbacks.add(size, self.private);
-        let (address, fd) = added.ok_or_else(|| refused("the callback that adds regions failed"))?;
+        let (address, fd) =
+            added.ok_or_else(|| refused("the callback that adds regions failed"))?;
         // SAFETY: used for the one call below, which the kernel answers with an error if the number is no descriptor.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
         let shared = Arc::new(rustix::io::fcntl_dupfd_cloexec(borrowed, 0)?);

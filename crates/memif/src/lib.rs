@@ -116,7 +116,8 @@ pub mod raw {
 
     pub use crate::config::RegionSource;
     pub use crate::queue::slots::{
-        Allocated, BadBuffer, Enqueue, Held, Keeper, Received, RefillError, RxSlots, Slot, TxSlots, swap,
+        Allocated, BadBuffer, Enqueue, Held, Keeper, Received, RefillError, RxSlots, Slot, TxSlots,
+        swap,
     };
 }
 

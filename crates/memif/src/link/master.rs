@@ -46,9 +46,7 @@ impl MasterMemory {
             };
             let fd = Arc::new(fd);
             let callers = match &config.external {
-                Some(external) if index > 0 => {
-                    external.0.map(&fd, region.size).map_err(refuse)?
-                }
+                Some(external) if index > 0 => external.0.map(&fd, region.size).map_err(refuse)?,
                 _ => None,
             };
             let mapping = match callers {

@@ -83,9 +83,9 @@ impl Socket {
     pub(super) fn try_connect(&mut self, key: InterfaceKey) -> Result<(), ConnectError> {
         let connected = sys::connect_address(&self.address).and_then(|to| sys::connect(&to));
         match connected {
-            Ok(fd) => self
-                .begin_slave(key, fd)
-                .map_err(|error| ConnectError::Local(error.to_string())),
+            Ok(fd) => {
+                self.begin_slave(key, fd).map_err(|error| ConnectError::Local(error.to_string()))
+            }
             Err(error) => Err(connect_failure(error, &self.address)),
         }
     }

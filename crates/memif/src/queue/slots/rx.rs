@@ -186,11 +186,7 @@ impl RxSlots {
     /// [`RecvError::Disconnected`] once the link is down, [`RecvError::Breach`] when the peer broke the protocol; buffers that
     /// the same call handed out before stay held.
     #[inline]
-    pub fn receive(
-        &mut self,
-        max: u16,
-        mut give: impl FnMut(Slot),
-    ) -> Result<Received, RecvError> {
+    pub fn receive(&mut self, max: u16, mut give: impl FnMut(Slot)) -> Result<Received, RecvError> {
         if self.link.is_down() {
             return Err(RecvError::Disconnected);
         }
@@ -350,8 +346,7 @@ impl RxSlots {
                 entry.length = head.length;
                 entry.next = head.has_next();
                 if role == Role::Master {
-                    entry.buffer =
-                        BufferRef { region: head.region, offset, capacity: head.length };
+                    entry.buffer = BufferRef { region: head.region, offset, capacity: head.length };
                 }
             }
             self.chained += u16::from(head.has_next());

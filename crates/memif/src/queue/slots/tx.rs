@@ -262,7 +262,11 @@ impl TxSlots {
             }
             entry.void = false;
             let region = entry.buffer.region;
-            self.ring.store_word(index, 0, DescriptorHead { flags: 0, region, length: 0 }.to_word());
+            self.ring.store_word(
+                index,
+                0,
+                DescriptorHead { flags: 0, region, length: 0 }.to_word(),
+            );
             self.voids -= 1;
             self.sent = index.wrapping_add(1);
             self.whole = self.sent;

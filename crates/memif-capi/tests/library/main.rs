@@ -1,0 +1,193 @@
+//! The library as C programs meet it: installed by the documented command, then compiled against and run.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed step is a failed test"
+)]
+
+mod bed;
+mod examples;
+mod node;
+mod peers;
+
+use std::process::Command;
+
+use bed::{Bed, output, root};
+use testkit::{Need, Suite};
+
+const COMPILER: &[Need] = &[Need::Program("gcc"), Need::Program("pkg-config")];
+const COMPILERS: &[Need] =
+    &[Need::Program("gcc"), Need::Program("g++"), Need::Program("clang"), Need::Program("clang++")];
+/// Programs in `tests/c` that run alone and end with 0.
+const PROGRAMS: &[&str] =
+    &["layout", "codes", "traffic", "zero_copy", "control", "regions", "hammer"];
+/// The whole library may have to be built first.
+const LONG: std::time::Duration = std::time::Duration::from_secs(900);
+
+fn main() {
+    Suite::new()
+        .long_test("installed_as_documented", LONG, COMPILER, installed_as_documented)
+        .long_test("examples_compile_everywhere", LONG, COMPILERS, examples_compile_everywhere)
+        .long_test("programs", LONG, COMPILER, programs)
+        .long_test("programs_under_valgrind", LONG, VALGRIND, programs_under_valgrind)
+        .long_test("programs_with_address_sanitizer", LONG, COMPILER, programs_with_asan)
+        .long_test("programs_with_the_reference", LONG, COMPILER, programs_with_the_reference)
+        .long_test("system_calls", LONG, &[Need::Program("gcc"), Need::Trace], system_calls)
+        .long_test("hostile_neighbour", LONG, COMPILER, peers::hostile_neighbour)
+        .long_test("examples_with_ping", LONG, COMPILER, examples::with_ping)
+        .long_test("examples_with_each_other", LONG, COMPILER, examples::with_each_other)
+        .long_test("examples_with_dpdk", LONG, DPDK, examples::with_dpdk)
+        .long_test("node_addon", LONG, NODE, node::node_addon)
+        .run()
+}
+
+const VALGRIND: &[Need] = &[Need::Program("gcc"), Need::Program("valgrind")];
+const DPDK: &[Need] =
+    &[Need::Root, Need::Program("gcc"), Need::Program("dpdk-testpmd"), Need::Program("stdbuf")];
+const NODE: &[Need] = &[Need::Program("g++"), Need::Program("node"), Need::Program("npm")];
+
+/// Every function of libmemif 4.0, and nothing else.
+const FUNCTIONS: &str = "memif_buffer_alloc memif_buffer_enq_tx memif_buffer_requeue memif_cancel_poll_event \
+    memif_control_fd_handler memif_create memif_create_socket memif_delete memif_delete_socket memif_get_details \
+    memif_get_listener_fd memif_get_queue_efd memif_get_socket_filename memif_get_socket_handle \
+    memif_get_socket_path memif_get_version memif_get_version_str memif_poll_event memif_refill_queue \
+    memif_register_external_region memif_request_connection memif_rx_burst memif_set_connection_request_timer \
+    memif_set_listener_fd memif_set_next_free_buffer memif_set_rx_mode memif_strerror memif_tx_burst";
+
+fn installed_as_documented() {
+    let bed = Bed::new();
+    let library = bed.prefix().join("lib/libmemif.so");
+    let symbols = output(Command::new("nm").args(["-D", "--defined-only"]).arg(&library));
+    let found: Vec<&str> =
+        symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    assert_eq!(found, FUNCTIONS.split_whitespace().collect::<Vec<_>>());
+    let dynamic = output(Command::new("readelf").arg("-d").arg(&library));
+    assert!(dynamic.contains("Library soname: [libmemif.so]"), "{dynamic}");
+    // As a user does it, with the shared library and with the archive.
+    let flags = |more: &[&str]| {
+        let mut command = Command::new("pkg-config");
+        command.env("PKG_CONFIG_PATH", bed.prefix().join("lib/pkgconfig"));
+        output(command.args(["--cflags", "--libs", "libmemif"]).args(more))
+    };
+    let source = root().join("tests/c/codes.c");
+    let shared = bed.path("codes-shared");
+    output(
+        Command::new("gcc")
+            .args(["-std=c11", "-D_GNU_SOURCE"])
+            .arg(&source)
+            .arg("-o")
+            .arg(&shared)
+            .args(flags(&[]).split_whitespace()),
+    );
+    let needed = output(Command::new("readelf").arg("-d").arg(&shared));
+    assert!(needed.contains("Shared library: [libmemif.so]"), "{needed}");
+    output(bed.run(&shared));
+    let fixed = bed.path("codes-static");
+    let archive = flags(&["--static"]).replace("-lmemif", "-l:libmemif.a");
+    output(
+        Command::new("gcc")
+            .args(["-std=c11", "-D_GNU_SOURCE"])
+            .arg(&source)
+            .arg("-o")
+            .arg(&fixed)
+            .args(archive.split_whitespace()),
+    );
+    output(Command::new("timeout").arg("60").arg(&fixed));
+    // DESTDIR keeps out of what the files say.
+    let staged = bed.path("staged");
+    bed::install(&["--prefix", "/opt/x", "--libdir", "lib64", "--destdir"], Some(&staged));
+    let pc = std::fs::read_to_string(staged.join("opt/x/lib64/pkgconfig/libmemif.pc")).unwrap();
+    assert!(pc.contains("prefix=/opt/x\nlibdir=${prefix}/lib64\n"), "{pc}");
+    assert!(staged.join("opt/x/include/libmemif.h").exists());
+}
+
+fn examples_compile_everywhere() {
+    let bed = Bed::new();
+    for example in bed::EXAMPLES {
+        let source = root().join("examples").join(format!("{example}.c"));
+        for (compiler, arguments) in [
+            ("gcc", &["-std=c11", "-D_GNU_SOURCE"] as &[&str]),
+            ("clang", &["-std=c11", "-D_GNU_SOURCE"]),
+            ("g++", &["-std=c++17", "-x", "c++"]),
+            ("clang++", &["-std=c++17", "-x", "c++"]),
+        ] {
+            output(
+                Command::new(compiler)
+                    .args(arguments)
+                    .args(["-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", "/dev/null", "-I"])
+                    .arg(bed.prefix().join("include"))
+                    .arg(&source),
+            );
+        }
+    }
+}
+
+fn programs() {
+    let bed = Bed::new();
+    for program in PROGRAMS {
+        let program = bed.compile(program, &[]);
+        output(bed.run(&program));
+    }
+}
+
+fn programs_under_valgrind() {
+    let bed = Bed::new();
+    for name in PROGRAMS {
+        let program = bed.compile(name, &["-g"]);
+        let mut valgrind = bed.under(&["valgrind", "-q", "--fair-sched=yes", "--error-exitcode=9"]);
+        valgrind.args(["--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible"]);
+        valgrind.arg(&program);
+        if *name == "hammer" {
+            valgrind.arg("3");
+        }
+        output(&mut valgrind);
+    }
+}
+
+fn programs_with_asan() {
+    let bed = Bed::new();
+    for name in PROGRAMS {
+        let program = bed.compile(name, &["-g", "-fsanitize=address"]);
+        output(bed.run(&program).env("ASAN_OPTIONS", "detect_leaks=1"));
+    }
+}
+
+/// Only when the caller names one: `LIBMEMIF_REFERENCE=/path/libmemif.so`.
+fn programs_with_the_reference() {
+    let Some(reference) = std::env::var_os("LIBMEMIF_REFERENCE") else {
+        println!("LIBMEMIF_REFERENCE names no reference library: nothing to compare with");
+        return;
+    };
+    let bed = Bed::new();
+    // What hammers is undefined there.
+    for name in PROGRAMS.iter().filter(|name| **name != "hammer") {
+        let program = bed.compile(name, &[]);
+        output(bed.run(&program).arg("reference").env("LD_PRELOAD", &reference));
+    }
+}
+
+/// Polling makes no system call; signals make one write per 256 packets and one read per drained call.
+fn system_calls() {
+    let bed = Bed::new();
+    let program = bed.compile("quiet", &[]);
+    let trace = bed.path("trace");
+    let mut strace = bed.under(&["strace", "-f", "-o"]);
+    output(strace.arg(&trace).arg(&program));
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let between = |from: &str, to: &str| -> Vec<String> {
+        trace
+            .lines()
+            .skip_while(|line| !line.contains(&format!("\"{from}\\n\"")))
+            .skip(1)
+            .take_while(|line| !line.contains(&format!("\"{to}\\n\"")))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(between("polling", "polled"), Vec::<String>::new());
+    let signalled = between("signals", "signalled");
+    let count = |name: &str| signalled.iter().filter(|line| line.contains(name)).count();
+    assert_eq!(count("write("), 2 * (1 + 2), "{signalled:#?}");
+    assert_eq!(count("preadv2(") + count("read("), 4, "{signalled:#?}");
+}
