@@ -7,20 +7,32 @@ needs=(
   "arping arping"
   "buildah buildah"
   "cc gcc libc6-dev"
+  "clang clang"
+  "clang++ clang"
   "curl curl"
   "debootstrap debootstrap"
   "dpdk-testpmd dpdk dpdk-dev"
+  "g++ g++"
   "ip iproute2"
   "iperf3 iperf3"
+  "node nodejs"
+  "node.h libnode-dev"
+  "npm npm"
   "ping iputils-ping"
+  "pkg-config pkg-config"
   "python3 python3"
   "strace strace"
+  "valgrind valgrind"
   "/usr/lib/*/dpdk/pmds-*/librte_net_memif.so* librte-net-memif"
   "/usr/lib/*/dpdk/pmds-*/librte_mempool_ring.so* librte-mempool-ring"
 )
 
 is_there() {
   case $1 in
+    node.h)
+      # The package of Debian has the headers of node apart; others bring them along.
+      [ -e /usr/include/node/node.h ] || [ -e "$(dirname "$(command -v node || echo /x/x)")/../include/node/node.h" ]
+      ;;
     /*) compgen -G "$1" >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
   esac

@@ -193,6 +193,7 @@ paths (void)
   memif_socket_handle_t sock = NULL;
   memif_conn_args_t conn;
   memif_conn_handle_t handle = NULL;
+  struct end end = { 0 };
   char file[64];
   FILE *made;
 
@@ -203,7 +204,7 @@ paths (void)
   CHECK (handle == NULL);
   /* A slave waits for the master. */
   conn = conn_args (sock, 0);
-  OK (memif_create (&handle, &conn, end_connected, end_disconnected, NULL, &(struct end){ 0 }));
+  OK (memif_create (&handle, &conn, end_connected, end_disconnected, NULL, &end));
   CODE (memif_request_connection (handle), MEMIF_ERR_CONNREFUSED);
   OK (memif_delete (&handle));
   OK (memif_delete_socket (&sock));

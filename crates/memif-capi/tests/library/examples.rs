@@ -125,7 +125,7 @@ pub(crate) fn with_dpdk() {
             } else {
                 running.expect("connected");
                 let returns = matches!(*example, "forwarder" | "threads");
-                eventually("packets that were taken", || {
+                eventually(&format!("packets that {example} took as {own}"), || {
                     let stats = testpmd.stats();
                     let back = !returns || stats.get("RX-packets") > 10_000;
                     (stats.get("TX-packets") > 10_000 && back).then_some(())

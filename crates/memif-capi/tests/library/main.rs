@@ -83,7 +83,7 @@ fn installed_as_documented() {
     );
     let needed = output(Command::new("readelf").arg("-d").arg(&shared));
     assert!(needed.contains("Shared library: [libmemif.so]"), "{needed}");
-    output(bed.run(&shared));
+    output(&mut bed.run(&shared));
     let fixed = bed.path("codes-static");
     let archive = flags(&["--static"]).replace("-lmemif", "-l:libmemif.a");
     output(
@@ -128,7 +128,7 @@ fn programs() {
     let bed = Bed::new();
     for program in PROGRAMS {
         let program = bed.compile(program, &[]);
-        output(bed.run(&program));
+        output(&mut bed.run(&program));
     }
 }
 

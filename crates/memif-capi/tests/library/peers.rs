@@ -20,10 +20,10 @@ pub(crate) fn hostile_neighbour() {
     neighbour();
     // Descriptors that point outside are dropped; good packets before and after are not.
     for bad in [
-        Descriptor { flags: 0, region: 9, length: 64, offset: 0 },
-        Descriptor { flags: 0, region: 0, length: u32::MAX, offset: 64 },
-        Descriptor { flags: 0, region: 1, length: 64, offset: u32::MAX - 3 },
-        Descriptor { flags: 0, region: 0, length: 0, offset: 0 },
+        Descriptor { flags: 0, region: 9, length: 64, offset: 0, metadata: 0 },
+        Descriptor { flags: 0, region: 0, length: u32::MAX, offset: 64, metadata: 0 },
+        Descriptor { flags: 0, region: 1, length: 64, offset: u32::MAX - 3, metadata: 0 },
+        Descriptor { flags: 0, region: 0, length: 0, offset: 0, metadata: 0 },
     ] {
         let mut link = SlaveLink::connect(&address, &SlavePlan::id(0));
         link.tx[0].send(b"before");
