@@ -80,7 +80,7 @@ impl TxQueue {
     #[must_use]
     pub fn into_slots(self) -> super::slots::TxSlots {
         let Self { ring, cursor, shared, link, regions, slots, max_segment, .. } = self;
-        super::slots::TxSlots::new(ring, cursor, shared, link, regions, slots, max_segment)
+        super::slots::TxSlots::new(ring, cursor, shared, link, regions, &slots, max_segment)
     }
 
     /// Number of the queue, from 0.

@@ -88,7 +88,7 @@ impl TxSlots {
         shared: Arc<QueueShared>,
         link: Arc<LinkShared>,
         regions: Regions,
-        buffers: Box<[BufferRef]>,
+        buffers: &[BufferRef],
         buffer_size: u32,
     ) -> Self {
         let table = buffers
