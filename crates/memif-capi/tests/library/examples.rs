@@ -101,7 +101,13 @@ pub(crate) fn with_dpdk() {
             let bed = Bed::new();
             let program = bed.compile(example, &[]);
             let socket = bed.path("memif.sock");
-            let forward = if *example == "sender" { "macswap" } else { "txonly" };
+            let returns = matches!(*example, "forwarder" | "threads");
+            let forward = match *example {
+                "sender" => "macswap",
+                // Sends and takes what comes back; txonly takes nothing.
+                _ if returns => "flowgen",
+                _ => "txonly",
+            };
             let options = Options::new(dpdk, &socket, forward);
             let mut command = bed.run(&program);
             command.arg(&socket).arg(own);
@@ -124,7 +130,6 @@ pub(crate) fn with_dpdk() {
                 running.expect(&format!("sent {PACKETS}, back {PACKETS}"));
             } else {
                 running.expect("connected");
-                let returns = matches!(*example, "forwarder" | "threads");
                 eventually(&format!("packets that {example} took as {own}"), || {
                     let stats = testpmd.stats();
                     let back = !returns || stats.get("RX-packets") > 10_000;
