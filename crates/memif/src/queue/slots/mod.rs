@@ -9,8 +9,6 @@
 //! lives. Nothing in here follows an address that a caller passes; it is compared with what the slot may hold.
 
 mod rx;
-#[cfg(test)]
-mod tests;
 mod tx;
 
 use std::sync::Arc;
