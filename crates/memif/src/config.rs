@@ -267,6 +267,7 @@ impl std::fmt::Debug for ExternalRegions {
 }
 
 /// Allocates and maps regions for the connections of an interface, all but region 0.
+#[cfg_attr(not(feature = "raw"), allow(unreachable_pub, reason = "public with that feature"))]
 pub trait RegionSource: Send + Sync {
     /// Slave: memory of at least `size` bytes for the buffers of a new connection, made with
     /// [`Mapping::from_raw`]. `None` where the library is to allocate it.
