@@ -110,6 +110,11 @@ pub(crate) struct RegionCallbacks {
 }
 
 impl RegionCallbacks {
+    /// Whether the application brings memory of its own, or maps that of peers itself.
+    pub(crate) fn are_given(&self) -> bool {
+        self.add.is_some() || self.address.is_some()
+    }
+
     /// Memory of `size` bytes for a slave's buffers: address and file. `None` without the callback, or when it fails.
     pub(crate) fn add(&self, size: u32, private: Opaque) -> Option<(*mut c_void, c_int)> {
         let call = self.add?;

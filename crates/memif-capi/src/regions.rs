@@ -57,8 +57,7 @@ impl Regions {
     /// What the core asks for regions, if the application has callbacks for them.
     pub(crate) fn source(&self) -> Option<Arc<dyn RegionSource>> {
         let callbacks = self.callbacks();
-        let wanted = callbacks.add.is_some() || callbacks.address.is_some();
-        wanted.then(|| {
+        callbacks.are_given().then(|| {
             let used = Arc::clone(&self.used);
             Arc::new(Source { callbacks, private: self.private, used }) as Arc<dyn RegionSource>
         })
@@ -110,6 +109,11 @@ impl Source {
         fd: Fd,
     ) -> std::io::Result<Option<Arc<Mapping>>> {
         let start = NonNull::new(address.cast::<u8>()).ok_or_else(|| refused("no address"))?;
+        // Among others what a failed `mmap` gives.
+        let fits = address.addr().checked_add(size as usize).is_some();
+        if !fits || !address.addr().is_multiple_of(rustix::param::page_size()) {
+            return Err(refused("an address where nothing can be mapped"));
+        }
         // SAFETY: that `size` bytes of the file are mapped there, shared, readable and writable, until the callback that
         // deletes the region is called, is what the interface asks of the callback that gave the address. It is
         // called by `sweep`, when nobody else holds the mapping.

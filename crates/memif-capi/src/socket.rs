@@ -185,7 +185,20 @@ impl SocketState {
                 result = returned;
             }
         }
+        self.sweep_regions();
         result
+    }
+
+    /// Tells the application of regions whose connection came to nothing: a slave may leave as often as it likes
+    /// after they were mapped, and not each time there is an event.
+    fn sweep_regions(&self) {
+        if !lock(&self.regions).are_given() {
+            return;
+        }
+        let interfaces = lock(&self.interfaces).clone();
+        for interface in interfaces {
+            interface.regions.sweep();
+        }
     }
 
     /// The timer expired: every slave without a connection asks for one.

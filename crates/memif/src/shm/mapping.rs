@@ -181,12 +181,22 @@ impl std::fmt::Debug for Mapping {
     }
 }
 
-/// Bytes of a page of the file: the huge page size on hugetlb, which `fstat` reports as block size.
+/// Type of the file systems whose pages are huge ones (`linux/magic.h`).
+const HUGETLBFS_MAGIC: u32 = 0x9584_58f6;
+
+/// Bytes of a page of the file, which is what mappings of it are counted in. The block size of `fstat` would not do: tmpfs
+/// with transparent huge pages reports theirs, and maps single pages.
 fn page_size_of(fd: impl AsFd) -> io::Result<usize> {
-    let stat = rustix::fs::fstat(fd)?;
+    let system = rustix::fs::fstatfs(fd)?;
     let page = rustix::param::page_size();
-    let block = usize::try_from(stat.st_blksize).unwrap_or(page);
-    Ok(if block.is_power_of_two() && block > page { block } else { page })
+    // Where the type has 32 bits, this one is negative.
+    let kind = system.f_type;
+    let kind = u32::try_from(kind).or_else(|_| i32::try_from(kind).map(i32::cast_unsigned));
+    if kind != Ok(HUGETLBFS_MAGIC) {
+        return Ok(page);
+    }
+    let huge = usize::try_from(system.f_bsize).unwrap_or(page);
+    Ok(if huge.is_power_of_two() && huge > page { huge } else { page })
 }
 
 /// The regions of one link by number, shared by its queues.
@@ -265,6 +275,17 @@ impl Addresses {
 pub(super) mod tests {
     use super::*;
     use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+    #[test]
+    fn pages_are_those_of_the_file() {
+        use rustix::fs::{MemfdFlags, memfd_create};
+        let small = memfd_create("small", MemfdFlags::CLOEXEC).unwrap();
+        assert_eq!(page_size_of(&small).unwrap(), rustix::param::page_size());
+        // Making one takes no page yet, so it works where none are reserved.
+        if let Ok(huge) = memfd_create("huge", MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB) {
+            assert_eq!(page_size_of(&huge).unwrap(), 2 << 20);
+        }
+    }
 
     /// A mapping of a memfd that nobody else has.
     pub(in crate::shm) fn private_mapping(len: u64) -> Mapping {
