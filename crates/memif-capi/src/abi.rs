@@ -77,16 +77,26 @@ pub(crate) const DEFAULT_BUFFER_SIZE: u16 = 2048;
 /// Bytes of `memif_socket_args_t::path`.
 pub(crate) const PATH_BYTES: usize = 108;
 
+/// `memif_alloc_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type Alloc = unsafe extern "C" fn(usize) -> *mut c_void;
+/// `memif_realloc_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type Realloc = unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
+/// `memif_free_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type Free = unsafe extern "C" fn(*mut c_void);
+/// `memif_control_fd_update_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type ControlFdUpdate = unsafe extern "C" fn(memif_fd_event_t, *mut c_void) -> c_int;
+/// `memif_connection_update_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type ConnectionUpdate = unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
+/// `memif_on_interrupt_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type OnInterrupt = unsafe extern "C" fn(*mut c_void, *mut c_void, u16) -> c_int;
+/// `memif_get_external_buffer_offset_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type GetBufferOffset = unsafe extern "C" fn(*mut c_void) -> u32;
+/// `memif_add_external_region_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type AddRegion =
     unsafe extern "C" fn(*mut *mut c_void, u32, *mut c_int, *mut c_void) -> c_int;
+/// `memif_get_external_region_addr_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type GetRegionAddress = unsafe extern "C" fn(u32, c_int, *mut c_void) -> *mut c_void;
+/// `memif_del_external_region_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type DeleteRegion = unsafe extern "C" fn(*mut c_void, u32, c_int, *mut c_void) -> c_int;
 
 /// `memif_fd_event_t`.

@@ -4,8 +4,6 @@
 //! Handles may be anything. Other pointers are null or point to what the header says, arrays are as long as their
 //! counts say, and callbacks are functions of their type that return.
 
-#![allow(clippy::missing_safety_doc, reason = "the same for all, see above")]
-
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -49,6 +47,8 @@ pub extern "C" fn memif_strerror(err_code: c_int) -> *mut c_char {
     border(std::ptr::null_mut(), || error_text(err_code))
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_create_socket(
     sock: *mut *mut c_void,
@@ -84,6 +84,8 @@ pub unsafe extern "C" fn memif_create_socket(
     })
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_delete_socket(sock: *mut *mut c_void) -> c_int {
     border(err::SYSCALL, || {
@@ -157,6 +159,8 @@ pub extern "C" fn memif_register_external_region(
     });
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_create(
     conn: *mut *mut c_void,
@@ -241,6 +245,8 @@ fn settings(args: &mut memif_conn_args_t) -> Result<(Settings, InterfaceConfig),
     Ok((settings, config))
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_delete(conn: *mut *mut c_void) -> c_int {
     border(err::SYSCALL, || {
@@ -263,6 +269,8 @@ pub extern "C" fn memif_request_connection(conn: *mut c_void) -> c_int {
     })
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_get_details(
     conn: *mut c_void,
@@ -298,6 +306,8 @@ pub extern "C" fn memif_cancel_poll_event(sock: *mut c_void) -> c_int {
     border(err::SYSCALL, || socket::find(sock).map_or(err::INVAL_ARG, |sock| sock.cancel()))
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_get_queue_efd(conn: *mut c_void, qid: u16, fd: *mut c_int) -> c_int {
     border(err::SYSCALL, || {
@@ -322,6 +332,8 @@ pub extern "C" fn memif_set_rx_mode(conn: *mut c_void, rx_mode: c_int, qid: u16)
     })
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_buffer_alloc(
     conn: *mut c_void,
@@ -334,6 +346,8 @@ pub unsafe extern "C" fn memif_buffer_alloc(
     border(err::SYSCALL, || code(data::allocate(conn, qid, bufs, count, count_out, size)))
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_tx_burst(
     conn: *mut c_void,
@@ -345,6 +359,8 @@ pub unsafe extern "C" fn memif_tx_burst(
     border(err::SYSCALL, || code(data::send(conn, qid, bufs, count, tx)))
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_rx_burst(
     conn: *mut c_void,
@@ -366,6 +382,8 @@ pub extern "C" fn memif_refill_queue(
     border(err::SYSCALL, || code(data::refill(conn, qid, count, headroom)))
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_buffer_enq_tx(
     conn: *mut c_void,
@@ -377,6 +395,8 @@ pub unsafe extern "C" fn memif_buffer_enq_tx(
     border(err::SYSCALL, || code(data::enqueue(conn, qid, bufs, count, count_out)))
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_buffer_requeue(
     conn: *mut c_void,
@@ -386,6 +406,8 @@ pub unsafe extern "C" fn memif_buffer_requeue(
     border(err::SYSCALL, || code(data::requeue(conn, buf_a, buf_b)))
 }
 
+/// # Safety
+/// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn memif_set_next_free_buffer(
     conn: *mut c_void,
