@@ -3,7 +3,6 @@
 use super::tx::TxQueue;
 use crate::link::{LinkShared, PACKETS_PER_SIGNAL, QueueShared, signal};
 use crate::ring::RingMemory;
-use crate::shm::MappedRing;
 use crate::wire::ring::FLAG_MASK_INT;
 
 impl TxQueue {
@@ -17,7 +16,12 @@ impl TxQueue {
 
 /// As [`TxQueue::notify`].
 #[inline]
-pub(super) fn notify(ring: &MappedRing, shared: &QueueShared, link: &LinkShared, packets: usize) {
+pub(super) fn notify(
+    ring: &impl RingMemory,
+    shared: &QueueShared,
+    link: &LinkShared,
+    packets: usize,
+) {
     // The store of the cursor must be visible before the flags are read. A receiver that clears the mask and
     // then looks at the cursor would otherwise see the old cursor while we see the old mask.
     ring.full_fence();

@@ -9,6 +9,8 @@
 //! lives. Nothing in here follows an address that a caller passes; it is compared with what the slot may hold.
 
 mod rx;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod tx;
 
 use std::sync::Arc;
@@ -19,8 +21,24 @@ pub use tx::{Allocated, BadBuffer, Enqueue, TxSlots};
 use super::BufferRef;
 use crate::link::LinkShared;
 
+/// The rings that slots lie in. Tests take the same memory behind something that counts every load and changes words
+/// between two of them.
+#[cfg(not(all(test, not(loom))))]
+use crate::shm::MappedRing as Ring;
+#[cfg(all(test, not(loom)))]
+use tests::Watched as Ring;
+
+#[cfg(not(all(test, not(loom))))]
+fn ring(ring: crate::shm::MappedRing) -> Ring {
+    ring
+}
+#[cfg(all(test, not(loom)))]
+fn ring(ring: crate::shm::MappedRing) -> Ring {
+    Ring::new(ring)
+}
+
 /// One buffer of a ring as it is handed out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     /// Free-running number of its slot.
     pub index: u16,

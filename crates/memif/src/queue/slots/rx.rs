@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use super::{BufferRef, Held, Slot};
+use super::{BufferRef, Held, Ring, Slot};
 use crate::config::{MAX_PACKET_SIZE, Role, RxMode};
 use crate::error::{Breach, RecvError};
 use crate::link::{LinkShared, QueueShared, drain, signal};
@@ -32,7 +32,7 @@ struct Entry {
 /// Three positions on the ring, in this order: the oldest slot that was not given back, the next one to hand out, and the
 /// peer's cursor.
 pub struct RxSlots {
-    ring: MappedRing,
+    pub(super) ring: Ring,
     addresses: Addresses,
     /// Keeps every address valid.
     regions: Regions,
@@ -127,7 +127,7 @@ impl RxSlots {
             faults: 0,
             resync_limit,
             resyncs_in_row: 0,
-            ring,
+            ring: super::ring(ring),
         };
         slots.set_interrupts(mode == RxMode::Interrupt);
         slots
@@ -573,6 +573,23 @@ impl RxSlots {
             }
         }
         true
+    }
+
+    /// Panics unless the positions are in order and every mark is where it may be.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn check(&self) {
+        let from_back = |at: u16| at.wrapping_sub(self.back);
+        let (next, checked, seen) =
+            (from_back(self.next), from_back(self.checked), from_back(self.seen));
+        assert!(next <= checked && checked <= seen && seen <= self.size, "{next} {checked} {seen}");
+        let entry = |i: u16| self.table[usize::from(self.back.wrapping_add(i) & self.mask)];
+        let count = |marked: fn(&Entry) -> bool, slots: u16| {
+            let marks = (0..self.size).filter(|i| marked(&entry(*i)));
+            assert!(marks.clone().all(|i| i < slots), "a mark behind {slots} slots");
+            marks.count()
+        };
+        assert_eq!(count(|entry| entry.skipped, next), usize::from(self.skipped));
+        assert_eq!(count(|entry| entry.next, checked), usize::from(self.chained));
     }
 
     #[cold]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BufferRef, Held, Slot, swap};
+use super::{BufferRef, Held, Ring, Slot, swap};
 use crate::config::Role;
 use crate::error::{Breach, SendError};
 use crate::link::{LinkShared, QueueShared};
@@ -27,7 +27,7 @@ struct Entry {
 /// Slots are allocated, filled by their user, and sent in the order of their numbers, in as many calls as one likes. What the
 /// peer sees are whole packets.
 pub struct TxSlots {
-    ring: MappedRing,
+    pub(super) ring: Ring,
     addresses: Addresses,
     /// Keeps every address valid.
     regions: Regions,
@@ -102,7 +102,7 @@ impl TxSlots {
             link,
             shared,
             mask: ring.mask(),
-            ring,
+            ring: super::ring(ring),
             sent: cursor.published(),
             whole: cursor.published(),
             cursor,
@@ -436,6 +436,20 @@ impl TxSlots {
             }
         }
         true
+    }
+
+    /// Panics unless the positions are in order and every mark is where it may be.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn check(&self) {
+        let own = self.cursor.published();
+        let from_own = |at: u16| at.wrapping_sub(own);
+        let (whole, sent) = (from_own(self.whole), from_own(self.sent));
+        let (next, limit) = (from_own(self.cursor.next()), from_own(self.cursor.limit()));
+        assert!(whole <= sent && sent <= next && next <= limit && limit <= self.ring_size());
+        let marked = |i: &u16| self.entry(own.wrapping_add(*i)).void;
+        let voids: Vec<u16> = (0..self.ring_size()).filter(marked).collect();
+        assert!(voids.iter().all(|i| (sent..next).contains(i)), "{voids:?} of {sent} to {next}");
+        assert_eq!(voids.len(), usize::from(self.voids));
     }
 
     /// Makes that slot the next one to allocate: one that was allocated and not sent, or that is free. Returns whether it is.

@@ -1,0 +1,258 @@
+//! A peer that writes what it likes.
+
+use super::{Bed, M2S, S2M, Slot, head};
+use crate::config::InterfaceConfig;
+use crate::error::{Breach, RecvError, SendError};
+use crate::queue::tests::packet;
+use crate::ring::RingMemory;
+use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_word};
+
+/// Bytes of the region that both rings and all buffers lie in.
+fn region_size(bed: &Bed) -> u32 {
+    u32::try_from(bed.slave.rx.regions().next().unwrap().1).unwrap()
+}
+
+fn lengths(bed: &Bed, ring: usize, slots: std::ops::Range<u16>) -> Vec<(u32, bool)> {
+    slots
+        .map(|slot| DescriptorHead::from_word(bed.rings[ring].load_word(slot, 0)))
+        .map(|head| (head.length, head.has_next()))
+        .collect()
+}
+
+fn breach(result: Result<super::Received, RecvError>) -> Breach {
+    match result {
+        Err(RecvError::Breach(breach)) => breach,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_bad_descriptor_drops_its_packet_and_goes_back_with_its_neighbours() {
+    let mut bed = Bed::sized(8, 100);
+    let size = region_size(&bed);
+    let bad = [
+        (head(0, 0xffff, 60), 0),
+        (head(0, 1, 60), 0),
+        (head(0, 0, 60), size - 59),
+        (head(0, 0, 60), u32::MAX),
+        (head(0, 0, 0), 0),
+        (head(0, 0, u32::MAX), 0),
+        (head(0, 0, u32::MAX), u32::MAX),
+    ];
+    for (round, (word, offset)) in (1..).zip(bad) {
+        let slots = bed.slave.allocate(3, 60);
+        let at = slots[1].index;
+        let good = bed.rings[S2M].load_word(at, 1);
+        for slot in &slots {
+            bed.slave.tx.send(slot.index, slot.data, 60, false).unwrap();
+        }
+        bed.rings[S2M].store_word(at, 0, word);
+        bed.rings[S2M].store_word(at, 1, offset_to_word(offset));
+        bed.slave.tx.publish();
+        let (received, more) = bed.master.receive(2);
+        assert_eq!((received.len(), more), (2, false));
+        assert_eq!(received[1].index, slots[2].index);
+        let counters = bed.master.rx_counters();
+        assert_eq!((counters.dropped, counters.bad_descriptors), (round, round));
+        // One back is one back, with the bad one behind it.
+        bed.master.refill(1);
+        assert_eq!(bed.rings[S2M].load_tail(), slots[2].index);
+        bed.master.refill(1);
+        assert_eq!(bed.rings[S2M].load_tail(), slots[2].index.wrapping_add(1));
+        bed.rings[S2M].store_word(at, 1, good);
+    }
+}
+
+#[test]
+fn bad_packets_with_nothing_held_before_them_go_back_at_once() {
+    let mut bed = Bed::sized(8, 100);
+    let slots = bed.slave.allocate(2, 150);
+    bed.slave.send(&slots);
+    bed.rings[S2M].store_word(1, 0, head(0, 7, 50));
+    bed.rings[S2M].store_word(3, 0, head(0, 7, 50));
+    assert_eq!(bed.master.receive(8), (vec![], false));
+    assert_eq!(bed.rings[S2M].load_tail(), 4);
+    assert_eq!(lengths(&bed, S2M, 0..4).iter().filter(|(_, next)| *next).count(), 0);
+
+    // A slave posts them as they were.
+    bed.rings[M2S].store_word(0, 0, head(0, 0, 0));
+    bed.rings[M2S].store_tail(1);
+    assert_eq!(bed.slave.receive(8), (vec![], false));
+    assert_eq!(bed.rings[M2S].load_head(), 9);
+    assert_eq!(lengths(&bed, M2S, 0..1), [(100, false)]);
+}
+
+#[test]
+fn a_chain_without_an_end_waits_and_fills_the_ring_only_once() {
+    let mut bed = Bed::sized(8, 100);
+    for slot in 0..8 {
+        bed.rings[S2M].store_word(slot, 0, head(FLAG_NEXT, 0, 10));
+    }
+    for count in 1..8 {
+        bed.rings[S2M].store_head(count);
+        assert_eq!(bed.master.receive(10), (vec![], false));
+        // Met before: not read again until more comes.
+        bed.master.rx.ring.loads();
+        assert_eq!(bed.master.receive(10), (vec![], false));
+        assert!(bed.master.rx.ring.loads().is_empty());
+    }
+    bed.rings[S2M].store_word(6, 0, head(0, 0, 10));
+    bed.rings[S2M].store_head(8);
+    assert_eq!(bed.master.receive(10).0.len(), 7);
+    bed.master.refill(10);
+    for slot in 0..8 {
+        bed.rings[S2M].store_word(slot, 0, head(FLAG_NEXT, 0, 10));
+    }
+    bed.rings[S2M].store_head(15);
+    let result = bed.master.rx.receive(10, |_| unreachable!());
+    assert!(matches!(breach(result), Breach::EndlessChain { slot: 7, .. }));
+    assert_eq!(bed.master.rx.receive(1, |_| ()), Err(RecvError::Disconnected));
+}
+
+#[test]
+fn a_chain_longer_than_any_packet_is_left_out() {
+    let mut bed = Bed::sized(8, 30_000);
+    for (len, count) in [(5535, 3), (5536, 0)] {
+        let slots = bed.slave.allocate(1, 65_535);
+        bed.slave.tx.send(slots[0].index, slots[0].data, 30_000, true).unwrap();
+        bed.slave.tx.send(slots[1].index, slots[1].data, 30_000, true).unwrap();
+        bed.slave.tx.send(slots[2].index, slots[2].data, len, false).unwrap();
+        bed.slave.tx.publish();
+        assert_eq!(bed.master.receive(8).0.len(), count);
+        bed.master.refill(8);
+    }
+}
+
+#[test]
+fn more_than_the_buffer_holds_takes_a_slave_down() {
+    for posted in [100, 70] {
+        let mut bed = Bed::sized(8, 100);
+        for _ in 0..8 {
+            assert!(bed.master.send_packet(&[1]));
+        }
+        bed.slave.receive(8);
+        bed.slave.rx.refill(8, 100 - posted, None).unwrap();
+        bed.rings[M2S].store_word(0, 0, head(0, 0, posted));
+        bed.rings[M2S].store_word(1, 0, head(0, 0xffff, posted + 1));
+        bed.rings[M2S].store_word(1, 1, u64::MAX);
+        bed.rings[M2S].store_tail(10);
+        let mut received = 0;
+        let result = bed.slave.rx.receive(8, |_| received += 1);
+        assert!(
+            matches!(breach(result), Breach::OverCapacity { slot: 9, capacity, .. } if capacity == posted)
+        );
+        assert_eq!(received, 1);
+        assert_eq!(bed.slave.tx.ready(), Err(SendError::Disconnected));
+    }
+}
+
+#[test]
+fn an_overrun_is_survived_counted_and_bounded() {
+    let strict = |config: InterfaceConfig| config.ring_size(16).buffer_size(100).resync_limit(3);
+    for ring in [S2M, M2S] {
+        let mut bed =
+            Bed::new(strict(InterfaceConfig::slave(0)), strict(InterfaceConfig::master(0)));
+        let overrun = |bed: &Bed, by: u16| {
+            let memory = &bed.rings[ring];
+            match ring {
+                S2M => memory.store_head(memory.load_tail().wrapping_add(by)),
+                _ => memory.store_tail(memory.load_head().wrapping_add(by)),
+            }
+        };
+        let arrive = |bed: &Bed, slots: u16| {
+            let memory = &bed.rings[ring];
+            let at = if ring == S2M { memory.load_head() } else { memory.load_tail() };
+            (0..slots).for_each(|i| memory.store_word(at.wrapping_add(i), 0, head(0, 0, 60)));
+            match ring {
+                S2M => memory.store_head(at.wrapping_add(slots)),
+                _ => memory.store_tail(at.wrapping_add(slots)),
+            }
+        };
+        for round in 1..=2 {
+            arrive(&bed, 2);
+            assert_eq!(bed.direction(ring).1.receive(1).0.len(), 1);
+            for by in [17, 40_000, 33_000] {
+                overrun(&bed, by);
+                assert_eq!(bed.direction(ring).1.receive(10), (vec![], false));
+            }
+            let (_, to) = bed.direction(ring);
+            assert_eq!(to.rx_counters().resyncs, 3 * round);
+            // Nothing is held any more.
+            let cursors = (bed.rings[ring].load_head(), bed.rings[ring].load_tail());
+            bed.direction(ring).1.refill(u16::MAX);
+            assert_eq!((bed.rings[ring].load_head(), bed.rings[ring].load_tail()), cursors);
+            // A packet in between, and the count starts anew.
+            arrive(&bed, 1);
+            assert_eq!(bed.direction(ring).1.receive(10).0.len(), 1);
+            bed.direction(ring).1.refill(1);
+        }
+        for _ in 0..3 {
+            overrun(&bed, 17);
+            assert_eq!(bed.direction(ring).1.receive(10), (vec![], false));
+        }
+        overrun(&bed, 17);
+        let result = bed.direction(ring).1.rx.receive(10, |_| unreachable!());
+        assert!(matches!(breach(result), Breach::Overrun { count: 3, .. }));
+    }
+}
+
+#[test]
+fn resynchronisation_can_be_switched_off() {
+    let strict = |config: InterfaceConfig| config.ring_size(16).resync_limit(0);
+    let mut bed = Bed::new(strict(InterfaceConfig::slave(0)), strict(InterfaceConfig::master(0)));
+    bed.rings[S2M].store_head(17);
+    let result = bed.master.rx.receive(1, |_| unreachable!());
+    assert_eq!(breach(result).to_string(), "rx 0 head 17 out of 0 to 16");
+    bed.rings[M2S].store_tail(17);
+    let result = bed.slave.rx.receive(1, |_| unreachable!());
+    assert!(matches!(breach(result), Breach::Cursor { cursor: "tail", .. }));
+}
+
+#[test]
+fn a_sender_whose_peer_moves_out_of_range_goes_down() {
+    for found in [17u16, 32_768, 65_535] {
+        let mut bed = Bed::sized(16, 100);
+        bed.rings[S2M].store_tail(found);
+        bed.rings[M2S].store_head(found);
+        for (end, packets) in [(&mut bed.slave, 16), (&mut bed.master, 0)] {
+            let mut given = 0;
+            let result = end.tx.allocate(17, 60, None, |_| given += 1);
+            assert!(matches!(result, Err(SendError::Breach(Breach::Cursor { .. }))), "{result:?}");
+            assert_eq!(given, packets);
+        }
+    }
+}
+
+/// Posts slots of these lengths in place of what the slave posted; `None` is a bad one.
+fn posted(lengths: &[Option<u32>], buffer_size: u32) -> Bed {
+    let bed = Bed::sized(8, buffer_size);
+    for (slot, length) in (0..).zip(lengths) {
+        let word = length.map_or(head(0, 7, 100), |length| head(0, 0, length));
+        bed.rings[M2S].store_word(slot, 0, word);
+    }
+    bed
+}
+
+#[test]
+fn a_ring_of_bad_buffers_ends() {
+    let mut bed = posted(&[None; 8], 100);
+    assert!(bed.master.allocate(3, 60).is_empty());
+    assert_eq!(bed.rings[M2S].load_tail(), 8);
+    assert!(bed.master.allocate(3, 60).is_empty());
+    bed.slave.receive(8);
+    assert_eq!(bed.rings[M2S].load_head(), 16);
+    assert!(bed.master.send_packet(&packet(1, 60)));
+    assert_eq!(bed.slave.packets(), [packet(1, 60)]);
+}
+
+#[test]
+fn a_posted_place_is_used_as_it_was_read() {
+    let mut bed = Bed::sized(8, 100);
+    let word = bed.rings[M2S].load_word(0, 1);
+    let slots = bed.master.allocate(1, 60);
+    bed.rings[M2S].store_word(0, 0, head(0, 9, 1));
+    bed.rings[M2S].store_word(0, 1, u64::MAX);
+    bed.master.send(&slots);
+    assert_eq!(bed.master.place(slots[0].data, 60), (0, offset_from_word(word)));
+    assert_eq!(bed.rings[M2S].load_word(0, 0), head(0, 0, 60));
+}
