@@ -27,6 +27,13 @@ struct Entry {
     skipped: bool,
 }
 
+/// Where a descriptor's bytes lie: their first one, and its offset in the region.
+#[derive(Clone, Copy)]
+struct Place {
+    data: *mut u8,
+    offset: u32,
+}
+
 /// The receiving half of a queue pair, as slots. Used by one thread at a time.
 ///
 /// Three positions on the ring, in this order: the oldest slot that was not given back, the next one to hand out, and the
@@ -272,8 +279,7 @@ impl RxSlots {
         while *count < max && self.next != self.seen {
             let index = self.next;
             if index != self.checked {
-                self.hand_out_chained(give, tally);
-                *count += 1;
+                *count += u16::from(self.hand_out_chained(give, tally));
                 continue;
             }
             let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
@@ -283,10 +289,10 @@ impl RxSlots {
                 }
                 continue;
             }
-            let data = self.locate(index, head)?;
+            let place = self.locate(index, head)?;
             self.next = index.wrapping_add(1);
             self.checked = self.next;
-            if let Some(data) = data {
+            if let Some(Place { data, .. }) = place {
                 *count += 1;
                 tally.packets += 1;
                 tally.bytes += u64::from(head.length);
@@ -298,16 +304,12 @@ impl RxSlots {
         Ok(())
     }
 
-    /// Where the bytes of a descriptor lie, or `None` when it is to be dropped.
+    /// Where the bytes of a descriptor lie, or `None` when it is to be dropped. Loads the second word, as master.
     #[inline]
-    fn locate(&self, index: u16, head: DescriptorHead) -> Result<Option<*mut u8>, RecvError> {
+    fn locate(&self, index: u16, head: DescriptorHead) -> Result<Option<Place>, RecvError> {
         let length = head.length;
-        match self.role {
-            Role::Master => {
-                let offset = offset_from_word(self.ring.load_word(index, 1));
-                let found = self.addresses.find(head.region, offset, length);
-                Ok(found.filter(|_| length > 0))
-            }
+        let (region, offset) = match self.role {
+            Role::Master => (head.region, offset_from_word(self.ring.load_word(index, 1))),
             // The master says only how much it wrote; where is known from posting the buffer.
             Role::Slave => {
                 let Some(entry) = self.table.get(usize::from(index & self.mask)) else {
@@ -318,11 +320,11 @@ impl RxSlots {
                     let capacity = entry.posted;
                     return Err(self.fail(Breach::OverCapacity { queue, slot, length, capacity }));
                 }
-                let region = entry.buffer.region;
-                let found = self.addresses.find(region, entry.posted_offset, length);
-                Ok(found.filter(|_| length > 0))
+                (entry.buffer.region, entry.posted_offset)
             }
-        }
+        };
+        let found = self.addresses.find(region, offset, length).filter(|_| length > 0);
+        Ok(found.map(|data| Place { data, offset }))
     }
 
     /// Reads a chain to its end, each descriptor once, into the table. Returns whether it has an end.
@@ -335,12 +337,10 @@ impl RxSlots {
         let mut bad: u16 = 0;
         loop {
             bytes = bytes.saturating_add(head.length);
-            let good = self.locate(at, head)?.is_some() && bytes <= MAX_PACKET_SIZE;
-            bad += u16::from(!good);
-            let offset = match self.role {
-                Role::Master => offset_from_word(self.ring.load_word(at, 1)),
-                Role::Slave => 0,
-            };
+            let place = self.locate(at, head)?;
+            bad += u16::from(place.is_none() || bytes > MAX_PACKET_SIZE);
+            // Of no use where there is none: the chain is left out then.
+            let offset = place.map_or(0, |place| place.offset);
             let role = self.role;
             if let Some(entry) = self.table.get_mut(usize::from(at & self.mask)) {
                 entry.length = head.length;
@@ -381,22 +381,26 @@ impl RxSlots {
         Ok(true)
     }
 
-    /// Hands out the next slot of a chain that was checked.
+    /// Hands out the next slot of a chain that was checked. Returns whether it did, which is always.
     #[cold]
-    fn hand_out_chained(&mut self, give: &mut impl FnMut(Slot), tally: &mut Tally) {
+    fn hand_out_chained(&mut self, give: &mut impl FnMut(Slot), tally: &mut Tally) -> bool {
         let index = self.next;
         self.next = index.wrapping_add(1);
-        let Some(entry) = self.table.get(usize::from(index & self.mask)) else { return };
+        let Some(entry) = self.table.get(usize::from(index & self.mask)) else { return false };
         let offset = match self.role {
             Role::Master => entry.buffer.offset,
             Role::Slave => entry.posted_offset,
         };
-        // Inside by the check before; where not, nobody may touch it.
-        let found = self.addresses.find(entry.buffer.region, offset, entry.length);
-        let (data, len) = found.map_or((std::ptr::null_mut(), 0), |data| (data, entry.length));
-        tally.packets += u64::from(!entry.next);
+        let (len, next) = (entry.length, entry.next);
+        // The chain was found with these very numbers, which are ours and did not change since.
+        let Some(data) = self.addresses.find(entry.buffer.region, offset, len) else {
+            debug_assert!(false, "a part of a chain has left its region");
+            return false;
+        };
+        tally.packets += u64::from(!next);
         tally.bytes += u64::from(len);
-        give(Slot { index, data, len, next: entry.next });
+        give(Slot { index, data, len, next });
+        true
     }
 
     /// Marks the slots of a bad packet. With nothing before them that somebody holds they go back at once.
@@ -543,8 +547,9 @@ impl RxSlots {
             if std::mem::take(&mut entry.next) {
                 self.chained = self.chained.saturating_sub(1);
                 if self.role == Role::Master {
-                    let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
-                    self.ring.store_word(index, 0, DescriptorHead { flags: 0, ..head }.to_word());
+                    let (region, length) = (entry.buffer.region, entry.length);
+                    let head = DescriptorHead { flags: 0, region, length };
+                    self.ring.store_word(index, 0, head.to_word());
                 }
             }
         }

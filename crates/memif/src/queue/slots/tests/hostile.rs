@@ -27,6 +27,61 @@ fn breach(result: Result<super::Received, RecvError>) -> Breach {
 }
 
 #[test]
+fn each_word_is_loaded_once() {
+    let mut bed = Bed::sized(16, 100);
+    for round in 0..40u16 {
+        for len in [60, 450, 100, 101] {
+            assert!(bed.slave.send_packet(&packet(len, len as usize)));
+            assert!(bed.master.send_packet(&packet(len, len as usize)));
+        }
+        assert!(bed.slave.tx.ring.loads().is_empty(), "a slave knows its buffers");
+        let mut loads = bed.master.tx.ring.loads();
+        loads.sort_unstable();
+        let before = loads.len();
+        loads.dedup();
+        assert_eq!(loads.len(), before, "round {round}");
+
+        // Cut by count, with refills in between.
+        for max in [1, 2, 3, 16] {
+            for end in [&mut bed.slave, &mut bed.master] {
+                end.receive(max);
+                end.refill(max);
+            }
+        }
+        let slots = round * 9..(round + 1) * 9;
+        let halves = |parts: std::ops::Range<usize>| -> Vec<(u16, usize)> {
+            slots.clone().flat_map(|slot| parts.clone().map(move |part| (slot, part))).collect()
+        };
+        assert_eq!(bed.master.rx.ring.loads(), halves(0..2));
+        assert_eq!(bed.slave.rx.ring.loads(), halves(0..1));
+    }
+    assert_eq!(bed.master.rx_counters().packets, 160);
+    assert_eq!(bed.slave.rx_counters().packets, 160);
+}
+
+#[test]
+fn a_word_that_changes_behind_the_look_changes_nothing() {
+    let bad =
+        [(head(FLAG_NEXT, 0xffff, u32::MAX), offset_to_word(u32::MAX)), (0, 0), (u64::MAX, 0)];
+    for (first, second) in bad {
+        for len in [60, 450] {
+            let mut bed = Bed::sized(16, 100);
+            for end in [&bed.slave, &bed.master] {
+                for ring in [&end.rx.ring, &end.tx.ring] {
+                    ring.after_each_load(move |ring, slot, part| {
+                        ring.store_word(slot, part, if part == 0 { first } else { second });
+                    });
+                }
+            }
+            assert!(bed.slave.send_packet(&packet(1, len)));
+            assert!(bed.master.send_packet(&packet(2, len)));
+            assert_eq!(bed.master.packets(), [packet(1, len)]);
+            assert_eq!(bed.slave.packets(), [packet(2, len)]);
+        }
+    }
+}
+
+#[test]
 fn a_bad_descriptor_drops_its_packet_and_goes_back_with_its_neighbours() {
     let mut bed = Bed::sized(8, 100);
     let size = region_size(&bed);
