@@ -366,7 +366,7 @@ impl RxSlots {
                         entry.next = false;
                     }
                 }
-                self.chained -= at.wrapping_sub(start);
+                self.chained = self.chained.saturating_sub(at.wrapping_sub(start));
                 self.unfinished = Some(self.seen);
                 return Ok(false);
             }
@@ -543,7 +543,8 @@ impl RxSlots {
         for i in 0..slots {
             let index = self.back.wrapping_add(i);
             let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { continue };
-            self.skipped -= u16::from(std::mem::take(&mut entry.skipped));
+            let skipped = u16::from(std::mem::take(&mut entry.skipped));
+            self.skipped = self.skipped.saturating_sub(skipped);
             if std::mem::take(&mut entry.next) {
                 self.chained = self.chained.saturating_sub(1);
                 if self.role == Role::Master {
