@@ -184,8 +184,8 @@ impl RxSlots {
     }
 
     /// Hands out the buffers of at most `max` slots of received packets. A chain that does not fit is cut: the last buffer
-    /// says that the packet goes on, and the next call goes on with it. A packet with a bad descriptor is left out, and a chain
-    /// whose end has not come yet stays on the ring.
+    /// says that the packet goes on, and the next call goes on with it. A packet with a bad descriptor or without a byte is left
+    /// out, though parts of a chain may be empty, and a chain whose end has not come yet stays on the ring.
     ///
     /// No system call while polling. With interrupts one read when the ring is found empty before `max` is reached, and then another look.
     ///
@@ -292,7 +292,7 @@ impl RxSlots {
             let place = self.locate(index, head)?;
             self.next = index.wrapping_add(1);
             self.checked = self.next;
-            if let Some(Place { data, .. }) = place {
+            if let Some(Place { data, .. }) = place.filter(|_| head.length > 0) {
                 *count += 1;
                 tally.packets += 1;
                 tally.bytes += u64::from(head.length);
@@ -304,7 +304,8 @@ impl RxSlots {
         Ok(())
     }
 
-    /// Where the bytes of a descriptor lie, or `None` when it is to be dropped. Loads the second word, as master.
+    /// Where the bytes of a descriptor lie, or `None` when it is to be dropped. Loads the second word, as master. What has
+    /// no bytes lies somewhere, too: it may be a part of a chain, and users look at the first byte of what they get.
     #[inline]
     fn locate(&self, index: u16, head: DescriptorHead) -> Result<Option<Place>, RecvError> {
         let length = head.length;
@@ -323,7 +324,7 @@ impl RxSlots {
                 (entry.buffer.region, entry.posted_offset)
             }
         };
-        let found = self.addresses.find(region, offset, length).filter(|_| length > 0);
+        let found = self.addresses.find(region, offset, length.max(1));
         Ok(found.map(|data| Place { data, offset }))
     }
 
@@ -373,6 +374,8 @@ impl RxSlots {
             head = DescriptorHead::from_word(self.ring.load_word(at, 0));
         }
         self.checked = at;
+        // Parts may be empty, a packet is not: masters give buffers back so that they have no use for.
+        bad += u16::from(bytes == 0 && bad == 0);
         if bad > 0 {
             self.next = at;
             self.skip(start, at.wrapping_sub(start), tally);
@@ -393,7 +396,8 @@ impl RxSlots {
         };
         let (len, next) = (entry.length, entry.next);
         // The chain was found with these very numbers, which are ours and did not change since.
-        let Some(data) = self.addresses.find(entry.buffer.region, offset, len) else {
+        let found = self.addresses.find(entry.buffer.region, offset, len.max(1));
+        let Some(data) = found else {
             debug_assert!(false, "a part of a chain has left its region");
             return false;
         };

@@ -138,6 +138,52 @@ fn bad_packets_with_nothing_held_before_them_go_back_at_once() {
 }
 
 #[test]
+fn empty_parts_belong_to_their_chain() {
+    for ring in [S2M, M2S] {
+        for empty in 0..3 {
+            let mut bed = Bed::sized(8, 100);
+            let (from, to) = bed.direction(ring);
+            let mut slots = from.allocate(1, 300);
+            from.write(slots[0].data, &packet(1, 100));
+            slots[empty].len = 0;
+            from.send(&slots);
+            let (received, _) = to.receive(8);
+            let seen: Vec<_> = received.iter().map(|slot| (slot.len, slot.next)).collect();
+            let sent: Vec<_> = slots.iter().map(|slot| (slot.len, slot.next)).collect();
+            assert_eq!(seen, sent);
+            to.refill(8);
+            // Without a byte in all of it there is no packet.
+            let mut slots = from.allocate(1, 300);
+            slots.iter_mut().for_each(|slot| slot.len = 0);
+            from.send(&slots);
+            let slots = from.allocate(1, 1);
+            from.send(&[Slot { len: 0, ..slots[0] }]);
+            assert!(from.send_packet(&packet(2, 60)));
+            assert_eq!(to.packets(), [packet(2, 60)]);
+            assert_eq!(to.rx_counters().dropped, 2);
+        }
+    }
+}
+
+#[test]
+fn an_empty_part_has_an_address_inside_its_region() {
+    let mut bed = Bed::sized(8, 100);
+    let size = region_size(&bed);
+    for (offset, dropped) in [(size, 1), (u32::MAX, 2), (size - 1, 2)] {
+        let slots = bed.slave.allocate(1, 150);
+        let (first, last) = (slots[0].index, slots[1].index);
+        bed.slave.tx.send(first, slots[0].data, 100, true).unwrap();
+        bed.slave.tx.send(last, slots[1].data, 50, false).unwrap();
+        bed.rings[S2M].store_word(last, 0, head(0, 0, 0));
+        bed.rings[S2M].store_word(last, 1, offset_to_word(offset));
+        bed.slave.tx.publish();
+        bed.master.receive(8);
+        bed.master.refill(8);
+        assert_eq!(bed.master.rx_counters().dropped, dropped, "{offset}");
+    }
+}
+
+#[test]
 fn a_chain_without_an_end_waits_and_fills_the_ring_only_once() {
     let mut bed = Bed::sized(8, 100);
     for slot in 0..8 {
