@@ -633,9 +633,16 @@ impl RxSlots {
         self.shared.counters.resyncs.add(1);
         for entry in &mut self.table {
             (entry.skipped, entry.next) = (false, false);
-            if self.role == Role::Slave && entry.posted == 0 {
-                entry.posted_offset = entry.buffer.offset;
-                entry.posted = entry.buffer.capacity;
+            if self.role == Role::Slave {
+                let BufferRef { offset, capacity, .. } = entry.buffer;
+                if entry.posted == 0 {
+                    entry.posted = capacity;
+                }
+                // What the descriptor has is another slot's buffer where the two changed places since it was written.
+                let headroom = capacity.saturating_sub(entry.posted);
+                if entry.posted_offset.wrapping_sub(offset) > headroom {
+                    entry.posted_offset = offset.saturating_add(headroom);
+                }
             }
         }
         for slot in 0..self.size {

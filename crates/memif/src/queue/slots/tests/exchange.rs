@@ -102,3 +102,37 @@ fn held_buffers_change_places_within_a_queue_and_across() {
     let slots: Vec<Slot> = (0..2).map(|i| received(&mut bed, &packet(i, 60))).collect();
     assert_eq!(slots.iter().map(|slot| slot.data).collect::<Vec<_>>(), [out[1].data, one.data]);
 }
+
+#[test]
+fn after_an_overrun_a_slot_has_the_buffer_that_it_was_given() {
+    for headroom in [0, 30] {
+        let mut bed = Bed::sized(8, 100);
+        for _ in 0..8 {
+            received(&mut bed, &packet(0, 60));
+        }
+        bed.slave.rx.refill(8, headroom, None).unwrap();
+        let slot = received(&mut bed, &packet(1, 60));
+        let queued = enqueue(&mut bed.slave, &slot);
+        // The master overruns the ring; the slave posts all of it again.
+        let tail = bed.rings[M2S].load_tail().wrapping_add(20);
+        bed.rings[M2S].store_tail(tail);
+        assert_eq!(bed.slave.receive(8), (vec![], false));
+        assert_eq!(bed.slave.rx_counters().resyncs, 1);
+        // What is queued lies in no slot of the receive ring any more, and those still have their headroom.
+        let (_, start) = bed.slave.place(queued.data, 1);
+        for slot in 0..8 {
+            let word = bed.rings[M2S].load_word(slot, 1);
+            let offset = crate::wire::ring::offset_from_word(word);
+            assert!(offset + 100 <= start || start + 100 <= offset, "slot {slot}");
+        }
+        bed.rings[M2S].store_tail(tail.wrapping_add(8));
+        let (slots, _) = bed.slave.receive(8);
+        assert_eq!(slots.len(), 8);
+        assert!(slots.iter().all(|slot| slot.len == 100 - headroom));
+        // So each of them can be sent on, behind what is queued.
+        let mut out = vec![queued];
+        out.extend(slots[..7].iter().map(|slot| enqueue(&mut bed.slave, slot)));
+        bed.slave.send(&out);
+        assert_eq!(bed.master.receive(8).0.len(), 8);
+    }
+}
