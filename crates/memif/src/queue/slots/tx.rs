@@ -452,13 +452,15 @@ impl TxSlots {
         assert_eq!(voids.len(), usize::from(self.voids));
     }
 
-    /// Makes that slot the next one to allocate: one that was allocated and not sent, or that is free. Returns whether it is.
+    /// Takes an allocation back: makes that slot, which was allocated and not sent, the next one to allocate. Returns
+    /// whether it is; it is already where nothing behind it was allocated.
     pub fn set_next(&mut self, index: u16) -> bool {
-        let inside = index.wrapping_sub(self.sent) <= self.cursor.limit().wrapping_sub(self.sent);
-        if inside {
-            self.cursor.rewind(index);
+        let next = self.cursor.next();
+        if index.wrapping_sub(self.sent) > next.wrapping_sub(self.sent) {
+            return false;
         }
-        inside
+        self.cursor.rewind(index);
+        true
     }
 }
 

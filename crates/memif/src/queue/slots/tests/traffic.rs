@@ -215,6 +215,28 @@ fn only_the_next_slot_is_sent() {
     }
 }
 
+#[test]
+fn what_was_not_sent_is_taken_back_and_nothing_else() {
+    for ring in [S2M, M2S] {
+        let mut bed = Bed::sized(8, 100);
+        let (from, to) = bed.direction(ring);
+        let slots = from.allocate(4, 60);
+        from.send(&slots[..1]);
+        for (index, can) in
+            [(0, false), (5, false), (8, false), (u16::MAX, false), (4, true), (2, true)]
+        {
+            assert_eq!(from.tx.set_next(index), can, "{index}");
+            from.tx.check();
+        }
+        // Ahead of what is left now.
+        assert!(!from.tx.set_next(3));
+        let again = from.allocate(1, 60);
+        assert_eq!((again[0].index, again[0].data), (2, slots[2].data));
+        from.send(&[slots[1], again[0]]);
+        assert_eq!(to.receive(9).0.len(), 3);
+    }
+}
+
 fn none(_: Slot) {
     unreachable!();
 }
