@@ -189,10 +189,6 @@ impl TxSlots {
                     }
                     entry.buffer.offset = offset;
                 }
-                if self.voids > 0 && std::mem::take(&mut entry.void) {
-                    // Taken for nothing once, then taken back by `set_next`.
-                    self.voids -= 1;
-                }
                 let BufferRef { region, offset, capacity } = entry.buffer;
                 let len = capacity.min(left);
                 left -= len;
@@ -251,10 +247,11 @@ impl TxSlots {
         self.cursor.advance(1);
     }
 
-    /// Sends slots of no use back empty, as far as they are next.
+    /// Sends slots of no use back empty, as far as they are next. Within a chain that its user made of two allocations
+    /// they are parts of it.
     #[cold]
     fn return_voids(&mut self) {
-        while self.sent != self.cursor.next() && self.sent == self.whole {
+        while self.sent != self.cursor.next() {
             let index = self.sent;
             let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { break };
             if !entry.void {
@@ -262,14 +259,14 @@ impl TxSlots {
             }
             entry.void = false;
             let region = entry.buffer.region;
-            self.ring.store_word(
-                index,
-                0,
-                DescriptorHead { flags: 0, region, length: 0 }.to_word(),
-            );
-            self.voids -= 1;
+            let chained = index != self.whole;
+            let flags = if chained { FLAG_NEXT } else { 0 };
+            self.ring.store_word(index, 0, DescriptorHead { flags, region, length: 0 }.to_word());
+            self.voids = self.voids.saturating_sub(1);
             self.sent = index.wrapping_add(1);
-            self.whole = self.sent;
+            if !chained {
+                self.whole = self.sent;
+            }
             self.shared.counters.bad_descriptors.add(1);
         }
         if self.packets == 0 && self.whole != self.cursor.published() {
@@ -310,7 +307,6 @@ impl TxSlots {
         let capacity = if inside { head.length } else { 0 };
         if let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) {
             entry.buffer = BufferRef { region: head.region, offset, capacity };
-            entry.void = false;
         }
     }
 
@@ -458,6 +454,16 @@ impl TxSlots {
         let next = self.cursor.next();
         if index.wrapping_sub(self.sent) > next.wrapping_sub(self.sent) {
             return false;
+        }
+        if self.voids > 0 {
+            // They are met again.
+            for i in 0..next.wrapping_sub(index) {
+                let at = usize::from(index.wrapping_add(i) & self.mask);
+                if let Some(entry) = self.table.get_mut(at) {
+                    let void = u16::from(std::mem::take(&mut entry.void));
+                    self.voids = self.voids.saturating_sub(void);
+                }
+            }
         }
         self.cursor.rewind(index);
         true

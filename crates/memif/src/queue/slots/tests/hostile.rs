@@ -347,6 +347,42 @@ fn a_ring_of_bad_buffers_ends() {
 }
 
 #[test]
+fn a_bad_buffer_within_a_chain_of_the_user_goes_along_empty() {
+    let mut bed = posted(&[Some(100), None, Some(100), Some(100)], 100);
+    let slots = bed.master.allocate(2, 100);
+    assert_eq!(slots.iter().map(|slot| slot.index).collect::<Vec<_>>(), [0, 2]);
+    bed.master.write(slots[0].data, &packet(1, 100));
+    bed.master.write(slots[1].data, &packet(2, 100));
+    bed.master.tx.send(0, slots[0].data, 100, true).unwrap();
+    // Not even under its own number.
+    assert!(bed.master.tx.send(1, slots[1].data, 0, false).is_err());
+    bed.master.tx.check();
+    bed.master.tx.send(2, slots[1].data, 100, false).unwrap();
+    bed.master.tx.publish();
+    bed.master.tx.check();
+    assert_eq!(lengths(&bed, M2S, 0..3), [(100, true), (0, true), (100, false)]);
+    assert_eq!(bed.slave.packets(), [[packet(1, 100), packet(2, 100)].concat()]);
+}
+
+#[test]
+fn a_bad_buffer_that_is_taken_back_is_met_again() {
+    let mut bed = posted(&[Some(100), None, Some(100), Some(100)], 100);
+    let slots = bed.master.allocate(2, 100);
+    for _ in 0..3 {
+        assert!(bed.master.tx.set_next(slots[0].index));
+        bed.master.tx.check();
+        assert_eq!(bed.master.allocate(2, 100), slots);
+    }
+    // On the bad one itself.
+    assert!(bed.master.tx.set_next(1));
+    bed.master.tx.check();
+    assert_eq!(bed.master.allocate(1, 100), slots[1..]);
+    bed.master.send(&slots);
+    assert_eq!(bed.slave.receive(8).0.len(), 2);
+    assert_eq!(bed.master.tx_counters().bad_descriptors, 1);
+}
+
+#[test]
 fn a_posted_place_is_used_as_it_was_read() {
     let mut bed = Bed::sized(8, 100);
     let word = bed.rings[M2S].load_word(0, 1);
