@@ -206,29 +206,31 @@ impl TxSlots {
         Ok(done)
     }
 
-    /// How many slots from the cursor on take `size` bytes; `None` when not enough are free.
+    /// How many slots from the cursor on take `size` bytes; `None` when not enough are free, or when `most` of them
+    /// are too short, which then stay for shorter packets.
+    ///
+    /// Each turn of the loop looks at a slot for the first time in this call, and at `most` of them or at bad ones alone.
     #[inline]
     fn find(&mut self, size: u32, most: u32) -> Result<Option<u16>, SendError> {
-        loop {
-            let mut room: u32 = 0;
-            let mut slots: u16 = 0;
-            while u32::from(slots) < most && room < size {
-                if slots >= self.cursor.free() && self.refresh()? <= slots {
-                    return Ok(None);
-                }
-                let capacity = self.entry(self.cursor.next().wrapping_add(slots)).buffer.capacity;
-                if capacity == 0 {
-                    break;
-                }
-                room = room.saturating_add(capacity);
-                slots += 1;
+        let mut room: u32 = 0;
+        let mut slots: u16 = 0;
+        while u32::from(slots) < most {
+            if slots >= self.cursor.free() && self.refresh()? <= slots {
+                return Ok(None);
             }
+            let capacity = self.entry(self.cursor.next().wrapping_add(slots)).buffer.capacity;
+            slots += 1;
+            if capacity == 0 {
+                self.void(slots);
+                (room, slots) = (0, 0);
+                continue;
+            }
+            room = room.saturating_add(capacity);
             if room >= size {
                 return Ok(Some(slots));
             }
-            // Only a slave that posts small or bad buffers brings this about.
-            self.void_next();
         }
+        Ok(None)
     }
 
     #[inline]
@@ -236,15 +238,17 @@ impl TxSlots {
         self.table.get(usize::from(index & self.mask)).copied().unwrap_or_default()
     }
 
-    /// Takes the next slot for nothing.
+    /// Takes slots for nothing: a bad buffer, and those before it that are too short for the packet without it.
     #[cold]
-    fn void_next(&mut self) {
-        let index = self.cursor.next();
-        if let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) {
-            self.voids += u16::from(!entry.void);
-            entry.void = true;
+    fn void(&mut self, slots: u16) {
+        for _ in 0..slots {
+            let index = self.cursor.next();
+            if let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) {
+                self.voids += u16::from(!entry.void);
+                entry.void = true;
+            }
+            self.cursor.advance(1);
         }
-        self.cursor.advance(1);
     }
 
     /// Sends slots of no use back empty, as far as they are next. Within a chain that its user made of two allocations
@@ -258,7 +262,8 @@ impl TxSlots {
                 break;
             }
             entry.void = false;
-            let region = entry.buffer.region;
+            let BufferRef { region, capacity, .. } = entry.buffer;
+            let bad = capacity == 0;
             let chained = index != self.whole;
             let flags = if chained { FLAG_NEXT } else { 0 };
             self.ring.store_word(index, 0, DescriptorHead { flags, region, length: 0 }.to_word());
@@ -267,7 +272,7 @@ impl TxSlots {
             if !chained {
                 self.whole = self.sent;
             }
-            self.shared.counters.bad_descriptors.add(1);
+            self.shared.counters.bad_descriptors.add(u64::from(bad));
         }
         if self.packets == 0 && self.whole != self.cursor.published() {
             self.cursor.publish_to(self.whole, &self.ring);

@@ -335,6 +335,18 @@ fn posted(lengths: &[Option<u32>], buffer_size: u32) -> Bed {
 }
 
 #[test]
+fn bad_buffers_go_back_empty_and_the_packet_uses_the_next() {
+    let (good, bad) = (Some(100), None);
+    let mut bed = posted(&[bad, good, Some(0), bad, good, bad, good, good], 100);
+    assert!(bed.master.send_packet(&packet(1, 150)));
+    assert_eq!(bed.rings[M2S].load_tail(), 8);
+    assert_eq!(bed.master.tx_counters().bad_descriptors, 4);
+    let sent = [0, 0, 0, 0, 0, 0, 100, 50];
+    assert_eq!(lengths(&bed, M2S, 0..8).iter().map(|(len, _)| *len).collect::<Vec<_>>(), sent);
+    assert_eq!(bed.slave.packets(), [packet(1, 150)]);
+}
+
+#[test]
 fn a_ring_of_bad_buffers_ends() {
     let mut bed = posted(&[None; 8], 100);
     assert!(bed.master.allocate(3, 60).is_empty());
@@ -344,6 +356,21 @@ fn a_ring_of_bad_buffers_ends() {
     assert_eq!(bed.rings[M2S].load_head(), 16);
     assert!(bed.master.send_packet(&packet(1, 60)));
     assert_eq!(bed.slave.packets(), [packet(1, 60)]);
+}
+
+#[test]
+fn buffers_that_are_merely_short_stay_for_shorter_packets() {
+    let mut bed = posted(&[Some(90); 8], 100);
+    for _ in 0..20 {
+        assert!(bed.master.allocate(1, 91).is_empty());
+        // Two of them are no room for 181 bytes, and three would be more than the user counts on.
+        assert!(bed.master.allocate(1, 181).is_empty());
+    }
+    assert_eq!(bed.rings[M2S].load_tail(), 0);
+    assert_eq!(bed.master.tx_counters().bad_descriptors, 0);
+    assert!(bed.master.send_packet(&packet(1, 90)));
+    assert!(bed.master.send_packet(&packet(2, 180)));
+    assert_eq!(bed.slave.packets(), [packet(1, 90), packet(2, 180)]);
 }
 
 #[test]
