@@ -175,25 +175,23 @@ impl TxSlots {
         let most = size.div_ceil(self.buffer_size);
         while done.packets < packets {
             let Some(slots) = self.find(size, most)? else { break };
+            if self.role == Role::Slave
+                && let Some(place) = &mut place
+                && !self.choose(slots, place)
+            {
+                return Err(SendError::TooLong { len: size as usize, max: 0 });
+            }
             let mut left = size;
-            for i in 0..slots {
+            for _ in 0..slots {
                 let index = self.cursor.next();
-                let slave = self.role == Role::Slave;
-                let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { break };
-                if slave && let Some(place) = &mut place {
-                    let BufferRef { region, capacity, .. } = entry.buffer;
-                    let offset = place();
-                    if self.addresses.find(region, offset, capacity).is_none() {
-                        self.cursor.rewind(index.wrapping_sub(i));
-                        return Err(SendError::TooLong { len: size as usize, max: 0 });
-                    }
-                    entry.buffer.offset = offset;
-                }
-                let BufferRef { region, offset, capacity } = entry.buffer;
+                let BufferRef { region, offset, capacity } = self.entry(index).buffer;
                 let len = capacity.min(left);
+                // All of the buffer was found inside when it was laid out, chosen or posted.
+                let Some(data) = self.addresses.find(region, offset, len) else {
+                    debug_assert!(false, "a buffer has left its region");
+                    return Ok(done);
+                };
                 left -= len;
-                let found = self.addresses.find(region, offset, len);
-                let data = found.unwrap_or(std::ptr::null_mut());
                 self.cursor.advance(1);
                 give(Slot { index, data, len, next: left > 0 });
             }
@@ -204,6 +202,21 @@ impl TxSlots {
             self.return_voids();
         }
         Ok(done)
+    }
+
+    /// Puts the next slots' buffers where `place` says. Returns whether all of that lies in the region.
+    fn choose(&mut self, slots: u16, place: &mut dyn FnMut() -> u32) -> bool {
+        (0..slots).all(|i| {
+            let at = usize::from(self.cursor.next().wrapping_add(i) & self.mask);
+            let Some(entry) = self.table.get_mut(at) else { return false };
+            let BufferRef { region, capacity, .. } = entry.buffer;
+            let offset = place();
+            let inside = self.addresses.find(region, offset, capacity).is_some();
+            if inside {
+                entry.buffer.offset = offset;
+            }
+            inside
+        })
     }
 
     /// How many slots from the cursor on take `size` bytes; `None` when not enough are free, or when `most` of them

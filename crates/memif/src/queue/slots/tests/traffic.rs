@@ -237,6 +237,40 @@ fn what_was_not_sent_is_taken_back_and_nothing_else() {
     }
 }
 
+#[test]
+fn the_user_chooses_places_within_the_region() {
+    let mut bed = Bed::sized(8, 100);
+    let (from, to) = bed.direction(S2M);
+    let (_, size) = from.rx.regions().next().unwrap();
+    let size = u32::try_from(size).unwrap();
+    let mut offsets = vec![size - 400, size - 300, size - 200, size - 99].into_iter();
+    let mut slots = vec![];
+    let mut place = || offsets.next().unwrap_or(u32::MAX);
+    let result = from.tx.allocate(2, 150, Some(&mut place), |slot| slots.push(slot));
+    assert!(matches!(result, Err(SendError::TooLong { .. })), "{result:?}");
+    // Of the second packet, one of whose places is bad, nothing was handed out.
+    let places: Vec<_> = slots.iter().map(|slot| from.place(slot.data, slot.len).1).collect();
+    assert_eq!(places, [size - 400, size - 300]);
+    from.send(&slots);
+    assert_eq!(to.receive(9).0.len(), 2);
+    assert_eq!(from.allocate(1, 60)[0].index, 2);
+
+    let (from, to) = bed.direction(M2S);
+    let slots = from.allocate(3, 60);
+    from.send(&slots);
+    assert_eq!(to.receive(3).0.len(), 3);
+    let mut offsets = [size - 100, size - 99].into_iter();
+    let mut place = || offsets.next().unwrap();
+    assert_eq!(to.rx.refill(3, 20, Some(&mut place)), Err(RefillError::Offset));
+    // The first went back all the same.
+    let slots = from.allocate(8, 60);
+    assert_eq!(slots.len(), 6);
+    assert_eq!(from.place(slots[5].data, 1).1, size - 100);
+    from.send(&slots);
+    let (received, _) = to.receive(9);
+    assert_eq!(to.place(received[5].data, 60).1, size - 100);
+}
+
 fn none(_: Slot) {
     unreachable!();
 }
