@@ -2,6 +2,7 @@
 
 mod exchange;
 mod hostile;
+mod property;
 mod traffic;
 mod watched;
 
