@@ -119,6 +119,24 @@ fn a_bad_descriptor_drops_its_packet_and_goes_back_with_its_neighbours() {
 }
 
 #[test]
+fn a_slot_that_was_left_out_is_held_by_nobody() {
+    let mut bed = Bed::sized(8, 100);
+    let slots = bed.master.allocate(3, 60);
+    for slot in &slots {
+        let len = if slot.index == 1 { 0 } else { 60 };
+        bed.master.tx.send(slot.index, slot.data, len, false).unwrap();
+    }
+    bed.master.tx.publish();
+    assert_eq!(bed.slave.receive(8).0.len(), 2);
+    let held: Vec<_> = (0..3).map(|index| bed.slave.rx.held(index).is_some()).collect();
+    assert_eq!(held, [true, false, true]);
+    assert!(!bed.slave.rx.swap(0, 1));
+    bed.slave.refill(1);
+    assert_eq!(bed.rings[M2S].load_head(), 8 + 2);
+    assert_eq!(lengths(&bed, M2S, 0..2), [(100, false); 2]);
+}
+
+#[test]
 fn bad_packets_with_nothing_held_before_them_go_back_at_once() {
     let mut bed = Bed::sized(8, 100);
     let slots = bed.slave.allocate(2, 150);

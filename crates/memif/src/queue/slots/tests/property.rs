@@ -14,6 +14,10 @@ use crate::wire::ring::{FLAG_NEXT, offset_to_word};
 
 const SIZE: u16 = 8;
 const BUFFER: u32 = 100;
+/// Where the buffers of the slave start, how far they lie apart, and where their region ends.
+const FIRST: u32 = 4096;
+const STRIDE: u32 = 2176;
+const REGION: u32 = FIRST + 2 * SIZE as u32 * STRIDE;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -45,6 +49,7 @@ fn op() -> impl Strategy<Value = Op> {
         (any::<u16>(), 0u16..3, lengths())
             .prop_map(|(flags, region, len)| head(flags, region, len)),
         (0u32..60_000).prop_map(offset_to_word),
+        (REGION - BUFFER - 10..REGION + 10).prop_map(offset_to_word),
     ];
     prop_oneof![
         12 => (0..12u16).prop_map(Op::Receive),
@@ -54,7 +59,7 @@ fn op() -> impl Strategy<Value = Op> {
         12 => (0..5u16, prop_oneof![4 => 0..350u32, 1 => 0..66_000u32])
             .prop_map(|(packets, size)| Op::Allocate(packets, size)),
         12 => (0..8u8, 0..30u32, any::<bool>()).prop_map(|(n, less, next)| Op::Send(n, less, next)),
-        1 => (any::<u16>(), any::<u32>(), any::<bool>())
+        4 => (any::<u16>(), lengths(), any::<bool>())
             .prop_map(|(index, len, next)| Op::Forged(index, len, next)),
         3 => (0..10u16).prop_map(Op::SetNext),
         6 => any::<u8>().prop_map(Op::Enqueue),
@@ -77,11 +82,20 @@ struct User {
     allocated: VecDeque<Slot>,
     resyncs: u64,
     chosen: bool,
+    slave: bool,
 }
 
 impl User {
+    /// In the region; and as slave, unless its user chose places, in one buffer.
+    fn lies_well(&self, end: &End, data: *const u8, len: u32) {
+        let (_, offset) = end.place(data, len);
+        if self.slave && !self.chosen {
+            assert!((offset - FIRST) % STRIDE + len <= BUFFER, "{offset} and {len} bytes");
+        }
+    }
+
     fn take_received(&mut self, end: &End, slot: Slot) {
-        end.place(slot.data, slot.len);
+        self.lies_well(end, slot.data, slot.len);
         assert!(self.received.iter().all(|held| (held.index ^ slot.index) & (SIZE - 1) != 0));
         if let Some(last) = self.received.back() {
             assert!(slot.index.wrapping_sub(last.index) <= SIZE);
@@ -90,7 +104,7 @@ impl User {
     }
 
     fn take_allocated(&mut self, end: &End, slot: Slot) {
-        end.place(slot.data, slot.len);
+        self.lies_well(end, slot.data, slot.len);
         assert!(slot.len > 0);
         if let Some(last) = self.allocated.back() {
             let ahead = slot.index.wrapping_sub(last.index);
@@ -192,10 +206,19 @@ fn step(role: Role, end: &mut End, rings: &[MappedRing], user: &mut User, op: Op
             end.tx.publish();
         }
         Op::Forged(index, len, next) => {
-            // At most it sends what is next, as far as it is long.
-            let data = user.allocated.front().map_or(std::ptr::null_mut(), |slot| slot.data);
+            // It sends what is next, with data within the buffer, or nothing.
+            let front = user.allocated.front().copied();
+            let shift = index >> 8;
+            let index = if next { index } else { front.map_or(index, |slot| slot.index) };
+            let data = front.map_or(std::ptr::null_mut(), |slot| {
+                slot.data.wrapping_add(usize::from(shift)).wrapping_sub(100)
+            });
             if end.tx.send(index, data, len, next).is_ok() {
-                user.allocated.pop_front().unwrap();
+                let front = user.allocated.pop_front().unwrap();
+                assert_eq!((front.index ^ index) & (SIZE - 1), 0);
+                if role == Role::Slave {
+                    user.lies_well(end, data, len);
+                }
             }
             end.tx.publish();
         }
@@ -326,7 +349,7 @@ proptest! {
                 });
             }
         }
-        let mut user = User::default();
+        let mut user = User { slave: role == Role::Slave, ..User::default() };
         for op in ops {
             if !step(role, end, rings, &mut user, op) {
                 break;
