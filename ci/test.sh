@@ -31,6 +31,9 @@ cargo test --workspace --locked
 step "both rings under every interleaving (loom)"
 RUSTFLAGS="--cfg loom" cargo test -p memif --lib --release --locked --target-dir target/loom ring::tests::interleavings
 
+step "instructions per packet"
+cargo run --release --locked -p gate
+
 step "demo, as the README runs it"
 cargo run --release --locked -- demo
 
