@@ -168,7 +168,8 @@ fn programs_with_the_reference() {
     }
 }
 
-/// Polling makes no system call; signals make one write per 256 packets and one read per drained call.
+/// Polling makes no system call; signals make one write per 256 packets and one read per drained call. The program itself
+/// checks that neither allocates.
 fn system_calls() {
     let bed = Bed::new();
     let program = bed.compile("quiet", &[]);
