@@ -17,16 +17,18 @@ pub(super) struct Segment {
 /// One packet of a scan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
-    /// Its segments in the scan's list.
-    pub(super) first: u16,
-    pub(super) count: u16,
-    /// Sum of the segments' lengths.
+    /// Its first segment, mostly the only one.
+    pub(super) head: Segment,
+    /// Bytes of all of its segments.
     pub(super) bytes: u32,
+    /// Its further segments in the scan's list: from where on, and how many.
+    pub(super) rest: u16,
+    pub(super) more: u16,
     /// Slots from the start of the scan to the end of this packet.
     pub(super) end: u16,
     /// Bad descriptors and dropped packets from the start of the scan up to this packet.
-    pub(super) bad: u32,
-    pub(super) dropped: u32,
+    pub(super) bad: u16,
+    pub(super) dropped: u16,
 }
 
 /// A received packet, in one segment or a chain of them.
@@ -42,19 +44,37 @@ impl<'b> Packet<'b> {
     /// Bytes of the packet, at least 1.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "a packet has at least one byte")]
+    #[inline]
     pub fn len(&self) -> usize {
         self.span.bytes as usize
     }
 
     /// The packet's segments in order, each in one buffer.
+    #[inline]
     #[must_use]
     pub fn segments(&self) -> Segments<'b> {
-        Segments { core: self.core, rest: self.raw_segments() }
+        Segments { core: self.core, head: Some(self.span.head), rest: self.rest() }
     }
 
-    pub(super) fn raw_segments(&self) -> &'b [Segment] {
-        let first = usize::from(self.span.first);
-        self.core.segments.get(first..first + usize::from(self.span.count)).unwrap_or_default()
+    /// The segments after the first.
+    #[inline]
+    fn rest(&self) -> &'b [Segment] {
+        if self.span.more == 0 {
+            return &[];
+        }
+        let from = usize::from(self.span.rest);
+        self.core.segments.get(from..from + usize::from(self.span.more)).unwrap_or_default()
+    }
+
+    /// Number of segments.
+    #[inline]
+    pub(super) fn segment_count(&self) -> u16 {
+        self.span.more + 1
+    }
+
+    #[inline]
+    pub(super) fn raw_segments(&self) -> impl Iterator<Item = Segment> + use<'b> {
+        std::iter::once(self.span.head).chain(self.rest().iter().copied())
     }
 
     /// Copies the start of the packet, as many bytes as there is room for. Returns how many.
@@ -67,6 +87,15 @@ impl<'b> Packet<'b> {
     /// how many.
     #[inline]
     pub fn read(&self, offset: usize, to: &mut [u8]) -> usize {
+        if self.span.more == 0 {
+            let Segment { region, offset: start, length, .. } = self.span.head;
+            let segment = self.core.regions.slice(region, start, length);
+            return segment.map_or(0, |segment| segment.read(offset, to));
+        }
+        self.read_chain(offset, to)
+    }
+
+    fn read_chain(&self, offset: usize, to: &mut [u8]) -> usize {
         let mut skip = offset;
         let mut done = 0;
         for segment in self.segments() {
@@ -97,7 +126,7 @@ impl std::fmt::Debug for Packet<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Packet")
             .field("len", &self.len())
-            .field("segments", &self.span.count)
+            .field("segments", &self.segment_count())
             .finish_non_exhaustive()
     }
 }
@@ -106,6 +135,7 @@ impl std::fmt::Debug for Packet<'_> {
 #[derive(Clone)]
 pub struct Segments<'b> {
     core: &'b RxCore,
+    head: Option<Segment>,
     rest: &'b [Segment],
 }
 
@@ -114,13 +144,20 @@ impl<'b> Iterator for Segments<'b> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (first, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        self.core.regions.slice(first.region, first.offset, first.length)
+        let Segment { region, offset, length, .. } = match self.head.take() {
+            Some(head) => head,
+            None => {
+                let (first, rest) = self.rest.split_first()?;
+                self.rest = rest;
+                *first
+            }
+        };
+        self.core.regions.slice(region, offset, length)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.rest.len(), Some(self.rest.len()))
+        let left = usize::from(self.head.is_some()) + self.rest.len();
+        (left, Some(left))
     }
 }
 
@@ -129,6 +166,6 @@ impl std::iter::FusedIterator for Segments<'_> {}
 
 impl std::fmt::Debug for Segments<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Segments").field("left", &self.rest.len()).finish_non_exhaustive()
+        f.debug_struct("Segments").field("left", &self.len()).finish_non_exhaustive()
     }
 }

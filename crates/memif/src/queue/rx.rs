@@ -38,13 +38,25 @@ pub(super) struct RxCore {
     role: Role,
     max_packet: u32,
     /// Slots, bad descriptors and dropped packets of the scan that come after its last good packet.
-    trailing: (u16, u32, u32),
+    trailing: Progress,
     /// Whether the scan met a descriptor with NEXT.
     chained: bool,
     /// Slots of the chain without an end that the last scan met, 0 if it met none.
     unfinished: u16,
-    /// Packets of the scan that were handed out.
+    /// Packets of the scan that were handed out, and their bytes.
     taken: Cell<usize>,
+    taken_bytes: Cell<u64>,
+    /// Where the last packet began, and how far behind the one before it: a guess at the next.
+    last: (u16, u32),
+    stride: u32,
+}
+
+/// How far a scan has come: slots, and among them bad descriptors and dropped packets.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    done: u16,
+    bad: u16,
+    dropped: u16,
 }
 
 /// The receiving half of a queue pair: packets come out.
@@ -95,10 +107,13 @@ impl RxQueue {
             cursor,
             role: link.role,
             max_packet: config.max_packet.unwrap_or(MAX_PACKET_SIZE),
-            trailing: (0, 0, 0),
+            trailing: Progress::default(),
+            last: (0, 0),
+            stride: 0,
             chained: false,
             unfinished: 0,
             taken: Cell::new(0),
+            taken_bytes: Cell::new(0),
         };
         let mut queue = Self {
             core,
@@ -202,7 +217,7 @@ impl RxQueue {
             // A batch was forgotten instead of dropped.
             self.release();
         }
-        match self.core.cursor.available(&self.core.ring) {
+        match self.core.available() {
             Ok(available) => {
                 if let Err(breach) = self.core.scan(self.shared.name, available, max) {
                     return Err(self.fail(breach));
@@ -248,7 +263,7 @@ impl RxQueue {
     /// has met before.
     #[inline]
     pub(super) fn has_work(&self) -> bool {
-        match self.core.cursor.available(&self.core.ring) {
+        match self.core.available() {
             Ok(available) => available != 0 && available != self.core.unfinished,
             // For the next receive call to tell.
             Err(_) => true,
@@ -301,22 +316,22 @@ impl RxQueue {
     }
 
     /// Gives the slots of the packets taken back, and of the bad ones between and after them.
+    #[inline]
     fn release(&mut self) {
         let core = &mut self.core;
         let taken = core.taken.take();
-        let (slots, bad, dropped) = if taken == core.spans.len() {
+        let Progress { done: slots, bad, dropped } = if taken == core.spans.len() {
             core.trailing
         } else {
             match taken.checked_sub(1).and_then(|last| core.spans.get(last)) {
-                Some(span) => (span.end, span.bad, span.dropped),
-                None => (0, 0, 0),
+                Some(span) => Progress { done: span.end, bad: span.bad, dropped: span.dropped },
+                None => Progress::default(),
             }
         };
         let counters = &self.shared.counters;
         if taken > 0 {
-            let bytes: u64 = core.spans.iter().take(taken).map(|span| u64::from(span.bytes)).sum();
             counters.packets.add(taken as u64);
-            counters.bytes.add(bytes);
+            counters.bytes.add(core.taken_bytes.get());
         }
         if dropped > 0 {
             counters.bad_descriptors.add(u64::from(bad));
@@ -369,6 +384,26 @@ impl RxQueue {
 }
 
 impl RxCore {
+    /// Loads the peer's cursor and says how many slots can be read. While there are none, the cache lines of the next
+    /// packet are asked for: they then come along with the cursor and not after it.
+    #[inline]
+    fn available(&self) -> Result<u16, OutOfRange> {
+        let available = self.cursor.available(&self.ring)?;
+        if available == 0 {
+            let slot = self.cursor.next();
+            self.ring.prefetch(slot);
+            match self.slots.get(usize::from(slot & self.ring.mask())) {
+                Some(posted) => {
+                    let BufferRef { region, offset, .. } = posted.get().buffer;
+                    self.regions.prefetch(region, offset);
+                }
+                // Slaves keep to the buffers of a slot, and those lie in a row.
+                None => self.regions.prefetch(self.last.0, self.last.1.wrapping_add(self.stride)),
+            }
+        }
+        Ok(available)
+    }
+
     /// Reads descriptors, each once, into the private lists until `max` packets are whole.
     #[inline]
     fn scan(&mut self, name: QueueName, available: u16, max: usize) -> Result<(), Breach> {
@@ -376,62 +411,108 @@ impl RxCore {
         self.spans.clear();
         self.unfinished = 0;
         self.chained = false;
-        let start = self.cursor.next();
-        let mut done: u16 = 0;
-        let mut bad = 0;
-        let mut dropped = 0;
-        while done < available && self.spans.len() < max {
-            let first = self.segments.len();
-            let mut bytes: u32 = 0;
-            let mut bad_here = 0;
-            let mut at = done;
-            loop {
-                if at == available {
-                    // Peers publish whole packets; the rest of this one may still come.
-                    self.segments.truncate(first);
-                    if done == 0 && available == self.cursor.size() {
-                        return Err(Breach::EndlessChain { queue: name, slot: start });
-                    }
-                    self.unfinished = available - done;
-                    self.trailing = (done, bad, dropped);
-                    return Ok(());
-                }
-                let slot = start.wrapping_add(at);
-                at += 1;
-                let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
-                bytes = bytes.saturating_add(head.length);
-                match self.check(name, slot, head)? {
-                    Some(segment) if bytes <= self.max_packet => self.segments.push(segment),
-                    _ => bad_here += 1,
-                }
-                if !head.has_next() {
-                    break;
-                }
-                self.chained = true;
-            }
-            done = at;
-            if bad_here > 0 {
-                self.segments.truncate(first);
-                bad += bad_here;
-                dropped += 1;
-                continue;
-            }
-            self.spans.push(Span {
-                first: slot_count(first),
-                count: slot_count(self.segments.len() - first),
-                bytes,
-                end: done,
-                bad,
-                dropped,
-            });
+        match self.role {
+            Role::Slave => self.scan_as::<false>(name, available, max),
+            Role::Master => self.scan_as::<true>(name, available, max),
         }
-        self.trailing = (done, bad, dropped);
+    }
+
+    #[inline]
+    fn scan_as<const MASTER: bool>(
+        &mut self,
+        name: QueueName,
+        available: u16,
+        max: usize,
+    ) -> Result<(), Breach> {
+        let start = self.cursor.next();
+        let mut at = Progress::default();
+        while at.done < available && self.spans.len() < max {
+            let slot = start.wrapping_add(at.done);
+            let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
+            match self.check::<MASTER>(name, slot, head)? {
+                Some(segment) if !segment.next && segment.length <= self.max_packet => {
+                    self.regions.prefetch(segment.region, segment.offset);
+                    at.done += 1;
+                    let Progress { done: end, bad, dropped } = at;
+                    let bytes = segment.length;
+                    let (rest, more) = (0, 0);
+                    self.spans.push(Span { head: segment, bytes, rest, more, end, bad, dropped });
+                }
+                first => {
+                    if !self.scan_rest::<MASTER>(name, available, &mut at, head, first)? {
+                        break;
+                    }
+                }
+            }
+        }
+        self.trailing = at;
+        if let [.., before, last] = &*self.spans {
+            self.stride = last.head.offset.wrapping_sub(before.head.offset);
+        }
+        if let Some(last) = self.spans.last() {
+            self.last = (last.head.region, last.head.offset);
+        }
         Ok(())
+    }
+
+    /// The rest of a packet that is a chain or is to be dropped, after its first descriptor. Returns whether there
+    /// may be more packets.
+    #[inline(never)]
+    fn scan_rest<const MASTER: bool>(
+        &mut self,
+        name: QueueName,
+        available: u16,
+        at: &mut Progress,
+        first_head: DescriptorHead,
+        first: Option<Segment>,
+    ) -> Result<bool, Breach> {
+        let start = self.cursor.next();
+        let rest = self.segments.len();
+        let mut end = at.done + 1;
+        let mut bytes = first_head.length;
+        let mut next = first_head.has_next();
+        let mut bad = u16::from(first.is_none() || bytes > self.max_packet);
+        while next {
+            self.chained = true;
+            if end == available {
+                // Peers publish whole packets; the rest of this one may still come.
+                self.segments.truncate(rest);
+                if at.done == 0 && available == self.cursor.size() {
+                    return Err(Breach::EndlessChain { queue: name, slot: start });
+                }
+                self.unfinished = available - at.done;
+                return Ok(false);
+            }
+            let slot = start.wrapping_add(end);
+            end += 1;
+            let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
+            bytes = bytes.saturating_add(head.length);
+            match self.check::<MASTER>(name, slot, head)? {
+                Some(segment) if bytes <= self.max_packet => self.segments.push(segment),
+                _ => bad += 1,
+            }
+            next = head.has_next();
+        }
+        at.done = end;
+        match first {
+            Some(head) if bad == 0 => {
+                let more = self.segments.len() - rest;
+                let (rest, more) = (slot_count(rest), slot_count(more));
+                let Progress { done: end, bad, dropped } = *at;
+                self.spans.push(Span { head, bytes, rest, more, end, bad, dropped });
+            }
+            _ => {
+                self.segments.truncate(rest);
+                at.bad += bad;
+                at.dropped += 1;
+            }
+        }
+        Ok(true)
     }
 
     /// One descriptor: where its bytes lie, or `None` when it is to be dropped.
     #[inline]
-    fn check(
+    fn check<const MASTER: bool>(
         &self,
         name: QueueName,
         slot: u16,
@@ -439,22 +520,20 @@ impl RxCore {
     ) -> Result<Option<Segment>, Breach> {
         let next = head.has_next();
         let length = head.length;
-        match self.slots.get(usize::from(slot & self.ring.mask())) {
-            // Slave: the master says only how much it wrote; where is known from posting the buffer.
-            Some(posted) => {
-                let BufferRef { region, offset, capacity } = posted.get().buffer;
-                if length > capacity {
-                    return Err(Breach::OverCapacity { queue: name, slot, length, capacity });
-                }
-                Ok((length > 0).then_some(Segment { offset, length, slot, region, next }))
-            }
-            None => {
-                let offset = offset_from_word(self.ring.load_word(slot, 1));
-                let region = head.region;
-                let good = length > 0 && self.regions.contains(region, offset, length);
-                Ok(good.then_some(Segment { offset, length, slot, region, next }))
-            }
+        if MASTER {
+            let offset = offset_from_word(self.ring.load_word(slot, 1));
+            let region = head.region;
+            let good = length > 0 && self.regions.contains(region, offset, length);
+            return Ok(good.then_some(Segment { offset, length, slot, region, next }));
         }
+        // Slave: the master says only how much it wrote; where is known from posting the buffer.
+        let posted = self.slots.get(usize::from(slot & self.ring.mask()));
+        let BufferRef { region, offset, capacity } =
+            posted.map_or_else(BufferRef::default, |posted| posted.get().buffer);
+        if length > capacity {
+            return Err(Breach::OverCapacity { queue: name, slot, length, capacity });
+        }
+        Ok((length > 0).then_some(Segment { offset, length, slot, region, next }))
     }
 
     /// Master: clears NEXT in the first `slots` slots before they go back, because DPDK 22.11 does not when it
@@ -489,6 +568,7 @@ impl RxCore {
     }
 
     /// Gives everything before the cursor back to the peer.
+    #[inline]
     fn give_back(&mut self) {
         if self.role == Role::Slave {
             for slot in self.cursor.unreturned() {
@@ -507,7 +587,8 @@ impl RxCore {
         self.taken.set(0);
         self.segments.clear();
         self.spans.clear();
-        self.trailing = (0, 0, 0);
+        self.trailing = Progress::default();
+        self.taken_bytes.set(0);
     }
 }
 
@@ -585,6 +666,7 @@ impl<'b> Iterator for Packets<'b> {
         let taken = self.core.taken.get();
         let span = *self.core.spans.get(taken)?;
         self.core.taken.set(taken + 1);
+        self.core.taken_bytes.set(self.core.taken_bytes.get() + u64::from(span.bytes));
         Some(Packet { core: self.core, span })
     }
 

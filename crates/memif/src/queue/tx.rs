@@ -189,8 +189,16 @@ impl TxQueue {
         }
     }
 
-    /// Finds slots for `len` bytes. All or nothing; the cursor then stands at the first of them.
+    /// The next slot, if it is free as far as is known and takes `len` bytes.
     #[inline]
+    fn place_in_one(&self, len: usize) -> Option<Place> {
+        let first = self.cursor.next();
+        let most = self.capacity(first).min(self.max_packet) as usize;
+        (self.cursor.free() > 0 && len != 0 && len <= most).then_some(Place { first, slots: 1 })
+    }
+
+    /// Finds slots for `len` bytes. All or nothing; the cursor then stands at the first of them.
+    #[inline(never)]
     fn place(&mut self, len: usize) -> Result<Place, SendError> {
         if len == 0 {
             return Err(SendError::Empty);
@@ -328,6 +336,9 @@ impl TxQueue {
     /// Writes the descriptors of a packet of `len` bytes whose buffers are filled.
     #[inline]
     fn finish(&self, place: Place, len: usize) {
+        if place.slots == 1 {
+            return self.write_descriptor(place.first, 0, u32::try_from(len).unwrap_or(u32::MAX));
+        }
         let mut left = len;
         for i in 0..place.slots {
             let slot = place.first.wrapping_add(i);
@@ -399,7 +410,10 @@ impl TxBatch<'_> {
         len: usize,
         fill: impl FnOnce(&mut PacketWriter<'_>),
     ) -> Result<(), SendError> {
-        let place = self.queue.place(len)?;
+        let place = match self.queue.place_in_one(len) {
+            Some(place) => place,
+            None => self.queue.place(len)?,
+        };
         // The cursor moves when the packet is whole, also should `fill` panic.
         fill(&mut PacketWriter { queue: self.queue, place, len });
         self.queue.finish(place, len);
@@ -435,22 +449,22 @@ impl TxBatch<'_> {
     /// Puts the packet's buffers into our slots and ours into its slots, where that is possible.
     fn exchange(&mut self, packet: &Packet<'_>) -> bool {
         let queue = &mut *self.queue;
-        let segments = packet.raw_segments();
+        let segments = packet.segment_count();
         if queue.role != Role::Slave
             || !Arc::ptr_eq(&queue.link, &packet.core.link)
             || packet.len() > queue.max_packet as usize
-            || (segments.len() > 1 && !queue.chaining)
+            || (segments > 1 && !queue.chaining)
         {
             return false;
         }
-        let fits = |free: u16| segments.len() <= usize::from(free);
+        let fits = |free: u16| segments <= free;
         // What is wrong with a peer that fails here, the copy will say.
         if !fits(queue.cursor.free()) && !queue.refresh().is_ok_and(fits) {
             return false;
         }
         let first = queue.cursor.next();
         let mask = queue.ring.mask();
-        let pairs = || (0u16..).map(|i| first.wrapping_add(i)).zip(segments);
+        let pairs = || (0u16..).map(|i| first.wrapping_add(i)).zip(packet.raw_segments());
         // A descriptor is two words. With the region unchanged only the one with the offset is, so a master that
         // reads a slot too early still finds a buffer of ours.
         if pairs().any(|(slot, segment)| {
@@ -471,7 +485,7 @@ impl TxBatch<'_> {
         for (slot, segment) in pairs() {
             queue.write_descriptor(slot, if segment.next { FLAG_NEXT } else { 0 }, segment.length);
         }
-        queue.cursor.advance(u16::try_from(segments.len()).unwrap_or(0));
+        queue.cursor.advance(segments);
         true
     }
 
@@ -583,6 +597,14 @@ impl PacketWriter<'_> {
         len: usize,
         copy: impl Fn(SharedSlice<'_>, usize, usize, usize),
     ) -> usize {
+        if self.place.slots == 1 {
+            let Some(room) = self.queue.room(self.place.first) else { return 0 };
+            let count = room.len().saturating_sub(offset).min(len);
+            if count > 0 {
+                copy(room, offset, 0, count);
+            }
+            return count;
+        }
         let mut skip = offset;
         let mut done = 0;
         for i in 0..self.place.slots {

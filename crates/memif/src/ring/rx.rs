@@ -23,11 +23,13 @@ impl RxCursor {
     }
 
     /// Slots of the ring.
+    #[inline]
     pub(crate) fn size(&self) -> u16 {
         self.size
     }
 
     /// Next slot to read.
+    #[inline]
     pub(crate) fn next(&self) -> u16 {
         self.next
     }
@@ -53,12 +55,14 @@ impl RxCursor {
     }
 
     /// Moves past `slots` slots that were read. They stay ours until [`publish`](Self::publish).
+    #[inline]
     pub(crate) fn advance(&mut self, slots: u16) {
         self.next = self.next.wrapping_add(slots);
     }
 
     /// The slots that are ours and not yet given back, oldest first: as master those read and not returned, as
     /// slave those to post again (all of the ring at the start).
+    #[inline]
     pub(crate) fn unreturned(&self) -> impl Iterator<Item = u16> + use<> {
         let (from, count) = match self.role {
             Role::Master => (self.own, self.next.wrapping_sub(self.own)),

@@ -30,6 +30,7 @@ impl TxCursor {
     }
 
     /// Slots of the ring.
+    #[inline]
     pub(crate) fn size(&self) -> u16 {
         self.size
     }
@@ -53,6 +54,7 @@ impl TxCursor {
     }
 
     /// One past the last slot that can be filled.
+    #[inline]
     pub(crate) fn limit(&self) -> u16 {
         self.limit
     }

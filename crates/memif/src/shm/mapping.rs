@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::guard::Guarded;
+use super::prefetch;
 use super::slice::SharedSlice;
 
 /// Shared memory mapped readable and writable, never executable.
@@ -201,11 +202,29 @@ fn page_size_of(fd: impl AsFd) -> io::Result<usize> {
 
 /// The regions of one link by number, shared by its queues.
 #[derive(Clone, Debug)]
-pub(crate) struct Regions(Arc<[Arc<Mapping>]>);
+pub(crate) struct Regions(Arc<[Region]>);
+
+/// A region, with its place beside it: the data path looks it up for every packet.
+#[derive(Debug)]
+struct Region {
+    start: NonNull<u8>,
+    len: usize,
+    mapping: Arc<Mapping>,
+}
+
+// SAFETY: the pointer is that of the mapping, which is `Send` and `Sync` itself.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
 
 impl Regions {
     pub(crate) fn new(regions: Vec<Arc<Mapping>>) -> Self {
-        Self(regions.into())
+        Self(
+            regions
+                .into_iter()
+                .map(|mapping| Region { start: mapping.start, len: mapping.len, mapping })
+                .collect(),
+        )
     }
 
     /// Number of regions.
@@ -215,13 +234,19 @@ impl Regions {
 
     /// The region of that number.
     pub(crate) fn get(&self, region: u16) -> Option<&Arc<Mapping>> {
-        self.0.get(usize::from(region))
+        self.0.get(usize::from(region)).map(|region| &region.mapping)
     }
 
     /// `len` bytes of a region from `offset` on, or `None` where there is no such region or they would leave it.
     #[inline]
     pub(crate) fn slice(&self, region: u16, offset: u32, len: u32) -> Option<SharedSlice<'_>> {
-        self.0.get(usize::from(region))?.slice(u64::from(offset), usize::try_from(len).ok()?)
+        let region = self.0.get(usize::from(region))?;
+        if u64::from(offset) + u64::from(len) > region.len as u64 {
+            return None;
+        }
+        // SAFETY: `offset + len` is at most the length of the mapping, which stays as long as its `Arc` beside it,
+        // which the borrow of `self` keeps. Both numbers fit `usize`, since their sum is at most `region.len`.
+        Some(unsafe { SharedSlice::new(region.start.add(offset as usize), len as usize) })
     }
 
     /// Whether those bytes lie in that region, in 64-bit arithmetic.
@@ -229,12 +254,28 @@ impl Regions {
     pub(crate) fn contains(&self, region: u16, offset: u32, len: u32) -> bool {
         self.0
             .get(usize::from(region))
-            .is_some_and(|mapping| u64::from(offset) + u64::from(len) <= mapping.len as u64)
+            .is_some_and(|region| u64::from(offset) + u64::from(len) <= region.len as u64)
+    }
+
+    /// Asks for the cache line at that place, to be read soon. A place outside does no harm.
+    #[inline]
+    pub(crate) fn prefetch(&self, region: u16, offset: u32) {
+        if let Some(region) = self.0.get(usize::from(region)) {
+            prefetch::to_read(region.start.as_ptr().wrapping_add(offset as usize));
+        }
+    }
+
+    /// As [`prefetch`](Self::prefetch), to be written soon.
+    #[inline]
+    pub(crate) fn prefetch_to_write(&self, region: u16, offset: u32) {
+        if let Some(region) = self.0.get(usize::from(region)) {
+            prefetch::to_write(region.start.as_ptr().wrapping_add(offset as usize));
+        }
     }
 
     /// Whether the peer took one of them away.
     pub(crate) fn any_gone(&self) -> bool {
-        self.0.iter().any(|mapping| mapping.is_gone())
+        self.0.iter().any(|region| region.mapping.is_gone())
     }
 }
 
@@ -254,7 +295,7 @@ unsafe impl Sync for Addresses {}
 #[cfg(feature = "raw")]
 impl Addresses {
     pub(crate) fn of(regions: &Regions) -> Self {
-        Self(regions.0.iter().map(|mapping| (mapping.start, mapping.len as u64)).collect())
+        Self(regions.0.iter().map(|region| (region.start, region.len as u64)).collect())
     }
 
     /// Where those bytes lie, or `None` where they are not all in that region.

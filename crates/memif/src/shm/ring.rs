@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 use super::mapping::Mapping;
+use super::prefetch;
 use crate::ring::RingMemory;
 use crate::wire::ring::{
     COOKIE_OFFSET, DESCRIPTOR_SIZE, FLAGS_OFFSET, HEAD_OFFSET, HEADER_SIZE, RING_ALIGNMENT,
@@ -52,10 +53,12 @@ impl MappedRing {
     }
 
     /// Slots of the ring less one.
+    #[inline]
     pub(crate) fn mask(&self) -> u16 {
         self.mask
     }
 
+    #[inline]
     fn half(&self, offset: usize) -> &AtomicU16 {
         debug_assert!(offset < HEADER_SIZE);
         // SAFETY: `new` checked that the header lies in the mapping and that `start` is a multiple of 8; the
@@ -64,6 +67,7 @@ impl MappedRing {
         unsafe { AtomicU16::from_ptr(self.start.as_ptr().add(offset).cast()) }
     }
 
+    #[inline]
     fn word(&self, slot: u16, part: usize) -> &AtomicU64 {
         let index = usize::from(slot & self.mask);
         let offset = HEADER_SIZE + index * DESCRIPTOR_SIZE + part * size_of::<u64>();
@@ -71,6 +75,18 @@ impl MappedRing {
         // 0 or 1. Header and descriptor sizes are multiples of 8 as is `start`, so the word is aligned. The
         // mapping lives as long as `self`.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(offset).cast()) }
+    }
+
+    /// Asks for the cache line of a descriptor, to be read soon.
+    #[inline]
+    pub(crate) fn prefetch(&self, slot: u16) {
+        prefetch::to_read(self.word(slot, 0).as_ptr().cast());
+    }
+
+    /// As [`prefetch`](Self::prefetch), to be written soon.
+    #[inline]
+    pub(crate) fn prefetch_to_write(&self, slot: u16) {
+        prefetch::to_write(self.word(slot, 0).as_ptr().cast());
     }
 
     fn cookie_word(&self) -> &AtomicU32 {

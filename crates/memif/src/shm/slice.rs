@@ -27,11 +27,13 @@ unsafe impl Sync for SharedSlice<'_> {}
 impl<'a> SharedSlice<'a> {
     /// # Safety
     /// The `len` bytes at `start` must be mapped readable and writable for `'a`.
+    #[inline]
     pub(super) unsafe fn new(start: NonNull<u8>, len: usize) -> Self {
         Self { start, len, mapping: PhantomData }
     }
 
     /// Number of bytes.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
@@ -44,6 +46,7 @@ impl<'a> SharedSlice<'a> {
     }
 
     /// The part that starts at `offset` and has `len` bytes, or `None` where it would leave the slice.
+    #[inline]
     #[must_use]
     pub fn get(&self, offset: usize, len: usize) -> Option<SharedSlice<'a>> {
         if offset > self.len || len > self.len - offset {
