@@ -265,14 +265,6 @@ impl Regions {
         }
     }
 
-    /// As [`prefetch`](Self::prefetch), to be written soon.
-    #[inline]
-    pub(crate) fn prefetch_to_write(&self, region: u16, offset: u32) {
-        if let Some(region) = self.0.get(usize::from(region)) {
-            prefetch::to_write(region.start.as_ptr().wrapping_add(offset as usize));
-        }
-    }
-
     /// Whether the peer took one of them away.
     pub(crate) fn any_gone(&self) -> bool {
         self.0.iter().any(|region| region.mapping.is_gone())

@@ -10,7 +10,7 @@ mod copy;
 mod guard;
 pub(crate) mod layout;
 mod mapping;
-mod prefetch;
+pub(crate) mod prefetch;
 mod ring;
 mod slice;
 

@@ -83,12 +83,6 @@ impl MappedRing {
         prefetch::to_read(self.word(slot, 0).as_ptr().cast());
     }
 
-    /// As [`prefetch`](Self::prefetch), to be written soon.
-    #[inline]
-    pub(crate) fn prefetch_to_write(&self, slot: u16) {
-        prefetch::to_write(self.word(slot, 0).as_ptr().cast());
-    }
-
     fn cookie_word(&self) -> &AtomicU32 {
         // SAFETY: within the header, a multiple of 4 from an 8-aligned start, see `half`.
         unsafe { AtomicU32::from_ptr(self.start.as_ptr().add(COOKIE_OFFSET).cast()) }

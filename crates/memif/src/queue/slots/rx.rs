@@ -8,7 +8,7 @@ use crate::config::{MAX_PACKET_SIZE, Role, RxMode};
 use crate::error::{Breach, RecvError};
 use crate::link::{LinkShared, QueueShared, drain, signal};
 use crate::ring::RingMemory;
-use crate::shm::{Addresses, MappedRing, Regions, fault_count};
+use crate::shm::{Addresses, MappedRing, Regions, fault_count, prefetch};
 use crate::wire::ring::{DescriptorHead, FLAG_MASK_INT, offset_from_word, offset_to_word};
 
 /// One slot as its user's side knows it. Nothing of this is read back from shared memory.
@@ -63,6 +63,9 @@ pub struct RxSlots {
     chained: u16,
     interrupts: bool,
     table: Box<[Entry]>,
+    /// Master: where the last packet began, and how far behind the one before it: a guess at the next.
+    last: (u16, u32),
+    stride: u32,
     faults: usize,
     resync_limit: u32,
     resyncs_in_row: u32,
@@ -131,6 +134,8 @@ impl RxSlots {
             chained: 0,
             interrupts: false,
             table,
+            last: (0, 0),
+            stride: 0,
             faults: 0,
             resync_limit,
             resyncs_in_row: 0,
@@ -254,7 +259,26 @@ impl RxSlots {
             self.unfinished = None;
         }
         self.seen = found;
+        if found == self.next {
+            self.expect();
+        }
         Ok(())
+    }
+
+    /// Asks for the cache lines of the next packet while there is none: they then come along with the cursor and not
+    /// after it.
+    #[inline]
+    fn expect(&self) {
+        self.ring.prefetch(self.next);
+        let (region, offset) = match self.role {
+            // Slaves keep to the buffers of a slot, and those lie in a row.
+            Role::Master => (self.last.0, self.last.1.wrapping_add(self.stride)),
+            Role::Slave => match self.table.get(usize::from(self.next & self.mask)) {
+                Some(entry) => (entry.buffer.region, entry.posted_offset),
+                None => return,
+            },
+        };
+        self.regions.prefetch(region, offset);
     }
 
     #[inline]
@@ -292,7 +316,12 @@ impl RxSlots {
             let place = self.locate(index, head)?;
             self.next = index.wrapping_add(1);
             self.checked = self.next;
-            if let Some(Place { data, .. }) = place.filter(|_| head.length > 0) {
+            if let Some(Place { data, offset }) = place.filter(|_| head.length > 0) {
+                if self.role == Role::Master {
+                    self.stride = offset.wrapping_sub(self.last.1);
+                    self.last = (head.region, offset);
+                }
+                prefetch::to_read(data);
                 *count += 1;
                 tally.packets += 1;
                 tally.bytes += u64::from(head.length);

@@ -8,7 +8,7 @@ use crate::error::{Breach, SendError};
 use crate::link::{LinkShared, QueueShared};
 use crate::queue::notify::notify;
 use crate::ring::{OutOfRange, RingMemory, TxCursor};
-use crate::shm::{Addresses, MappedRing, Regions, fault_count};
+use crate::shm::{Addresses, MappedRing, Regions, fault_count, prefetch};
 use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_word};
 
 /// One slot as our side knows it.
@@ -191,6 +191,7 @@ impl TxSlots {
                     debug_assert!(false, "a buffer has left its region");
                     return Ok(done);
                 };
+                prefetch::to_write(data);
                 left -= len;
                 self.cursor.advance(1);
                 give(Slot { index, data, len, next: left > 0 });
