@@ -4,18 +4,16 @@ use super::rx::RxCore;
 use crate::shm::SharedSlice;
 
 /// One descriptor of a packet, read once and checked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Segment {
     pub(super) offset: u32,
     pub(super) length: u32,
     pub(super) slot: u16,
     pub(super) region: u16,
-    /// Whether the descriptor in shared memory had NEXT set.
-    pub(super) next: bool,
 }
 
 /// One packet of a scan.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
     /// Its first segment, mostly the only one.
     pub(super) head: Segment,

@@ -15,7 +15,9 @@ use crate::error::{Breach, QueueName, RecvError};
 use crate::link::{LinkShared, QueueParts, QueueShared};
 use crate::ring::{OutOfRange, RingMemory, RxCursor};
 use crate::shm::{MappedRing, Regions, fault_count};
-use crate::wire::ring::{DescriptorHead, FLAG_MASK_INT, offset_from_word, offset_to_word};
+use crate::wire::ring::{
+    DescriptorHead, FLAG_MASK_INT, FLAG_NEXT, offset_from_word, offset_to_word,
+};
 
 /// A slot of an M2S ring as its slave knows it. Nothing of this is ever read back from shared memory.
 #[derive(Clone, Copy, Debug)]
@@ -32,13 +34,17 @@ pub(super) struct RxCore {
     pub(super) slots: Box<[Cell<RxSlot>]>,
     pub(super) segments: Vec<Segment>,
     pub(super) link: Arc<LinkShared>,
-    spans: Vec<Span>,
+    /// Packets of the last scan: as many as the ring has slots, of which the first `found` count.
+    spans: Box<[Span]>,
+    found: usize,
     ring: MappedRing,
     cursor: RxCursor,
     role: Role,
     max_packet: u32,
     /// Slots, bad descriptors and dropped packets of the scan that come after its last good packet.
     trailing: Progress,
+    /// What a scan read of a descriptor that is no packet of its own: its first word, and as master the offset.
+    met: (u64, u32),
     /// Whether the scan met a descriptor with NEXT.
     chained: bool,
     /// Slots of the chain without an end that the last scan met, 0 if it met none.
@@ -102,12 +108,14 @@ impl RxQueue {
                 .collect(),
             segments: Vec::with_capacity(slots),
             link: Arc::clone(link),
-            spans: Vec::with_capacity(slots),
+            spans: vec![Span::default(); slots].into(),
+            found: 0,
             ring: parts.ring,
             cursor,
             role: link.role,
             max_packet: config.max_packet.unwrap_or(MAX_PACKET_SIZE),
             trailing: Progress::default(),
+            met: (0, 0),
             last: (0, 0),
             stride: 0,
             chained: false,
@@ -225,7 +233,7 @@ impl RxQueue {
             }
             Err(overrun) => self.resynchronise(overrun)?,
         }
-        if !self.core.spans.is_empty() {
+        if self.core.found > 0 {
             self.resyncs_in_row = 0;
             self.fruitless = 0;
             if !self.masked && self.mode == RxMode::Adaptive {
@@ -320,7 +328,7 @@ impl RxQueue {
     fn release(&mut self) {
         let core = &mut self.core;
         let taken = core.taken.take();
-        let Progress { done: slots, bad, dropped } = if taken == core.spans.len() {
+        let Progress { done: slots, bad, dropped } = if taken == core.found {
             core.trailing
         } else {
             match taken.checked_sub(1).and_then(|last| core.spans.get(last)) {
@@ -408,7 +416,7 @@ impl RxCore {
     #[inline]
     fn scan(&mut self, name: QueueName, available: u16, max: usize) -> Result<(), Breach> {
         self.segments.clear();
-        self.spans.clear();
+        self.found = 0;
         self.unfinished = 0;
         self.chained = false;
         match self.role {
@@ -425,53 +433,87 @@ impl RxCore {
         max: usize,
     ) -> Result<(), Breach> {
         let start = self.cursor.next();
+        let most = max.min(self.spans.len());
         let mut at = Progress::default();
-        while at.done < available && self.spans.len() < max {
-            let slot = start.wrapping_add(at.done);
-            let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
-            match self.check::<MASTER>(name, slot, head)? {
-                Some(segment) if !segment.next && segment.length <= self.max_packet => {
-                    self.regions.prefetch(segment.region, segment.offset);
-                    at.done += 1;
-                    let Progress { done: end, bad, dropped } = at;
-                    let bytes = segment.length;
-                    let (rest, more) = (0, 0);
-                    self.spans.push(Span { head: segment, bytes, rest, more, end, bad, dropped });
-                }
-                first => {
-                    if !self.scan_rest::<MASTER>(name, available, &mut at, head, first)? {
-                        break;
-                    }
+        while at.done < available && self.found < most {
+            at = self.scan_singles::<MASTER>(start, available, most, at);
+            if at.done < available && self.found < most {
+                match self.scan_rest::<MASTER>(name, available, at)? {
+                    Some(after) => at = after,
+                    None => break,
                 }
             }
         }
         self.trailing = at;
-        if let [.., before, last] = &*self.spans {
+        if MASTER && let Some([.., before, last]) = self.spans.get(..self.found) {
             self.stride = last.head.offset.wrapping_sub(before.head.offset);
         }
-        if let Some(last) = self.spans.last() {
+        if MASTER && let Some([.., last]) = self.spans.get(..self.found) {
             self.last = (last.head.region, last.head.offset);
         }
         Ok(())
     }
 
-    /// The rest of a packet that is a chain or is to be dropped, after its first descriptor. Returns whether there
-    /// may be more packets.
+    /// Packets of one good descriptor each; leaves the first that is none to the caller, with what was read of it.
+    #[inline]
+    fn scan_singles<const MASTER: bool>(
+        &mut self,
+        start: u16,
+        available: u16,
+        most: usize,
+        mut at: Progress,
+    ) -> Progress {
+        let Self { ring, slots, regions, spans, .. } = self;
+        let (ring, mask, max_packet) = (ring.descriptors(), ring.mask(), self.max_packet);
+        let mut found = self.found;
+        while at.done < available && found < most {
+            let slot = start.wrapping_add(at.done);
+            let word = ring.load(slot, 0);
+            let DescriptorHead { flags, region, length } = DescriptorHead::from_word(word);
+            let (region, offset, good) = if MASTER {
+                let offset = offset_from_word(ring.load(slot, 1));
+                (region, offset, regions.contains(region, offset, length))
+            } else {
+                let posted = slots.get(usize::from(slot & mask));
+                let BufferRef { region, offset, capacity } =
+                    posted.map_or_else(BufferRef::default, |posted| posted.get().buffer);
+                (region, offset, length <= capacity)
+            };
+            if flags & FLAG_NEXT != 0 || length == 0 || length > max_packet || !good {
+                self.met = (word, offset);
+                break;
+            }
+            regions.prefetch(region, offset);
+            at.done += 1;
+            if let Some(span) = spans.get_mut(found) {
+                let head = Segment { offset, length, slot, region };
+                let Progress { done: end, bad, dropped } = at;
+                *span = Span { head, bytes: length, rest: 0, more: 0, end, bad, dropped };
+                found += 1;
+            }
+        }
+        self.found = found;
+        at
+    }
+
+    /// A packet that is a chain or is to be dropped, whose first descriptor was read already. Returns how far that goes, or
+    /// `None` where the packet has no end yet.
     #[inline(never)]
     fn scan_rest<const MASTER: bool>(
         &mut self,
         name: QueueName,
         available: u16,
-        at: &mut Progress,
-        first_head: DescriptorHead,
-        first: Option<Segment>,
-    ) -> Result<bool, Breach> {
+        mut at: Progress,
+    ) -> Result<Option<Progress>, Breach> {
         let start = self.cursor.next();
         let rest = self.segments.len();
+        let (word, offset) = self.met;
+        let head = DescriptorHead::from_word(word);
         let mut end = at.done + 1;
-        let mut bytes = first_head.length;
-        let mut next = first_head.has_next();
+        let mut bytes = head.length;
+        let first = self.check::<MASTER>(name, start.wrapping_add(at.done), head, offset)?;
         let mut bad = u16::from(first.is_none() || bytes > self.max_packet);
+        let mut next = head.has_next();
         while next {
             self.chained = true;
             if end == available {
@@ -481,25 +523,32 @@ impl RxCore {
                     return Err(Breach::EndlessChain { queue: name, slot: start });
                 }
                 self.unfinished = available - at.done;
-                return Ok(false);
+                return Ok(None);
             }
             let slot = start.wrapping_add(end);
             end += 1;
             let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
+            let offset = if MASTER { offset_from_word(self.ring.load_word(slot, 1)) } else { 0 };
             bytes = bytes.saturating_add(head.length);
-            match self.check::<MASTER>(name, slot, head)? {
+            match self.check::<MASTER>(name, slot, head, offset)? {
                 Some(segment) if bytes <= self.max_packet => self.segments.push(segment),
                 _ => bad += 1,
             }
             next = head.has_next();
         }
         at.done = end;
-        match first {
-            Some(head) if bad == 0 => {
-                let more = self.segments.len() - rest;
-                let (rest, more) = (slot_count(rest), slot_count(more));
-                let Progress { done: end, bad, dropped } = *at;
-                self.spans.push(Span { head, bytes, rest, more, end, bad, dropped });
+        let room = self.spans.get_mut(self.found);
+        match (first, room) {
+            (Some(head), Some(span)) if bad == 0 => {
+                let more = slot_count(self.segments.len() - rest);
+                let Progress { done: end, bad, dropped } = at;
+                *span = Span { head, bytes, rest: slot_count(rest), more, end, bad, dropped };
+                self.found += 1;
+                if let Some(segments) = self.segments.get(rest..) {
+                    for segment in std::iter::once(&head).chain(segments) {
+                        self.regions.prefetch(segment.region, segment.offset);
+                    }
+                }
             }
             _ => {
                 self.segments.truncate(rest);
@@ -507,24 +556,23 @@ impl RxCore {
                 at.dropped += 1;
             }
         }
-        Ok(true)
+        Ok(Some(at))
     }
 
-    /// One descriptor: where its bytes lie, or `None` when it is to be dropped.
+    /// One descriptor, whose second word as master has `offset`: where its bytes lie, or `None` when it is to be dropped.
     #[inline]
     fn check<const MASTER: bool>(
         &self,
         name: QueueName,
         slot: u16,
         head: DescriptorHead,
+        offset: u32,
     ) -> Result<Option<Segment>, Breach> {
-        let next = head.has_next();
         let length = head.length;
         if MASTER {
-            let offset = offset_from_word(self.ring.load_word(slot, 1));
             let region = head.region;
             let good = length > 0 && self.regions.contains(region, offset, length);
-            return Ok(good.then_some(Segment { offset, length, slot, region, next }));
+            return Ok(good.then_some(Segment { offset, length, slot, region }));
         }
         // Slave: the master says only how much it wrote; where is known from posting the buffer.
         let posted = self.slots.get(usize::from(slot & self.ring.mask()));
@@ -533,7 +581,7 @@ impl RxCore {
         if length > capacity {
             return Err(Breach::OverCapacity { queue: name, slot, length, capacity });
         }
-        Ok((length > 0).then_some(Segment { offset, length, slot, region, next }))
+        Ok((length > 0).then_some(Segment { offset, length, slot, region }))
     }
 
     /// Master: clears NEXT in the first `slots` slots before they go back, because DPDK 22.11 does not when it
@@ -580,13 +628,13 @@ impl RxCore {
 
     /// Packets of the scan that were not handed out.
     fn left(&self) -> usize {
-        self.spans.len().saturating_sub(self.taken.get())
+        self.found.saturating_sub(self.taken.get())
     }
 
     fn forget_scan(&mut self) {
         self.taken.set(0);
         self.segments.clear();
-        self.spans.clear();
+        self.found = 0;
         self.trailing = Progress::default();
         self.taken_bytes.set(0);
     }
@@ -664,7 +712,7 @@ impl<'b> Iterator for Packets<'b> {
     #[inline]
     fn next(&mut self) -> Option<Packet<'b>> {
         let taken = self.core.taken.get();
-        let span = *self.core.spans.get(taken)?;
+        let span = *self.core.spans.get(taken).filter(|_| taken < self.core.found)?;
         self.core.taken.set(taken + 1);
         self.core.taken_bytes.set(self.core.taken_bytes.get() + u64::from(span.bytes));
         Some(Packet { core: self.core, span })

@@ -31,6 +31,8 @@ pub struct TxQueue {
     max_packet: u32,
     /// Longest descriptor that is sent.
     max_segment: u32,
+    /// Longest packet that one descriptor may hold.
+    max_single: u32,
     chaining: bool,
     faults: usize,
     /// Buffers that go back empty with the next store of the cursor.
@@ -42,6 +44,8 @@ pub struct TxQueue {
 struct Place {
     first: u16,
     slots: u16,
+    /// The buffer of the first, which is where the data path finds it.
+    buffer: BufferRef,
 }
 
 impl TxQueue {
@@ -55,6 +59,11 @@ impl TxQueue {
     ) -> Self {
         let cursor = TxCursor::new(link.role, parts.log2);
         let slots = usize::from(cursor.size());
+        let max_packet = match link.role {
+            Role::Slave => config.packet_limit(u32::from(cursor.size())),
+            // The slave's buffers decide what a ring carries.
+            Role::Master => config.max_packet.unwrap_or(MAX_PACKET_SIZE),
+        };
         Self {
             ring: parts.ring,
             shared,
@@ -62,12 +71,9 @@ impl TxQueue {
             regions: link.regions.clone(),
             slots: buffers.unwrap_or_else(|| vec![BufferRef::default(); slots].into()),
             role: link.role,
-            max_packet: match link.role {
-                Role::Slave => config.packet_limit(u32::from(cursor.size())),
-                // The slave's buffers decide what a ring carries.
-                Role::Master => config.max_packet.unwrap_or(MAX_PACKET_SIZE),
-            },
+            max_packet,
             max_segment: config.buffer_size,
+            max_single: max_packet.min(config.buffer_size),
             chaining: config.chaining,
             faults: 0,
             empty: 0,
@@ -193,8 +199,13 @@ impl TxQueue {
     #[inline]
     fn place_in_one(&self, len: usize) -> Option<Place> {
         let first = self.cursor.next();
-        let most = self.capacity(first).min(self.max_packet) as usize;
-        (self.cursor.free() > 0 && len != 0 && len <= most).then_some(Place { first, slots: 1 })
+        let buffer = self.buffer(first);
+        let most = buffer.capacity.min(self.max_single) as usize;
+        (self.cursor.free() > 0 && len != 0 && len <= most).then_some(Place {
+            first,
+            slots: 1,
+            buffer,
+        })
     }
 
     /// Finds slots for `len` bytes. All or nothing; the cursor then stands at the first of them.
@@ -240,7 +251,7 @@ impl TxQueue {
             if room >= len {
                 let slots = self.cursor.next().wrapping_sub(first);
                 self.cursor.rewind(first);
-                return Ok(Place { first, slots });
+                return Ok(Place { first, slots, buffer: self.buffer(first) });
             }
         }
     }
@@ -337,7 +348,9 @@ impl TxQueue {
     #[inline]
     fn finish(&self, place: Place, len: usize) {
         if place.slots == 1 {
-            return self.write_descriptor(place.first, 0, u32::try_from(len).unwrap_or(u32::MAX));
+            let (region, length) = (place.buffer.region, u32::try_from(len).unwrap_or(u32::MAX));
+            let head = DescriptorHead { flags: 0, region, length };
+            return self.ring.store_word(place.first, 0, head.to_word());
         }
         let mut left = len;
         for i in 0..place.slots {
@@ -346,6 +359,12 @@ impl TxQueue {
             left -= length as usize;
             self.write_descriptor(slot, if left > 0 { FLAG_NEXT } else { 0 }, length);
         }
+    }
+
+    /// The first `len` bytes of a buffer.
+    #[inline]
+    fn whole_room(&self, buffer: BufferRef, len: usize) -> Option<SharedSlice<'_>> {
+        self.regions.slice(buffer.region, buffer.offset, u32::try_from(len).ok()?)
     }
 
     /// The room of one slot of a packet.
@@ -385,6 +404,17 @@ impl TxBatch<'_> {
     /// down.
     #[inline]
     pub fn push(&mut self, packet: &[u8]) -> Result<(), SendError> {
+        let queue = &mut *self.queue;
+        if let Some(place) = queue.place_in_one(packet.len())
+            && let Some(room) = queue.whole_room(place.buffer, packet.len())
+        {
+            room.write(0, packet);
+            queue.finish(place, packet.len());
+            queue.cursor.advance(1);
+            self.packets += 1;
+            self.bytes += packet.len() as u64;
+            return Ok(());
+        }
         self.push_with(packet.len(), |writer| {
             writer.write(0, packet);
         })
@@ -482,8 +512,8 @@ impl TxBatch<'_> {
                 queue.ring.store_word(slot, 1, offset_to_word(ours.offset));
             }
         }
-        for (slot, segment) in pairs() {
-            queue.write_descriptor(slot, if segment.next { FLAG_NEXT } else { 0 }, segment.length);
+        for (left, (slot, segment)) in (0..segments).rev().zip(pairs()) {
+            queue.write_descriptor(slot, if left > 0 { FLAG_NEXT } else { 0 }, segment.length);
         }
         queue.cursor.advance(segments);
         true
@@ -598,7 +628,7 @@ impl PacketWriter<'_> {
         copy: impl Fn(SharedSlice<'_>, usize, usize, usize),
     ) -> usize {
         if self.place.slots == 1 {
-            let Some(room) = self.queue.room(self.place.first) else { return 0 };
+            let Some(room) = self.queue.whole_room(self.place.buffer, self.len) else { return 0 };
             let count = room.len().saturating_sub(offset).min(len);
             if count > 0 {
                 copy(room, offset, 0, count);

@@ -1,5 +1,6 @@
 //! A ring in shared memory, reached through atomics of the exact width of each field.
 
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
@@ -67,20 +68,16 @@ impl MappedRing {
         unsafe { AtomicU16::from_ptr(self.start.as_ptr().add(offset).cast()) }
     }
 
+    /// The descriptors alone, as a value that loops keep in registers.
     #[inline]
-    fn word(&self, slot: u16, part: usize) -> &AtomicU64 {
-        let index = usize::from(slot & self.mask);
-        let offset = HEADER_SIZE + index * DESCRIPTOR_SIZE + part * size_of::<u64>();
-        // SAFETY: `index <= mask`, and `new` checked that all `mask + 1` descriptors lie in the mapping; `part` is
-        // 0 or 1. Header and descriptor sizes are multiples of 8 as is `start`, so the word is aligned. The
-        // mapping lives as long as `self`.
-        unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(offset).cast()) }
+    pub(crate) fn descriptors(&self) -> Descriptors<'_> {
+        Descriptors { start: self.start, mask: self.mask, ring: PhantomData }
     }
 
     /// Asks for the cache line of a descriptor, to be read soon.
     #[inline]
     pub(crate) fn prefetch(&self, slot: u16) {
-        prefetch::to_read(self.word(slot, 0).as_ptr().cast());
+        prefetch::to_read(self.descriptors().word(slot, 0).as_ptr().cast());
     }
 
     fn cookie_word(&self) -> &AtomicU32 {
@@ -96,6 +93,32 @@ impl MappedRing {
     /// Puts the cookie, as a slave does before it announces the ring.
     pub(crate) fn set_cookie(&self, cookie: u32) {
         self.cookie_word().store(cookie, Ordering::Relaxed);
+    }
+}
+
+/// The descriptors of a ring.
+#[derive(Clone, Copy)]
+pub(crate) struct Descriptors<'a> {
+    start: NonNull<u8>,
+    mask: u16,
+    ring: PhantomData<&'a MappedRing>,
+}
+
+impl<'a> Descriptors<'a> {
+    #[inline]
+    fn word(self, slot: u16, part: usize) -> &'a AtomicU64 {
+        let index = usize::from(slot & self.mask);
+        let offset = HEADER_SIZE + index * DESCRIPTOR_SIZE + part * size_of::<u64>();
+        // SAFETY: `index <= mask`, and `MappedRing::new` checked that all `mask + 1` descriptors lie in the mapping; `part`
+        // is 0 or 1. Header and descriptor sizes are multiples of 8 as is `start`, so the word is aligned. The mapping lives
+        // as long as the ring, which is borrowed for `'a`.
+        unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(offset).cast()) }
+    }
+
+    /// Relaxed load of the first (0) or second (1) half of a descriptor.
+    #[inline]
+    pub(crate) fn load(self, slot: u16, part: usize) -> u64 {
+        self.word(slot, part & 1).load(Ordering::Relaxed)
     }
 }
 
@@ -132,12 +155,12 @@ impl RingMemory for MappedRing {
 
     #[inline]
     fn load_word(&self, slot: u16, part: usize) -> u64 {
-        self.word(slot, part & 1).load(Ordering::Relaxed)
+        self.descriptors().load(slot, part)
     }
 
     #[inline]
     fn store_word(&self, slot: u16, part: usize, word: u64) {
-        self.word(slot, part & 1).store(word, Ordering::Relaxed);
+        self.descriptors().word(slot, part & 1).store(word, Ordering::Relaxed);
     }
 
     #[inline]

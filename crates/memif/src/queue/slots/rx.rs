@@ -301,57 +301,92 @@ impl RxSlots {
             return Ok(());
         }
         while *count < max && self.next != self.seen {
-            let index = self.next;
-            if index != self.checked {
+            if self.next != self.checked {
                 *count += u16::from(self.hand_out_chained(give, tally));
                 continue;
             }
-            let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
-            if head.has_next() {
-                if !self.check_chain(head, tally)? {
-                    break;
-                }
-                continue;
-            }
-            let place = self.locate(index, head)?;
-            self.next = index.wrapping_add(1);
-            self.checked = self.next;
-            if let Some(Place { data, offset }) = place.filter(|_| head.length > 0) {
-                if self.role == Role::Master {
-                    self.stride = offset.wrapping_sub(self.last.1);
-                    self.last = (head.region, offset);
-                }
-                prefetch::to_read(data);
-                *count += 1;
-                tally.packets += 1;
-                tally.bytes += u64::from(head.length);
-                give(Slot { index, data, len: head.length, next: false });
-            } else {
-                self.skip(index, 1, tally);
+            let chain = match self.role {
+                Role::Master => self.hand_out_singles::<true>(max, count, tally, give)?,
+                Role::Slave => self.hand_out_singles::<false>(max, count, tally, give)?,
+            };
+            match chain {
+                Some(head) if !self.check_chain(head, tally)? => break,
+                _ => {}
             }
         }
         Ok(())
     }
 
+    /// Packets of one descriptor each. Ends at a chain, with what was read of its first descriptor.
+    #[inline]
+    fn hand_out_singles<const MASTER: bool>(
+        &mut self,
+        max: u16,
+        count: &mut u16,
+        tally: &mut Tally,
+        give: &mut impl FnMut(Slot),
+    ) -> Result<Option<DescriptorHead>, RecvError> {
+        let mut next = self.next;
+        let mut last = self.last;
+        let mut handed = *count;
+        let mut bytes = 0;
+        let result = loop {
+            if handed == max || next == self.seen {
+                break Ok(None);
+            }
+            let index = next;
+            let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
+            if head.has_next() {
+                break Ok(Some(head));
+            }
+            let place = match self.locate::<MASTER>(index, head) {
+                Ok(place) => place,
+                Err(error) => break Err(error),
+            };
+            next = index.wrapping_add(1);
+            if let Some(Place { data, offset }) = place.filter(|_| head.length > 0) {
+                prefetch::to_read(data);
+                if MASTER {
+                    self.stride = offset.wrapping_sub(last.1);
+                    last = (head.region, offset);
+                }
+                handed += 1;
+                bytes += u64::from(head.length);
+                give(Slot { index, data, len: head.length, next: false });
+            } else {
+                (self.next, self.checked) = (next, next);
+                self.skip(index, 1, tally);
+            }
+        };
+        (self.next, self.checked, self.last) = (next, next, last);
+        tally.packets += u64::from(handed - *count);
+        tally.bytes += bytes;
+        *count = handed;
+        result
+    }
+
     /// Where the bytes of a descriptor lie, or `None` when it is to be dropped. Loads the second word, as master. What has
     /// no bytes lies somewhere, too: it may be a part of a chain, and users look at the first byte of what they get.
     #[inline]
-    fn locate(&self, index: u16, head: DescriptorHead) -> Result<Option<Place>, RecvError> {
+    fn locate<const MASTER: bool>(
+        &self,
+        index: u16,
+        head: DescriptorHead,
+    ) -> Result<Option<Place>, RecvError> {
         let length = head.length;
-        let (region, offset) = match self.role {
-            Role::Master => (head.region, offset_from_word(self.ring.load_word(index, 1))),
+        let (region, offset) = if MASTER {
+            (head.region, offset_from_word(self.ring.load_word(index, 1)))
+        } else {
             // The master says only how much it wrote; where is known from posting the buffer.
-            Role::Slave => {
-                let Some(entry) = self.table.get(usize::from(index & self.mask)) else {
-                    return Ok(None);
-                };
-                if length > entry.posted {
-                    let (queue, slot) = (self.shared.name, index);
-                    let capacity = entry.posted;
-                    return Err(self.fail(Breach::OverCapacity { queue, slot, length, capacity }));
-                }
-                (entry.buffer.region, entry.posted_offset)
+            let Some(entry) = self.table.get(usize::from(index & self.mask)) else {
+                return Ok(None);
+            };
+            if length > entry.posted {
+                let (queue, slot) = (self.shared.name, index);
+                let capacity = entry.posted;
+                return Err(self.fail(Breach::OverCapacity { queue, slot, length, capacity }));
             }
+            (entry.buffer.region, entry.posted_offset)
         };
         let found = self.addresses.find(region, offset, length.max(1));
         Ok(found.map(|data| Place { data, offset }))
@@ -367,7 +402,10 @@ impl RxSlots {
         let mut bad: u16 = 0;
         loop {
             bytes = bytes.saturating_add(head.length);
-            let place = self.locate(at, head)?;
+            let place = match self.role {
+                Role::Master => self.locate::<true>(at, head)?,
+                Role::Slave => self.locate::<false>(at, head)?,
+            };
             bad += u16::from(place.is_none() || bytes > MAX_PACKET_SIZE);
             // Of no use where there is none: the chain is left out then.
             let offset = place.map_or(0, |place| place.offset);

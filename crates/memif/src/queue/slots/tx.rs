@@ -174,6 +174,14 @@ impl TxSlots {
         }
         let most = size.div_ceil(self.buffer_size);
         while done.packets < packets {
+            if place.is_none() {
+                let singles = self.allocate_singles(packets - done.packets, size, &mut give);
+                done.slots += singles;
+                done.packets += singles;
+                if done.packets == packets {
+                    break;
+                }
+            }
             let Some(slots) = self.find(size, most)? else { break };
             if self.role == Role::Slave
                 && let Some(place) = &mut place
@@ -203,6 +211,29 @@ impl TxSlots {
             self.return_voids();
         }
         Ok(done)
+    }
+
+    /// Hands out the next buffers for a packet each, as long as the peer is known to have freed them and they take it.
+    /// Returns how many.
+    #[inline]
+    fn allocate_singles(&mut self, packets: u16, size: u32, give: &mut impl FnMut(Slot)) -> u16 {
+        let most = packets.min(self.cursor.free());
+        let start = self.cursor.next();
+        let mut done = 0;
+        while done < most {
+            let index = start.wrapping_add(done);
+            let BufferRef { region, offset, capacity } = self.entry(index).buffer;
+            if capacity < size {
+                break;
+            }
+            // All of the buffer was found inside when it was laid out or posted.
+            let Some(data) = self.addresses.find(region, offset, size) else { break };
+            prefetch::to_write(data);
+            done += 1;
+            give(Slot { index, data, len: size, next: false });
+        }
+        self.cursor.advance(done);
+        done
     }
 
     /// Puts the next slots' buffers where `place` says. Returns whether all of that lies in the region.

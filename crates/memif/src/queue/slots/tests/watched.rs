@@ -20,6 +20,8 @@ struct State {
 }
 
 impl Watched {
+    pub(in crate::queue::slots) fn prefetch(&self, _slot: u16) {}
+
     pub(in crate::queue::slots) fn new(ring: MappedRing) -> Self {
         Self { ring, state: Mutex::default() }
     }
