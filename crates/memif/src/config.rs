@@ -269,6 +269,9 @@ impl std::fmt::Debug for ExternalRegions {
 /// Allocates and maps regions for the connections of an interface, all but region 0.
 #[cfg_attr(not(feature = "raw"), allow(unreachable_pub, reason = "public with that feature"))]
 pub trait RegionSource: Send + Sync {
+    /// Slave: whether [`allocate`](Self::allocate) is going to give memory. Buffers are then packed without spare room.
+    fn allocates(&self) -> bool;
+
     /// Slave: memory of at least `size` bytes for the buffers of a new connection, made with
     /// [`Mapping::from_raw`]. `None` where the library is to allocate it.
     ///
@@ -322,7 +325,7 @@ impl InterfaceConfig {
         self
     }
 
-    /// Where the buffer regions come from; they are packed without spare room, see [`RegionSource`].
+    /// Where the buffer regions come from, see [`RegionSource`].
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn region_source(mut self, source: Arc<dyn RegionSource>) -> Self {

@@ -115,10 +115,16 @@ pub mod raw {
     //! regions of a caller. Feature `raw`; less stable than the rest of the crate.
 
     pub use crate::config::RegionSource;
+    pub use crate::queue::QueueView;
     pub use crate::queue::slots::{
         Allocated, BadBuffer, Enqueue, Held, Keeper, Received, RefillError, RxSlots, Slot, TxSlots,
         swap,
     };
+
+    /// Takes the signals of an eventfd such as [`RxSlots::interrupt`]. Returns whether there were any. Never waits.
+    pub fn take_signals(fd: impl std::os::fd::AsFd) -> bool {
+        crate::link::drain(fd)
+    }
 }
 
 pub use address::SocketAddress;

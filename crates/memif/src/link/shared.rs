@@ -242,9 +242,18 @@ impl LinkHandle {
         Arc::clone(&self.0.tx[index])
     }
 
-    /// Packets that a receive queue has handed out.
-    pub(crate) fn rx_packets(&self, index: u8) -> u64 {
-        self.0.rx.get(usize::from(index)).map_or(0, |queue| queue.counters.packets.get())
+    /// Grows with everything that a receive queue hands out, parts of packets included.
+    pub(crate) fn rx_progress(&self, index: u8) -> u64 {
+        let queue = self.0.rx.get(usize::from(index));
+        queue.map_or(0, |queue| {
+            queue.counters.packets.get().wrapping_add(queue.counters.bytes.get())
+        })
+    }
+
+    /// Whether a receive queue tells its peer not to signal. The peer can write that word too, and spoils its own signals then.
+    pub(crate) fn rx_polls(&self, index: u8) -> bool {
+        let queue = self.0.rx.get(usize::from(index));
+        queue.is_some_and(|queue| queue.ring.load_flags() & FLAG_MASK_INT != 0)
     }
 }
 
@@ -362,7 +371,7 @@ impl QueueShared {
         Some(Duration::from_nanos(look.max(first)))
     }
 
-    fn details(&self) -> QueueDetails {
+    pub(crate) fn details(&self) -> QueueDetails {
         QueueDetails {
             index: self.name.index,
             ring_size: 1 << self.log2,

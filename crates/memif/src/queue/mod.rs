@@ -7,11 +7,15 @@ mod rx;
 #[cfg(feature = "raw")]
 pub(crate) mod slots;
 mod tx;
+#[cfg(feature = "raw")]
+mod view;
 mod wait;
 
 pub use packet::{Packet, Segments};
 pub use rx::{Packets, RxBatch, RxQueue};
 pub use tx::{ForwardError, PacketWriter, TxBatch, TxQueue};
+#[cfg(feature = "raw")]
+pub use view::QueueView;
 
 /// One packet buffer of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -154,6 +154,11 @@ impl RxQueue {
         super::slots::RxSlots::new(ring, regions, link, shared, buffers, mode, resync_limit)
     }
 
+    #[cfg(feature = "raw")]
+    pub(super) fn shared(&self) -> &Arc<QueueShared> {
+        &self.shared
+    }
+
     /// Number of the queue, from 0.
     #[must_use]
     pub fn index(&self) -> u8 {

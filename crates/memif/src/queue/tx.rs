@@ -89,6 +89,11 @@ impl TxQueue {
         super::slots::TxSlots::new(ring, cursor, shared, link, regions, &slots, max_segment)
     }
 
+    #[cfg(feature = "raw")]
+    pub(super) fn shared(&self) -> &Arc<QueueShared> {
+        &self.shared
+    }
+
     /// Number of the queue, from 0.
     #[must_use]
     pub fn index(&self) -> u8 {

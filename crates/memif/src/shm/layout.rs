@@ -51,7 +51,7 @@ impl Layout {
     ) -> Result<Self, ConfigError> {
         let queues = usize::from(s2m) + usize::from(m2s);
         let ring = ring_bytes(log2).next_multiple_of(LINE);
-        let stride = if config.external.is_some() {
+        let stride = if config.external.as_ref().is_some_and(|external| external.0.allocates()) {
             // The caller sizes its memory by the buffers alone.
             u64::from(config.buffer_size)
         } else {

@@ -67,34 +67,36 @@ impl Socket {
         Ok(key)
     }
 
-    /// Lets a slave that was added as [`manual`](InterfaceConfig::manual) try to connect, now and once. That the handshake
-    /// fails later is an event.
+    /// Lets a slave that was added as [`manual`](InterfaceConfig::manual) try to connect, now and once. Where the master's
+    /// queue of connections is full, it goes on trying until there is room or nobody listens any more. That the handshake fails later is
+    /// an event.
     ///
     /// # Errors
-    /// [`SocketError::NoSuchInterface`]; why no connection was made as [`ConnectError`] inside: also when there is one already
-    /// ([`ConnectError::Busy`] is the master's, so that is [`ConnectError::Local`]).
+    /// [`SocketError::NoSuchInterface`], [`SocketError::Io`] for want of descriptors or memory here; why no connection was made as
+    /// [`ConnectError`] inside: also when there is one already ([`ConnectError::Busy`] is the master's, so that is
+    /// [`ConnectError::Local`]).
     #[cfg(feature = "raw")]
     pub fn connect_now(
         &mut self,
         key: InterfaceKey,
     ) -> Result<Result<(), ConnectError>, SocketError> {
-        let interface = self.interface(key)?;
-        let result = if interface.connection.is_some() {
-            Err(ConnectError::Local("connected or connecting already".to_owned()))
+        let result = if self.interface(key)?.connection.is_some() {
+            Ok(Err(ConnectError::Local("connected or connecting already".to_owned())))
         } else {
-            self.try_connect(key)
+            self.connect_once(key)
         };
         self.leave();
-        Ok(result)
+        result
     }
 
-    /// Whether an interface has a connection: a link, or a handshake that was admitted.
+    /// Whether an interface has a connection, a link or a handshake that was admitted, or waits in line for one.
     ///
     /// # Errors
     /// [`SocketError::NoSuchInterface`].
     #[cfg(feature = "raw")]
     pub fn has_connection(&self, key: InterfaceKey) -> Result<bool, SocketError> {
-        Ok(self.interface(key)?.connection.is_some())
+        let interface = self.interface(key)?;
+        Ok(interface.connection.is_some() || interface.waits_in_line)
     }
 
     /// Does what is to be done once, without waiting, and then gives the events one by one through
@@ -107,6 +109,13 @@ impl Socket {
         let done = self.turn(Some(std::time::Duration::ZERO));
         self.leave();
         done.map(|_| ())
+    }
+
+    /// How many events wait.
+    #[cfg(feature = "raw")]
+    #[must_use]
+    pub fn waiting_events(&self) -> usize {
+        self.events.len()
     }
 
     /// The next event that waits.

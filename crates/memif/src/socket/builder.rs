@@ -36,6 +36,8 @@ pub(super) struct Options {
     pub(super) app_name: Name,
     pub(super) retry_period: Duration,
     pub(super) handshake_timeout: Duration,
+    /// The same of our slaves, where it is another one.
+    pub(super) slave_timeout: Option<Duration>,
     pub(super) max_half_open: usize,
     pub(super) access: FileAccess,
     pub(super) allowed_uids: Vec<u32>,
@@ -52,6 +54,7 @@ impl SocketBuilder {
                 app_name: Name::lossy(concat!("memif-rs ", env!("CARGO_PKG_VERSION")).as_bytes()),
                 retry_period: Duration::from_secs(2),
                 handshake_timeout: Duration::from_secs(5),
+                slave_timeout: None,
                 max_half_open: 64,
                 access: FileAccess::default(),
                 allowed_uids: Vec::new(),
@@ -77,6 +80,13 @@ impl SocketBuilder {
     /// Longest time from accept or connect to the end of the handshake (default 5 s).
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.options.handshake_timeout = timeout;
+        self
+    }
+
+    /// Lets our slaves wait without limit for a master to answer.
+    #[cfg(feature = "raw")]
+    pub fn patient_slaves(mut self) -> Self {
+        self.options.slave_timeout = Some(Duration::MAX);
         self
     }
 

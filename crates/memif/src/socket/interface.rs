@@ -14,6 +14,8 @@ pub(super) struct Interface {
     pub(super) admin_up: bool,
     /// Whether a slave connects by itself.
     pub(super) reconnects: bool,
+    /// Whether a slave that does not was asked to, and found the master's queue of connections full.
+    pub(super) waits_in_line: bool,
     /// The connection that has it, by its token: a link, or a handshake that was admitted.
     pub(super) connection: Option<u64>,
     pub(super) backoff: Backoff,
@@ -31,6 +33,7 @@ impl Interface {
             admin_up: config.admin_up,
             config: Arc::new(config),
             reconnects,
+            waits_in_line: false,
             connection: None,
             backoff: Backoff::new(),
             watched: BTreeSet::new(),

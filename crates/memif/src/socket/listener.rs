@@ -107,10 +107,9 @@ impl Socket {
 
     #[cfg(feature = "raw")]
     pub(super) fn put_back_listener(&mut self, listener: Option<Listener>) {
-        if let Some(listener) = &listener {
-            let _ = self.add_listener(listener);
-        }
-        self.listener = listener.map(|listener| Listener { paused: false, ..listener });
+        // As after a pause, with another one where the kernel has no room to watch it.
+        self.listener = listener.map(|listener| Listener { paused: true, ..listener });
+        self.resume_listener();
     }
 
     pub(super) fn stop_listening(&mut self) {

@@ -15,6 +15,8 @@ use super::{InterfaceKey, Socket};
 use crate::SocketAddress;
 use crate::config::Role;
 use crate::error::ConnectError;
+#[cfg(feature = "raw")]
+use crate::error::SocketError;
 use crate::link::SlaveMemory;
 use crate::proto::{Slave, SlaveEvent, SlaveParams};
 use crate::sys::{self, ControlSocket};
@@ -73,6 +75,10 @@ impl Socket {
         if !interface.wants_to_connect() {
             return;
         }
+        #[cfg(feature = "raw")]
+        if interface.waits_in_line {
+            return self.connect_in_line(key);
+        }
         let Err(failure) = self.try_connect(key) else { return };
         control_log!(debug, "slave {number} cannot connect to {}: {failure}", self.address);
         let retry_in = self.schedule_connect(key);
@@ -90,14 +96,58 @@ impl Socket {
         }
     }
 
+    /// Connects once, for a slave that does not do so by itself. Where the master's queue of connections is full, the slave waits
+    /// for room in it, as a connect that blocks would.
+    #[cfg(feature = "raw")]
+    pub(super) fn connect_once(
+        &mut self,
+        key: InterfaceKey,
+    ) -> Result<Result<(), ConnectError>, SocketError> {
+        let here = |source| SocketError::Io { operation: "connect", source };
+        let connected = sys::connect_address(&self.address).and_then(|to| sys::connect(&to));
+        match connected {
+            Ok(fd) => self.begin_slave(key, fd).map_err(here).map(Ok),
+            Err(Errno::AGAIN) => {
+                let interface = self.interface_mut(key)?;
+                if !interface.waits_in_line {
+                    interface.waits_in_line = true;
+                    interface.backoff.reset();
+                }
+                self.schedule_connect(key);
+                Ok(Ok(()))
+            }
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)) => {
+                Err(here(error.into()))
+            }
+            Err(error) => Ok(Err(connect_failure(error, &self.address))),
+        }
+    }
+
+    /// The next attempt of a slave that waits in line. Whoever asked for it was told that all is well, so that failure is
+    /// only the end of it.
+    #[cfg(feature = "raw")]
+    fn connect_in_line(&mut self, key: InterfaceKey) {
+        match self.connect_once(key) {
+            Ok(Ok(())) => {}
+            // For want of descriptors or memory, which may come back.
+            Err(SocketError::Io { .. }) => drop(self.schedule_connect(key)),
+            Ok(Err(_)) | Err(_) => {
+                if let Ok(interface) = self.interface_mut(key) {
+                    interface.waits_in_line = false;
+                }
+            }
+        }
+    }
+
     /// A connected socket becomes the connection of a slave.
     pub(super) fn begin_slave(&mut self, key: InterfaceKey, fd: OwnedFd) -> std::io::Result<()> {
         let token = self.new_token();
         let app_name = self.options.app_name;
-        let timeout = self.options.handshake_timeout;
+        let timeout = self.options.slave_timeout.unwrap_or(self.options.handshake_timeout);
         let Ok(interface) = self.interface_mut(key) else { return Ok(()) };
         let config = Arc::clone(&interface.config);
         interface.connection = Some(token);
+        interface.waits_in_line = false;
         let machine = Slave::new(Instant::now(), SlaveParams::new(&config, app_name), timeout);
         let credentials = sys::peer_credentials(&fd);
         let machine = Machine::Slave { machine, memory: None };
@@ -170,7 +220,7 @@ impl super::interface::Interface {
     /// Whether it is a slave that should be connected and is not.
     pub(super) fn wants_to_connect(&self) -> bool {
         self.config.role() == Role::Slave
-            && self.reconnects
+            && (self.reconnects || self.waits_in_line)
             && self.admin_up
             && self.connection.is_none()
     }

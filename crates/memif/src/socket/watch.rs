@@ -10,7 +10,7 @@ use super::{InterfaceKey, Socket};
 use crate::link::LinkHandle;
 use crate::sys::{self, Interest};
 
-/// Signals within one pause that brought no packet, beyond which they are a storm.
+/// Signals within one pause that brought nothing, beyond which they are a storm.
 const STORM: u32 = 16;
 /// How long a storm is not listened to.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -22,8 +22,8 @@ pub(super) struct Watch {
     queue: u8,
     fd: Arc<OwnedFd>,
     link: LinkHandle,
-    /// Packets handed out when the count of fruitless signals began.
-    packets: u64,
+    /// What was handed out when the count of fruitless signals began.
+    progress: u64,
     fruitless: u32,
     since: Instant,
     paused: bool,
@@ -52,7 +52,7 @@ impl Socket {
             interface: key,
             queue,
             fd,
-            packets: link.rx_packets(queue),
+            progress: link.rx_progress(queue),
             link: link.clone(),
             fruitless: 0,
             since: Instant::now(),
@@ -90,10 +90,12 @@ impl Socket {
         let Some(watch) = self.watches.get_mut(&token) else { return };
         let now = Instant::now();
         // An eventfd that cannot be read stays ready: that is a storm, too.
-        let taken = !watch.takes || sys::take_signals(&*watch.fd);
-        let packets = watch.link.rx_packets(watch.queue);
-        if packets != watch.packets || now.duration_since(watch.since) >= PAUSE {
-            watch.packets = packets;
+        // A queue that polls makes no call for a signal that came late.
+        let takes = watch.takes || watch.link.rx_polls(watch.queue);
+        let taken = !takes || sys::take_signals(&*watch.fd);
+        let progress = watch.link.rx_progress(watch.queue);
+        if progress != watch.progress || now.duration_since(watch.since) >= PAUSE {
+            watch.progress = progress;
             watch.fruitless = 0;
             watch.since = now;
         }

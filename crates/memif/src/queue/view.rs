@@ -1,0 +1,50 @@
+//! A look at a queue from outside.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use super::{RxQueue, TxQueue};
+use crate::counters::QueueDetails;
+use crate::link::QueueShared;
+
+/// How a queue stands, for any thread, also when its link is down and the queue is gone. It keeps the queue's ring and eventfd.
+#[derive(Clone)]
+pub struct QueueView(Arc<QueueShared>);
+
+impl QueueView {
+    /// Numbers and counters as they are now.
+    #[must_use]
+    pub fn details(&self) -> QueueDetails {
+        self.0.details()
+    }
+}
+
+impl AsFd for QueueView {
+    /// The eventfd of the queue.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        (*self.0).as_fd()
+    }
+}
+
+impl fmt::Debug for QueueView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("QueueView").field(&self.0.name).finish()
+    }
+}
+
+impl RxQueue {
+    /// A look at this queue.
+    #[must_use]
+    pub fn view(&self) -> QueueView {
+        QueueView(Arc::clone(self.shared()))
+    }
+}
+
+impl TxQueue {
+    /// A look at this queue.
+    #[must_use]
+    pub fn view(&self) -> QueueView {
+        QueueView(Arc::clone(self.shared()))
+    }
+}
