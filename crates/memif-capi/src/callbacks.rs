@@ -109,19 +109,23 @@ pub(crate) struct RegionCallbacks {
     pub(crate) offset: Option<GetBufferOffset>,
 }
 
-impl RegionCallbacks {
-    /// Whether the application brings memory of its own, or maps that of peers itself.
-    pub(crate) fn are_given(&self) -> bool {
-        self.add.is_some() || self.address.is_some()
-    }
+/// Whether an address is one that says that there is none: null, or what a failed `mmap` gives.
+pub(crate) fn is_none(address: *mut c_void) -> bool {
+    address.is_null() || address == libc::MAP_FAILED
+}
 
+impl RegionCallbacks {
     /// Memory of `size` bytes for a slave's buffers: address and file. `None` without the callback, or when it fails.
     pub(crate) fn add(&self, size: u32, private: Opaque) -> Option<(*mut c_void, c_int)> {
         let call = self.add?;
         let (mut address, mut fd) = (std::ptr::null_mut(), -1);
         // SAFETY: the caller promised a function of this type; both places are ours and writable.
         let result = unsafe { call(&raw mut address, size, &raw mut fd, private.0) };
-        (result == 0 && !address.is_null() && fd >= 0).then_some((address, fd))
+        let given = result == 0 && !is_none(address);
+        if given && fd < 0 {
+            self.delete(address, size, fd, private);
+        }
+        (given && fd >= 0).then_some((address, fd))
     }
 
     /// Where the application mapped a region that a slave offered. Null without the callback, or when it fails.

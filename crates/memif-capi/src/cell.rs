@@ -42,6 +42,11 @@ impl<T> Cell<T> {
         if self.busy.swap(true, Ordering::Acquire) { self.wait() } else { Some(Guard(self)) }
     }
 
+    /// Whether this thread is in a callback of the caller from within this cell.
+    pub(crate) fn is_calling(&self) -> bool {
+        self.calling.load(Ordering::Relaxed) == this_thread()
+    }
+
     #[cold]
     fn wait(&self) -> Option<Guard<'_, T>> {
         let mut spins = 0;
@@ -49,7 +54,7 @@ impl<T> Cell<T> {
             if !self.busy.load(Ordering::Relaxed) && !self.busy.swap(true, Ordering::Acquire) {
                 return Some(Guard(self));
             }
-            if self.calling.load(Ordering::Relaxed) == this_thread() {
+            if self.is_calling() {
                 return None;
             }
             spins += 1;

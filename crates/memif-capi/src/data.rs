@@ -1,7 +1,7 @@
 //! Bursts.
 //!
-//! Pointers of the caller are checked for null by `ffi`; that arrays are as long as their counts say is the one thing that is
-//! taken on trust. Of the fields of a buffer, `queue` is compared and `data` is compared, neither is followed.
+//! Pointers of the caller are checked for null; that arrays are as long as their counts say is the one thing that is taken on
+//! trust. Nothing is made of their alignment. Of the fields of a buffer, `queue` is compared and `data` is compared, neither is followed.
 
 use std::ffi::{c_int, c_void};
 
@@ -139,7 +139,15 @@ pub(crate) fn receive(
         let data = data.cast();
         // SAFETY: `receive` hands out at most `count` buffers, and the array has room for as many; its fields are written
         // whole, whatever they held before.
-        unsafe { at.write(memif_buffer_t { desc_index: index, queue: pointer, len, flags, data }) };
+        unsafe {
+            at.write_unaligned(memif_buffer_t {
+                desc_index: index,
+                queue: pointer,
+                len,
+                flags,
+                data,
+            })
+        };
         at = at.wrapping_add(1);
         received += 1;
     });
@@ -211,7 +219,15 @@ pub(crate) fn allocate(
         let data = data.cast();
         // SAFETY: no packet takes more slots than its size asks for with buffers of the size that the interface was made
         // with, which is what callers reckon with; the fields are written whole.
-        unsafe { at.write(memif_buffer_t { desc_index: index, queue: pointer, len, flags, data }) };
+        unsafe {
+            at.write_unaligned(memif_buffer_t {
+                desc_index: index,
+                queue: pointer,
+                len,
+                flags,
+                data,
+            })
+        };
         at = at.wrapping_add(1);
         allocated += 1;
     };
@@ -249,21 +265,21 @@ pub(crate) fn send(
     }
     // SAFETY: not null; a place for the result, by the interface.
     unsafe { tx.write(0) };
+    if slots.ready().is_err() {
+        *guard = None;
+        return Err(err::DISCONNECTED);
+    }
     if count == 0 {
         return Ok(());
     }
     if bufs.is_null() {
         return Err(err::INVAL_ARG);
     }
-    if slots.ready().is_err() {
-        *guard = None;
-        return Err(err::DISCONNECTED);
-    }
     let mut sent = 0;
     let mut result = Ok(());
     for i in 0..usize::from(count) {
         // SAFETY: the array holds `count` buffers, by the interface.
-        let buffer = unsafe { bufs.add(i).read() };
+        let buffer = unsafe { bufs.add(i).read_unaligned() };
         let next = buffer.flags & BUFFER_FLAG_NEXT != 0;
         if slots.send(buffer.desc_index, buffer.data.cast(), buffer.len, next).is_err() {
             result = Err(err::INVAL_ARG);
@@ -314,7 +330,7 @@ fn enqueue_all(
 ) -> Result<(), c_int> {
     while *done < count {
         // SAFETY: the array holds `count` buffers, by the interface.
-        let first = Token::of(unsafe { &*bufs.add(*done) });
+        let first = Token::of(&unsafe { bufs.add(*done).read_unaligned() });
         if first.is_tx() {
             return Err(err::INVAL_ARG);
         }
@@ -328,9 +344,10 @@ fn enqueue_all(
             return Err(err::INVAL_ARG);
         }
         while *done < count {
-            // SAFETY: as above; nobody else has the array during the call.
-            let buffer = unsafe { &mut *bufs.add(*done) };
-            if Token::of(buffer) != first {
+            let at = bufs.wrapping_add(*done);
+            // SAFETY: as above.
+            let mut buffer = unsafe { at.read_unaligned() };
+            if Token::of(&buffer) != first {
                 break;
             }
             let held = from.slots.held(buffer.desc_index).ok_or(err::INVAL_ARG)?;
@@ -340,6 +357,8 @@ fn enqueue_all(
                 _ => err::INVAL_ARG,
             })?;
             buffer.queue = to.token.pointer();
+            // SAFETY: as above; nobody else has the array during the call.
+            unsafe { at.write_unaligned(buffer) };
             *done += 1;
         }
     }
@@ -357,8 +376,11 @@ pub(crate) fn requeue(
     if interface.is_master() || left.is_null() || right.is_null() {
         return Err(err::INVAL_ARG);
     }
+    if !interface.is_up() {
+        return Err(err::DISCONNECTED);
+    }
     // SAFETY: not null; buffers, by the interface. Read and written as values, since they may be the same one.
-    let (mut a, mut b) = unsafe { (left.read(), right.read()) };
+    let (mut a, mut b) = unsafe { (left.read_unaligned(), right.read_unaligned()) };
     let (one, two) = (Token::of(&a), Token::of(&b));
     let invalid = |_| err::INVAL_ARG;
     let swapped = match (one.is_tx(), two.is_tx()) {
@@ -417,8 +439,8 @@ pub(crate) fn requeue(
     std::mem::swap(&mut a.queue, &mut b.queue);
     // SAFETY: as above.
     unsafe {
-        left.write(a);
-        right.write(b);
+        left.write_unaligned(a);
+        right.write_unaligned(b);
     }
     Ok(())
 }
@@ -453,7 +475,7 @@ pub(crate) fn set_next(
         return Err(err::INVAL_ARG);
     }
     // SAFETY: not null; a buffer, by the interface.
-    let index = unsafe { (*buffer).desc_index };
+    let index = unsafe { buffer.read_unaligned() }.desc_index;
     let set = guard.as_mut().is_some_and(|tx| tx.slots.set_next(index));
     if set { Ok(()) } else { Err(err::INVAL_ARG) }
 }
@@ -463,6 +485,10 @@ pub(crate) fn set_interrupts(conn: *const c_void, queue: u16, on: bool) -> Resul
     let mut guard = rx_queue(find(conn)?, queue).map_err(no_queue)?;
     if let Some(rx) = guard.as_mut() {
         rx.slots.set_interrupts(on);
+        if !on {
+            // Receive calls make no system call from now on, so nobody else takes what waits.
+            raw::take_signals(rx.slots.interrupt());
+        }
     }
     Ok(())
 }
@@ -474,13 +500,5 @@ fn no_queue(code: c_int) -> c_int {
 
 /// `memif_get_queue_efd`.
 pub(crate) fn interrupt_fd(conn: *const c_void, queue: u16) -> Result<c_int, c_int> {
-    use std::os::fd::AsRawFd;
-    let conn = find(conn)?;
-    let guard = rx_queue(conn, queue)?;
-    let fd = guard.as_ref().map(|rx| rx.slots.interrupt().as_raw_fd()).ok_or(err::DISCONNECTED)?;
-    drop(guard);
-    if let Some(interface) = conn.get() {
-        interface.note_asked(fd);
-    }
-    Ok(fd)
+    find(conn)?.get().ok_or(err::NOCONN)?.ask_for_efd(queue)
 }

@@ -2,6 +2,8 @@
 
 use std::ffi::c_void;
 
+use memif::raw::QueueView;
+
 use crate::abi::{PATH_BYTES, err, memif_details_t, memif_queue_details_t, memif_region_details_t};
 use crate::interface::Interface;
 use crate::lock;
@@ -68,13 +70,13 @@ pub(crate) fn fill(
 ) -> i32 {
     let socket = &interface.socket;
     let settings = &interface.settings;
-    let core = interface
-        .key()
-        .and_then(|key| socket.with_core(|core| core.details(key)).ok())
-        .and_then(Result::ok);
-    let (peer, reason, regions) = {
+    let queues = |views: &[QueueView]| -> Vec<memif_queue_details_t> {
+        views.iter().map(|view| queue_details(&view.details(), settings.buffer_size)).collect()
+    };
+    let (peer, reason, regions, rx, tx) = {
         let link = lock(&interface.link);
-        (link.peer.clone(), link.reason.clone(), link.regions.clone())
+        let (rx, tx) = (queues(&link.rx), queues(&link.tx));
+        (link.peer.clone(), link.reason.clone(), link.regions.clone(), rx, tx)
     };
     let mut space = Space { next: buf, left: len, full: false };
     let null = std::ptr::null_mut;
@@ -91,28 +93,22 @@ pub(crate) fn fill(
     details.error = space.text(reason.as_bytes());
 
     let regions: Vec<_> =
-        (0u8..).zip(&regions).map(|(i, region)| describe(interface, i, *region)).collect();
+        regions.iter().enumerate().map(|(i, region)| describe(interface, i, *region)).collect();
     (details.regions, details.regions_num) = space.table(&regions);
-    let up = interface.is_up();
-    let queues = |queues: &[memif::QueueDetails]| -> Vec<memif_queue_details_t> {
-        let shown = if up { queues } else { &[] };
-        shown.iter().map(|queue| queue_details(queue, settings.buffer_size)).collect()
-    };
-    let (rx, tx) = core.map(|core| (queues(&core.rx), queues(&core.tx))).unwrap_or_default();
     (details.rx_queues, details.rx_queues_num) = space.table(&rx);
     (details.tx_queues, details.tx_queues_num) = space.table(&tx);
-    details.link_up_down = u8::from(up);
+    details.link_up_down = u8::from(interface.is_up());
     if space.full { err::NOBUF_DET } else { err::SUCCESS }
 }
 
 fn describe(
     interface: &Interface,
-    index: u8,
+    index: usize,
     (start, len): (usize, u64),
 ) -> memif_region_details_t {
     let fd = interface.regions.fd_of(start);
     memif_region_details_t {
-        index,
+        index: u8::try_from(index).unwrap_or(u8::MAX),
         addr: std::ptr::with_exposed_provenance_mut::<c_void>(start),
         size: u32::try_from(len).unwrap_or(u32::MAX),
         fd: fd.unwrap_or(-1),

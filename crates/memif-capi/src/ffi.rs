@@ -18,7 +18,7 @@ use crate::callbacks::{Allocator, InterfaceCallbacks, Opaque, RegionCallbacks};
 use crate::interface::{self, Settings};
 use crate::socket::{self, SocketSettings};
 use crate::strings::{bytes, error_text, until_zero};
-use crate::{data, details, lock};
+use crate::{data, details};
 
 /// Runs the body of a function. A panic, a mistake of this library, ends here.
 #[inline]
@@ -152,9 +152,7 @@ pub extern "C" fn memif_register_external_region(
 ) {
     border((), || {
         if let Some(sock) = socket::find(sock) {
-            *lock(&sock.regions) = RegionCallbacks { add: ar, address: gr, delete: dr, offset: go };
-            let interfaces = lock(&sock.interfaces).clone();
-            interfaces.iter().for_each(|interface| interface.reconfigure());
+            sock.set_regions(RegionCallbacks { add: ar, address: gr, delete: dr, offset: go });
         }
     });
 }
@@ -256,8 +254,10 @@ pub unsafe extern "C" fn memif_delete(conn: *mut *mut c_void) -> c_int {
         // SAFETY: not null; a handle, by the interface.
         let Some(interface) = interface::find(unsafe { conn.read() }) else { return err::NOCONN };
         let result = interface.delete();
-        // SAFETY: as above.
-        unsafe { conn.write(std::ptr::null_mut()) };
+        if result == err::SUCCESS {
+            // SAFETY: as above.
+            unsafe { conn.write(std::ptr::null_mut()) };
+        }
         result
     })
 }

@@ -1,17 +1,18 @@
 //! Interfaces: made, connected, disconnected and deleted.
 
 use std::ffi::{c_int, c_void};
-use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use memif::raw::Keeper;
+use memif::raw::{Keeper, QueueView};
 use memif::{InterfaceConfig, InterfaceKey, Link, Peer, Role};
 
 use crate::abi::{FD_EVENT_DEL, err};
 use crate::callbacks::{InterfaceCallbacks, Record, control_fd_update};
-use crate::cell::{Cells, this_thread};
+use crate::cell::Cells;
 use crate::data::{Rx, Tx};
+use crate::gate::Gate;
 use crate::lock;
 use crate::regions::Regions;
 use crate::slab::{Places, handle};
@@ -31,6 +32,11 @@ pub(crate) struct Conn {
 impl Conn {
     pub(crate) fn get(&self) -> Option<Arc<Interface>> {
         lock(&self.interface).clone()
+    }
+
+    /// Whether this thread is in a callback from within a burst here.
+    fn is_calling(&self) -> bool {
+        self.rx.all().any(|cell| cell.is_calling()) || self.tx.all().any(|cell| cell.is_calling())
     }
 }
 
@@ -65,9 +71,9 @@ pub(crate) struct Interface {
     tx_queues: AtomicU16,
     pub(crate) link: Mutex<LinkState>,
     pub(crate) regions: Arc<Regions>,
-    /// The thread that runs `on_disconnect`, or 0.
-    disconnecting: AtomicUsize,
-    deleting: AtomicBool,
+    gate: Gate,
+    /// Whether the thread inside the gate runs `on_disconnect`.
+    disconnecting: AtomicBool,
 }
 
 /// What is known of the present link, or the last one.
@@ -75,11 +81,15 @@ pub(crate) struct Interface {
 pub(crate) struct LinkState {
     /// Memory and eventfds stay until `on_disconnect` has returned, whoever lets go of queues before.
     keeper: Option<Keeper>,
+    /// Tells the links of this process apart.
+    serial: u64,
+    pub(crate) rx: Vec<QueueView>,
+    pub(crate) tx: Vec<QueueView>,
     pub(crate) regions: Vec<(usize, u64)>,
     /// Eventfds of receive queues that the application asked for.
     asked: Vec<RawFd>,
     pub(crate) peer: Peer,
-    /// Why the last link ended.
+    /// Why the last link ended, kept while the next one is up.
     pub(crate) reason: String,
 }
 
@@ -107,12 +117,13 @@ pub(crate) fn create(
         tx_queues: AtomicU16::new(0),
         link: Mutex::new(LinkState::default()),
         regions,
-        disconnecting: AtomicUsize::new(0),
-        deleting: AtomicBool::new(false),
+        gate: Gate::default(),
+        disconnecting: AtomicBool::new(false),
     });
     // Known before the core knows it: another thread may be polling.
     lock(&socket.interfaces).push(Arc::clone(&interface));
     *lock(&conn.interface) = Some(Arc::clone(&interface));
+    socket.report_control();
     match interface.begin() {
         Ok(()) => Ok(handle(conn)),
         Err(code) => {
@@ -147,39 +158,28 @@ impl Interface {
         self.tx_queues.load(Ordering::Acquire)
     }
 
-    fn config(&self) -> InterfaceConfig {
-        match self.regions.source() {
-            Some(source) => self.config.clone().region_source(source),
-            None => self.config.clone(),
-        }
-    }
-
     /// Adds it to the core. A slave tries to connect at once; that nobody listens yet is no error.
     fn begin(&self) -> Result<(), c_int> {
         let interrupts = self.callbacks.on_interrupt.is_some();
         let queues = self.settings.rx_queues;
-        let config = self.config();
+        let config = self.config.clone().region_source(self.regions.source());
         let added = self.socket.with_core(|core| {
             let key = core.add_interface(config)?;
             // Set while the core is locked, so that whoever takes an event of it finds it.
             let _ = self.key.set(key);
-            for queue in (0..queues).filter(|_| interrupts) {
-                core.watch_level(key, queue)?;
+            let begun =
+                (0..queues)
+                    .filter(|_| interrupts)
+                    .try_for_each(|queue| core.watch_level(key, queue))
+                    .and_then(|()| {
+                        if self.is_master() { Ok(()) } else { core.connect_now(key).map(drop) }
+                    });
+            if begun.is_err() {
+                let _ = core.remove_interface(key);
             }
-            if !self.is_master() {
-                let _ = core.connect_now(key)?;
-            }
-            Ok(())
+            begun
         })?;
         added.map_err(|error: memif::SocketError| socket_code(&error))
-    }
-
-    /// The callbacks for regions changed: they hold from the next connection on.
-    pub(crate) fn reconfigure(&self) {
-        if let Some(key) = self.key() {
-            let config = self.config();
-            let _ = self.socket.with_core(|core| core.reconfigure(key, config));
-        }
     }
 
     /// `memif_request_connection`.
@@ -203,15 +203,20 @@ impl Interface {
 
     /// A link came up: its queues go into their cells, then the application hears of it.
     pub(crate) fn link_up(&self, link: Link) {
-        if self.deleting.load(Ordering::Acquire) {
-            return;
-        }
-        /// Tells the links of this process apart.
+        let Some(_inside) = self.gate.enter() else { return };
+        // Only when a callback polls and so gets ahead of the end of the link before.
+        self.let_go();
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let place = if self.is_master() { None } else { self.regions.choose_offset() };
         let Link { rx, tx, peer, .. } = link;
-        let mut state = LinkState { peer, ..LinkState::default() };
+        let mut state = LinkState {
+            serial,
+            rx: rx.iter().map(memif::RxQueue::view).collect(),
+            tx: tx.iter().map(memif::TxQueue::view).collect(),
+            peer,
+            ..LinkState::default()
+        };
         let (rx_queues, tx_queues) = (count(rx.len()), count(tx.len()));
         for queue in rx {
             let index = queue.index();
@@ -229,7 +234,11 @@ impl Interface {
                 *guard = Some(Tx::new(slots, serial, index, place));
             }
         }
-        *lock(&self.link) = state;
+        {
+            let mut link = lock(&self.link);
+            state.reason = std::mem::take(&mut link.reason);
+            *link = state;
+        }
         self.rx_queues.store(rx_queues, Ordering::Release);
         self.tx_queues.store(tx_queues, Ordering::Release);
         self.up.store(true, Ordering::Release);
@@ -237,53 +246,46 @@ impl Interface {
     }
 
     /// A link went down, or did not come up.
-    pub(crate) fn link_down(&self, reason: &str) {
-        reason.clone_into(&mut lock(&self.link).reason);
-        if self.deleting.load(Ordering::Acquire) {
-            return;
-        }
+    pub(crate) fn link_down(&self, reason: String) {
+        let Some(_inside) = self.gate.enter() else { return };
+        let serial = {
+            let mut link = lock(&self.link);
+            link.reason = reason;
+            link.serial
+        };
         self.tell_disconnected();
-        if !self.deleting.load(Ordering::Acquire) {
+        // The callback may have deleted the interface, or polled and got another link.
+        if !self.gate.is_closing() && lock(&self.link).serial == serial {
             self.let_go();
         }
     }
 
-    /// Runs `on_disconnect`, unless this thread is in it.
+    /// Runs `on_disconnect`, unless this comes from there. Inside the gate.
     fn tell_disconnected(&self) {
-        let me = this_thread();
-        loop {
-            match self.disconnecting.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => break,
-                Err(who) if who == me => return,
-                // Another thread is in it: memory stays until it returns.
-                Err(_) => std::thread::yield_now(),
-            }
+        if !self.disconnecting.swap(true, Ordering::Relaxed) {
+            self.callbacks.disconnected(self.handle());
+            self.disconnecting.store(false, Ordering::Relaxed);
         }
-        self.callbacks.disconnected(self.handle());
-        self.disconnecting.store(0, Ordering::Release);
     }
 
-    /// After `on_disconnect`: what the link had goes. Queues stay in their cells until their threads come by again, which
-    /// then find the link down, so that what those hold stays mapped that long; but regions of the application go
-    /// now, so that it hears of it here.
+    /// After `on_disconnect`: what the link had goes, once the bursts that run are over. Inside the gate.
     fn let_go(&self) {
         self.up.store(false, Ordering::Release);
         self.rx_queues.store(0, Ordering::Release);
         self.tx_queues.store(0, Ordering::Release);
-        let (keeper, asked) = {
+        self.empty_cells();
+        let (gone, asked) = {
             let mut link = lock(&self.link);
             link.regions.clear();
-            (link.keeper.take(), std::mem::take(&mut link.asked))
+            let views = (std::mem::take(&mut link.rx), std::mem::take(&mut link.tx));
+            ((link.keeper.take(), views), std::mem::take(&mut link.asked))
         };
         for fd in asked {
             let socket = &self.socket;
             let nothing = std::ptr::null_mut();
             control_fd_update(socket.on_control, fd, FD_EVENT_DEL, nothing, socket.private);
         }
-        if self.regions.any() {
-            self.empty_cells();
-        }
-        drop(keeper);
+        drop(gone);
         self.regions.sweep();
     }
 
@@ -301,33 +303,49 @@ impl Interface {
 
     /// A receive queue was signalled.
     pub(crate) fn interrupted(&self, queue: u8) -> c_int {
-        if self.is_up() && !self.deleting.load(Ordering::Acquire) {
-            self.callbacks.interrupted(self.handle(), queue)
-        } else {
-            err::SUCCESS
+        match self.gate.enter() {
+            Some(_inside) if self.is_up() => self.callbacks.interrupted(self.handle(), queue),
+            _ => err::SUCCESS,
         }
     }
 
-    /// The application asked for the eventfd of a receive queue, and is told before it is closed.
-    pub(crate) fn note_asked(&self, fd: RawFd) {
-        let asked = &mut lock(&self.link).asked;
-        if !asked.contains(&fd) {
-            asked.push(fd);
+    /// Tells the application of regions whose connection came to nothing.
+    pub(crate) fn sweep_regions(&self) {
+        if self.regions.any()
+            && let Some(_inside) = self.gate.enter()
+        {
+            self.regions.sweep();
         }
+    }
+
+    /// `memif_get_queue_efd`. The application is told before the descriptor is closed: it is noted while the link cannot go.
+    pub(crate) fn ask_for_efd(&self, queue: u16) -> Result<RawFd, c_int> {
+        let mut link = lock(&self.link);
+        if link.keeper.is_none() {
+            return Err(err::DISCONNECTED);
+        }
+        let view = link.rx.get(usize::from(queue)).ok_or(err::QID)?;
+        let fd = view.as_fd().as_raw_fd();
+        if !link.asked.contains(&fd) {
+            link.asked.push(fd);
+        }
+        Ok(fd)
     }
 
     /// `memif_delete`.
     pub(crate) fn delete(&self) -> c_int {
-        if self.deleting.swap(true, Ordering::AcqRel) {
-            // From `on_disconnect`, that this very call runs: it is under way.
-            return err::SUCCESS;
+        // From a callback that the core or a burst waits for.
+        if self.socket.is_in_core() || self.conn.is_calling() {
+            return err::AGAIN;
         }
+        let Some(_inside) = self.gate.close() else { return err::SUCCESS };
         self.tell_disconnected();
         if let Some(key) = self.key() {
             let _ = self.socket.with_core(|core| core.remove_interface(key));
         }
         self.let_go();
         self.forget();
+        self.gate.closed();
         err::SUCCESS
     }
 
@@ -337,7 +355,9 @@ impl Interface {
         let taken = lock(&self.conn.interface).take();
         self.empty_cells();
         self.regions.sweep();
-        drop(lock(&self.record).take());
+        let record = lock(&self.record).take();
+        // Calls the application's `free`.
+        drop(record);
         if taken.is_some() {
             INTERFACES.give_back(self.conn);
         }

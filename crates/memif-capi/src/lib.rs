@@ -3,7 +3,7 @@
 //!
 //! - `abi`: types, constants, texts. `ffi`: the functions, each a thin layer that checks pointers.
 //! - `slab`, `cell`: handles that can be checked, and queues that one thread at a time is in.
-//! - `socket`, `interface`, `details`, `regions`: the control side. `data`: bursts.
+//! - `socket`, `interface`, `gate`, `details`, `regions`: the control side. `data`: bursts.
 //!
 //! Three rules hold everywhere. A handle or a pointer of the caller is checked before it is used, and of the pointers that
 //! a buffer carries none is followed. No lock is held while a callback of the caller runs, so it may call anything. Nothing
@@ -26,6 +26,7 @@ mod cell;
 mod data;
 mod details;
 mod ffi;
+mod gate;
 mod interface;
 mod regions;
 mod slab;

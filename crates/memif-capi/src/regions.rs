@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use memif::Mapping;
 use memif::raw::RegionSource;
 
-use crate::callbacks::{ChooseOffset, Opaque, RegionCallbacks};
+use crate::callbacks::{ChooseOffset, Opaque, RegionCallbacks, is_none};
 use crate::lock;
 use crate::socket::SocketState;
 
@@ -17,6 +17,8 @@ pub(crate) struct Regions {
     socket: Weak<SocketState>,
     private: Opaque,
     used: Arc<Mutex<Vec<Used>>>,
+    /// As it was when memory was allocated last.
+    choose: Arc<Mutex<Option<ChooseOffset>>>,
 }
 
 /// One of them. It is in use while somebody else holds the mapping.
@@ -47,25 +49,27 @@ impl Fd {
 
 impl Regions {
     pub(crate) fn new(socket: &Arc<SocketState>, private: Opaque) -> Self {
-        Self { socket: Arc::downgrade(socket), private, used: Arc::default() }
+        Self {
+            socket: Arc::downgrade(socket),
+            private,
+            used: Arc::default(),
+            choose: Arc::default(),
+        }
     }
 
-    fn callbacks(&self) -> RegionCallbacks {
-        self.socket.upgrade().map(|socket| *lock(&socket.regions)).unwrap_or_default()
-    }
-
-    /// What the core asks for regions, if the application has callbacks for them.
-    pub(crate) fn source(&self) -> Option<Arc<dyn RegionSource>> {
-        let callbacks = self.callbacks();
-        callbacks.are_given().then(|| {
-            let used = Arc::clone(&self.used);
-            Arc::new(Source { callbacks, private: self.private, used }) as Arc<dyn RegionSource>
+    /// What the core asks for regions. It looks for callbacks of the application each time: they may come and go.
+    pub(crate) fn source(&self) -> Arc<dyn RegionSource> {
+        Arc::new(Source {
+            socket: Weak::clone(&self.socket),
+            private: self.private,
+            used: Arc::clone(&self.used),
+            choose: Arc::clone(&self.choose),
         })
     }
 
     /// Who chooses the places of a slave's buffers, if that is the application.
     pub(crate) fn choose_offset(&self) -> Option<ChooseOffset> {
-        self.callbacks().offset.map(|call| ChooseOffset { call, private: self.private })
+        *lock(&self.choose)
     }
 
     pub(crate) fn any(&self) -> bool {
@@ -84,36 +88,40 @@ impl Regions {
             lock(&self.used).extract_if(.., |used| Arc::strong_count(&used.mapping) == 1).collect();
         for Used { mapping, address, size, fd, callbacks } in gone {
             drop(mapping);
-            if callbacks.delete(address.0, size, fd.number(), self.private)
-                && let Fd::Copy(fd) = fd
-            {
-                // Closed by the callback, as with libmemif.
-                let _ = fd.into_raw_fd();
-            }
+            give_back(callbacks, address.0, size, fd, self.private);
         }
     }
 }
 
 struct Source {
-    callbacks: RegionCallbacks,
+    socket: Weak<SocketState>,
     private: Opaque,
     used: Arc<Mutex<Vec<Used>>>,
+    choose: Arc<Mutex<Option<ChooseOffset>>>,
 }
 
 impl Source {
+    fn callbacks(&self) -> RegionCallbacks {
+        self.socket.upgrade().map(|socket| *lock(&socket.regions)).unwrap_or_default()
+    }
+
+    /// Takes what a callback gave. What is refused goes back to the application.
     fn take(
         &self,
+        callbacks: RegionCallbacks,
         address: *mut c_void,
         size: u32,
-        shared: Arc<OwnedFd>,
+        shared: std::io::Result<Arc<OwnedFd>>,
         fd: Fd,
     ) -> std::io::Result<Option<Arc<Mapping>>> {
-        let start = NonNull::new(address.cast::<u8>()).ok_or_else(|| refused("no address"))?;
-        // Among others what a failed `mmap` gives.
-        let fits = address.addr().checked_add(size as usize).is_some();
-        if !fits || !address.addr().is_multiple_of(rustix::param::page_size()) {
-            return Err(refused("an address where nothing can be mapped"));
-        }
+        let checked = check(address, size).and_then(|start| Ok((start, shared?)));
+        let (start, shared) = match checked {
+            Ok(checked) => checked,
+            Err(error) => {
+                give_back(callbacks, address, size, fd, self.private);
+                return Err(error);
+            }
+        };
         // SAFETY: that `size` bytes of the file are mapped there, shared, readable and writable, until the callback that
         // deletes the region is called, is what the interface asks of the callback that gave the address. It is
         // called by `sweep`, when nobody else holds the mapping.
@@ -124,35 +132,68 @@ impl Source {
             address: Opaque(address),
             size,
             fd,
-            callbacks: self.callbacks,
+            callbacks,
         });
         Ok(Some(mapping))
     }
 }
 
+/// An address where so many bytes can be mapped.
+fn check(address: *mut c_void, size: u32) -> std::io::Result<NonNull<u8>> {
+    let start = NonNull::new(address.cast::<u8>()).ok_or_else(|| refused("no address"))?;
+    let fits = address.addr().checked_add(size as usize).is_some();
+    if !fits || !address.addr().is_multiple_of(rustix::param::page_size()) {
+        return Err(refused("an address where nothing can be mapped"));
+    }
+    Ok(start)
+}
+
 impl RegionSource for Source {
+    fn allocates(&self) -> bool {
+        self.callbacks().add.is_some()
+    }
+
     fn allocate(&self, size: u64) -> std::io::Result<Option<Arc<Mapping>>> {
-        if self.callbacks.add.is_none() {
+        let callbacks = self.callbacks();
+        *lock(&self.choose) =
+            callbacks.offset.map(|call| ChooseOffset { call, private: self.private });
+        if callbacks.add.is_none() {
             return Ok(None);
         }
         let size = u32::try_from(size).map_err(|_| refused("a region of more than 4 GiB"))?;
-        let added = self.callbacks.add(size, self.private);
+        let added = callbacks.add(size, self.private);
         let (address, fd) =
             added.ok_or_else(|| refused("the callback that adds regions failed"))?;
-        // SAFETY: used for the one call below, which the kernel answers with an error if the number is no descriptor.
+        // SAFETY: not -1, and used for the one call below, which the kernel answers with an error if the number is no
+        // descriptor.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let shared = Arc::new(rustix::io::fcntl_dupfd_cloexec(borrowed, 0)?);
-        self.take(address, size, shared, Fd::Theirs(fd))
+        let shared = rustix::io::fcntl_dupfd_cloexec(borrowed, 0);
+        let shared = shared.map(Arc::new).map_err(std::io::Error::from);
+        self.take(callbacks, address, size, shared, Fd::Theirs(fd))
     }
 
     fn map(&self, fd: &Arc<OwnedFd>, size: u64) -> std::io::Result<Option<Arc<Mapping>>> {
-        if self.callbacks.address.is_none() {
+        let callbacks = self.callbacks();
+        if callbacks.address.is_none() {
             return Ok(None);
         }
         let size = u32::try_from(size).map_err(|_| refused("a region of more than 4 GiB"))?;
         let copy = rustix::io::fcntl_dupfd_cloexec(&**fd, 0)?;
-        let address = self.callbacks.address(size, copy.as_raw_fd(), self.private);
-        self.take(address, size, Arc::clone(fd), Fd::Copy(copy))
+        let address = callbacks.address(size, copy.as_raw_fd(), self.private);
+        if is_none(address) {
+            return Err(refused("the callback that maps regions failed"));
+        }
+        self.take(callbacks, address, size, Ok(Arc::clone(fd)), Fd::Copy(copy))
+    }
+}
+
+/// Tells the application that a region is not used any more.
+fn give_back(callbacks: RegionCallbacks, address: *mut c_void, size: u32, fd: Fd, private: Opaque) {
+    if callbacks.delete(address, size, fd.number(), private)
+        && let Fd::Copy(fd) = fd
+    {
+        // Closed by the callback, as with libmemif.
+        let _ = fd.into_raw_fd();
     }
 }
 

@@ -11,16 +11,18 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::lock;
 
-/// Places per slab.
+/// Places of the first slab. The second has as many, and each one after it twice as many as the one before: a look-up
+/// compares few addresses, however many handles there are.
 const PLACES: usize = 16;
 /// Slabs, hence 65,536 handles of a kind at most.
-const SLABS: usize = 4096;
+const SLABS: usize = 13;
 /// Free places that are kept back, so that the one that was freed last is not the next to be used.
 const IDLE: usize = 8;
 
 /// The places of one kind of handle.
 pub(crate) struct Places<T: 'static> {
-    slabs: [AtomicPtr<[T; PLACES]>; SLABS],
+    /// First places.
+    slabs: [AtomicPtr<T>; SLABS],
     free: Mutex<VecDeque<&'static T>>,
 }
 
@@ -36,11 +38,12 @@ impl<T: Default + Sync + 'static> Places<T> {
     pub(crate) fn take(&self) -> Option<&'static T> {
         let mut free = lock(&self.free);
         if free.len() <= IDLE {
-            let empty = self.slabs.iter().find(|slab| slab.load(Ordering::Acquire).is_null());
-            if let Some(empty) = empty {
-                let new: &'static [T; PLACES] =
-                    Box::leak(Box::new(std::array::from_fn(|_| T::default())));
-                empty.store(std::ptr::from_ref(new).cast_mut(), Ordering::Release);
+            let empty = |(_, slab): &(usize, &AtomicPtr<T>)| slab.load(Ordering::Acquire).is_null();
+            if let Some((at, slab)) = self.slabs.iter().enumerate().find(empty) {
+                // One by one: a slab is larger than some stacks.
+                let new: Vec<T> = (0..places(at)).map(|_| T::default()).collect();
+                let new: &'static [T] = Vec::leak(new);
+                slab.store(new.as_ptr().cast_mut(), Ordering::Release);
                 free.extend(new);
             }
         }
@@ -55,23 +58,29 @@ impl<T: Default + Sync + 'static> Places<T> {
     /// The place that a handle of the caller points to. `None` for every other pointer.
     #[inline]
     pub(crate) fn find(&self, handle: *const c_void) -> Option<&'static T> {
-        for slab in &self.slabs {
+        for (at, slab) in self.slabs.iter().enumerate() {
             let start = slab.load(Ordering::Acquire);
             if start.is_null() {
                 return None;
             }
             let offset = handle.addr().wrapping_sub(start.addr());
-            if offset < size_of::<[T; PLACES]>() {
+            let places = places(at);
+            if offset < places * size_of::<T>() {
                 if !offset.is_multiple_of(size_of::<T>()) {
                     return None;
                 }
-                // SAFETY: published by `take` and never freed.
-                let slab: &'static [T; PLACES] = unsafe { &*start };
+                // SAFETY: published by `take`, which made as many, and never freed.
+                let slab: &'static [T] = unsafe { std::slice::from_raw_parts(start, places) };
                 return slab.get(offset / size_of::<T>());
             }
         }
         None
     }
+}
+
+/// Places of the slab of that number.
+const fn places(slab: usize) -> usize {
+    PLACES << slab.saturating_sub(1)
 }
 
 /// The handle of a place, as the caller gets it.

@@ -2,10 +2,10 @@
 
 use std::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use memif::{Event, InterfaceKey, Name, Socket, SocketAddress};
+use memif::{ConnectError, DisconnectReason, Event, InterfaceKey, Name, Socket, SocketAddress};
 use rustix::event::epoll;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
@@ -58,6 +58,10 @@ pub(crate) struct SocketState {
     pub(crate) app_name: Name,
     pub(crate) interfaces: Mutex<Vec<Arc<Interface>>>,
     pub(crate) regions: Mutex<RegionCallbacks>,
+    /// Whether there ever were any of these.
+    regions_given: AtomicBool,
+    /// Whether the application knows of `control`.
+    reported: AtomicBool,
     /// The listener that the application handed in.
     given_listener: Mutex<Option<c_int>>,
 }
@@ -80,7 +84,7 @@ pub(crate) struct SocketSettings {
 pub(crate) fn create(settings: SocketSettings) -> Result<*mut c_void, c_int> {
     let address = address(&settings.path).ok_or(err::INVAL_ARG)?;
     let record = settings.allocator.record().ok_or(err::NOMEM)?;
-    let core = Socket::builder(address).app_name(settings.app_name).open();
+    let core = Socket::builder(address).app_name(settings.app_name).patient_slaves().open();
     let core = core.map_err(|error| socket_code(&error))?;
     let control = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(code)?;
     let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
@@ -111,16 +115,17 @@ pub(crate) fn create(settings: SocketSettings) -> Result<*mut c_void, c_int> {
         app_name: settings.app_name,
         interfaces: Mutex::new(Vec::new()),
         regions: Mutex::new(RegionCallbacks::default()),
+        regions_given: AtomicBool::new(false),
+        reported: AtomicBool::new(false),
         given_listener: Mutex::new(None),
     });
+    *lock(&place.0) = Some(Arc::clone(&state));
     let set = state.set_timer(&settings.timer);
     if set != err::SUCCESS {
+        *lock(&place.0) = None;
         SOCKETS.give_back(place);
         return Err(set);
     }
-    *lock(&place.0) = Some(Arc::clone(&state));
-    let fd = state.control.as_raw_fd();
-    control_fd_update(state.on_control, fd, FD_EVENT_READ, handle(place), state.private);
     Ok(handle(place))
 }
 
@@ -129,12 +134,14 @@ fn watch(control: &OwnedFd, fd: impl std::os::fd::AsFd, token: u64) -> Result<()
     epoll::add(control, fd, data, epoll::EventFlags::IN).map_err(code)
 }
 
-/// Where the socket is: a path, or an abstract name behind `@` or a zero byte.
+/// Where the socket is: a path, an abstract name behind `@`, or one behind a zero byte. The last one is all of the field, its
+/// zeros included, as with libmemif: the kernel compares names with their length.
 fn address(path: &[u8; PATH_BYTES]) -> Option<SocketAddress> {
     let (first, rest) = path.split_first()?;
-    let name = crate::strings::until_zero(rest);
     let address = match first {
-        0 | b'@' => SocketAddress::Abstract(name.to_vec()),
+        0 if rest.first() == Some(&0) => return None,
+        0 => SocketAddress::Abstract(rest.to_vec()),
+        b'@' => SocketAddress::Abstract(crate::strings::until_zero(rest).to_vec()),
         _ => {
             use std::os::unix::ffi::OsStrExt;
             let path = std::ffi::OsStr::from_bytes(crate::strings::until_zero(path));
@@ -143,6 +150,31 @@ fn address(path: &[u8; PATH_BYTES]) -> Option<SocketAddress> {
     };
     address.validate().ok()?;
     Some(address)
+}
+
+/// What the details give as the reason why a link ended: the peer's words as they came, where it said any.
+fn reason(reason: DisconnectReason) -> String {
+    match reason {
+        DisconnectReason::Peer { reason, .. } => reason,
+        reason => reason.to_string(),
+    }
+}
+
+/// As [`reason`], for a link that did not come up.
+fn failure(error: ConnectError) -> String {
+    match error {
+        ConnectError::Refused(reason) => reason,
+        error => error.to_string(),
+    }
+}
+
+/// Resets the owner of the core, also when what it does panics.
+struct Owner<'a>(&'a AtomicUsize);
+
+impl Drop for Owner<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
 }
 
 impl SocketState {
@@ -157,14 +189,37 @@ impl SocketState {
     /// Does something with the core socket. `MEMIF_ERR_INVAL_ARG` once it is deleted, `MEMIF_ERR_AGAIN` from within a callback
     /// that it is waiting for.
     pub(crate) fn with_core<R>(&self, action: impl FnOnce(&mut Socket) -> R) -> Result<R, c_int> {
-        if self.core_owner.load(Ordering::Relaxed) == this_thread() {
+        if self.is_in_core() {
             return Err(err::AGAIN);
         }
         let mut core = lock(&self.core);
         self.core_owner.store(this_thread(), Ordering::Relaxed);
-        let result = core.as_mut().map(action);
-        self.core_owner.store(0, Ordering::Relaxed);
-        result.ok_or(err::INVAL_ARG)
+        // Dropped before the lock.
+        let _owner = Owner(&self.core_owner);
+        core.as_mut().map(action).ok_or(err::INVAL_ARG)
+    }
+
+    /// Whether this thread is in a callback that the core waits for.
+    pub(crate) fn is_in_core(&self) -> bool {
+        self.core_owner.load(Ordering::Relaxed) == this_thread()
+    }
+
+    /// Tells the application what to watch, once there is something to watch for.
+    pub(crate) fn report_control(&self) {
+        if !self.reported.swap(true, Ordering::AcqRel) {
+            self.control_fd_update(FD_EVENT_READ);
+        }
+    }
+
+    fn control_fd_update(&self, kind: c_int) {
+        let fd = self.control.as_raw_fd();
+        control_fd_update(self.on_control, fd, kind, self.handle(), self.private);
+    }
+
+    /// `memif_register_external_region`: for connections to come.
+    pub(crate) fn set_regions(&self, callbacks: RegionCallbacks) {
+        *lock(&self.regions) = callbacks;
+        self.regions_given.store(true, Ordering::Release);
     }
 
     /// Does what is to be done, without waiting, and calls back. What the last `on_interrupt` that did not return zero
@@ -178,8 +233,12 @@ impl SocketState {
             Ok(Err(_)) => return err::SYSCALL,
             Err(code) => return code,
         }
+        // Those that wait now. Callbacks can bring more about, and a peer can see to it that this never ends: the descriptor
+        // tells of the others.
+        let waiting = self.with_core(|core| core.waiting_events()).unwrap_or(0);
         let mut result = err::SUCCESS;
-        while let Ok(Some(event)) = self.with_core(Socket::next_event) {
+        for _ in 0..waiting {
+            let Ok(Some(event)) = self.with_core(Socket::next_event) else { break };
             let returned = self.dispatch(event);
             if returned != err::SUCCESS {
                 result = returned;
@@ -192,12 +251,12 @@ impl SocketState {
     /// Tells the application of regions whose connection came to nothing: a slave may leave as often as it likes
     /// after they were mapped, and not each time there is an event.
     fn sweep_regions(&self) {
-        if !lock(&self.regions).are_given() {
+        if !self.regions_given.load(Ordering::Acquire) {
             return;
         }
         let interfaces = lock(&self.interfaces).clone();
         for interface in interfaces {
-            interface.regions.sweep();
+            interface.sweep_regions();
         }
     }
 
@@ -219,12 +278,12 @@ impl SocketState {
             }
             Event::Disconnected { interface, reason } => {
                 if let Some(interface) = self.interface(interface) {
-                    interface.link_down(&reason.to_string());
+                    interface.link_down(self::reason(reason));
                 }
             }
             Event::ConnectFailed { interface, error, .. } => {
                 if let Some(interface) = self.interface(interface) {
-                    interface.link_down(&error.to_string());
+                    interface.link_down(failure(error));
                 }
             }
             Event::Readable { interface, queue } => {
@@ -283,6 +342,8 @@ impl SocketState {
             return last_code();
         }
         *runs = true;
+        drop(runs);
+        self.report_control();
         err::SUCCESS
     }
 
@@ -306,6 +367,7 @@ impl SocketState {
             Ok(copy) => copy,
             Err(errno) => return code(errno),
         };
+        self.report_control();
         match self.with_core(|core| core.set_listener(copy)) {
             Ok(Ok(())) => {
                 *lock(&self.given_listener) = Some(fd);
@@ -322,14 +384,17 @@ impl SocketState {
             return err::INVAL_ARG;
         }
         let Some(state) = lock(&self.place.0).take() else { return err::INVAL_ARG };
-        let fd = self.control.as_raw_fd();
-        control_fd_update(self.on_control, fd, FD_EVENT_DEL, self.handle(), self.private);
-        if self.core_owner.load(Ordering::Relaxed) != this_thread() {
-            drop(lock(&self.core).take());
+        if self.reported.swap(false, Ordering::AcqRel) {
+            self.control_fd_update(FD_EVENT_DEL);
         }
+        // Without interfaces no callback for regions runs, hence this thread is not in the core.
+        let core = lock(&self.core).take();
+        drop(core);
         // A thread that polls still comes back.
         let _ = rustix::io::write(&self.cancel, &1u64.to_ne_bytes());
-        drop(lock(&self.record).take());
+        let record = lock(&self.record).take();
+        // Calls the application's `free`.
+        drop(record);
         SOCKETS.give_back(self.place);
         drop(state);
         err::SUCCESS

@@ -304,7 +304,7 @@ given_listener (void)
   CHECK (close (fd) == 0);
 }
 
-/* An abstract name behind a zero byte is the same as behind '@'. */
+/* An abstract name behind a zero byte: all of the field on both sides, see paths.c. */
 static void
 zero_byte (void)
 {
@@ -312,8 +312,8 @@ zero_byte (void)
   memif_socket_handle_t left = NULL, right = NULL;
   struct end master = { 0 }, slave = { 0 };
 
-  OK (memif_create_socket (&left, &args, NULL));
   args.path[0] = 0;
+  OK (memif_create_socket (&left, &args, NULL));
   OK (memif_create_socket (&right, &args, NULL));
   add (left, 1, &master, NULL);
   add (right, 0, &slave, NULL);

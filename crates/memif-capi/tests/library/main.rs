@@ -11,6 +11,7 @@ mod bed;
 mod examples;
 mod node;
 mod peers;
+mod unload;
 
 use std::process::Command;
 
@@ -21,8 +22,21 @@ const COMPILER: &[Need] = &[Need::Program("gcc"), Need::Program("pkg-config")];
 const COMPILERS: &[Need] =
     &[Need::Program("gcc"), Need::Program("g++"), Need::Program("clang"), Need::Program("clang++")];
 /// Programs in `tests/c` that run alone and end with 0.
-const PROGRAMS: &[&str] =
-    &["layout", "codes", "traffic", "zero_copy", "control", "regions", "hammer"];
+const PROGRAMS: &[&str] = &[
+    "layout",
+    "codes",
+    "traffic",
+    "zero_copy",
+    "control",
+    "regions",
+    "hammer",
+    "afterlife",
+    "polling",
+    "deleting",
+    "regions_hostile",
+    "setup",
+    "modest",
+];
 /// The whole library may have to be built first.
 const LONG: std::time::Duration = std::time::Duration::from_secs(900);
 
@@ -35,6 +49,7 @@ fn main() {
         .long_test("programs_with_address_sanitizer", LONG, COMPILER, programs_with_asan)
         .long_test("programs_with_the_reference", LONG, COMPILER, programs_with_the_reference)
         .long_test("system_calls", LONG, &[Need::Program("gcc"), Need::Trace], system_calls)
+        .long_test("stays_when_dropped", LONG, COMPILER, unload::stays_when_dropped)
         .long_test("hostile_neighbour", LONG, COMPILER, peers::hostile_neighbour)
         .long_test("examples_with_ping", LONG, COMPILER, examples::with_ping)
         .long_test("examples_with_each_other", LONG, COMPILER, examples::with_each_other)
@@ -137,6 +152,8 @@ fn programs_under_valgrind() {
     for name in PROGRAMS {
         let program = bed.compile(name, &["-g"]);
         let mut valgrind = bed.under(&["valgrind", "-q", "--fair-sched=yes", "--error-exitcode=9"]);
+        let known = root().join("tests/c/valgrind.supp");
+        valgrind.arg(format!("--suppressions={}", known.display()));
         valgrind.args(["--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible"]);
         valgrind.arg(&program);
         if *name == "hammer" {
