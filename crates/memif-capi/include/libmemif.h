@@ -6,7 +6,8 @@
  * direction of one ring. A buffer holds a packet, or a part of one with MEMIF_BUFFER_FLAG_NEXT.
  *
  * Threads: a socket and its interfaces belong to the thread that polls it. A queue belongs to one thread at a time, any
- * thread, also while another one polls. memif_cancel_poll_event may be called from anywhere.
+ * thread, also while another one polls. memif_cancel_poll_event may be called from anywhere. memif_delete may come from
+ * another thread than the one that polls, see there.
  *
  * Functions that return int give MEMIF_ERR_SUCCESS or another code. Any function may get any handle: one that is NULL,
  * deleted or made up gives MEMIF_ERR_NOCONN (interfaces) or MEMIF_ERR_INVAL_ARG (sockets). NULL for a place that a
@@ -98,15 +99,16 @@ typedef void *memif_conn_handle_t;
 typedef void *memif_socket_handle_t;
 
 /* ---- Callbacks. They run on the thread that polls (on_disconnect also on the one that deletes), hold no lock of the
- * library, and may call any function, memif_delete of their own interface and memif_delete_socket included. They must
- * return: no longjmp, no exception. ---- */
+ * library, and may call any function, memif_delete of their own interface and memif_delete_socket included. One thread
+ * at a time is in the callbacks of an interface. They must return: no longjmp, no exception. ---- */
 
 /* Like malloc, realloc and free, for the records that stand for socket and connection handles. */
 typedef void *(memif_alloc_t) (size_t size);
 typedef void *(memif_realloc_t) (void *ptr, size_t size);
 typedef void (memif_free_t) (void *ptr);
 
-/* A descriptor to watch, and for what. private_ctx goes to memif_control_fd_handler. */
+/* A descriptor to watch, and for what. private_ctx goes to memif_control_fd_handler. With MEMIF_FD_EVENT_DEL it is NULL for
+ * an eventfd that memif_get_queue_efd gave. */
 typedef struct memif_fd_event
 {
   int fd;
@@ -114,18 +116,19 @@ typedef struct memif_fd_event
   void *private_ctx;
 } memif_fd_event_t;
 
-/* Watch a descriptor, or stop (MEMIF_FD_EVENT_DEL). private_ctx is that of the socket. */
+/* Watch a descriptor, or stop (MEMIF_FD_EVENT_DEL). private_ctx is that of the socket. The descriptor of a socket comes within
+ * its first memif_create, memif_set_listener_fd or running timer, which memif_create_socket may start. */
 typedef int (memif_control_fd_update_t) (memif_fd_event_t fde, void *private_ctx);
 
 /* A link is up, or down. Packet memory stays valid until the callback for down has returned. */
 typedef int (memif_connection_update_t) (memif_conn_handle_t conn, void *private_ctx);
 
-/* A receive queue was signalled. Called again until memif_rx_burst has found it empty. What it returns is returned by
- * memif_poll_event or memif_control_fd_handler. */
+/* A receive queue was signalled. In interrupt mode it is called again until memif_rx_burst has found the queue empty. What it
+ * returns is returned by memif_poll_event or memif_control_fd_handler. */
 typedef int (memif_on_interrupt_t) (memif_conn_handle_t conn, void *private_ctx, uint16_t qid);
 
-/* ---- Memory of the application. private_ctx is that of the interface. These callbacks must not call the library for
- * the same socket, which is waiting for them. ---- */
+/* ---- Memory of the application. private_ctx is that of the interface. The library waits for these callbacks: calls for
+ * the same socket from within them give MEMIF_ERR_AGAIN. ---- */
 
 /* The offset in region 1 of a buffer that is free (slave). */
 typedef uint32_t (memif_get_external_buffer_offset_t) (void *private_ctx);
@@ -133,13 +136,14 @@ typedef uint32_t (memif_get_external_buffer_offset_t) (void *private_ctx);
 /* Map size bytes of a memfd or tmpfs file, shared, for the buffers of a new connection (slave). Return 0. */
 typedef int (memif_add_external_region_t) (void **addr, uint32_t size, int *fd, void *private_ctx);
 
-/* Map size bytes of fd, shared, readable and writable, and return the address (master). */
+/* Map size bytes of fd, shared, readable and writable, and return the address (master). NULL or MAP_FAILED refuses the slave.
+ * Do not touch the memory in here: the slave may have taken it away, and nothing guards it yet. */
 typedef void *(memif_get_external_region_addr_t) (uint32_t size, int fd, void *private_ctx);
 
-/* The region is not used any more: unmap it and close fd. */
+/* The region is not used any more, or was of no use: unmap it and close fd. */
 typedef int (memif_del_external_region_t) (void *addr, uint32_t size, int fd, void *private_ctx);
 
-/* Set these callbacks for connections to come. Region 0, which holds rings, is never the application's. */
+/* Set these callbacks for memory that is asked for from now on. Region 0, which holds rings, is never the application's. */
 void memif_register_external_region (memif_socket_handle_t sock,
                                      memif_add_external_region_t *ar,
                                      memif_get_external_region_addr_t *gr,
@@ -161,11 +165,13 @@ typedef enum
 /* Zero it, then set what differs from the defaults. */
 typedef struct memif_socket_args
 {
-  /* Path of the socket with its zero byte, or an abstract name behind '@' or a zero byte. */
+  /* Path of the socket with its zero byte, or an abstract name: text behind '@', or behind a zero byte all 107 bytes that
+   * follow, zeros included. The same text in the two forms is two names. */
   char path[108];
   /* What peers are told. */
   char app_name[32];
-  /* When slaves without a link try to connect (again). Not set: only memif_create and memif_request_connection try. */
+  /* When slaves without a link try to connect (again). Without it_interval it does not start, and only memif_create and
+   * memif_request_connection try. */
   struct itimerspec connection_request_timer;
   /* NULL: the application calls memif_poll_event. */
   memif_control_fd_update_t *on_control_fd_update;
@@ -214,7 +220,7 @@ typedef struct
   uint8_t region;
   uint16_t qid;
   uint32_t ring_size;
-/* Set in flags: polling mode, else interrupt mode. */
+/* The receiver looks by itself and wants no signals. */
 #define MEMIF_QUEUE_FLAG_POLLING 1
   uint16_t flags;
   uint16_t head;
@@ -248,7 +254,7 @@ typedef struct
   uint8_t tx_queues_num;
   memif_queue_details_t *rx_queues;
   memif_queue_details_t *tx_queues;
-  uint8_t *error;       /* why the last link ended */
+  uint8_t *error;       /* why the last link ended: the peer's words if it said any; empty before */
   uint8_t link_up_down; /* 1: up */
 } memif_details_t;
 
@@ -263,7 +269,7 @@ char *memif_strerror (int err_code);
 
 /* ---- Sockets ---- */
 
-/* MEMIF_ERR_NOMEM: args->alloc gave NULL, or there are 65536 sockets. */
+/* MEMIF_ERR_NOMEM: args->alloc gave NULL, or there are too many sockets (65536). */
 int memif_create_socket (memif_socket_handle_t *sock, memif_socket_args_t *args, void *private_ctx);
 
 /* Sets *sock to NULL. MEMIF_ERR_INVAL_ARG while the socket has interfaces. */
@@ -279,10 +285,10 @@ const char *memif_get_socket_filename (memif_socket_handle_t sock);
 /* The listening descriptor, -1 while there is none. */
 int memif_get_listener_fd (memif_socket_handle_t sock);
 
-/* Accept slaves on a listening SOCK_SEQPACKET socket of the application, which keeps it. */
+/* Accept slaves on a listening SOCK_SEQPACKET socket of the application, which keeps it. Its open file becomes non-blocking. */
 int memif_set_listener_fd (memif_socket_handle_t sock, int fd);
 
-/* See memif_socket_args_t. An it_value of zero stops the timer. */
+/* See memif_socket_args_t. An it_value of zero stops the timer. Before it ran once, it needs an it_interval to start. */
 int memif_set_connection_request_timer (memif_socket_handle_t sock, struct itimerspec timer);
 
 /* In a loop of the application: the descriptor with this private_ctx had events. */
@@ -299,8 +305,8 @@ int memif_cancel_poll_event (memif_socket_handle_t sock);
 
 /* *conn must be NULL. on_interrupt NULL: see memif_get_queue_efd. A slave tries to connect at once, a master listens:
  * MEMIF_ERR_SYSCALL when somebody else does already, MEMIF_ERR_ACCES, MEMIF_ERR_NO_FILE, MEMIF_ERR_FILE_NOT_SOCK for
- * the path. MEMIF_ERR_MAX_RING, MEMIF_ERR_CONN, MEMIF_ERR_NOMEM; MEMIF_ERR_INVAL_ARG, also for an id that another
- * interface of the same role has on this socket. */
+ * the path. MEMIF_ERR_PROC_FILE_LIMIT and MEMIF_ERR_FILE_LIMIT, also for a slave; MEMIF_ERR_MAX_RING, MEMIF_ERR_CONN,
+ * MEMIF_ERR_NOMEM; MEMIF_ERR_INVAL_ARG, also for an id that another interface of the same role has on this socket. */
 int memif_create (memif_conn_handle_t *conn,
                   memif_conn_args_t *args,
                   memif_connection_update_t *on_connect,
@@ -308,19 +314,25 @@ int memif_create (memif_conn_handle_t *conn,
                   memif_on_interrupt_t *on_interrupt,
                   void *private_ctx);
 
-/* Calls on_disconnect, linked or not, and sets *conn to NULL. Waits for bursts that run in other threads. */
+/* Calls on_disconnect, linked or not, and sets *conn to NULL. No callback of the interface runs afterwards. In another
+ * thread than the one that polls it waits for the callback that runs there, and for bursts that run elsewhere: hold no lock
+ * that on_disconnect, another callback or a burst needs, and do not wait at a higher real-time priority for a burst of the same
+ * core. MEMIF_ERR_AGAIN from within callbacks for memory of the application: nothing happened. */
 int memif_delete (memif_conn_handle_t *conn);
 
-/* Slave: try to connect now. MEMIF_ERR_ALRCONN, MEMIF_ERR_CONNREFUSED. Master: MEMIF_ERR_SUCCESS. */
+/* Slave: try to connect now, or as soon as the master's queue of connections has room. MEMIF_ERR_ALRCONN,
+ * MEMIF_ERR_CONNREFUSED, MEMIF_ERR_PROC_FILE_LIMIT. Master: MEMIF_ERR_SUCCESS. */
 int memif_request_connection (memif_conn_handle_t conn);
 
 /* Strings and tables go to buf. MEMIF_ERR_NOBUF_DET: what did not fit is NULL, with a count of 0. */
 int memif_get_details (memif_conn_handle_t conn, memif_details_t *md, char *buf, ssize_t buflen);
 
-/* The eventfd of a receive queue, valid until on_disconnect has returned; -1 on failure. */
+/* The eventfd of a receive queue, valid until on_disconnect has returned; -1 on failure. Wait for it, do not read it:
+ * memif_rx_burst does, and the peer, who has it too, can empty it between a wait and a read, which then blocks. */
 int memif_get_queue_efd (memif_conn_handle_t conn, uint16_t qid, int *fd);
 
-/* Links start in interrupt mode. MEMIF_ERR_QID also without a link. */
+/* Links start in interrupt mode. Polling mode takes the signal that waits; one that was under way may come late, and is
+ * taken for on_interrupt, or by the same call again. MEMIF_ERR_QID also without a link. */
 int memif_set_rx_mode (memif_conn_handle_t conn, memif_rx_mode_t rx_mode, uint16_t qid);
 
 /* ---- Packets. MEMIF_ERR_NOCONN, MEMIF_ERR_DISCONNECTED and MEMIF_ERR_QID come in this order. ---- */

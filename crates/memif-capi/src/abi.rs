@@ -26,13 +26,13 @@ pub(crate) mod err {
         NO_FILE = 4, "no such file or directory: check the path of the socket";
         FILE_LIMIT = 5, "the system has no more open files to give";
         PROC_FILE_LIMIT = 6, "this process has no more open files: raise its limit (ulimit -n)";
-        ALREADY = 7, "the connection was requested already";
-        AGAIN = 8, "try again: the operation would block, or the descriptor is no socket";
+        ALREADY = 7, "this is on its way already";
+        AGAIN = 8, "not now: from within this callback, or before the system is ready, it cannot be done";
         BAD_FD = 9, "bad file descriptor";
         NOMEM = 10, "out of memory";
         INVAL_ARG = 11, "invalid argument";
-        NOCONN = 12, "the connection handle does not point to a connection";
-        CONN = 13, "the connection handle points to a connection already";
+        NOCONN = 12, "no such interface: the handle is empty, deleted or made up";
+        CONN = 13, "the variable for the new handle is not NULL: it may hold an interface";
         CB_FDUPDATE = 14, "the callback for control descriptors failed";
         FILE_NOT_SOCK = 15, "the path of the socket is a file that is no socket";
         NO_SHMFD = 16, "no descriptor came with a shared memory region";
@@ -41,24 +41,24 @@ pub(crate) mod err {
         NOBUF = 19, "not enough buffers: more packets wait on the ring";
         NOBUF_DET = 20, "the buffer for the details is too small";
         INT_WRITE = 21, "the signal could not be sent";
-        MFMSG = 22, "a malformed message came on the control channel";
+        MFMSG = 22, "the peer sent a message with wrong contents";
         QID = 23, "no such queue";
         PROTO = 24, "the peer speaks another version of the protocol";
         ID = 25, "no interface has that id";
-        ACCSLAVE = 26, "a slave cannot accept connections";
+        ACCSLAVE = 26, "only masters are connected to, and this interface is a slave";
         ALRCONN = 27, "the interface is connected or connecting already";
         MODE = 28, "the modes of the two sides differ";
         SECRET = 29, "the secrets of the two sides differ";
-        NOSECRET = 30, "a secret is required";
+        NOSECRET = 30, "the master asks for a secret and none was set";
         MAXREG = 31, "too many regions";
         MAXRING = 32, "too many rings";
         NO_INTFD = 33, "no descriptor came with a ring";
         DISCONNECT = 34, "the peer asked to disconnect";
         DISCONNECTED = 35, "the interface is not connected";
-        UNKNOWN_MSG = 36, "a message of an unknown type came on the control channel";
+        UNKNOWN_MSG = 36, "the peer sent a message that the protocol does not have";
         POLL_CANCEL = 37, "polling was cancelled";
         MAX_RING = 38, "the ring is too large: log2_ring_size is at most 14";
-        PRIVHDR = 39, "private headers are not supported";
+        PRIVHDR = 39, "the peer wants headers of its own before packets, which this library has not";
     }
 }
 

@@ -22,7 +22,7 @@ const LONGEST: usize = 128;
 pub(crate) fn error_text(code: c_int) -> *mut c_char {
     thread_local!(static TEXT: RefCell<[u8; LONGEST]> = const { RefCell::new([0; LONGEST]) });
     let text = usize::try_from(code).ok().and_then(|code| TEXTS.get(code));
-    let text = text.copied().unwrap_or("undefined error");
+    let text = text.copied().unwrap_or("no code of this library");
     TEXT.try_with(|buffer| {
         let mut buffer = buffer.borrow_mut();
         for (to, from) in buffer.iter_mut().zip(text.bytes().chain([0])) {
