@@ -461,3 +461,33 @@ pub(crate) fn socket_code(error: &memif::SocketError) -> c_int {
         _ => err::SYSCALL,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_panic_leaves_the_core_to_others() {
+        let mut path = [0; PATH_BYTES];
+        for (to, from) in path.iter_mut().zip(b"@memif-capi-panic") {
+            *to = *from;
+        }
+        let settings = SocketSettings {
+            path,
+            app_name: Name::lossy(b"tests"),
+            // SAFETY: numbers, of which all zeros is a value.
+            timer: unsafe { std::mem::zeroed() },
+            on_control: None,
+            allocator: Allocator { alloc: None, free: None },
+            private: Opaque(std::ptr::null_mut()),
+        };
+        let socket = find(create(settings).unwrap()).unwrap();
+        let panicked =
+            catch_unwind(AssertUnwindSafe(|| socket.with_core(|_| panic!("as a mistake would"))));
+        assert!(panicked.is_err());
+        assert!(!socket.is_in_core());
+        assert_eq!(socket.with_core(|core| core.waiting_events()), Ok(0));
+        assert_eq!(socket.delete(), err::SUCCESS);
+    }
+}

@@ -16,8 +16,8 @@ switch_to_polling (memif_conn_handle_t conn, void *ctx, uint16_t qid)
   memif_buffer_t bufs[16];
   uint16_t n;
 
-  ((struct end *) ctx)->interrupts++;
-  OK (memif_set_rx_mode (conn, MEMIF_RX_MODE_POLLING, qid));
+  if (((struct end *) ctx)->interrupts++ == 0)
+    OK (memif_set_rx_mode (conn, MEMIF_RX_MODE_POLLING, qid));
   OK (memif_rx_burst (conn, qid, bufs, 16, &n));
   OK (memif_refill_queue (conn, qid, n, 0));
   return 0;
