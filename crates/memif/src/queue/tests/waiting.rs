@@ -219,7 +219,7 @@ fn a_wait_ends_for_a_packet_a_time_and_a_lost_link() {
                     std::thread::sleep(Duration::from_millis(2));
                 }
             }
-            while tx.counters().packets > slave.handle.rx_packets(0) {
+            while tx.counters().packets > slave.handle.rx_details()[0].counters.packets {
                 std::thread::yield_now();
             }
             slave.handle.shut();
