@@ -1,8 +1,9 @@
 /* Each function: what it returns when it works, and every code that it can fail with. */
 #include "check.h"
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 static int allocations;
 
@@ -21,11 +22,13 @@ counting_free (void *ptr)
   free (ptr);
 }
 
+/* How many allocations succeed from now on. */
+static int allowed;
+
 static void *
-no_alloc (size_t size)
+limited_alloc (size_t size)
 {
-  (void) size;
-  return NULL;
+  return allowed-- > 0 ? malloc (size) : NULL;
 }
 
 static void
@@ -106,11 +109,24 @@ allocators (void)
   memif_conn_args_t conn;
   memif_conn_handle_t handle = NULL;
 
-  args.alloc = no_alloc;
+  args.alloc = limited_alloc;
+  allowed = 0;
   CODE (memif_create_socket (&sock, &args, NULL), MEMIF_ERR_NOMEM);
+  CHECK (sock == NULL || reference);
+  /* Enough for a socket, and then none for an interface. */
+  sock = NULL;
+  allowed = 1000;
+  OK (memif_create_socket (&sock, &args, NULL));
+  allowed = 0;
+  conn = conn_args (sock, 1);
+  CODE (memif_create (&handle, &conn, NULL, NULL, NULL, NULL), MEMIF_ERR_NOMEM);
   if (reference)
     return;
-  CHECK (sock == NULL);
+  CHECK (handle == NULL && memif_get_listener_fd (sock) == -1);
+  allowed = 1;
+  OK (memif_create (&handle, &conn, NULL, NULL, NULL, NULL));
+  OK (memif_delete (&handle));
+  OK (memif_delete_socket (&sock));
   args.alloc = counting_alloc;
   args.free = counting_free;
   OK (memif_create_socket (&sock, &args, NULL));
@@ -211,8 +227,7 @@ paths (void)
   CODE (memif_request_connection (handle), MEMIF_ERR_CONNREFUSED);
   OK (memif_delete (&handle));
   OK (memif_delete_socket (&sock));
-  if (reference)
-    return;
+  /* A file that is no socket. */
   snprintf (file, sizeof (file), "/tmp/memif-capi-file-%d", (int) getpid ());
   made = fopen (file, "w");
   CHECK (made != NULL);
@@ -220,9 +235,109 @@ paths (void)
   strcpy (args.path, file);
   OK (memif_create_socket (&sock, &args, NULL));
   conn = conn_args (sock, 1);
-  CODE (memif_create (&handle, &conn, NULL, NULL, NULL, NULL), MEMIF_ERR_FILE_NOT_SOCK);
+  CODE (memif_create (&handle, &conn, NULL, NULL, NULL, NULL),
+        reference ? MEMIF_ERR_SYSCALL : MEMIF_ERR_FILE_NOT_SOCK);
+  CHECK (handle == NULL);
   OK (memif_delete_socket (&sock));
   unlink (file);
+}
+
+/* A directory in which this user may not make a socket. */
+static void
+forbidden (void)
+{
+  memif_socket_args_t args = socket_args ("forbidden");
+  memif_socket_handle_t sock = NULL;
+  memif_conn_args_t conn;
+  memif_conn_handle_t handle = NULL;
+  char directory[] = "/tmp/memif-capi-XXXXXX";
+  int root = geteuid () == 0;
+
+  CHECK (mkdtemp (directory) != NULL && chmod (directory, 0555) == 0);
+  snprintf (args.path, sizeof (args.path), "%s/sock", directory);
+  OK (memif_create_socket (&sock, &args, NULL));
+  conn = conn_args (sock, 1);
+  CHECK (!root || seteuid (65534) == 0);
+  CODE (memif_create (&handle, &conn, NULL, NULL, NULL, NULL), MEMIF_ERR_ACCES);
+  CHECK (!root || seteuid (0) == 0);
+  CHECK (handle == NULL);
+  OK (memif_delete_socket (&sock));
+  CHECK (chmod (directory, 0755) == 0 && rmdir (directory) == 0);
+}
+
+/* Somebody else listens: on a path, and on an abstract name. */
+static void
+taken (void)
+{
+  int abstract;
+
+  for (abstract = 0; abstract < 2; abstract++)
+    {
+      memif_socket_args_t args = socket_args ("taken");
+      memif_socket_handle_t first = NULL, second = NULL;
+      memif_conn_handle_t one = NULL, two = NULL;
+      memif_conn_args_t conn;
+      struct end end = { 0 };
+
+      if (!abstract)
+        snprintf (args.path, sizeof (args.path), "/tmp/memif-capi-taken-%d", (int) getpid ());
+      OK (memif_create_socket (&first, &args, NULL));
+      OK (memif_create_socket (&second, &args, NULL));
+      conn = conn_args (first, 1);
+      OK (memif_create (&one, &conn, end_connected, end_disconnected, NULL, &end));
+      conn = conn_args (second, 1);
+      CODE (memif_create (&two, &conn, end_connected, end_disconnected, NULL, &end), MEMIF_ERR_SYSCALL);
+      CHECK (two == NULL && memif_get_listener_fd (second) == -1);
+      /* It is the first one's still, until that goes. */
+      CHECK (memif_get_listener_fd (first) >= 0);
+      CHECK (abstract || access (args.path, F_OK) == 0);
+      OK (memif_delete (&one));
+      if (!reference)
+        {
+          OK (memif_create (&two, &conn, end_connected, end_disconnected, NULL, &end));
+          OK (memif_delete (&two));
+          CHECK (abstract || access (args.path, F_OK) != 0);
+        }
+      OK (memif_delete_socket (&first));
+      OK (memif_delete_socket (&second));
+      if (!abstract)
+        unlink (args.path);
+    }
+}
+
+/* Descriptors that cannot be listened on; the reference takes any number. */
+static void
+listeners (void)
+{
+  memif_socket_handle_t sock = new_socket ("listeners");
+  int stream = socket (AF_UNIX, SOCK_STREAM, 0), mute = socket (AF_UNIX, SOCK_SEQPACKET, 0);
+  int file = open ("/dev/null", O_RDWR);
+
+  CHECK (stream >= 0 && mute >= 0 && file >= 0);
+  CODE (memif_set_listener_fd (sock, 1000), MEMIF_ERR_BAD_FD);
+  CODE (memif_set_listener_fd (sock, file), MEMIF_ERR_INVAL_ARG);
+  CODE (memif_set_listener_fd (sock, stream), MEMIF_ERR_INVAL_ARG);
+  CODE (memif_set_listener_fd (sock, mute), MEMIF_ERR_INVAL_ARG);
+  CHECK (memif_get_listener_fd (sock) == -1);
+  CHECK (close (stream) == 0 && close (mute) == 0 && close (file) == 0);
+  OK (memif_delete_socket (&sock));
+}
+
+/* The process may open no descriptor more. */
+static void
+descriptors (void)
+{
+  memif_socket_args_t args = socket_args ("descriptors");
+  memif_socket_handle_t sock = NULL;
+  struct rlimit before, none;
+  int fd = open ("/dev/null", O_RDONLY);
+
+  CHECK (fd >= 0 && getrlimit (RLIMIT_NOFILE, &before) == 0);
+  none = before;
+  none.rlim_cur = (rlim_t) fd;
+  CHECK (close (fd) == 0 && setrlimit (RLIMIT_NOFILE, &none) == 0);
+  CODE (memif_create_socket (&sock, &args, NULL), MEMIF_ERR_PROC_FILE_LIMIT);
+  CHECK (sock == NULL && setrlimit (RLIMIT_NOFILE, &before) == 0);
 }
 
 static void
@@ -360,6 +475,13 @@ MAIN
   allocators ();
   interfaces ();
   paths ();
+  forbidden ();
+  taken ();
+  if (!reference)
+    {
+      listeners ();
+      descriptors ();
+    }
   unlinked ();
   linked ();
 }

@@ -1,6 +1,5 @@
-/* The control side: a loop of the application, deletion from callbacks, reconnection, cancelling. */
+/* The control side: a loop of the application, deletion from callbacks, reconnection. */
 #include "check.h"
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -163,48 +162,6 @@ deleted_from_within (void)
     }
 }
 
-static void *
-cancel_later (void *sock)
-{
-  usleep (20000);
-  OK (memif_cancel_poll_event (sock));
-  return NULL;
-}
-
-static int
-cancel_now (memif_conn_handle_t conn, void *ctx)
-{
-  ((struct end *) ctx)->connected++;
-  return memif_cancel_poll_event (memif_get_socket_handle (conn));
-}
-
-static void
-cancelled (void)
-{
-  memif_socket_handle_t sock = new_socket ("cancelled");
-  struct end master = { 0 }, slave = { 0 };
-  memif_conn_args_t args;
-  pthread_t thread;
-  int err;
-
-  pthread_create (&thread, NULL, cancel_later, sock);
-  while ((err = memif_poll_event (sock, -1)) == MEMIF_ERR_SUCCESS)
-    ;
-  CHECK (err == MEMIF_ERR_POLL_CANCEL);
-  pthread_join (thread, NULL);
-  if (!reference)
-    OK (memif_poll_event (sock, 0));
-  add (sock, 1, &master, NULL);
-  args = conn_args (sock, 0);
-  OK (memif_create (&slave.conn, &args, cancel_now, end_disconnected, NULL, &slave));
-  while ((err = memif_poll_event (sock, 1000)) == MEMIF_ERR_SUCCESS || !slave.connected)
-    ;
-  CHECK (err == MEMIF_ERR_POLL_CANCEL);
-  OK (memif_delete (&slave.conn));
-  OK (memif_delete (&master.conn));
-  OK (memif_delete_socket (&sock));
-}
-
 /* A slave whose master comes late, goes, and comes again; with the timer, and by request. */
 static void
 reconnected (int by_request)
@@ -331,7 +288,6 @@ zero_byte (void)
 MAIN
 {
   own_loop ();
-  cancelled ();
   secrets ();
   reconnected (0);
   reconnected (1);
