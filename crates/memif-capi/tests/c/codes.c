@@ -146,7 +146,7 @@ interfaces (void)
   memif_socket_handle_t sock = new_socket ("interfaces");
   memif_conn_args_t args = conn_args (sock, 1);
   memif_conn_handle_t conn = NULL, none = NULL, stale;
-  struct end end = { 0 };
+  struct end end = NOTHING;
   memif_details_t details;
   char buf[2048];
 
@@ -175,7 +175,7 @@ interfaces (void)
     {
       CODE (memif_create (NULL, &args, NULL, NULL, NULL, NULL), MEMIF_ERR_INVAL_ARG);
       CODE (memif_create (&none, NULL, NULL, NULL, NULL, NULL), MEMIF_ERR_INVAL_ARG);
-      args.mode = 3;
+      args.mode = (memif_interface_mode_t) 3;
       CODE (memif_create (&none, &args, NULL, NULL, NULL, NULL), MEMIF_ERR_INVAL_ARG);
       args.mode = MEMIF_INTERFACE_MODE_ETHERNET;
       /* The id is taken. */
@@ -212,7 +212,7 @@ paths (void)
   memif_socket_handle_t sock = NULL;
   memif_conn_args_t conn;
   memif_conn_handle_t handle = NULL;
-  struct end end = { 0 };
+  struct end end = NOTHING;
   char file[64];
   FILE *made;
 
@@ -277,7 +277,7 @@ taken (void)
       memif_socket_handle_t first = NULL, second = NULL;
       memif_conn_handle_t one = NULL, two = NULL;
       memif_conn_args_t conn;
-      struct end end = { 0 };
+      struct end end = NOTHING;
 
       if (!abstract)
         snprintf (args.path, sizeof (args.path), "/tmp/memif-capi-taken-%d", (int) getpid ());
@@ -344,7 +344,7 @@ static void
 unlinked (void)
 {
   memif_socket_handle_t sock = new_socket ("unlinked");
-  struct end end = { 0 };
+  struct end end = NOTHING;
   memif_buffer_t buf, other;
   uint16_t n = 7;
   int fd = 7;
@@ -378,7 +378,7 @@ static void
 linked (void)
 {
   memif_socket_handle_t sock = new_socket ("linked");
-  struct end master = { 0 }, slave = { 0 };
+  struct end master = NOTHING, slave = NOTHING;
   memif_buffer_t bufs[20];
   memif_details_t details;
   char buf[2048];

@@ -119,11 +119,11 @@ every_length (struct end *end, memif_socket_handle_t sock)
       fit += text_or_null (details.socket_path, memif_get_socket_path (sock), odd + len);
       fit += text_or_null (details.error, "", odd + len);
       fit += table_or_null (details.regions, details.regions_num, 2, sizeof (memif_region_details_t),
-                            _Alignof (memif_region_details_t), odd + len);
+                            8, odd + len);
       fit += table_or_null (details.rx_queues, details.rx_queues_num, 2, sizeof (memif_queue_details_t),
-                            _Alignof (memif_queue_details_t), odd + len);
+                            4, odd + len);
       fit += table_or_null (details.tx_queues, details.tx_queues_num, 3, sizeof (memif_queue_details_t),
-                            _Alignof (memif_queue_details_t), odd + len);
+                            4, odd + len);
       CHECK (err == (fit == 10 ? MEMIF_ERR_SUCCESS : MEMIF_ERR_NOBUF_DET));
       CHECK (details.id == 7 && details.role == 1 && details.link_up_down == 1);
       if (fit == 10 && len < needed)

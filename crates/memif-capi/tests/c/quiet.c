@@ -53,13 +53,13 @@ mark (const char *what)
 static void
 move (struct end *from, struct end *to, uint16_t count)
 {
-  static memif_buffer_t bufs[512];
+  static memif_buffer_t bufs[4096];
   uint16_t n, sent;
 
   OK (memif_buffer_alloc (from->conn, 0, bufs, count, &n, 64));
   OK (memif_tx_burst (from->conn, 0, bufs, n, &sent));
   CHECK (sent == count);
-  OK (memif_rx_burst (to->conn, 0, bufs, 512, &n));
+  OK (memif_rx_burst (to->conn, 0, bufs, 4096, &n));
   CHECK (n == count);
   OK (memif_refill_queue (to->conn, 0, n, 0));
 }
@@ -96,7 +96,7 @@ move_everything (struct end *master, struct end *slave)
 MAIN
 {
   memif_socket_handle_t sock = new_socket ("quiet");
-  struct end master = { 0 }, slave = { 0 };
+  struct end master = NOTHING, slave = NOTHING;
   struct end *ends[2] = { &master, &slave };
   memif_conn_args_t args;
   unsigned long before;
@@ -105,7 +105,7 @@ MAIN
   for (i = 0; i < 2; i++)
     {
       args = conn_args (sock, i == 0);
-      args.log2_ring_size = 10;
+      args.log2_ring_size = 12;
       OK (memif_create (&ends[i]->conn, &args, end_connected, end_disconnected, NULL, ends[i]));
     }
   POLL_UNTIL (sock, master.connected && slave.connected);
@@ -127,11 +127,12 @@ MAIN
     OK (memif_set_rx_mode (ends[i]->conn, MEMIF_RX_MODE_INTERRUPT, 0));
   before = allocations;
   mark ("signals\n");
-  /* 4 receive calls, and 2 * (1 + 2) writes for 100 and 500 packets. */
+  /* 6 receive calls, and 2 * (1 + 2 + 16) writes for 100, 500 and 4096 packets. */
   for (i = 0; i < 2; i++)
     {
       move (ends[i], ends[!i], 100);
       move (ends[i], ends[!i], 500);
+      move (ends[i], ends[!i], 4096);
     }
   mark ("signalled\n");
   CHECK (allocations == before);

@@ -31,7 +31,7 @@ main (int argc, char **argv)
 {
   memif_socket_args_t args = socket_args ("two");
   memif_socket_handle_t sock = NULL;
-  struct end ends[2] = { { 0 }, { 0 } };
+  struct end ends[2] = { NOTHING, NOTHING };
   memif_conn_args_t conn;
   uint32_t i;
 

@@ -32,7 +32,7 @@ master_receives (const unsigned *numbers, uint16_t count, uint32_t len)
 
 MAIN
 {
-  memif_buffer_t bufs[16], own[2];
+  memif_buffer_t bufs[16], spare[16], own[2];
   unsigned numbers[16], round, i;
   uint16_t n, queued, sent;
 
@@ -87,7 +87,7 @@ MAIN
   master_sends (1, 2);
   OK (memif_rx_burst (slave.conn, 0, bufs, 16, &n));
   CHECK (n == 2);
-  OK (memif_buffer_alloc (slave.conn, 0, (memif_buffer_t[16]){ { 0 } }, 15, &n, 64));
+  OK (memif_buffer_alloc (slave.conn, 0, spare, 15, &n, 64));
   CODE (memif_buffer_enq_tx (slave.conn, 0, bufs, 2, &queued), MEMIF_ERR_NOBUF_RING);
   CHECK (queued == 1);
   if (!reference)
