@@ -15,7 +15,7 @@ exchange (uint8_t *a, uint8_t *b, size_t len)
   memcpy (b, saved, len);
 }
 
-/* Returns whether there is an answer to send. The first buffer of a packet is all that it looks at. */
+/* Returns whether it is an answer now. The first buffer of a packet is all that it looks at. */
 static inline int
 answer (uint8_t *p, uint32_t len)
 {

@@ -1,8 +1,9 @@
-/* What the examples share: arguments, and a way to stop. */
+/* What the examples share: arguments, a way to stop, and packets of several buffers. */
 #ifndef EXAMPLE_COMMON_H
 #define EXAMPLE_COMMON_H
 
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #include <libmemif.h>
 
 #define BURST 64
+/* Of each interface here: a packet takes at most 32 of them. */
+#define BUFFER_SIZE 2048
 
 static volatile sig_atomic_t stopped;
 
@@ -60,9 +63,81 @@ interface_args (memif_socket_handle_t sock, const char *role, uint32_t id)
   memset (&args, 0, sizeof (args));
   args.socket = sock;
   args.interface_id = id;
+  args.buffer_size = BUFFER_SIZE;
   args.is_master = strcmp (role, "master") == 0;
   snprintf ((char *) args.interface_name, sizeof (args.interface_name), "example%u", (unsigned) id);
   return args;
+}
+
+/* Received buffers: those of whole packets, and behind them the beginning of a chain that waits for its rest. Zero it when a link comes up. */
+struct inbox
+{
+  memif_buffer_t bufs[2 * BURST];
+  uint16_t count, whole;
+};
+
+/* Returns what memif_rx_burst does. */
+static inline int
+receive (memif_conn_handle_t conn, uint16_t qid, struct inbox *in)
+{
+  uint16_t received = 0;
+  int err = memif_rx_burst (conn, qid, in->bufs + in->count, BURST, &received);
+
+  in->count += received;
+  in->whole = in->count;
+  while (in->whole > 0 && (in->bufs[in->whole - 1].flags & MEMIF_BUFFER_FLAG_NEXT))
+    in->whole--;
+  return err;
+}
+
+/* The whole packets are done with: their buffers go back. So do those of a chain that is longer than any packet. */
+static inline void
+release (memif_conn_handle_t conn, uint16_t qid, struct inbox *in)
+{
+  uint16_t back = in->count - in->whole > BURST ? in->count : in->whole;
+
+  memif_refill_queue (conn, qid, back, 0);
+  in->count -= back;
+  memmove (in->bufs, in->bufs + back, in->count * sizeof (in->bufs[0]));
+}
+
+/* How many buffers the packet has that starts here. */
+static inline uint16_t
+parts (const memif_buffer_t *buf)
+{
+  uint16_t n = 1;
+
+  while (buf++->flags & MEMIF_BUFFER_FLAG_NEXT)
+    n++;
+  return n;
+}
+
+/* Sends a copy of a packet, unless there is no room. */
+static inline void
+send_copy (memif_conn_handle_t conn, uint16_t qid, const memif_buffer_t *in, uint16_t count)
+{
+  memif_buffer_t out[BURST], *to = out;
+  uint16_t n = 0, sent, i;
+  uint32_t from, at = 0, len;
+  uint64_t size = 0;
+
+  for (i = 0; i < count; i++)
+    size += in[i].len;
+  if (size > UINT16_MAX || memif_buffer_alloc (conn, qid, out, 1, &n, (uint16_t) size) != MEMIF_ERR_SUCCESS)
+    return;
+  for (i = 0; i < count; i++)
+    for (from = 0; from < in[i].len; from += len)
+      {
+        if (at == to->len)
+          {
+            to++;
+            at = 0;
+          }
+        len = in[i].len - from < to->len - at ? in[i].len - from : to->len - at;
+        memcpy ((uint8_t *) to->data + at, (const uint8_t *) in[i].data + from, len);
+        at += len;
+      }
+  memif_tx_burst (conn, qid, out, n, &sent);
 }
 
 static inline void

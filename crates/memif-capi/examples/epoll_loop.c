@@ -1,4 +1,4 @@
-/* An event loop of the application: answers ARP and ping, in place where the packet lies in one buffer.
+/* An event loop of the application: answers ARP, and pings that lie in one buffer.
  *
  *   epoll_loop SOCKET master|slave [ID]
  */
@@ -10,29 +10,28 @@
 #include "common.h"
 
 static int epfd;
+/* Whether the buffer before was not the last of its packet. */
+static int in_chain;
 
-/* The library names a descriptor to watch, or to watch no more. */
+/* The library names a descriptor to watch for input, or to watch no more. */
 static int
 on_control_fd_update (memif_fd_event_t fde, void *ctx)
 {
   struct epoll_event event;
+  int operation = fde.type & MEMIF_FD_EVENT_DEL ? EPOLL_CTL_DEL : EPOLL_CTL_ADD;
 
   (void) ctx;
   memset (&event, 0, sizeof (event));
+  event.events = EPOLLIN;
   event.data.ptr = fde.private_ctx;
-  if (fde.type & MEMIF_FD_EVENT_READ)
-    event.events |= EPOLLIN;
-  if (fde.type & MEMIF_FD_EVENT_WRITE)
-    event.events |= EPOLLOUT;
-  if (fde.type & MEMIF_FD_EVENT_DEL)
-    return epoll_ctl (epfd, EPOLL_CTL_DEL, fde.fd, NULL);
-  return epoll_ctl (epfd, fde.type & MEMIF_FD_EVENT_MOD ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fde.fd, &event);
+  return epoll_ctl (epfd, operation, fde.fd, &event);
 }
 
 static int
 on_connect (memif_conn_handle_t conn, void *ctx)
 {
   (void) ctx;
+  in_chain = 0;
   must ("memif_refill_queue", memif_refill_queue (conn, 0, -1, 0));
   printf ("connected\n");
   return 0;
@@ -51,19 +50,20 @@ static int
 on_interrupt (memif_conn_handle_t conn, void *ctx, uint16_t qid)
 {
   memif_buffer_t in[BURST], out;
-  uint16_t received, i, n, sent;
+  uint16_t received = 0, i, n, sent;
   int err;
 
   (void) ctx;
   do
     {
       err = memif_rx_burst (conn, qid, in, BURST, &received);
-      if (err != MEMIF_ERR_SUCCESS && err != MEMIF_ERR_NOBUF)
-        return 0;
       for (i = 0; i < received; i++)
         {
-          if (memif_buffer_alloc (conn, qid, &out, 1, &n, (uint16_t) in[i].len) != MEMIF_ERR_SUCCESS)
-            break;
+          int part = in_chain;
+          in_chain = in[i].flags & MEMIF_BUFFER_FLAG_NEXT;
+          if (part || in_chain || in[i].len > BUFFER_SIZE
+              || memif_buffer_alloc (conn, qid, &out, 1, &n, (uint16_t) in[i].len) != MEMIF_ERR_SUCCESS)
+            continue;
           memcpy (out.data, in[i].data, in[i].len);
           if (answer ((uint8_t *) out.data, out.len))
             memif_tx_burst (conn, qid, &out, 1, &sent);
@@ -101,16 +101,7 @@ main (int argc, char **argv)
     {
       n = epoll_wait (epfd, events, 8, -1);
       for (i = 0; i < n; i++)
-        {
-          int type = 0;
-          if (events[i].events & EPOLLIN)
-            type |= MEMIF_FD_EVENT_READ;
-          if (events[i].events & EPOLLOUT)
-            type |= MEMIF_FD_EVENT_WRITE;
-          if (events[i].events & EPOLLERR)
-            type |= MEMIF_FD_EVENT_ERROR;
-          memif_control_fd_handler (events[i].data.ptr, (memif_fd_event_type_t) type);
-        }
+        memif_control_fd_handler (events[i].data.ptr, MEMIF_FD_EVENT_READ);
     }
   memif_delete (&conn);
   memif_delete_socket (&sock);

@@ -1,15 +1,19 @@
-/* Sends every packet back where it came from: a slave without a copy, a master with one.
+/* Sends every packet back where it came from, ARP requests and pings as their answers: a slave without a copy, a master with
+ * one.
  *
  *   forwarder SOCKET master|slave [ID]
  */
+#include "answer.h"
 #include "common.h"
 
 static int master;
+static struct inbox in;
 
 static int
 on_connect (memif_conn_handle_t conn, void *ctx)
 {
   (void) ctx;
+  memset (&in, 0, sizeof (in));
   must ("memif_refill_queue", memif_refill_queue (conn, 0, -1, 0));
   printf ("connected\n");
   return 0;
@@ -26,49 +30,39 @@ on_disconnect (memif_conn_handle_t conn, void *ctx)
 
 /* The buffers themselves go to the transmit queue, its buffers to the receive queue. */
 static void
-forward (memif_conn_handle_t conn, memif_buffer_t *in, uint16_t received)
+forward (memif_conn_handle_t conn, memif_buffer_t *bufs, uint16_t count)
 {
-  uint16_t queued = 0, sent;
+  uint16_t queued = 0, whole, sent;
 
-  memif_buffer_enq_tx (conn, 0, in, received, &queued);
-  memif_tx_burst (conn, 0, in, queued, &sent);
-}
-
-static void
-copy (memif_conn_handle_t conn, const memif_buffer_t *in, uint16_t received)
-{
-  memif_buffer_t out;
-  uint16_t i, n, sent;
-
-  for (i = 0; i < received; i++)
-    {
-      /* One buffer at a time, so that a chain stays what it is: what is not its end says so. */
-      if (memif_buffer_alloc (conn, 0, &out, 1, &n, (uint16_t) in[i].len) != MEMIF_ERR_SUCCESS)
-        break;
-      memcpy (out.data, in[i].data, in[i].len);
-      out.flags = in[i].flags;
-      memif_tx_burst (conn, 0, &out, 1, &sent);
-    }
+  memif_buffer_enq_tx (conn, 0, bufs, count, &queued);
+  /* Of a chain there may have been room for the beginning alone: that does not go out. */
+  for (whole = queued; whole > 0 && (bufs[whole - 1].flags & MEMIF_BUFFER_FLAG_NEXT); whole--)
+    ;
+  memif_tx_burst (conn, 0, bufs, whole, &sent);
+  if (whole < queued)
+    memif_set_next_free_buffer (conn, 0, &bufs[whole]);
 }
 
 static int
 on_interrupt (memif_conn_handle_t conn, void *ctx, uint16_t qid)
 {
-  memif_buffer_t bufs[BURST];
-  uint16_t received;
+  uint16_t i, n;
   int err;
 
   (void) ctx;
   do
     {
-      err = memif_rx_burst (conn, qid, bufs, BURST, &received);
-      if (err != MEMIF_ERR_SUCCESS && err != MEMIF_ERR_NOBUF)
-        return 0;
-      if (master)
-        copy (conn, bufs, received);
-      else
-        forward (conn, bufs, received);
-      memif_refill_queue (conn, qid, received, 0);
+      err = receive (conn, qid, &in);
+      for (i = 0; i < in.whole; i += n)
+        {
+          n = parts (in.bufs + i);
+          answer ((uint8_t *) in.bufs[i].data, in.bufs[i].len);
+          if (master)
+            send_copy (conn, qid, in.bufs + i, n);
+        }
+      if (!master)
+        forward (conn, in.bufs, in.whole);
+      release (conn, qid, &in);
     }
   while (err == MEMIF_ERR_NOBUF);
   return 0;

@@ -5,10 +5,13 @@
 #include "answer.h"
 #include "common.h"
 
+static struct inbox in;
+
 static int
 on_connect (memif_conn_handle_t conn, void *ctx)
 {
   (void) ctx;
+  memset (&in, 0, sizeof (in));
   /* A slave posts its receive buffers. */
   must ("memif_refill_queue", memif_refill_queue (conn, 0, -1, 0));
   printf ("connected\n");
@@ -24,61 +27,23 @@ on_disconnect (memif_conn_handle_t conn, void *ctx)
   return 0;
 }
 
-/* Copies the packet of received buffers from `first` on, answers, and sends. Returns how many buffers it had. */
-static uint16_t
-answer_packet (memif_conn_handle_t conn, uint16_t qid, const memif_buffer_t *in)
-{
-  static uint8_t packet[65536];
-  memif_buffer_t out[BURST];
-  uint16_t n = 0, allocated = 0, sent = 0, i;
-  uint32_t len = 0, done = 0;
-
-  do
-    {
-      memcpy (packet + len, in[n].data, in[n].len);
-      len += in[n].len;
-    }
-  while (in[n++].flags & MEMIF_BUFFER_FLAG_NEXT);
-  if (answer (packet, len) && memif_buffer_alloc (conn, qid, out, 1, &allocated, (uint16_t) len) == 0)
-    {
-      for (i = 0; i < allocated; i++)
-        {
-          memcpy (out[i].data, packet + done, out[i].len);
-          done += out[i].len;
-        }
-      memif_tx_burst (conn, qid, out, allocated, &sent);
-    }
-  return n;
-}
-
 static int
 on_interrupt (memif_conn_handle_t conn, void *ctx, uint16_t qid)
 {
-  /* A chain that was cut waits for its rest. */
-  static memif_buffer_t in[2 * BURST];
-  static uint16_t kept;
-  uint16_t received, whole = 0, i;
+  uint16_t i, n;
   int err;
 
   (void) ctx;
   do
     {
-      err = memif_rx_burst (conn, qid, in + kept, BURST, &received);
-      if (err != MEMIF_ERR_SUCCESS && err != MEMIF_ERR_NOBUF)
+      err = receive (conn, qid, &in);
+      for (i = 0; i < in.whole; i += n)
         {
-          kept = 0;
-          return 0;
+          n = parts (in.bufs + i);
+          if (answer ((uint8_t *) in.bufs[i].data, in.bufs[i].len))
+            send_copy (conn, qid, in.bufs + i, n);
         }
-      for (i = 0, whole = 0; i < kept + received; i++)
-        if (!(in[i].flags & MEMIF_BUFFER_FLAG_NEXT))
-          whole = i + 1;
-      for (i = 0; i < whole;)
-        i += answer_packet (conn, qid, in + i);
-      memif_refill_queue (conn, qid, whole, 0);
-      kept += received - whole;
-      memmove (in, in + whole, kept * sizeof (in[0]));
-      if (kept > BURST)
-        kept = 0;
+      release (conn, qid, &in);
     }
   while (err == MEMIF_ERR_NOBUF);
   return 0;

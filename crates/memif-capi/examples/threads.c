@@ -1,10 +1,11 @@
-/* One thread per queue sends packets back, while this one drives the control side.
+/* One thread per queue sends packets back, ARP requests and pings as their answers, while this one drives the control side.
  *
  *   threads SOCKET master|slave [QUEUES [ID]]
  */
 #include <pthread.h>
 #include <sched.h>
 
+#include "answer.h"
 #include "common.h"
 
 #define QUEUES 8
@@ -20,25 +21,22 @@ static void *
 work (void *number)
 {
   uint16_t qid = (uint16_t) (size_t) number;
-  memif_buffer_t in[BURST], out[BURST];
-  uint16_t received, i, n, sent;
+  struct inbox in;
+  uint16_t i, n;
 
+  memset (&in, 0, sizeof (in));
   while (!__atomic_load_n (&quit, __ATOMIC_ACQUIRE))
     {
-      received = 0;
-      memif_rx_burst (conn, qid, in, BURST, &received);
-      for (i = 0; i < received; i++)
+      receive (conn, qid, &in);
+      for (i = 0; i < in.whole; i += n)
         {
-          if (memif_buffer_alloc (conn, qid, out, 1, &n, (uint16_t) in[i].len) != MEMIF_ERR_SUCCESS)
-            break;
-          memcpy (out[0].data, in[i].data, in[i].len);
-          out[0].flags = in[i].flags;
-          memif_tx_burst (conn, qid, out, 1, &sent);
+          n = parts (in.bufs + i);
+          answer ((uint8_t *) in.bufs[i].data, in.bufs[i].len);
+          send_copy (conn, qid, in.bufs + i, n);
         }
-      if (received > 0)
-        memif_refill_queue (conn, qid, received, 0);
-      else
+      if (in.whole == 0)
         sched_yield ();
+      release (conn, qid, &in);
     }
   return NULL;
 }

@@ -10,6 +10,8 @@ use crate::bed::{Bed, EXAMPLES, output};
 
 const ROLES: [(&str, &str); 2] = [("master", "slave"), ("slave", "master")];
 const PACKETS: &str = "20000";
+/// Of `threads` with DPDK.
+const QUEUES: u8 = 2;
 
 /// The command, built where it is not.
 fn memif() -> PathBuf {
@@ -20,7 +22,7 @@ fn memif() -> PathBuf {
     own.parent().unwrap().with_file_name("release").join("memif")
 }
 
-pub(crate) fn with_ping() {
+pub(crate) fn with_the_command() {
     let bed = Bed::new();
     let memif = memif();
     let socket = bed.path("memif.sock");
@@ -38,59 +40,53 @@ pub(crate) fn with_ping() {
             };
             let mut command = bed.run(&program);
             command.arg(&socket).arg(own);
-            match *example {
-                // Answers, also what takes several buffers where it looks at all of them.
-                "responder" | "epoll_loop" => {
-                    let mut running = bed.start(&mut command);
-                    running.expect("ready");
-                    let size = if *example == "responder" { "9000" } else { "1400" };
+            if *example != "sender" {
+                let mut running = bed.start(&mut command);
+                running.expect("ready");
+                // In chains, too.
+                for size in sizes(example) {
                     let said = output(&mut ping(&["--count", "10", "--size", size]));
-                    assert!(said.contains(" 0% packet loss"), "{said}");
+                    assert!(said.contains(" 0% packet loss"), "{example} as {own}: {said}");
                 }
-                // Give back what they get: the pinger hears its own questions.
-                "forwarder" | "threads" => {
-                    let mut running = bed.start(&mut command);
-                    running.expect("ready");
-                    let _ = ping(&["--count", "2", "--timeout", "0.2"]).output();
-                    running.expect("disconnected");
-                }
-                // Sends at a pinger, who takes what comes.
-                _ => {
-                    let pinging = bed.start(&mut ping(&["--count", "100000"]));
-                    let sent = command.arg("300").output().expect("the sender");
-                    let sent = String::from_utf8_lossy(&sent.stdout).into_owned();
-                    assert!(sent.contains("sent 300"), "{sent}");
-                    drop(pinging);
-                }
+                continue;
             }
+            // A pinger takes what comes, and answers nothing.
+            let pinging = bed.start(&mut ping(&["--count", "100000"]));
+            let sent = command.arg("300").output().expect("the sender");
+            let sent = String::from_utf8_lossy(&sent.stdout).into_owned();
+            assert!(sent.contains("sent 300, back 0"), "{sent}");
+            drop(pinging);
+            let mut responder = bed.run(&memif);
+            responder.args(["responder", "--ip", "192.168.1.1", "--role", other, "--socket"]);
+            let responder = bed.start(responder.arg(&socket));
+            for size in ["42", "64", "5000"] {
+                let said = output(bed.run(&program).arg(&socket).args([own, PACKETS, size]));
+                assert!(said.contains(&format!("sent {PACKETS}, back {PACKETS}")), "{said}");
+            }
+            drop(responder);
         }
     }
+}
+
+/// Sizes of packets that an example sends back. One looks at single buffers alone.
+fn sizes(example: &str) -> [&'static str; 2] {
+    if example == "epoll_loop" { ["64", "1900"] } else { ["64", "5000"] }
 }
 
 pub(crate) fn with_each_other() {
     let bed = Bed::new();
     let sender = bed.compile("sender", &[]);
     let socket = bed.path("memif.sock");
-    for example in ["forwarder", "threads"] {
+    for example in EXAMPLES.iter().filter(|example| **example != "sender") {
         let program = bed.compile(example, &[]);
         for (own, other) in ROLES {
             let mut running = bed.start(bed.run(&program).arg(&socket).arg(own));
             running.expect("ready");
-            for size in ["64", "2000"] {
+            for size in sizes(example) {
                 let said = output(bed.run(&sender).arg(&socket).args([other, PACKETS, size]));
-                assert!(said.contains(&format!("sent {PACKETS}, back {PACKETS}")), "{said}");
+                let all = format!("sent {PACKETS}, back {PACKETS}");
+                assert!(said.contains(&all), "{example} as {own}: {said}");
             }
-        }
-    }
-    // Those that answer pings alone hear the sender out.
-    for example in ["responder", "epoll_loop"] {
-        let program = bed.compile(example, &[]);
-        for (own, other) in ROLES {
-            let mut running = bed.start(bed.run(&program).arg(&socket).arg(own));
-            running.expect("ready");
-            let said = bed.run(&sender).arg(&socket).args([other, "400"]).output().expect("sender");
-            let said = String::from_utf8_lossy(&said.stdout).into_owned();
-            assert!(said.contains("sent 400, back 0"), "{said}");
         }
     }
 }
@@ -108,13 +104,14 @@ pub(crate) fn with_dpdk() {
                 _ if returns => "flowgen",
                 _ => "txonly",
             };
-            let options = Options::new(dpdk, &socket, forward);
+            let mut options = Options::new(dpdk, &socket, forward);
             let mut command = bed.run(&program);
             command.arg(&socket).arg(own);
             if *example == "sender" {
                 command.arg(PACKETS);
             } else if *example == "threads" {
-                command.arg("1");
+                options.queues = QUEUES;
+                command.arg(QUEUES.to_string());
             }
             // A server is there first.
             let (mut testpmd, mut running) = if dpdk == "server" {

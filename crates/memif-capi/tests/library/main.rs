@@ -55,7 +55,7 @@ fn main() {
         .long_test("system_calls", LONG, &[Need::Program("gcc"), Need::Trace], system_calls)
         .long_test("stays_when_dropped", LONG, COMPILER, unload::stays_when_dropped)
         .long_test("hostile_neighbour", LONG, COMPILER, peers::hostile_neighbour)
-        .long_test("examples_with_ping", LONG, COMPILER, examples::with_ping)
+        .long_test("examples_with_the_command", LONG, COMPILER, examples::with_the_command)
         .long_test("examples_with_each_other", LONG, COMPILER, examples::with_each_other)
         .long_test("examples_with_dpdk", LONG, DPDK, examples::with_dpdk)
         .long_test("node_addon", LONG, NODE, node::node_addon)
