@@ -5,6 +5,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#ifdef __cplusplus
+extern "C"
+#endif
+/* The reference has it, and does not declare it. */
+const char *memif_get_socket_filename (memif_socket_handle_t sock);
+
 static int allocations;
 
 static void *

@@ -10,6 +10,15 @@ use std::time::{Duration, Instant};
 /// Programs in `examples`.
 pub(crate) const EXAMPLES: &[&str] = &["responder", "sender", "forwarder", "epoll_loop", "threads"];
 
+/// The compiler of most programs.
+pub(crate) const C11: [&str; 2] = ["gcc", "-std=c11"];
+
+/// Where a program of `tests/c` or `examples` is written.
+pub(crate) fn source(name: &str) -> PathBuf {
+    let directory = if EXAMPLES.contains(&name) { "examples" } else { "tests/c" };
+    root().join(directory).join(format!("{name}.c"))
+}
+
 /// The directory of the crate.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -39,6 +48,15 @@ fn prefix() -> &'static Path {
     })
 }
 
+/// The command, built where it is not.
+pub(crate) fn memif() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    output(Command::new(cargo).args(["build", "--release", "--locked", "-p", "memif-cli"]));
+    // Beside the folder of the profile that this test was built with.
+    let own = Path::new(env!("CARGO_BIN_EXE_libmemif-install"));
+    own.parent().unwrap().with_file_name("release").join("memif")
+}
+
 /// A directory of its own, removed in the end.
 pub(crate) struct Bed(PathBuf);
 
@@ -63,15 +81,27 @@ impl Bed {
     /// A program of `tests/c` or `examples`.
     #[track_caller]
     pub(crate) fn compile(&self, name: &str, more: &[&str]) -> PathBuf {
-        let directory = if EXAMPLES.contains(&name) { "examples" } else { "tests/c" };
+        self.compile_with(&C11, &prefix().join("include"), name, more)
+    }
+
+    /// As [`compile`](Self::compile), with another compiler or header.
+    #[track_caller]
+    pub(crate) fn compile_with(
+        &self,
+        compiler: &[&str],
+        include: &Path,
+        name: &str,
+        more: &[&str],
+    ) -> PathBuf {
         let program = self.path(name);
         output(
-            Command::new("gcc")
-                .args(["-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror"])
+            Command::new(compiler[0])
+                .args(&compiler[1..])
+                .args(["-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror"])
                 .args(more)
                 .arg("-I")
-                .arg(prefix().join("include"))
-                .arg(root().join(directory).join(format!("{name}.c")))
+                .arg(include)
+                .arg(source(name))
                 .arg("-o")
                 .arg(&program)
                 .arg("-L")

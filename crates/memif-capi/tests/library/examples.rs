@@ -1,26 +1,14 @@
 //! Each example against the command `memif`, against DPDK and against another example, in both roles.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use testkit::testpmd::Options;
 use testkit::{Testpmd, eventually};
 
-use crate::bed::{Bed, EXAMPLES, output};
+use crate::bed::{Bed, EXAMPLES, memif, output};
 
 const ROLES: [(&str, &str); 2] = [("master", "slave"), ("slave", "master")];
 const PACKETS: &str = "20000";
 /// Of `threads` with DPDK.
 const QUEUES: u8 = 2;
-
-/// The command, built where it is not.
-fn memif() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    output(Command::new(cargo).args(["build", "--release", "--locked", "-p", "memif-cli"]));
-    // Beside the folder of the profile that this test was built with.
-    let own = Path::new(env!("CARGO_BIN_EXE_libmemif-install"));
-    own.parent().unwrap().with_file_name("release").join("memif")
-}
 
 pub(crate) fn with_the_command() {
     let bed = Bed::new();

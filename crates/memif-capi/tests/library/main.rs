@@ -13,9 +13,11 @@ mod node;
 mod peers;
 mod unload;
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bed::{Bed, output, root};
+use bed::{Bed, C11, output, source};
 use testkit::{Need, Suite};
 
 const COMPILER: &[Need] = &[Need::Program("gcc"), Need::Program("pkg-config")];
@@ -41,6 +43,9 @@ const PROGRAMS: &[&str] = &[
     "setup",
     "modest",
 ];
+/// Those of them that are C++17 as well.
+const PROGRAMS_CPP: &[&str] =
+    &["layout", "codes", "details", "poll", "traffic", "queues", "zero_copy", "sockets", "hammer"];
 /// The whole library may have to be built first.
 const LONG: std::time::Duration = std::time::Duration::from_secs(900);
 
@@ -49,6 +54,7 @@ fn main() {
         .long_test("installed_as_documented", LONG, COMPILER, installed_as_documented)
         .long_test("examples_compile_everywhere", LONG, COMPILERS, examples_compile_everywhere)
         .long_test("programs", LONG, COMPILER, programs)
+        .long_test("programs_by_other_compilers", LONG, COMPILERS, programs_by_other_compilers)
         .long_test("programs_under_valgrind", LONG, VALGRIND, programs_under_valgrind)
         .long_test("programs_with_address_sanitizer", LONG, COMPILER, programs_with_asan)
         .long_test("programs_with_the_reference", LONG, COMPILER, programs_with_the_reference)
@@ -87,36 +93,40 @@ fn installed_as_documented() {
     assert_eq!(found, FUNCTIONS.split_whitespace().collect::<Vec<_>>());
     let dynamic = output(Command::new("readelf").arg("-d").arg(&library));
     assert!(dynamic.contains("Library soname: [libmemif.so]"), "{dynamic}");
-    // As a user does it, with the shared library and with the archive.
-    let flags = |more: &[&str]| {
-        let mut command = Command::new("pkg-config");
-        command.env("PKG_CONFIG_PATH", bed.prefix().join("lib/pkgconfig"));
-        output(command.args(["--cflags", "--libs", "libmemif"]).args(more))
+    // The archive has those of Rust besides, which nobody calls by accident.
+    let archive = bed.prefix().join("lib/libmemif.a");
+    let symbols = output(Command::new("nm").args(["-g", "--defined-only"]).arg(&archive));
+    let found: BTreeSet<&str> = symbols
+        .lines()
+        .filter_map(|line| line.split_once(" T ").map(|(_, name)| name))
+        .filter(|name| !["_", "anon.", "rust_", "DW.ref."].iter().any(|s| name.starts_with(s)))
+        .collect();
+    assert_eq!(found, FUNCTIONS.split_whitespace().collect());
+    // As a user does it: an example with the shared library, one with the archive, and what they say to each other.
+    let build = |name: &str, kind: &[&str]| {
+        let mut flags = Command::new("pkg-config");
+        flags.env("PKG_CONFIG_PATH", bed.prefix().join("lib/pkgconfig"));
+        let mut flags = output(flags.args(["--cflags", "--libs", "libmemif"]).args(kind));
+        if !kind.is_empty() {
+            flags = flags.replace("-lmemif", "-l:libmemif.a");
+        }
+        let program = bed.path(name);
+        let mut cc = Command::new("cc");
+        cc.arg("-O2").arg(source(name)).arg("-o").arg(&program).args(flags.split_whitespace());
+        output(&mut cc);
+        let needed = output(Command::new("readelf").arg("-d").arg(&program));
+        let shared = needed.contains("Shared library: [libmemif.so]");
+        assert_eq!(shared, kind.is_empty(), "{needed}");
+        program
     };
-    let source = root().join("tests/c/codes.c");
-    let shared = bed.path("codes-shared");
-    output(
-        Command::new("gcc")
-            .args(["-std=c11", "-D_GNU_SOURCE"])
-            .arg(&source)
-            .arg("-o")
-            .arg(&shared)
-            .args(flags(&[]).split_whitespace()),
-    );
-    let needed = output(Command::new("readelf").arg("-d").arg(&shared));
-    assert!(needed.contains("Shared library: [libmemif.so]"), "{needed}");
-    output(&mut bed.run(&shared));
-    let fixed = bed.path("codes-static");
-    let archive = flags(&["--static"]).replace("-lmemif", "-l:libmemif.a");
-    output(
-        Command::new("gcc")
-            .args(["-std=c11", "-D_GNU_SOURCE"])
-            .arg(&source)
-            .arg("-o")
-            .arg(&fixed)
-            .args(archive.split_whitespace()),
-    );
-    output(Command::new("timeout").arg("60").arg(&fixed));
+    let socket = bed.path("memif.sock");
+    let mut responder = bed.run(&build("responder", &[]));
+    let mut responder = bed.start(responder.arg(&socket).arg("master"));
+    responder.expect("ready");
+    let mut sender = Command::new("timeout");
+    sender.arg("60").arg(build("sender", &["--static"]));
+    let said = output(sender.arg(&socket).args(["slave", "1000", "64"]));
+    assert!(said.contains("sent 1000, back 1000"), "{said}");
     // DESTDIR keeps out of what the files say.
     let staged = bed.path("staged");
     bed::install(&["--prefix", "/opt/x", "--libdir", "lib64", "--destdir"], Some(&staged));
@@ -128,7 +138,6 @@ fn installed_as_documented() {
 fn examples_compile_everywhere() {
     let bed = Bed::new();
     for example in bed::EXAMPLES {
-        let source = root().join("examples").join(format!("{example}.c"));
         for (compiler, arguments) in [
             ("gcc", &["-std=c11", "-D_GNU_SOURCE"] as &[&str]),
             ("clang", &["-std=c11", "-D_GNU_SOURCE"]),
@@ -140,8 +149,25 @@ fn examples_compile_everywhere() {
                     .args(arguments)
                     .args(["-O2", "-Wall", "-Wextra", "-Werror", "-c", "-o", "/dev/null", "-I"])
                     .arg(bed.prefix().join("include"))
-                    .arg(&source),
+                    .arg(source(example)),
             );
+        }
+    }
+}
+
+/// Test programs that are C++, too, by both compilers; and by the other compiler as C.
+fn programs_by_other_compilers() {
+    let include = Bed::new().prefix().join("include");
+    for (compiler, programs) in [
+        (["clang", "-std=c11"], PROGRAMS),
+        (["g++", "-std=c++17"], PROGRAMS_CPP),
+        (["clang++", "-std=c++17"], PROGRAMS_CPP),
+    ] {
+        let bed = Bed::new();
+        for program in programs {
+            let language: &[&str] = if compiler[1] == "-std=c11" { &[] } else { &["-x", "c++"] };
+            let program = bed.compile_with(&compiler, &include, program, language);
+            output(&mut bed.run(&program));
         }
     }
 }
@@ -178,17 +204,29 @@ fn programs_with_asan() {
     }
 }
 
-/// Only when the caller names one: `LIBMEMIF_REFERENCE=/path/libmemif.so`.
+/// Only when the caller names one: `LIBMEMIF_REFERENCE=/path/libmemif.so`, and where its header is, unless that is beside it:
+/// `LIBMEMIF_REFERENCE_INCLUDE=/path`.
 fn programs_with_the_reference() {
-    let Some(reference) = std::env::var_os("LIBMEMIF_REFERENCE") else {
+    let Some(reference) = std::env::var_os("LIBMEMIF_REFERENCE").map(PathBuf::from) else {
         println!("LIBMEMIF_REFERENCE names no reference library: nothing to compare with");
         return;
     };
     let bed = Bed::new();
-    // What hammers is undefined there.
+    // Compiled with our header, run with their library. What hammers is undefined there.
     for name in PROGRAMS.iter().filter(|name| **name != "hammer") {
         let program = bed.compile(name, &[]);
         output(bed.run(&program).arg("reference").env("LD_PRELOAD", &reference));
+    }
+    // Compiled with their header, run with our library.
+    let include = match std::env::var_os("LIBMEMIF_REFERENCE_INCLUDE") {
+        Some(include) => PathBuf::from(include),
+        None => reference.parent().unwrap_or(Path::new(".")).to_owned(),
+    };
+    let header = include.join("libmemif.h");
+    assert!(header.exists(), "{}: LIBMEMIF_REFERENCE_INCLUDE says where", header.display());
+    for name in PROGRAMS {
+        let program = bed.compile_with(&C11, &include, name, &[]);
+        output(&mut bed.run(&program));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::bed::{Bed, output, root};
+use crate::bed::{Bed, memif, output, root};
 
 const PACKAGE: &str = "memif@0.0.20250210";
 
@@ -55,11 +55,26 @@ pub(crate) fn node_addon() {
     assert!(said.contains("down"), "{said}");
     echo.expect("down after 2000 in, 2000 out, 0 dropped");
     drop(echo);
-    // And one with a C program.
+    // One with a C program.
     let forwarder = bed.compile("forwarder", &[]);
     let socket = bed.path("c.sock");
     let mut running = bed.start(bed.run(&forwarder).arg(&socket).arg("master"));
     running.expect("ready");
     let said = output(&mut node(&["check", socket.to_str().unwrap(), "client", "500"]));
     assert!(said.contains("500 packets came back"), "{said}");
+    drop(running);
+    // And one with the command, as each role.
+    let memif = memif();
+    let script = root().join("tests/node/ping.mjs");
+    for (role, other) in [("client", "master"), ("server", "slave")] {
+        let socket = bed.path(&format!("{role}.sock"));
+        let mut responder = bed.run(&memif);
+        responder.args(["responder", "--ip", "192.168.1.1", "--role", other, "--socket"]);
+        let responder = bed.start(responder.arg(&socket));
+        let mut pinging = bed.under(&["node"]);
+        pinging.arg(&script).arg(&socket).args([role, "500"]).current_dir(&directory);
+        let said = output(&mut pinging);
+        assert!(said.contains("500 pings were answered"), "{role}: {said}");
+        drop(responder);
+    }
 }
