@@ -10,6 +10,7 @@ struct seat
   struct end end;
   int open;        /* from on_connect to on_disconnect */
   int touching[2]; /* its sender, its receiver: at packet data */
+  uint8_t *last[2]; /* the packet of this link that each had last */
 };
 
 static struct seat seats[2];
@@ -45,10 +46,16 @@ static int
 on_disconnect (memif_conn_handle_t conn, void *ctx)
 {
   struct seat *seat = (struct seat *) ctx;
+  int who;
 
   __atomic_store_n (&seat->open, 0, __ATOMIC_SEQ_CST);
   while (__atomic_load_n (&seat->touching[0], __ATOMIC_SEQ_CST) || __atomic_load_n (&seat->touching[1], __ATOMIC_SEQ_CST))
     sched_yield ();
+  /* All that the link had is there yet. */
+  for (who = 0; who < 2; who++)
+    if (seat->last[who] != NULL)
+      seat->last[who][0]++;
+  seat->last[0] = seat->last[1] = NULL;
   return end_disconnected (conn, &seat->end);
 }
 
@@ -68,7 +75,10 @@ sender (void *number)
       n = 0;
       memif_buffer_alloc (conn, 0, bufs, 16, &n, 64);
       for (i = 0; touch && i < n; i++)
-        memset (bufs[i].data, i, bufs[i].len);
+        {
+          memset (bufs[i].data, i, bufs[i].len);
+          seat->last[0] = (uint8_t *) bufs[i].data;
+        }
       for (i = 0; i < n; i++)
         memif_tx_burst (conn, 0, bufs + i, 1, &sent);
       leave (seat, 0);
@@ -95,8 +105,11 @@ receiver (void *number)
       n = 0;
       memif_rx_burst (conn, 0, bufs, 16, &n);
       for (i = 0; touch && i < n; i++)
-        for (at = 0; at < bufs[i].len; at++)
-          sum += ((uint8_t *) bufs[i].data)[at]++;
+        {
+          for (at = 0; at < bufs[i].len; at++)
+            sum += ((uint8_t *) bufs[i].data)[at]++;
+          seat->last[1] = (uint8_t *) bufs[i].data;
+        }
       memif_refill_queue (conn, 0, n, 0);
       leave (seat, 1);
       __atomic_add_fetch (&moved, n, __ATOMIC_RELAXED);
