@@ -1,6 +1,7 @@
 //! The command `memif`: responds, pings, bridges and demonstrates over shared memory packet interfaces.
 
 mod advice;
+mod bench;
 mod bridge;
 mod console;
 mod demo;
@@ -61,6 +62,8 @@ enum Command {
     Bridge(Box<bridge::BridgeOptions>),
     /// Run both ends in this process and measure
     Demo(Box<demo::DemoOptions>),
+    /// Measure throughput, round trips, the rate without loss, set-up and many interfaces
+    Bench(Box<bench::BenchOptions>),
     /// Explain a socket without connecting to it: who listens, and may we connect?
     Show(inspect::ShowOptions),
 }
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Ping(options) => ping::run(options),
         Command::Bridge(options) => bridge::run(options),
         Command::Demo(options) => demo::run(options),
+        Command::Bench(options) => bench::run(options),
         Command::Show(options) => inspect::run(options),
     })
 }

@@ -28,7 +28,7 @@ enum ModeOption {
 #[command(next_help_heading = "Interface")]
 pub(crate) struct InterfaceOptions {
     /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default:
-    /// /run/vpp/memif.sock; demo: an abstract name of its own]
+    /// /run/vpp/memif.sock; demo, bench with both ends: an abstract name of its own]
     #[arg(long, value_name = "PATH|@NAME")]
     pub(crate) socket: Option<SocketAddress>,
 
@@ -69,9 +69,9 @@ pub(crate) struct InterfaceOptions {
     #[arg(long, value_name = "BYTES", default_value_t = 2048, value_parser = number::<u32>(1, 65535), allow_negative_numbers = true)]
     buffer_size: u32,
 
-    /// How packets are waited for: polling (takes a core), interrupt, or adaptive
-    #[arg(long, value_name = "polling|interrupt|adaptive", default_value_t)]
-    rx_mode: RxMode,
+    /// How packets are waited for: polling (takes a core), interrupt, or adaptive [default: adaptive; bench: polling]
+    #[arg(long, value_name = "polling|interrupt|adaptive")]
+    rx_mode: Option<RxMode>,
 
     /// The interface name that the peer is told [default: memif and the id]
     #[arg(long, value_name = "IFNAME")]
@@ -138,6 +138,13 @@ impl InterfaceOptions {
         options
     }
 
+    /// The same options with that receive mode where none was given.
+    pub(crate) fn with_rx_mode(&self, mode: RxMode) -> Self {
+        let mut options = self.clone();
+        options.rx_mode.get_or_insert(mode);
+        options
+    }
+
     /// The socket for interfaces of that role at that address.
     pub(crate) fn socket(
         &self,
@@ -172,7 +179,7 @@ impl InterfaceOptions {
             .tx_queues(tx_queues)
             .ring_size(self.ring_size)
             .buffer_size(self.buffer_size)
-            .rx_mode(self.rx_mode)
+            .rx_mode(self.rx_mode())
             .require_sealed(self.require_sealed);
         if let Some(name) = self.name {
             config = config.name(name);
@@ -194,7 +201,12 @@ impl InterfaceOptions {
 
     /// How receive queues learn of packets.
     pub(crate) fn rx_mode(&self) -> RxMode {
-        self.rx_mode
+        self.rx_mode.unwrap_or_default()
+    }
+
+    /// Slots of each ring and bytes of each buffer asked for.
+    pub(crate) fn ring(&self) -> (u32, u32) {
+        (self.ring_size, self.buffer_size)
     }
 
     fn secret(&self) -> Result<Option<Secret>, Error> {

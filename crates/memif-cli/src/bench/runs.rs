@@ -1,0 +1,324 @@
+//! What is done for each work and part: ends are opened, figures taken, told and drawn.
+
+use hdrhistogram::Histogram;
+use memif::Link;
+
+use super::generator::{Flow, Generator};
+use super::link::{End, Until};
+use super::ndr::{self, Trial};
+use super::other::{Other, Task};
+use super::packet::Sizes;
+use super::plan::Plan;
+use super::plot::{self, Picture};
+use super::progress::Progress;
+use super::sink::{self, Received};
+use super::{cpus, crowd, echo as echoing, latency as asking, report, setup as setting_up};
+use crate::exit::{Error, Outcome};
+use crate::output::{self, say, warn};
+
+/// Draws, if that was asked for.
+fn draw(plan: &Plan, picture: &Picture<'_>) -> Result<(), Error> {
+    let Some(file) = &plan.plot else { return Ok(()) };
+    plot::draw(file, &plan.conditions().0, picture)
+}
+
+/// Whether everything came.
+fn outcome(complete: bool) -> Outcome {
+    if complete { Outcome::Success } else { Outcome::Lost }
+}
+
+/// Opens our end, and starts the other one where that is ours, too.
+fn open(plan: &Plan, task: Task, until: &Until) -> Result<(Option<Other>, End), Error> {
+    let end = plan.place.open(plan.role)?;
+    let other = plan.place.both.then(|| Other::start(plan, plan.other_role(), task, until));
+    Ok((other.transpose()?, end))
+}
+
+/// Receives from a generator that is started for this run.
+fn one_way(
+    plan: &Plan,
+    catch: &sink::Catch,
+    flow: &Flow,
+    until: &Until,
+) -> Result<Option<Received>, Error> {
+    let mut end = plan.place.open(plan.other_role())?;
+    let task = Task::Generate {
+        sizes: flow.sizes.to_string(),
+        seconds: flow.time.as_secs_f64(),
+        rate: flow.rate,
+    };
+    let _other = Other::start(plan, plan.role, task, until)?;
+    let Some(mut link) = end.link(until, false)? else { return Ok(None) };
+    let received = {
+        let _pinned = cpus::pin(plan.sink_cpu())?;
+        sink::run(&mut link.rx, catch, until)?
+    };
+    // The link goes down before the other end is waited for, which waits for that.
+    drop(end);
+    Ok(Some(received))
+}
+
+/// Tells what a sink found; says whether all is well.
+fn tell(sizes: Option<Sizes>, received: &Received) -> Result<bool, Error> {
+    let (row, report) = report::throughput(sizes, received);
+    say(format_args!("{row}"))?;
+    output::report(&report)?;
+    if received.missing > 0 {
+        warn(format_args!("{} numbers of packets did not come in order", received.missing));
+    }
+    Ok(received.corrupted == 0 && received.missing == 0 && received.lost().unwrap_or(0) == 0)
+}
+
+/// Both ends, one way, for each size.
+pub(crate) fn throughput(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    say(format_args!("{}", report::THROUGHPUT))?;
+    let progress = Progress::new();
+    let (mut rows, mut complete) = (Vec::new(), true);
+    for &sizes in &plan.sizes {
+        progress.show(&format!("{sizes} bytes"), plan.time);
+        let flow = Flow { sizes, ..plan.flow() };
+        let Some(received) = one_way(plan, &plan.catch(), &flow, until)? else { break };
+        progress.clear();
+        complete &= tell(Some(sizes), &received)?;
+        if let Some((pps, bps)) = received.rates() {
+            rows.push((sizes.to_string(), pps, bps));
+        }
+        if until.is_over() {
+            break;
+        }
+    }
+    draw(plan, &Picture::Rates(&rows))?;
+    Ok(outcome(complete))
+}
+
+/// The end that receives, alone.
+pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let mut end = plan.place.open(plan.role)?;
+    let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
+    let progress = Progress::new();
+    progress.show("receiving", plan.time);
+    let received = {
+        let _pinned = cpus::pin(plan.cpus.0)?;
+        sink::run(&mut link.rx, &plan.catch(), until)?
+    };
+    drop(end);
+    progress.clear();
+    say(format_args!("{}", report::THROUGHPUT))?;
+    let complete = tell(None, &received)?;
+    let rows: Vec<_> =
+        received.rates().map(|(pps, bps)| ("received".to_owned(), pps, bps)).into_iter().collect();
+    draw(plan, &Picture::Rates(&rows))?;
+    Ok(outcome(complete))
+}
+
+/// The end that sends, alone.
+pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let mut end = plan.place.open(plan.role)?;
+    let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
+    let progress = Progress::new();
+    progress.show("sending", plan.time);
+    let flow = plan.flow();
+    let pinned = cpus::pin(plan.cpus.0)?;
+    let mut generator = Generator::new(&mut link.tx, &flow);
+    let sent = generator.run(&flow, until, || false)?;
+    if !sent.cut {
+        generator.finish(until);
+    }
+    drop(pinned);
+    progress.clear();
+    if sent.cut && !until.is_over() {
+        warn(format_args!(
+            "the link went down before the time was over: look what the other end says"
+        ));
+    }
+    let (text, report) = report::generator(flow.sizes, &sent);
+    say(format_args!("{text}"))?;
+    output::report(&report)?;
+    Ok(outcome(!sent.cut))
+}
+
+/// Sends back what comes over one link after the other, until a signal.
+pub(crate) fn echo(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let mut end = plan.place.open(plan.role)?;
+    while let Some(mut link) = end.link(until, true)? {
+        let _pinned = cpus::pin(plan.cpus.0)?;
+        let returned_packets = echoing::run(&mut link, plan.burst, plan.mode(), until);
+        say(format_args!("{returned_packets} packets sent back"))?;
+        output::report(&report::Report::Echo { returned_packets })?;
+    }
+    Ok(Outcome::Success)
+}
+
+/// The same on many interfaces.
+pub(crate) fn echo_many(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let _pinned = cpus::pin(plan.cpus.0)?;
+    crowd::echo(&plan.place, plan.role, plan.count, until)?;
+    Ok(Outcome::Success)
+}
+
+/// Round trips for each size.
+pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let (_other, mut end) = open(plan, Task::Echo, until)?;
+    let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
+    say(format_args!("{}", report::times_head("size")))?;
+    let progress = Progress::new();
+    let mut rows: Vec<(String, Histogram<u64>)> = Vec::new();
+    let mut complete = true;
+    for &sizes in &plan.sizes {
+        progress.show(&format!("{sizes} bytes"), plan.time);
+        let ask = asking::Ask {
+            framing: plan.place.interface.framing(),
+            sizes,
+            mode: plan.mode(),
+            warm_up: plan.warm_up(),
+            time: plan.time,
+            rate: plan.rate,
+            patience: plan.place.timeout,
+        };
+        let answers = {
+            let _pinned = cpus::pin(plan.cpus.0)?;
+            asking::run(&mut link, &ask, until)?
+        };
+        progress.clear();
+        let Some(answers) = answers else { break };
+        say(format_args!("{}", report::times_row(&sizes.to_string(), &answers.times)))?;
+        output::report(&report::latency(sizes, plan.rate, &answers))?;
+        let lost = answers.sent.saturating_sub(answers.received);
+        if lost + answers.corrupted > 0 {
+            let corrupted = answers.corrupted;
+            warn(format_args!(
+                "{lost} packets lost, {corrupted} came back changed or are not ours"
+            ));
+            complete = false;
+        }
+        rows.push((format!("{sizes} bytes"), answers.times));
+        if until.is_over() {
+            break;
+        }
+    }
+    for (name, times) in &rows {
+        say(format_args!("{name}:"))?;
+        for line in report::bars(times) {
+            say(format_args!("{line}"))?;
+        }
+    }
+    draw(plan, &Picture::Times(&rows))?;
+    Ok(outcome(complete))
+}
+
+/// The rate without loss for each size.
+pub(crate) fn ndr(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let progress = Progress::new();
+    let mut found = Vec::new();
+    if plan.place.both && !plan.returns {
+        for &sizes in &plan.sizes {
+            let catch = sink::Catch { warm_up: std::time::Duration::ZERO, ..plan.catch() };
+            let trial = |rate| {
+                progress.show(&format!("{sizes} bytes, trial"), plan.time);
+                let flow = Flow { sizes, rate, time: plan.time, ..plan.flow() };
+                let received = one_way(plan, &catch, &flow, until)?;
+                Ok(received.map(|received| ndr::received(rate, &received, plan.time)))
+            };
+            found.push(search(plan, sizes, &progress, until, trial)?);
+        }
+    } else {
+        let (_other, mut end) = open(plan, Task::Echo, until)?;
+        let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
+        for &sizes in &plan.sizes {
+            let _pinned = cpus::pin(plan.cpus.0)?;
+            let flow = Flow { sizes, rate: None, time: plan.time, ..plan.flow() };
+            let Link { tx, rx, .. } = &mut link;
+            let mut generator = Generator::new(tx, &flow);
+            let trial = |rate| {
+                progress.show(&format!("{sizes} bytes, trial"), plan.time);
+                let flow = Flow { rate, ..flow.clone() };
+                ndr::over_link(&mut generator, rx, &flow, plan.returns, until).map(Some)
+            };
+            found.push(search(plan, sizes, &progress, until, trial)?);
+        }
+    }
+    if let Some((trials, rate)) = found.into_iter().flatten().next_back() {
+        draw(plan, &Picture::Trials(&trials, rate))?;
+    }
+    Ok(Outcome::Success)
+}
+
+/// Looks for the rate of one size, and tells every trial.
+fn search(
+    plan: &Plan,
+    sizes: Sizes,
+    progress: &Progress,
+    until: &Until,
+    mut trial: impl FnMut(Option<f64>) -> Result<Option<Trial>, Error>,
+) -> Result<Option<(Vec<Trial>, f64)>, Error> {
+    say(format_args!("{}", report::TRIALS))?;
+    let mut trials = Vec::new();
+    let found = ndr::search(plan.loss, |rate| {
+        let Some(tried) = trial(rate)?.filter(|_| !until.is_over()) else { return Ok(None) };
+        progress.clear();
+        let (row, report) = report::trial(sizes, &tried, plan.loss);
+        say(format_args!("{row}"))?;
+        output::report(&report)?;
+        trials.push(tried);
+        Ok(Some(tried))
+    })?;
+    let Some(rate) = found else { return Ok(None) };
+    let (text, report) = report::ndr(sizes, plan.loss, rate);
+    say(format_args!("{text}"))?;
+    output::report(&report)?;
+    Ok(Some((trials, rate)))
+}
+
+/// Links that come and go.
+pub(crate) fn setup(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let other = plan.place.both.then(|| Other::start(plan, plan.other_role(), Task::Echo, until));
+    let _other = other.transpose()?;
+    let progress = Progress::new();
+    progress.show("links", plan.time);
+    let setups = {
+        let _pinned = cpus::pin(plan.cpus.0)?;
+        setting_up::run(&plan.place, plan.time, until)?
+    };
+    progress.clear();
+    let rows = [("connect", &setups.connect), ("delete", &setups.delete), ("both", &setups.whole)];
+    say(format_args!("{}", report::times_head("")))?;
+    for (name, times) in rows {
+        say(format_args!("{}", report::times_row(name, times)))?;
+    }
+    output::report(&report::setup(&setups))?;
+    draw(plan, &Picture::Times(&rows.map(|(name, times)| (name.to_owned(), times.clone()))))?;
+    Ok(Outcome::Success)
+}
+
+/// Many interfaces; one alone beside them, so that it shows what the others cost.
+pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let mut rows = Vec::new();
+    let mut complete = true;
+    let counts =
+        if plan.place.both && plan.count > 1 { vec![1, plan.count] } else { vec![plan.count] };
+    for count in counts {
+        let progress = Progress::new();
+        progress.show(&format!("{count} interfaces"), plan.time);
+        let other = plan
+            .place
+            .both
+            .then(|| Other::start(plan, plan.other_role(), Task::Crowd(count), until))
+            .transpose()?;
+        let found = {
+            let _pinned = cpus::pin(plan.cpus.0)?;
+            crowd::run(&plan.place, plan.role, count, plan.time, until)?
+        };
+        progress.clear();
+        let Some(found) = found else { break };
+        let there = other.as_ref().and_then(Other::pid).map(|pid| crowd::cost(Some(pid)));
+        let (lines, report) = report::crowd(&found, there);
+        for line in lines {
+            say(format_args!("{line}"))?;
+        }
+        output::report(&report)?;
+        complete &= found.lost == 0 || found.round_trips.is_empty();
+        rows.push((format!("{count} interfaces"), found.round_trips));
+    }
+    draw(plan, &Picture::Times(&rows))?;
+    Ok(outcome(complete))
+}
