@@ -6,7 +6,7 @@ use util::memif;
 
 #[test]
 fn help_has_examples_and_exit_statuses() {
-    for command in ["", "responder", "ping", "bridge", "demo", "show"] {
+    for command in ["", "responder", "ping", "bridge", "demo", "bench", "show"] {
         let finished = memif(&format!("{command} --help"))
             .finish()
             .code(0)

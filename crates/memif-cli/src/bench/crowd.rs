@@ -30,6 +30,8 @@ pub(crate) struct Crowd {
     /// From the first one that is added until all are up.
     pub(crate) set_up: Duration,
     pub(crate) cost: Cost,
+    /// What the other end has, where that is a process of ours.
+    pub(crate) other: Option<Cost>,
     /// What the process had before the first one.
     pub(crate) before: Cost,
     /// Round trips over one after the other, both ends asleep before: two wake-ups each. Nanoseconds; empty where
@@ -133,9 +135,16 @@ impl Many {
     }
 }
 
-/// Sends back what comes on so many interfaces.
-pub(crate) fn echo(place: &Place, role: Role, count: u32, until: &Until) -> Result<(), Error> {
+/// Sends back what comes on so many interfaces. `ready` is called when all of them are there to be connected.
+pub(crate) fn echo(
+    place: &Place,
+    role: Role,
+    count: u32,
+    until: &Until,
+    ready: impl FnOnce(),
+) -> Result<(), Error> {
     let mut many = Many::open(place, role, count)?;
+    ready();
     while !until.is_over() {
         let Some(key) = many.next(LOOK)? else { continue };
         let Some(link) = many.links.get_mut(&key) else { continue };
@@ -152,6 +161,7 @@ pub(crate) fn run(
     role: Role,
     count: u32,
     time: Duration,
+    other: Option<u32>,
     until: &Until,
 ) -> Result<Option<Crowd>, Error> {
     let before = cost(None);
@@ -170,8 +180,15 @@ pub(crate) fn run(
         }
     }
     let set_up = start.elapsed();
-    let mut crowd =
-        Crowd { count, set_up, cost: cost(None), before, round_trips: histogram()?, lost: 0 };
+    let mut crowd = Crowd {
+        count,
+        set_up,
+        cost: cost(None),
+        other: other.map(|pid| cost(Some(pid))),
+        before,
+        round_trips: histogram()?,
+        lost: 0,
+    };
     let packets = Packets::new(place.interface.framing(), Sizes::Fixed(super::packet::SHORTEST));
     let mut buffer = [0; 2048];
     let start = Instant::now();

@@ -1,8 +1,9 @@
 //! The other end, where we start both: another process of this program, or a thread.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,7 @@ impl std::str::FromStr for Order {
 #[derive(Debug)]
 pub(crate) enum Other {
     Process(Child),
-    Thread(Until, Option<JoinHandle<()>>),
+    Thread { until: Until, thread: Option<JoinHandle<()>>, ready: Receiver<()> },
 }
 
 impl Other {
@@ -64,13 +65,17 @@ impl Other {
         if plan.threads {
             let (plan, own) = (plan.clone(), until.part());
             let over = own.clone();
+            let (sender, ready) = mpsc::channel();
             let run = move || {
-                if let Err(error) = serve(&order, &plan, &over) {
+                // Who started this may not wait for it.
+                let tell = move || drop(sender.send(()));
+                if let Err(error) = serve(&order, &plan, &over, tell) {
                     warn(format_args!("the other end: {error}"));
                 }
             };
             let thread = thread::Builder::new().name("other end".to_owned()).spawn(run);
-            return Ok(Self::Thread(own, Some(thread.map_err(|source| cannot_start(source))?)));
+            let thread = Some(thread.map_err(cannot_start)?);
+            return Ok(Self::Thread { until: own, thread, ready });
         }
         let text = serde_json::to_string(&order).map_err(|error| cannot_start(error.into()))?;
         // This program, even if its file was replaced since.
@@ -79,17 +84,30 @@ impl Other {
             .args(std::env::args_os().skip(1))
             .arg(format!("--other-end={text}"))
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .map_err(cannot_start)?;
         Ok(Self::Process(child))
+    }
+
+    /// Waits until a crowd can be connected to, or the other end is gone.
+    pub(crate) fn wait_ready(&mut self) {
+        match self {
+            Self::Process(child) => {
+                if let Some(output) = &mut child.stdout {
+                    // Its end, too, ends the wait: then no link comes up, and that is told.
+                    let _ = output.read(&mut [0]);
+                }
+            }
+            Self::Thread { ready, .. } => drop(ready.recv()),
+        }
     }
 
     /// Its process, if it is another one.
     pub(crate) fn pid(&self) -> Option<u32> {
         match self {
             Self::Process(child) => Some(child.id()),
-            Self::Thread(..) => None,
+            Self::Thread { .. } => None,
         }
     }
 }
@@ -110,7 +128,7 @@ impl Drop for Other {
                 let _ = child.kill();
                 let _ = child.wait();
             }
-            Self::Thread(until, thread) => {
+            Self::Thread { until, thread, .. } => {
                 until.end();
                 if let Some(thread) = thread.take() {
                     // A panic there was reported by itself.
@@ -131,17 +149,19 @@ pub(crate) fn run(order: &Order, plan: &Plan, until: &Until) -> Result<Outcome, 
         over.end();
     };
     thread::Builder::new().name("parent".to_owned()).spawn(watch).map_err(cannot_start)?;
-    serve(order, plan, until)?;
+    serve(order, plan, until, || {
+        drop(std::io::stdout().write_all(b"\n").and_then(|()| std::io::stdout().flush()))
+    })?;
     Ok(Outcome::Success)
 }
 
-fn serve(order: &Order, plan: &Plan, until: &Until) -> Result<(), Error> {
+fn serve(order: &Order, plan: &Plan, until: &Until, ready: impl FnOnce()) -> Result<(), Error> {
     let place = Place { address: order.socket.parse()?, both: true, ..plan.place.clone() };
     let role = if order.master { Role::Master } else { Role::Slave };
     match &order.task {
         Task::Crowd(count) => {
             let _pinned = cpus::pin(order.cpu)?;
-            crowd::echo(&place, role, *count, until)
+            crowd::echo(&place, role, *count, until, ready)
         }
         Task::Echo => {
             let mut end = place.open(role)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use memif::{Role, RxMode};
 
-use super::cpus::{self, Cpus};
+use super::cpus::{self, Cpus, Pinned};
 use super::generator::Flow;
 use super::link::Place;
 use super::other::Order;
@@ -105,7 +105,7 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "N", value_parser = number::<u32>(1, 100_000), allow_negative_numbers = true)]
     count: Option<u32>,
 
-    /// Processors: of the generator and of the other end, or of the only one [default: the first two]
+    /// Processors: of the generator and of the other end [default: the first two], or of the only one [default: any]
     #[arg(long, value_name = "A,B")]
     cpus: Option<Cpus>,
 
@@ -155,6 +155,9 @@ pub(crate) struct Plan {
     pub(crate) count: u32,
     pub(crate) time: Duration,
     pub(crate) cpus: (usize, usize),
+    /// Whether the processors hold. One end alone goes where the kernel puts it unless told: where the other
+    /// one is, it does not know.
+    pub(crate) pinned: bool,
     pub(crate) plot: Option<PathBuf>,
     pub(crate) order: Option<Order>,
 }
@@ -194,6 +197,7 @@ impl Plan {
             count: options.count.unwrap_or(1000),
             time: options.seconds.unwrap_or(Duration::from_secs(default_seconds)),
             cpus: cpus::choose(options.cpus.as_ref())?,
+            pinned: both || options.cpus.is_some(),
             plot: options.plot.clone(),
             order: options.other_end.clone(),
         };
@@ -224,6 +228,11 @@ impl Plan {
             Role::Slave => Role::Master,
             Role::Master => Role::Slave,
         }
+    }
+
+    /// Keeps the calling thread on the first processor, where that is to be.
+    pub(crate) fn pin(&self) -> Result<Option<Pinned>, Error> {
+        self.pinned.then(|| cpus::pin(self.cpus.0)).transpose()
     }
 
     /// Where a sink runs whose generator is ours.
@@ -276,7 +285,11 @@ impl Plan {
                     Part::Sink => "sink",
                     Part::Echo => "echo",
                 };
-                (name, format!("{name}, {role}, on processor {one}"), vec![one])
+                if self.pinned {
+                    (name, format!("{name}, {role}, on processor {one}"), vec![one])
+                } else {
+                    (name, format!("{name}, {role}, on any processor"), Vec::new())
+                }
             }
             None => {
                 let how = if self.threads { "threads" } else { "processes" };

@@ -16,7 +16,7 @@ use super::sink::{Received, real};
 use crate::json::milliseconds;
 
 /// Rows of a histogram for people.
-const ROWS: usize = 12;
+const ROWS: i32 = 10;
 /// Characters of its longest bar.
 const BAR: f64 = 40.0;
 
@@ -57,7 +57,7 @@ pub(crate) struct LinkReport {
     pub(crate) buffer_size_bytes: u32,
     pub(crate) queues: u8,
     pub(crate) burst_packets: usize,
-    /// Processors: of the generator and of the other end where both are ours, else of this end.
+    /// Processors: of the generator and of the other end where both are ours, else of this end if it keeps to one.
     pub(crate) cpus: Vec<usize>,
     pub(crate) threads: bool,
 }
@@ -179,13 +179,17 @@ struct BucketReport {
 
 /// Buckets, each a quarter longer than the one before.
 fn buckets(times: &Histogram<u64>) -> Vec<BucketReport> {
-    let mut found = Vec::new();
-    let (mut from, mut to) = (times.min(), times.min().max(4));
-    while from <= times.max() && !times.is_empty() {
-        let packets = times.count_between(from, to);
-        found.push(BucketReport { up_to_ns: to, packets });
-        from = to + 1;
-        to += to / 4;
+    let mut found: Vec<BucketReport> = Vec::new();
+    let mut up_to_ns = times.min().max(4);
+    for value in times.iter_recorded() {
+        while up_to_ns < value.value_iterated_to() {
+            up_to_ns += up_to_ns / 4;
+        }
+        let packets = value.count_since_last_iteration();
+        match found.last_mut() {
+            Some(last) if last.up_to_ns == up_to_ns => last.packets += packets,
+            _ => found.push(BucketReport { up_to_ns, packets }),
+        }
     }
     found
 }
@@ -202,7 +206,7 @@ fn times(times: &Histogram<u64>) -> TimesReport {
         p99_ns: at(0.99),
         p99_9_ns: at(0.999),
         max_ns: any.then(|| times.max()),
-        histogram: buckets(times).into_iter().filter(|bucket| bucket.packets > 0).collect(),
+        histogram: buckets(times),
     }
 }
 
@@ -229,21 +233,33 @@ pub(crate) fn times_row(what: &str, times: &Histogram<u64>) -> String {
     row
 }
 
-/// The distribution as bars, few enough for a terminal.
+/// The distribution as bars: rows of equal ratio from the fastest hundredth to the slowest, and what is beyond.
 pub(crate) fn bars(times: &Histogram<u64>) -> Vec<String> {
-    let mut all = buckets(times);
-    let rest = if all.len() > ROWS { all.split_off(ROWS - 1) } else { Vec::new() };
-    if let Some(last) = rest.last() {
-        let packets = rest.iter().map(|bucket| bucket.packets).sum();
-        all.push(BucketReport { packets, ..*last });
+    if times.is_empty() {
+        return Vec::new();
     }
-    let most = all.iter().map(|bucket| bucket.packets).max().unwrap_or(0).max(1);
-    all.iter()
-        .map(|bucket| {
-            let width = (BAR * real(bucket.packets) / real(most)).ceil();
-            let width = usize::try_from(super::generator::whole(width)).unwrap_or(0);
-            let up_to = real(bucket.up_to_ns) / 1e3;
-            format!("  to {up_to:>10.3} us {:>11} {}", bucket.packets, "#".repeat(width))
+    let low = real(times.value_at_quantile(0.01).max(1));
+    let high = real(times.value_at_quantile(0.99)).max(low * 1.5);
+    let step = (high / low).powf(1.0 / f64::from(ROWS));
+    let mut rows: Vec<_> = (0..=ROWS)
+        .map(|row| (Some(super::generator::whole(low * step.powi(row)) + 1), 0))
+        .chain([(None, 0)])
+        .collect();
+    for value in times.iter_recorded() {
+        let time = value.value_iterated_to();
+        let row = rows.iter_mut().find(|row| row.0.is_none_or(|to| time <= to));
+        row.into_iter().for_each(|row| row.1 += value.count_since_last_iteration());
+    }
+    let most = rows.iter().map(|row| row.1).max().unwrap_or(0).max(1);
+    let bar = |count| super::generator::whole((BAR * real(count) / real(most)).ceil());
+    rows.into_iter()
+        .map(|(to, count)| {
+            let to = to.map_or_else(
+                || "beyond        ".to_owned(),
+                |to| format!("to {:>8.3} us", real(to) / 1e3),
+            );
+            let bar = "#".repeat(usize::try_from(bar(count)).unwrap_or(0));
+            format!("  {to} {count:>10} {bar}").trim_end().to_owned()
         })
         .collect()
 }
@@ -394,7 +410,7 @@ impl From<Cost> for CostReport {
 }
 
 /// What many interfaces take, in words and for programs.
-pub(crate) fn crowd(crowd: &Crowd, other: Option<Cost>) -> (Vec<String>, Report) {
+pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, Report) {
     let count = crowd.count;
     let each = |time: Duration| time / count.max(1);
     let mebi = |bytes: u64| real(bytes) / f64::from(1 << 20);
@@ -415,7 +431,7 @@ pub(crate) fn crowd(crowd: &Crowd, other: Option<Cost>) -> (Vec<String>, Report)
         cost("before", crowd.before),
         cost("this end", crowd.cost),
     ];
-    lines.extend(other.map(|other| cost("other end", other)));
+    lines.extend(crowd.other.map(|other| cost("other end", other)));
     lines.push(if crowd.round_trips.is_empty() {
         "  nothing came back, so nothing is known of wake-ups: start the peer with --part echo"
             .to_owned()
@@ -433,7 +449,7 @@ pub(crate) fn crowd(crowd: &Crowd, other: Option<Cost>) -> (Vec<String>, Report)
         set_up_ms: milliseconds(crowd.set_up),
         this_end: crowd.cost.into(),
         before: crowd.before.into(),
-        other_end: other.map(Into::into),
+        other_end: crowd.other.map(Into::into),
         lost_packets: crowd.lost,
         round_trip: times(&crowd.round_trips),
     }));

@@ -98,7 +98,7 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let progress = Progress::new();
     progress.show("receiving", plan.time);
     let received = {
-        let _pinned = cpus::pin(plan.cpus.0)?;
+        let _pinned = plan.pin()?;
         sink::run(&mut link.rx, &plan.catch(), until)?
     };
     drop(end);
@@ -118,7 +118,7 @@ pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let progress = Progress::new();
     progress.show("sending", plan.time);
     let flow = plan.flow();
-    let pinned = cpus::pin(plan.cpus.0)?;
+    let pinned = plan.pin()?;
     let mut generator = Generator::new(&mut link.tx, &flow);
     let sent = generator.run(&flow, until, || false)?;
     if !sent.cut {
@@ -141,7 +141,7 @@ pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
 pub(crate) fn echo(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let mut end = plan.place.open(plan.role)?;
     while let Some(mut link) = end.link(until, true)? {
-        let _pinned = cpus::pin(plan.cpus.0)?;
+        let _pinned = plan.pin()?;
         let returned_packets = echoing::run(&mut link, plan.burst, plan.mode(), until);
         say(format_args!("{returned_packets} packets sent back"))?;
         output::report(&report::Report::Echo { returned_packets })?;
@@ -151,8 +151,8 @@ pub(crate) fn echo(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
 
 /// The same on many interfaces.
 pub(crate) fn echo_many(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    let _pinned = cpus::pin(plan.cpus.0)?;
-    crowd::echo(&plan.place, plan.role, plan.count, until)?;
+    let _pinned = plan.pin()?;
+    crowd::echo(&plan.place, plan.role, plan.count, until, || {})?;
     Ok(Outcome::Success)
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             patience: plan.place.timeout,
         };
         let answers = {
-            let _pinned = cpus::pin(plan.cpus.0)?;
+            let _pinned = plan.pin()?;
             asking::run(&mut link, &ask, until)?
         };
         progress.clear();
@@ -225,7 +225,7 @@ pub(crate) fn ndr(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         let (_other, mut end) = open(plan, Task::Echo, until)?;
         let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
         for &sizes in &plan.sizes {
-            let _pinned = cpus::pin(plan.cpus.0)?;
+            let _pinned = plan.pin()?;
             let flow = Flow { sizes, rate: None, time: plan.time, ..plan.flow() };
             let Link { tx, rx, .. } = &mut link;
             let mut generator = Generator::new(tx, &flow);
@@ -276,7 +276,7 @@ pub(crate) fn setup(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let progress = Progress::new();
     progress.show("links", plan.time);
     let setups = {
-        let _pinned = cpus::pin(plan.cpus.0)?;
+        let _pinned = plan.pin()?;
         setting_up::run(&plan.place, plan.time, until)?
     };
     progress.clear();
@@ -299,19 +299,21 @@ pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     for count in counts {
         let progress = Progress::new();
         progress.show(&format!("{count} interfaces"), plan.time);
-        let other = plan
+        let mut other = plan
             .place
             .both
             .then(|| Other::start(plan, plan.other_role(), Task::Crowd(count), until))
             .transpose()?;
+        // Else the time would be that of starting a process.
+        other.as_mut().map(Other::wait_ready);
         let found = {
-            let _pinned = cpus::pin(plan.cpus.0)?;
-            crowd::run(&plan.place, plan.role, count, plan.time, until)?
+            let _pinned = plan.pin()?;
+            let pid = other.as_ref().and_then(Other::pid);
+            crowd::run(&plan.place, plan.role, count, plan.time, pid, until)?
         };
         progress.clear();
         let Some(found) = found else { break };
-        let there = other.as_ref().and_then(Other::pid).map(|pid| crowd::cost(Some(pid)));
-        let (lines, report) = report::crowd(&found, there);
+        let (lines, report) = report::crowd(&found);
         for line in lines {
             say(format_args!("{line}"))?;
         }

@@ -82,9 +82,9 @@ struct Sink<'a> {
     catch: &'a Catch,
     lanes: Vec<Lane>,
     received: Received,
-    /// When the first packets were seen.
-    first: Option<Instant>,
-    /// Where the measurement begins: time, packets and bytes until then.
+    /// The first look that found packets: time, packets and bytes until then.
+    first: Option<(Instant, u64, u64)>,
+    /// The same where the measurement begins.
     start: Option<(Instant, u64, u64)>,
     /// The last look that found new packets.
     last: Option<(Instant, u64, u64)>,
@@ -119,7 +119,6 @@ pub(crate) fn run(rx: &mut [RxQueue], catch: &Catch, until: &Until) -> Result<Re
                 continue;
             }
         } else if !down {
-            busy = 0;
             idle = idle.wrapping_add(1);
             if idle.is_multiple_of(PATIENCE) {
                 thread::yield_now();
@@ -130,6 +129,10 @@ pub(crate) fn run(rx: &mut [RxQueue], catch: &Catch, until: &Until) -> Result<Re
                     continue;
                 }
             } else {
+                // What came is noted before the sleep, which is no part of its time.
+                if busy > 0 && sink.look(Instant::now()) {
+                    break;
+                }
                 // A link that is down is told by the next look.
                 let _ = RxQueue::wait_any(rx, Some(LOOK));
             }
@@ -183,7 +186,7 @@ impl Sink<'_> {
         let (packets, bytes) = (self.received.packets, self.received.bytes);
         let known = self.last.map_or(0, |(_, packets, _)| packets);
         if packets > known {
-            let first = *self.first.get_or_insert(now);
+            let (first, ..) = *self.first.get_or_insert((now, packets, bytes));
             if self.start.is_none() && (now - first >= self.catch.warm_up) {
                 self.start = Some((now, packets, bytes));
             }
@@ -205,7 +208,8 @@ impl Sink<'_> {
         let ends: Option<Vec<_>> = self.lanes.iter().map(|lane| lane.end).collect();
         received.sent =
             ends.map(|ends| ends.iter().fold((0, 0), |sum, end| (sum.0 + end.0, sum.1 + end.1)));
-        if let (Some(start), Some(last)) = (self.start, self.last) {
+        // Of a run that is shorter than the warm-up, all of it counts.
+        if let (Some(start), Some(last)) = (self.start.or(self.first), self.last) {
             received.time = last.0 - start.0;
             received.measured_packets = last.1 - start.1;
             received.measured_bytes = last.2 - start.2;

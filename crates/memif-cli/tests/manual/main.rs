@@ -48,6 +48,8 @@ tests!(
     rust,
     kernel,
     two_bridges,
+    measure,
+    measure_parts,
     json,
     secret,
     explain,
@@ -63,7 +65,7 @@ fn needs(name: &str) -> &'static [Need] {
 
 /// The words that the help texts show and the manual must explain.
 fn every_option_is_explained() {
-    for command in ["demo", "responder", "ping", "bridge", "show"] {
+    for command in ["demo", "responder", "ping", "bridge", "bench", "show"] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_memif"))
             .args([command, "--help"])
             .output()

@@ -1,0 +1,45 @@
+//! `memif bench`: every work alone, in parts, and against DPDK. Nothing is said about how fast anything is.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed step is a failed test"
+)]
+
+mod both;
+mod dpdk;
+mod parts;
+#[path = "../util/mod.rs"]
+mod util;
+mod wrong;
+
+use testkit::{Need, Suite};
+
+const DPDK: &[Need] = &[Need::Root, Need::Program("dpdk-testpmd"), Need::Program("stdbuf")];
+
+fn main() {
+    Suite::new()
+        .alone()
+        .test("throughput_counts_every_packet", &[], both::throughput_counts_every_packet)
+        .test("throughput_in_every_setting", &[], both::throughput_in_every_setting)
+        .test("a_rate_is_kept_and_drops_are_told", &[], both::a_rate_is_kept)
+        .test("round_trips_one_in_flight", &[], both::round_trips_one_in_flight)
+        .test("round_trips_at_a_rate", &[], both::round_trips_at_a_rate)
+        .test("the_rate_without_loss", &[], both::the_rate_without_loss)
+        .test("links_come_and_go", &[], both::links_come_and_go)
+        .test("many_interfaces", &[], both::many_interfaces)
+        .test("pictures_are_well_formed", &[], both::pictures_are_well_formed)
+        .test("a_signal_ends_both_ends", &[], both::a_signal_ends_both_ends)
+        .test("a_sink_counts_what_a_generator_sent", &[], parts::sink_and_generator)
+        .test("a_sink_sees_changed_packets", &[], parts::changed_packets)
+        .test("an_echo_serves_one_after_the_other", &[], parts::echo_serves_all)
+        .test("an_echo_serves_many_interfaces", &[], parts::echo_of_many)
+        .test("a_generator_meets_a_peer_that_does_not_echo", &[], parts::no_echo)
+        .test("wrong_use_has_an_answer", &[], wrong::wrong_use_has_an_answer)
+        .test("absent_peers_have_an_answer", &[], wrong::absent_peers)
+        .test("testpmd_sends_to_a_sink", DPDK, dpdk::sends_to_a_sink)
+        .test("testpmd_takes_from_a_generator", DPDK, dpdk::takes_from_a_generator)
+        .test("testpmd_sends_back", DPDK, dpdk::sends_back)
+        .run()
+}

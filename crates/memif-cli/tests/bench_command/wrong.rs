@@ -1,0 +1,68 @@
+//! What a person can do wrong.
+
+use crate::util::{Directory, abstract_name, memif};
+
+pub(crate) fn wrong_use_has_an_answer() {
+    for (arguments, answer) in [
+        ("bench speed", "throughput, latency, ndr, setup, interfaces"),
+        ("bench --part middle", "generator, sink, echo"),
+        ("bench --size 63", "64 to 65535 bytes, or imix"),
+        ("bench --size 64,x", "64 to 65535 bytes, or imix"),
+        ("bench --size 65536", "64 to 65535 bytes, or imix"),
+        ("bench --size 65535 --ring-size 8", "raise the ring size or the buffer size"),
+        ("bench --burst 0", "from 1 to 512"),
+        ("bench --burst 513", "from 1 to 512"),
+        ("bench --seconds 0", "more than 0 seconds"),
+        ("bench --seconds soon", "number of seconds"),
+        ("bench --rate 0", "as in 250000, 250k or 1.5M"),
+        ("bench --rate fast", "as in 250000, 250k or 1.5M"),
+        ("bench ndr --loss 100", "percentage from 0"),
+        ("bench --cpus 0,1,2", "one or two numbers of processors"),
+        (
+            "bench --cpus 1000",
+            "processor 1000 of --cpus is not there for this process: choose from",
+        ),
+        ("bench --part sink --cpus 0,0", "give --cpus one processor"),
+        ("bench interfaces --count 0", "from 1 to 100000"),
+        ("bench --count 5", "--count is for interfaces"),
+        ("bench --loss 1", "are for ndr"),
+        ("bench latency --return", "are for ndr"),
+        ("bench ndr --rate 5", "leave it out for ndr"),
+        ("bench --part sink --rate 5", "the generator's"),
+        ("bench --part sink --size 64", "the generator chooses the size"),
+        ("bench setup --size 64", "leave --size out"),
+        ("bench setup --role master", "leave --role out"),
+        ("bench latency --part sink", "give --part echo"),
+        ("bench --part generator --size 64,128", "one --size at a time"),
+        ("bench --part generator --plot x.svg", "the sink measures"),
+        ("bench --part echo --plot x.svg", "give --plot to the generator"),
+        ("bench --threads --part sink", "cannot be used with"),
+        ("bench --plot /no/such/place/x.svg", "give --plot a file that this user may write"),
+        ("bench --role slave --part sink --socket-mode 600", "--role master"),
+        ("bench --rx-mode busy", "polling, interrupt or adaptive"),
+        ("bench --id x", "give a whole number from 0 to 4294967295"),
+        ("bench interfaces --count 90000 --threads", "lower --count"),
+    ] {
+        let finished = memif(arguments).finish();
+        assert_eq!(finished.status.code(), Some(2), "{arguments}: {finished:#?}");
+        finished.complains(answer);
+    }
+}
+
+pub(crate) fn absent_peers() {
+    let directory = Directory::new();
+    let nobody = format!("--socket {} --connect-timeout 0.3", directory.text("none.sock"));
+    let name = format!("--socket {} --connect-timeout 0.3", abstract_name());
+    for (arguments, answer) in [
+        (format!("throughput --part generator {nobody}"), "start the master"),
+        (format!("throughput --part sink --role master {name}"), "no slave connected"),
+        (format!("latency --part generator {nobody}"), "start the master"),
+        (format!("ndr --part generator {nobody}"), "start the master"),
+        (format!("setup --part generator {nobody}"), "start the master"),
+        (format!("interfaces --part generator --count 2 {nobody}"), "0 of 2 links came up"),
+    ] {
+        memif(&format!("bench {arguments}")).finish().code(2).complains(answer);
+    }
+    // Both ends in one place is no error, but the figures tell something else then.
+    memif("bench --seconds 0.05 --cpus 0,0").finish().code(0).complains("share processor 0");
+}
