@@ -39,8 +39,6 @@ pub(crate) fn run(link: &mut Link, burst: usize, mode: RxMode, until: &Until) ->
                 return packets;
             }
             thread::yield_now();
-        } else {
-            spin_loop();
         }
     }
 }

@@ -120,7 +120,6 @@ impl<'q> Generator<'q> {
                 continue;
             }
             idle = idle.wrapping_add(1);
-            spin_loop();
             if idle.is_multiple_of(PATIENCE) {
                 thread::yield_now();
             }

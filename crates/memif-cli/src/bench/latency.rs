@@ -1,6 +1,5 @@
 //! Round trips: one packet in flight, or packets at a fixed rate.
 
-use std::hint::spin_loop;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -124,7 +123,11 @@ impl Asker<'_> {
     /// Sends the next packet, however long the ring is full, and gives its number.
     fn send(&mut self) -> Result<u64, Error> {
         let number = self.packets.number();
-        self.tx.send_timeout(self.packets.next(), LOST).map_err(failed)?;
+        match self.tx.send(self.packets.next()) {
+            Err(SendError::Full) => self.tx.send_timeout(self.packets.next(), LOST),
+            sent => sent,
+        }
+        .map_err(failed)?;
         self.packets.sent();
         Ok(number)
     }
@@ -143,7 +146,6 @@ impl Asker<'_> {
             if found {
                 return Ok(true);
             }
-            spin_loop();
             looks = looks.wrapping_add(1);
             if self.ask.mode == RxMode::Polling && !looks.is_multiple_of(LOOKS) {
                 continue;
@@ -248,7 +250,6 @@ impl Asker<'_> {
                 continue;
             }
             looks = looks.wrapping_add(1);
-            spin_loop();
             if looks.is_multiple_of(LOOKS) && until.is_over() {
                 break;
             }

@@ -67,8 +67,10 @@ impl Other {
             let over = own.clone();
             let (sender, ready) = mpsc::channel();
             let run = move || {
-                // Who started this may not wait for it.
-                let tell = move || drop(sender.send(()));
+                let tell = move || {
+                    // Who started this may not wait for it.
+                    let _ = sender.send(());
+                };
                 if let Err(error) = serve(&order, &plan, &over, tell) {
                     warn(format_args!("the other end: {error}"));
                 }
@@ -99,7 +101,9 @@ impl Other {
                     let _ = output.read(&mut [0]);
                 }
             }
-            Self::Thread { ready, .. } => drop(ready.recv()),
+            Self::Thread { ready, .. } => {
+                let _ = ready.recv();
+            }
         }
     }
 
@@ -149,9 +153,12 @@ pub(crate) fn run(order: &Order, plan: &Plan, until: &Until) -> Result<Outcome, 
         over.end();
     };
     thread::Builder::new().name("parent".to_owned()).spawn(watch).map_err(cannot_start)?;
-    serve(order, plan, until, || {
-        drop(std::io::stdout().write_all(b"\n").and_then(|()| std::io::stdout().flush()))
-    })?;
+    let ready = || {
+        let mut out = std::io::stdout();
+        // Who started this may be gone; then this ends, too.
+        let _ = out.write_all(b"\n").and_then(|()| out.flush());
+    };
+    serve(order, plan, until, ready)?;
     Ok(Outcome::Success)
 }
 

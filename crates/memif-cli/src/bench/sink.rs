@@ -1,6 +1,5 @@
 //! The end that receives: it counts, and checks every packet.
 
-use std::hint::spin_loop;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -124,7 +123,6 @@ pub(crate) fn run(rx: &mut [RxQueue], catch: &Catch, until: &Until) -> Result<Re
                 thread::yield_now();
             }
             if catch.mode == RxMode::Polling {
-                spin_loop();
                 if !idle.is_multiple_of(IDLE) {
                     continue;
                 }

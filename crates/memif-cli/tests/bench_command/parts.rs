@@ -47,19 +47,19 @@ pub(crate) fn changed_packets() {
         packet
     };
     let tx = &mut link.tx[0];
-    tx.send(&packet(0)).unwrap();
-    tx.send(&packet(1)).unwrap();
+    tx.send_wait(&packet(0)).unwrap();
+    tx.send_wait(&packet(1)).unwrap();
     // Two are left out, one is changed, one is cut.
-    tx.send(&packet(4)).unwrap();
+    tx.send_wait(&packet(4)).unwrap();
     let mut changed = packet(5);
     changed[60] ^= 0x10;
-    tx.send(&changed).unwrap();
-    tx.send(&packet(6)[..63]).unwrap();
+    tx.send_wait(&changed).unwrap();
+    tx.send_wait(&packet(6)[..63]).unwrap();
     // The last of the queue says that nine were due, of which seven were sent.
     let mut last = packet(7);
     last.extend_from_slice(&9_u64.to_le_bytes());
     last[56..64].copy_from_slice(&((0x454e_4421 << 32) | 72_u64).to_le_bytes());
-    tx.send(&last).unwrap();
+    tx.send_wait(&last).unwrap();
     let received = reports(&sink.finish().code(1));
     let received = only(&received, "bench_throughput");
     let field = |name| number(received, name);
