@@ -1,0 +1,130 @@
+//! What one end of a slice is asked to do, and what it answers. Travels between processes as JSON.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Who carries the packets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Carrier {
+    /// The barest descriptor ring in memif's layout. `stride` is the distance of its buffers in bytes.
+    Bare { stride: usize },
+    /// This project's Rust API.
+    Rust,
+    /// A `libmemif.so`.
+    Library(PathBuf),
+    /// Unix `SOCK_SEQPACKET` socket.
+    Seqpacket,
+    /// UDP on loopback.
+    Udp,
+    /// A veth pair between two network namespaces, with `AF_PACKET` sockets.
+    Veth,
+    /// iceoryx2, publish and subscribe.
+    Iceoryx,
+    /// One cache line.
+    Line,
+}
+
+/// How a receiver learns of packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Waiting {
+    Polling,
+    Adaptive,
+    Interrupt,
+}
+
+/// Which end of memif.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Role {
+    Master,
+    Slave,
+}
+
+impl Role {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Role::Master => Role::Slave,
+            Role::Slave => Role::Master,
+        }
+    }
+}
+
+/// What an end does during the slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Task {
+    /// Sends as fast as it can.
+    Send,
+    /// Receives, copies every packet into a private buffer, and counts.
+    Receive,
+    /// Sends one packet and waits until it is back; measures the time.
+    Ping,
+    /// Sends back a copy of what comes, from the receive buffer to the transmit buffer.
+    Echo,
+    /// Sends back what comes in the buffers that it came in.
+    Forward,
+    /// Keeps a window of packets under way and counts what comes back.
+    Generate,
+}
+
+impl Task {
+    /// Whether this end says when the slice is over.
+    pub(crate) fn measures(self) -> bool {
+        matches!(self, Task::Receive | Task::Ping | Task::Generate)
+    }
+}
+
+/// One end of one slice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) carrier: Carrier,
+    pub(crate) task: Task,
+    pub(crate) role: Role,
+    pub(crate) waiting: Waiting,
+    /// Bytes of a packet.
+    pub(crate) size: usize,
+    /// Packets handed over in one go.
+    pub(crate) burst: usize,
+    pub(crate) log2_ring: u8,
+    pub(crate) buffer_size: u32,
+    /// Queues each way.
+    pub(crate) queues: u8,
+    pub(crate) cpu: usize,
+    /// Milliseconds that are measured, after those of the warm-up.
+    pub(crate) milliseconds: u64,
+    pub(crate) warm_up: u64,
+    /// The packets are ours, so that their bytes are known.
+    pub(crate) own_packets: bool,
+    /// Keeps the link after its report until it is released.
+    pub(crate) lingers: bool,
+    pub(crate) nanoseconds_per_tick: f64,
+    /// Directory of this slice: sockets lie in it.
+    pub(crate) place: PathBuf,
+    /// The page that both ends share.
+    pub(crate) control: PathBuf,
+    /// Memory of the bare ring.
+    pub(crate) memory: Option<PathBuf>,
+}
+
+impl Job {
+    /// Bytes of every packet, the same at both ends.
+    pub(crate) fn payload(&self) -> Vec<u8> {
+        // A broadcast frame of an ether type that is free for experiments, for those who look.
+        let mut bytes: Vec<u8> = (0..self.size).map(|i| (i * 7 + i / 256) as u8).collect();
+        let header = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5];
+        let head = header.len().min(bytes.len());
+        bytes[..head].copy_from_slice(&header[..head]);
+        bytes
+    }
+}
+
+/// What an end measured.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// Packets that were counted, and in how many nanoseconds.
+    pub(crate) packets: u64,
+    pub(crate) nanoseconds: f64,
+    /// Round trips by nanoseconds: value and count.
+    pub(crate) times: Vec<(u64, u64)>,
+    /// What went wrong.
+    pub(crate) error: Option<String>,
+}

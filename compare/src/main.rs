@@ -1,0 +1,227 @@
+//! memif beside its peers, its alternatives and its limit: the same work over each, alternating round by round in one
+//! run, two processes pinned to two cores. `docs/performance.md` says what is measured how.
+
+mod clock;
+mod end;
+mod job;
+mod port;
+mod rows;
+mod runner;
+mod shared;
+mod table;
+mod testpmd;
+mod work;
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use clap::Parser;
+
+use crate::port::Result;
+use crate::rows::{Peers, Row};
+use crate::runner::Runner;
+use crate::table::Measured;
+
+/// Compares memif with its peers, its alternatives and its limit.
+#[derive(Parser, Debug)]
+#[command(version)]
+struct Options {
+    /// Another libmemif.so to compare with; the first one is the reference of the ratios
+    #[arg(long, value_name = "FILE")]
+    reference: Vec<PathBuf>,
+    /// Our libmemif.so; built from this repository when not given
+    #[arg(long, value_name = "FILE")]
+    ours: Option<PathBuf>,
+    /// How often each is measured
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Milliseconds of each measurement
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=5000))]
+    milliseconds: u64,
+    /// Rows to measure, by the names that --list prints [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    rows: Vec<String>,
+    /// Only contenders whose names contain one of these
+    #[arg(long, value_delimiter = ',', value_name = "WORDS")]
+    only: Vec<String>,
+    /// Print the rows and their contenders
+    #[arg(long)]
+    list: bool,
+    /// Directory for tables and plots
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The two cores
+    #[arg(long, value_delimiter = ',', value_name = "A,B", num_args = 1, default_values_t = [0, 1])]
+    cpus: Vec<usize>,
+    /// Three rounds of 50 ms, to see that everything works
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    if let (Some("end"), Some(job)) = (arguments.next().as_deref(), arguments.next()) {
+        return end::main(&job);
+    }
+    match run(Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("memif-compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut options: Options) -> Result<()> {
+    if options.quick {
+        (options.rounds, options.milliseconds) = (3, 50);
+    }
+    let [first, second] = options.cpus[..] else {
+        return Err("--cpus takes two cores, as in --cpus 0,1".to_owned());
+    };
+    let peers = peers(&options)?;
+    let rows = chosen(&options, rows::all(&peers))?;
+    if options.list {
+        for row in &rows {
+            println!("{:20} {}", row.id, row.title);
+            row.contenders.iter().for_each(|(name, _)| println!("{:20}   {name}", ""));
+        }
+        return Ok(());
+    }
+    let mut runner = Runner::new((first, second), options.milliseconds)?;
+    let mut summaries = Vec::new();
+    for row in rows {
+        let measured = measure(&mut runner, row, options.rounds);
+        let summary = measured.summary();
+        print!("{}", summary.markdown());
+        summaries.push(summary);
+    }
+    if let Some(out) = &options.out {
+        write(out, &summaries)?;
+    }
+    Ok(())
+}
+
+/// What there is to compare with; says what is left out, and why.
+fn peers(options: &Options) -> Result<Peers> {
+    let absolute =
+        |path: &PathBuf| path.canonicalize().map_err(|e| format!("{}: {e}", path.display()));
+    let references = options.reference.iter().map(absolute).collect::<Result<Vec<_>>>()?;
+    if references.is_empty() {
+        eprintln!("left out: the reference library (give it with --reference FILE)");
+    }
+    let ours = match &options.ours {
+        Some(path) => Some(absolute(path)?),
+        None => build_ours()?,
+    };
+    let testpmd = Command::new("dpdk-testpmd")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if testpmd.is_err() {
+        eprintln!(
+            "left out: dpdk-testpmd, which is not installed (Debian: apt install dpdk dpdk-dev)"
+        );
+    }
+    Ok(Peers { ours, references, testpmd: testpmd.is_ok() })
+}
+
+/// Builds the library of this repository.
+fn build_ours() -> Result<Option<PathBuf>> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    eprintln!("building libmemif.so");
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(workspace)
+        .args(["build", "--release", "--locked", "-p", "memif-capi", "--lib"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| format!("running cargo: {e}"))?;
+    if !output.status.success() {
+        return Err("building libmemif.so failed; give one with --ours FILE".to_owned());
+    }
+    // Each line is a message; the one about the library names its files.
+    let file = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "memif_capi")
+        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
+        .filter_map(|name| name.as_str().map(PathBuf::from))
+        .find(|name| name.extension().is_some_and(|e| e == "so"));
+    file.map(Some).ok_or_else(|| "cargo built no libmemif.so; give one with --ours FILE".to_owned())
+}
+
+/// The rows that were asked for, with the contenders that were.
+fn chosen(options: &Options, rows: Vec<Row>) -> Result<Vec<Row>> {
+    for name in &options.rows {
+        if !rows.iter().any(|row| row.id == name) {
+            let all: Vec<_> = rows.iter().map(|row| row.id).collect();
+            return Err(format!("there is no row {name:?}; there are {}", all.join(", ")));
+        }
+    }
+    let wanted = |row: &Row| options.rows.is_empty() || options.rows.iter().any(|n| n == row.id);
+    let mut rows: Vec<Row> = rows.into_iter().filter(wanted).collect();
+    if !options.only.is_empty() {
+        for row in &mut rows {
+            row.contenders.retain(|(name, _)| options.only.iter().any(|word| name.contains(word)));
+        }
+        rows.retain(|row| !row.contenders.is_empty());
+    }
+    Ok(rows)
+}
+
+/// Failures after which a contender is not tried again.
+const FAILURES: u32 = 2;
+
+/// All rounds of a row; every other round goes through the contenders backwards.
+fn measure(runner: &mut Runner, row: Row, rounds: u32) -> Measured {
+    let mut measured = Measured::new(row);
+    let terminal = std::io::stderr().is_terminal();
+    let mut failed = vec![0; measured.row.contenders.len()];
+    for round in 0..rounds {
+        if terminal {
+            eprint!("\r{}: round {} of {rounds} ", measured.row.id, round + 1);
+        }
+        let mut order: Vec<usize> = (0..measured.row.contenders.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for contender in order {
+            let (name, slice) = &measured.row.contenders[contender];
+            let hopeless = failed[contender] >= FAILURES;
+            let result = if hopeless { Err(String::new()) } else { runner.run(slice) };
+            let report = result
+                .inspect_err(|error| {
+                    failed[contender] += 1;
+                    if hopeless {
+                        return;
+                    }
+                    eprintln!("{}{name}: {error}", if terminal { "\n" } else { "" });
+                    measured.failures[contender].get_or_insert_with(|| error.clone());
+                })
+                .ok();
+            for (at, metric) in measured.row.metrics.iter().enumerate() {
+                let value = report.as_ref().map_or(f64::NAN, |report| metric.of(report));
+                measured.values[at][contender].push(value);
+            }
+            if let Some(report) = report {
+                measured.times[contender].extend(report.times);
+            }
+        }
+    }
+    if terminal {
+        eprint!("\r{:60}\r", "");
+    }
+    measured
+}
+
+fn write(out: &Path, summaries: &[table::Summary]) -> Result<()> {
+    let failed = |e: std::io::Error| format!("{}: {e}", out.display());
+    std::fs::create_dir_all(out).map_err(failed)?;
+    let markdown: String = summaries.iter().map(table::Summary::markdown).collect();
+    std::fs::write(out.join("tables.md"), markdown).map_err(failed)?;
+    let json = serde_json::to_string_pretty(summaries).map_err(|e| e.to_string())?;
+    std::fs::write(out.join("tables.json"), json).map_err(failed)
+}

@@ -1,0 +1,326 @@
+//! Runs slices: starts the ends of one, waits for their reports.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::clock;
+use crate::job::{Carrier, Job, Report, Role, Task, Waiting};
+use crate::port::{Result, bare, io_error};
+use crate::shared::{self, Control};
+use crate::testpmd::Testpmd;
+
+/// Longest time for a whole slice.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Milliseconds before those that are measured.
+const WARM_UP: u64 = 30;
+
+/// What is measured in a slice.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Spec {
+    pub(crate) carrier: Carrier,
+    /// What the end on the first core does, and what the one on the second does.
+    pub(crate) tasks: (Task, Task),
+    /// Role of the end on the first core.
+    pub(crate) role: Role,
+    pub(crate) waiting: Waiting,
+    pub(crate) size: usize,
+    pub(crate) burst: usize,
+    pub(crate) log2_ring: u8,
+    pub(crate) buffer_size: u32,
+    pub(crate) queues: u8,
+}
+
+impl Spec {
+    /// 64 bytes one way from slave to master, polling, with the defaults of every peer.
+    pub(crate) fn one_way(carrier: Carrier) -> Self {
+        Self {
+            carrier,
+            tasks: (Task::Send, Task::Receive),
+            role: Role::Slave,
+            waiting: Waiting::Polling,
+            size: 64,
+            burst: 64,
+            log2_ring: 10,
+            buffer_size: 2048,
+            queues: 1,
+        }
+    }
+
+    /// 64 bytes there and back, one packet at a time.
+    pub(crate) fn round_trip(carrier: Carrier) -> Self {
+        Self { tasks: (Task::Ping, Task::Echo), ..Self::one_way(carrier) }
+    }
+}
+
+/// Who takes part, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Slice {
+    /// Two processes of this program.
+    Pair(Spec),
+    /// testpmd sends to testpmd.
+    TestpmdAlone,
+    /// Our Rust API sends to testpmd, receives from it, or has its packets sent back by it.
+    Testpmd(&'static str, Task),
+}
+
+/// Runs slices on two cores.
+pub(crate) struct Runner {
+    cpus: (usize, usize),
+    milliseconds: u64,
+    nanoseconds_per_tick: f64,
+    place: PathBuf,
+    control_path: PathBuf,
+    control: Control,
+    memory_path: PathBuf,
+    _files: [std::fs::File; 2],
+    slices: u32,
+    /// testpmd that sends and one that receives.
+    testpmds: Option<(Testpmd, Testpmd)>,
+    /// testpmd as master of our slaves, and what it does.
+    partner: Option<(Testpmd, &'static str)>,
+}
+
+impl Runner {
+    pub(crate) fn new(cpus: (usize, usize), milliseconds: u64) -> Result<Self> {
+        let place = std::env::temp_dir().join(format!("memif-compare-{}", std::process::id()));
+        std::fs::create_dir_all(&place).map_err(io_error("making a directory"))?;
+        let (control_file, control_path) =
+            shared::create(shared::CONTROL_BYTES).map_err(io_error("shared memory"))?;
+        let (memory_file, memory_path) =
+            shared::create(bare::bytes(14, 2048)).map_err(io_error("shared memory"))?;
+        Ok(Self {
+            cpus,
+            milliseconds,
+            nanoseconds_per_tick: clock::calibrate(),
+            place,
+            control: Control::open(&control_path).map_err(io_error("shared memory"))?,
+            control_path,
+            memory_path,
+            _files: [control_file, memory_file],
+            slices: 0,
+            testpmds: None,
+            partner: None,
+        })
+    }
+
+    pub(crate) fn run(&mut self, slice: &Slice) -> Result<Report> {
+        self.control.reset();
+        match slice {
+            Slice::Pair(spec) => self.pair(spec),
+            Slice::TestpmdAlone => {
+                let done = self.testpmd_alone();
+                if done.is_err() {
+                    self.testpmds = None;
+                }
+                done
+            }
+            Slice::Testpmd(mode, task) => {
+                let done = self.testpmd(mode, *task);
+                if done.is_err() {
+                    self.partner = None;
+                }
+                done
+            }
+        }
+    }
+
+    fn job(&mut self, spec: &Spec, first: bool) -> Job {
+        Job {
+            carrier: spec.carrier.clone(),
+            task: if first { spec.tasks.0 } else { spec.tasks.1 },
+            role: if first { spec.role } else { spec.role.other() },
+            waiting: spec.waiting,
+            size: spec.size,
+            burst: spec.burst,
+            log2_ring: spec.log2_ring,
+            buffer_size: spec.buffer_size,
+            queues: spec.queues,
+            cpu: if first { self.cpus.0 } else { self.cpus.1 },
+            milliseconds: self.milliseconds,
+            warm_up: WARM_UP,
+            own_packets: true,
+            lingers: false,
+            nanoseconds_per_tick: self.nanoseconds_per_tick,
+            place: self.place.join(self.slices.to_string()),
+            control: self.control_path.clone(),
+            memory: Some(self.memory_path.clone()),
+        }
+    }
+
+    fn pair(&mut self, spec: &Spec) -> Result<Report> {
+        self.slices += 1;
+        let jobs = [self.job(spec, true), self.job(spec, false)];
+        let place = jobs[0].place.clone();
+        std::fs::create_dir_all(&place).map_err(io_error("making a directory"))?;
+        if let Carrier::Bare { .. } = spec.carrier {
+            self.clear_memory()?;
+        }
+        let mut ends = [End::start(&jobs[0])?, End::start(&jobs[1])?];
+        let reports = [ends[0].report(&self.control), ends[1].report(&self.control)];
+        drop(ends);
+        let _ = std::fs::remove_dir_all(&place);
+        let measuring = usize::from(!spec.tasks.0.measures());
+        let [first, second] = reports;
+        // The end that broke down first says why; the other one only that it did.
+        let (first, second) = (first?, second?);
+        for report in [&first, &second] {
+            if let Some(error) = report.error.as_ref().filter(|e| !e.contains("the other end")) {
+                return Err(error.clone());
+            }
+        }
+        let report = if measuring == 0 { first } else { second };
+        report.error.clone().map_or(Ok(report), Err)
+    }
+
+    /// The bare ring starts with cursors at zero.
+    fn clear_memory(&self) -> Result<()> {
+        let memory = shared::Mapping::open(&self.memory_path).map_err(io_error("shared memory"))?;
+        memory.clear();
+        Ok(())
+    }
+
+    fn sleep(&self, milliseconds: u64) {
+        std::thread::sleep(Duration::from_millis(milliseconds));
+    }
+
+    fn testpmd_alone(&mut self) -> Result<Report> {
+        if self.testpmds.is_none() {
+            let socket = self.place.join("testpmd.sock");
+            let (first, second) = self.cpus;
+            let mut sink = Testpmd::start("server", &socket, "rxonly", second, first, 64)?;
+            let mut source = Testpmd::start("client", &socket, "txonly", first, second, 64)?;
+            sink.wait_link()?;
+            source.wait_link()?;
+            self.testpmds = Some((source, sink));
+        }
+        let milliseconds = self.milliseconds;
+        let (source, sink) = self.testpmds.as_mut().ok_or("no dpdk-testpmd")?;
+        sink.forward()?;
+        source.forward()?;
+        std::thread::sleep(Duration::from_millis(WARM_UP));
+        sink.received_per_second()?;
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        let rate = sink.received_per_second()?;
+        source.stop()?;
+        sink.stop()?;
+        Ok(of_rate(rate))
+    }
+
+    /// testpmd as master on the second core, our slave on the first.
+    fn testpmd(&mut self, mode: &'static str, task: Task) -> Result<Report> {
+        let place = self.place.join("partner");
+        if self.partner.is_none() {
+            std::fs::create_dir_all(&place).map_err(io_error("making a directory"))?;
+            let socket = place.join("memif.sock");
+            let (first, second) = self.cpus;
+            let testpmd = Testpmd::start("server", &socket, mode, second, first, 64)?;
+            self.partner = Some((testpmd, mode));
+        }
+        let mut spec = Spec::one_way(Carrier::Rust);
+        spec.tasks.0 = task;
+        let job = Job { place, own_packets: false, lingers: true, ..self.job(&spec, true) };
+        let mut end = End::start(&job)?;
+        while self.control.ready().load(Ordering::Acquire) == 0 && !self.control.stopped() {
+            self.sleep(1);
+        }
+        let milliseconds = self.milliseconds;
+        let (testpmd, current) = self.partner.as_mut().ok_or("no dpdk-testpmd")?;
+        if *current != mode {
+            testpmd.set_mode(mode)?;
+            *current = mode;
+        }
+        testpmd.forward()?;
+        self.control.ready().fetch_add(1, Ordering::AcqRel);
+        let mut measured = None;
+        if !task.measures() {
+            std::thread::sleep(Duration::from_millis(WARM_UP));
+            testpmd.received_per_second()?;
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            measured = Some(of_rate(testpmd.received_per_second()?));
+            self.control.stop();
+        }
+        let report = end.report(&self.control);
+        // Before the link goes: 22.11 reads on in memory that another thread of it unmaps.
+        testpmd.stop()?;
+        self.control.release();
+        let report = report?;
+        report.error.clone().map_or_else(|| Ok(measured.unwrap_or(report)), Err)
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.testpmds = None;
+        self.partner = None;
+        let _ = std::fs::remove_dir_all(&self.place);
+    }
+}
+
+fn of_rate(per_second: f64) -> Report {
+    Report { packets: per_second as u64, nanoseconds: 1e9, ..Report::default() }
+}
+
+/// A process of this program that has one end.
+struct End {
+    process: Child,
+    output: Receiver<String>,
+}
+
+impl End {
+    fn start(job: &Job) -> Result<Self> {
+        let program = std::env::current_exe().map_err(io_error("finding this program"))?;
+        Self::start_program(&program, job)
+    }
+
+    fn start_program(program: &Path, job: &Job) -> Result<Self> {
+        let text = serde_json::to_string(job).map_err(|e| e.to_string())?;
+        let mut process = Command::new(program)
+            .arg("end")
+            .arg(text)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(io_error("starting an end"))?;
+        let (sender, output) = channel();
+        if let Some(pipe) = process.stdout.take() {
+            // The report is one line; the process may stay after it.
+            std::thread::spawn(move || {
+                let mut line = String::new();
+                let _ = BufReader::new(pipe).read_line(&mut line);
+                let _ = sender.send(line);
+            });
+        }
+        Ok(Self { process, output })
+    }
+
+    /// Waits for the report. An end that gives none is killed.
+    fn report(&mut self, control: &Control) -> Result<Report> {
+        let line = self.output.recv_timeout(PATIENCE).unwrap_or_default();
+        serde_json::from_str(&line).map_err(|_| {
+            control.stop();
+            let _ = self.process.kill();
+            match self.process.wait() {
+                Ok(status) => format!("an end gave no report: {status}"),
+                Err(error) => format!("an end gave no report: {error}"),
+            }
+        })
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // It has reported, or is of no use. Those that linger were released.
+        for _ in 0..200 {
+            if !matches!(self.process.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,301 @@
+//! What the ends do while a slice lasts: the same loops over every carrier.
+
+use std::sync::atomic::Ordering;
+
+use hdrhistogram::Histogram;
+
+use crate::clock::ticks;
+use crate::job::{Job, Report, Task};
+use crate::port::{Port, Result};
+use crate::shared::Control;
+
+/// Bursts between two looks at the clock.
+const BURSTS: u32 = 32;
+/// Calls between two looks at the control channel, and fruitless ones between two at the clock.
+const RARELY: u32 = 1 << 14;
+/// Nothing came for so long: the slice failed.
+const PATIENCE_MS: u64 = 3000;
+/// Packets under way between generator and echo: half of the smallest ring that is used for this.
+const WINDOW: usize = 512;
+
+/// Runs the job's task. The port is connected.
+pub(crate) fn run(port: &mut impl Port, job: &Job, control: &Control) -> Result<Report> {
+    let payload = job.payload();
+    let mut work = Work { job, control, payload, scratch: vec![0; 65_536 + 64], rarely: 0 };
+    match job.task {
+        Task::Send => work.send(port),
+        Task::Receive => work.receive(port),
+        Task::Ping => work.ping(port),
+        Task::Echo => work.answer(port, |port, scratch, count| port.echo(scratch, count)),
+        Task::Forward => work.answer(port, |port, scratch, count| port.forward(scratch, count)),
+        Task::Generate => work.generate(port),
+    }
+}
+
+struct Work<'a> {
+    job: &'a Job,
+    control: &'a Control,
+    payload: Vec<u8>,
+    scratch: Vec<u8>,
+    rarely: u32,
+}
+
+/// The part of a slice that counts.
+struct Meter {
+    nanoseconds_per_tick: f64,
+    /// When it began or begins; when it ends.
+    start: u64,
+    end: u64,
+    ticks_of_patience: u64,
+    last: u64,
+    bursts: u32,
+    packets: u64,
+    counting: bool,
+}
+
+impl Meter {
+    fn new(job: &Job) -> Self {
+        let ticks_of = |ms: u64| (ms as f64 * 1e6 / job.nanoseconds_per_tick) as u64;
+        let now = ticks();
+        let start = now + ticks_of(job.warm_up);
+        Self {
+            nanoseconds_per_tick: job.nanoseconds_per_tick,
+            start,
+            end: start + ticks_of(job.milliseconds),
+            ticks_of_patience: ticks_of(PATIENCE_MS),
+            last: now,
+            bursts: 0,
+            packets: 0,
+            counting: false,
+        }
+    }
+
+    /// Counts a burst. Returns whether the slice is over.
+    #[inline]
+    fn count(&mut self, packets: usize) -> bool {
+        self.packets += packets as u64;
+        self.bursts += 1;
+        self.bursts.is_multiple_of(BURSTS) && self.look()
+    }
+
+    #[cold]
+    fn look(&mut self) -> bool {
+        self.last = ticks();
+        if !self.counting && self.last >= self.start {
+            self.counting = true;
+            let length = self.end - self.start;
+            (self.start, self.end) = (self.last, self.last + length);
+            self.packets = 0;
+            return false;
+        }
+        self.counting && self.last >= self.end
+    }
+
+    /// Called when nothing comes for long.
+    #[cold]
+    fn idle(&self, control: &Control) -> Result<()> {
+        if control.stopped() {
+            return Err("the other end gave up".to_owned());
+        }
+        if ticks().saturating_sub(self.last) > self.ticks_of_patience {
+            return Err(format!("no packet came for {PATIENCE_MS} ms, after {}", self.packets));
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            packets: self.packets,
+            nanoseconds: (self.last - self.start) as f64 * self.nanoseconds_per_tick,
+            ..Report::default()
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Looks after the control channel now and then.
+    #[inline]
+    fn rarely(&mut self, port: &mut impl Port) -> Result<()> {
+        self.rarely += 1;
+        if self.rarely.is_multiple_of(RARELY) { port.rarely() } else { Ok(()) }
+    }
+
+    fn send(&mut self, port: &mut impl Port) -> Result<Report> {
+        let mut packets = 0;
+        while !self.control.stopped() {
+            match port.send(&self.payload, self.job.burst) {
+                Ok(0) => std::hint::spin_loop(),
+                Ok(sent) => packets += sent as u64,
+                // The receiver may be gone before we see that the slice is over.
+                Err(_) if self.control.stopped() => break,
+                Err(error) => return Err(error),
+            }
+            self.rarely(port)?;
+        }
+        Ok(Report { packets, ..Report::default() })
+    }
+
+    fn receive(&mut self, port: &mut impl Port) -> Result<Report> {
+        let mut meter = Meter::new(self.job);
+        let mut idle = 0_u32;
+        let burst = self.job.burst;
+        loop {
+            let got = port.receive(&mut self.scratch, burst)?;
+            if got.packets == 0 {
+                port.wait()?;
+                idle += 1;
+                if idle.is_multiple_of(RARELY) {
+                    meter.idle(self.control)?;
+                    port.rarely()?;
+                }
+                continue;
+            }
+            if got.bytes != got.packets * self.job.size {
+                return Err(format!("{} bytes in {} packets", got.bytes, got.packets));
+            }
+            if meter.count(got.packets) {
+                break;
+            }
+            self.rarely(port)?;
+        }
+        self.control.stop();
+        self.verify()?;
+        Ok(meter.report())
+    }
+
+    /// Compares the packet that came last with what was sent.
+    fn verify(&self) -> Result<()> {
+        let same = !self.job.own_packets || self.scratch[..self.job.size] == self.payload;
+        if same { Ok(()) } else { Err("the last packet has other bytes than were sent".to_owned()) }
+    }
+
+    fn ping(&mut self, port: &mut impl Port) -> Result<Report> {
+        let mut times =
+            Histogram::<u64>::new_with_bounds(1, 10_000_000_000, 3).map_err(|e| e.to_string())?;
+        let mut meter = Meter::new(self.job);
+        // So that the first one that counts finds its memory there.
+        times.saturating_record(1);
+        times.reset();
+        let mut was_counting = false;
+        loop {
+            let start = ticks();
+            while port.send(&self.payload, 1)? == 0 {}
+            let mut idle = 0_u32;
+            let got = loop {
+                let got = port.receive(&mut self.scratch, 1)?;
+                if got.packets > 0 {
+                    break got;
+                }
+                port.wait()?;
+                idle += 1;
+                if idle.is_multiple_of(RARELY) {
+                    meter.idle(self.control)?;
+                }
+            };
+            let time = ticks() - start;
+            if got.packets != 1 || got.bytes != self.job.size {
+                return Err(format!("{} bytes in {} packets", got.bytes, got.packets));
+            }
+            times.saturating_record((time as f64 * self.job.nanoseconds_per_tick) as u64);
+            if meter.count(1) {
+                break;
+            }
+            if meter.counting && !was_counting {
+                was_counting = true;
+                times.reset();
+            }
+            self.rarely(port)?;
+        }
+        self.control.stop();
+        let times = times
+            .iter_recorded()
+            .map(|value| (value.value_iterated_to(), value.count_at_value()))
+            .collect();
+        Ok(Report { times, ..meter.report() })
+    }
+
+    fn answer<P: Port>(
+        &mut self,
+        port: &mut P,
+        answer: impl Fn(&mut P, &mut [u8], usize) -> Result<usize>,
+    ) -> Result<Report> {
+        let mut packets = 0;
+        while !self.control.stopped() {
+            match answer(port, &mut self.scratch, self.job.burst) {
+                Ok(0) => port.wait()?,
+                Ok(count) => packets += count as u64,
+                Err(_) if self.control.stopped() => break,
+                Err(error) => return Err(error),
+            }
+            self.rarely(port)?;
+        }
+        Ok(Report { packets, ..Report::default() })
+    }
+
+    fn generate(&mut self, port: &mut impl Port) -> Result<Report> {
+        let mut meter = Meter::new(self.job);
+        let mut under_way = 0;
+        let mut idle = 0_u32;
+        loop {
+            let room = (WINDOW - under_way).min(self.job.burst);
+            let sent = if room > 0 { port.send(&self.payload, room)? } else { 0 };
+            under_way += sent;
+            let got = port.receive(&mut self.scratch, self.job.burst)?;
+            if got.bytes != got.packets * self.job.size || got.packets > under_way {
+                return Err(format!("{} bytes in {} packets", got.bytes, got.packets));
+            }
+            under_way -= got.packets;
+            if got.packets > 0 {
+                if meter.count(got.packets) {
+                    break;
+                }
+            } else if sent == 0 {
+                port.wait()?;
+                idle += 1;
+                if idle.is_multiple_of(RARELY) {
+                    meter.idle(self.control)?;
+                }
+            }
+            self.rarely(port)?;
+        }
+        self.control.stop();
+        Ok(meter.report())
+    }
+}
+
+/// Bounces one cache line: each end waits for the other's number and answers with the next.
+pub(crate) fn bounce(job: &Job, control: &Control) -> Result<Report> {
+    let line = control.bounced();
+    if job.task != Task::Ping {
+        let mut expected = 1;
+        while !control.stopped() {
+            if line.load(Ordering::Acquire) == expected {
+                line.store(expected + 1, Ordering::Release);
+                expected = expected.wrapping_add(2);
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+        return Ok(Report::default());
+    }
+    let mut meter = Meter::new(job);
+    let mut number: u32 = 0;
+    loop {
+        let answer = number.wrapping_add(2);
+        line.store(number + 1, Ordering::Release);
+        let mut idle = 0_u32;
+        while line.load(Ordering::Acquire) != answer {
+            std::hint::spin_loop();
+            idle += 1;
+            if idle.is_multiple_of(RARELY) {
+                meter.idle(control)?;
+            }
+        }
+        number = answer;
+        if meter.count(2) {
+            break;
+        }
+    }
+    control.stop();
+    Ok(meter.report())
+}
