@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::job::{Carrier, Job, Report};
 use crate::port::bare::Bare;
+use crate::port::kernel::Kernel;
 use crate::port::library::Interface;
 use crate::port::rust::Rust;
+use crate::port::threads::Threads;
 use crate::port::{Port, Result, io_error};
 use crate::shared::Control;
 use crate::work;
@@ -51,7 +53,14 @@ fn dispatch(job: &Job, control: &Control) -> Result<Report> {
             meet(control)?;
             work::bounce(job, control)
         }
-        carrier => Err(format!("{carrier:?} is not there")),
+        Carrier::Seqpacket => start(Kernel::seqpacket(job)?, job, control),
+        Carrier::Udp => start(Kernel::udp(job)?, job, control),
+        Carrier::Veth => start(Kernel::veth(job)?, job, control),
+        Carrier::Threads => threads(job, control),
+        #[cfg(feature = "iceoryx2")]
+        Carrier::Iceoryx => start(crate::port::iceoryx::Iceoryx::open(job)?, job, control),
+        #[cfg(not(feature = "iceoryx2"))]
+        Carrier::Iceoryx => Err("built without the feature iceoryx2".to_owned()),
     }
 }
 
@@ -65,6 +74,24 @@ fn start(mut port: impl Port, job: &Job, control: &Control) -> Result<Report> {
         }
     }
     Ok(report)
+}
+
+/// Both ends in this process, a thread each.
+fn threads(job: &Job, control: &Control) -> Result<Report> {
+    let other = job.other.as_deref().ok_or("no other end")?;
+    let (mine, theirs) = Threads::open(job)?;
+    let (first, second) = std::thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let done = pin(other.cpu).and_then(|()| start(theirs, other, control));
+            control.stop();
+            done
+        });
+        let first = start(mine, job, control);
+        control.stop();
+        (first, second.join().unwrap_or_else(|_| Err("a thread panicked".to_owned())))
+    });
+    let (first, second) = (first?, second?);
+    Ok(if job.task.measures() { first } else { second })
 }
 
 /// Waits until both ends are ready.

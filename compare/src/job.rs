@@ -19,6 +19,8 @@ pub(crate) enum Carrier {
     Udp,
     /// A veth pair between two network namespaces, with `AF_PACKET` sockets.
     Veth,
+    /// An `rtrb` ring between two threads.
+    Threads,
     /// iceoryx2, publish and subscribe.
     Iceoryx,
     /// One cache line.
@@ -103,6 +105,8 @@ pub(crate) struct Job {
     pub(crate) control: PathBuf,
     /// Memory of the bare ring.
     pub(crate) memory: Option<PathBuf>,
+    /// The other end where both are threads of one process.
+    pub(crate) other: Option<Box<Job>>,
 }
 
 impl Job {

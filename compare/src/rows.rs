@@ -134,6 +134,21 @@ impl Peers {
     }
 }
 
+/// What a user would take instead.
+fn alternatives(spec: impl Fn(Carrier) -> Spec) -> Vec<(String, Slice)> {
+    let mut all = vec![
+        ("rtrb, two threads", Carrier::Threads),
+        ("Unix seqpacket", Carrier::Seqpacket),
+        ("UDP on loopback", Carrier::Udp),
+        ("veth with AF_PACKET", Carrier::Veth),
+    ];
+    if cfg!(feature = "iceoryx2") {
+        all.insert(1, ("iceoryx2", Carrier::Iceoryx));
+    }
+    let pair = |(name, carrier): (&str, Carrier)| (name.to_owned(), Slice::Pair(spec(carrier)));
+    all.into_iter().map(pair).collect()
+}
+
 /// All rows.
 pub(crate) fn all(peers: &Peers) -> Vec<Row> {
     let mut rows = vec![one_way_s2m(peers), one_way_m2s(peers), round_trip(peers)];
@@ -155,6 +170,7 @@ fn one_way_s2m(peers: &Peers) -> Row {
             ("testpmd to Rust API".to_owned(), Slice::Testpmd("txonly", Task::Receive)),
         ]);
     }
+    contenders.extend(alternatives(Spec::one_way));
     Row {
         id: "one-way-64",
         title: "One way, 64 B, slave to master",
@@ -191,6 +207,7 @@ fn round_trip(peers: &Peers) -> Row {
         let swap = Slice::Testpmd("macswap", Task::Ping);
         contenders.push(("Rust API, testpmd sends back".to_owned(), swap));
     }
+    contenders.extend(alternatives(Spec::round_trip));
     Row {
         id: "round-trip-64",
         title: "Round trip, 64 B, polling",

@@ -148,32 +148,33 @@ impl Runner {
             place: self.place.join(self.slices.to_string()),
             control: self.control_path.clone(),
             memory: Some(self.memory_path.clone()),
+            other: None,
         }
     }
 
     fn pair(&mut self, spec: &Spec) -> Result<Report> {
         self.slices += 1;
-        let jobs = [self.job(spec, true), self.job(spec, false)];
+        let mut jobs = vec![self.job(spec, true), self.job(spec, false)];
         let place = jobs[0].place.clone();
         std::fs::create_dir_all(&place).map_err(io_error("making a directory"))?;
         if let Carrier::Bare { .. } = spec.carrier {
             self.clear_memory()?;
         }
-        let mut ends = [End::start(&jobs[0])?, End::start(&jobs[1])?];
-        let reports = [ends[0].report(&self.control), ends[1].report(&self.control)];
+        if spec.carrier == Carrier::Threads {
+            jobs[0].other = jobs.pop().map(Box::new);
+        }
+        let mut ends = jobs.iter().map(End::start).collect::<Result<Vec<_>>>()?;
+        let reports: Vec<_> = ends.iter_mut().map(|end| end.report(&self.control)).collect();
         drop(ends);
         let _ = std::fs::remove_dir_all(&place);
-        let measuring = usize::from(!spec.tasks.0.measures());
-        let [first, second] = reports;
+        let mut reports = reports.into_iter().collect::<Result<Vec<_>>>()?;
         // The end that broke down first says why; the other one only that it did.
-        let (first, second) = (first?, second?);
-        for report in [&first, &second] {
-            if let Some(error) = report.error.as_ref().filter(|e| !e.contains("the other end")) {
-                return Err(error.clone());
-            }
+        let errors = || reports.iter().filter_map(|report| report.error.clone());
+        if let Some(error) = errors().find(|e| !e.contains("the other end")).or(errors().next()) {
+            return Err(error);
         }
-        let report = if measuring == 0 { first } else { second };
-        report.error.clone().map_or(Ok(report), Err)
+        let measuring = usize::from(!spec.tasks.0.measures()).min(reports.len() - 1);
+        Ok(reports.swap_remove(measuring))
     }
 
     /// The bare ring starts with cursors at zero.

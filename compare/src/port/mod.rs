@@ -2,8 +2,12 @@
 //! through a table.
 
 pub(crate) mod bare;
+#[cfg(feature = "iceoryx2")]
+pub(crate) mod iceoryx;
+pub(crate) mod kernel;
 pub(crate) mod library;
 pub(crate) mod rust;
+pub(crate) mod threads;
 
 use std::io;
 
