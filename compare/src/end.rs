@@ -4,11 +4,14 @@ use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::job::{Carrier, Job, Report};
+use crate::hub;
+use crate::job::{Carrier, Job, Report, Task};
 use crate::port::bare::Bare;
 use crate::port::kernel::Kernel;
 use crate::port::library::Interface;
+use crate::port::library::hub::LibraryHub;
 use crate::port::rust::Rust;
+use crate::port::rust_hub::RustHub;
 use crate::port::threads::Threads;
 use crate::port::{Port, Result, io_error};
 use crate::shared::Control;
@@ -45,6 +48,17 @@ fn execute(job: &Job) -> Report {
 }
 
 fn dispatch(job: &Job, control: &Control) -> Result<Report> {
+    if matches!(job.task, Task::Cycle | Task::Crowd | Task::Serve) {
+        hub::raise_limit();
+        let meet = || meet(control);
+        return match &job.carrier {
+            Carrier::Rust => hub::run(&mut RustHub::open(job)?, job, control, meet),
+            Carrier::Library(path) => {
+                hub::run(&mut LibraryHub::open(path, job)?, job, control, meet)
+            }
+            carrier => Err(format!("{carrier:?} has no interfaces")),
+        };
+    }
     match &job.carrier {
         Carrier::Bare { stride } => start(Bare::open(job, *stride)?, job, control),
         Carrier::Rust => start(Rust::open(job)?, job, control),

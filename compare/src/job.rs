@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 /// Who carries the packets.
@@ -35,6 +36,16 @@ pub(crate) enum Waiting {
     Interrupt,
 }
 
+impl std::fmt::Display for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Waiting::Polling => "polling",
+            Waiting::Adaptive => "adaptive",
+            Waiting::Interrupt => "interrupt",
+        })
+    }
+}
+
 /// Which end of memif.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Role {
@@ -66,12 +77,18 @@ pub(crate) enum Task {
     Forward,
     /// Keeps a window of packets under way and counts what comes back.
     Generate,
+    /// Adds an interface, waits for its link and deletes it, again and again.
+    Cycle,
+    /// Sets many interfaces up, then lets one of them work.
+    Crowd,
+    /// The other side of `Cycle` and `Crowd`.
+    Serve,
 }
 
 impl Task {
     /// Whether this end says when the slice is over.
     pub(crate) fn measures(self) -> bool {
-        matches!(self, Task::Receive | Task::Ping | Task::Generate)
+        !matches!(self, Task::Send | Task::Echo | Task::Forward | Task::Serve)
     }
 }
 
@@ -90,6 +107,8 @@ pub(crate) struct Job {
     pub(crate) buffer_size: u32,
     /// Queues each way.
     pub(crate) queues: u8,
+    /// Interfaces on one socket, for `Crowd` and `Serve`.
+    pub(crate) interfaces: u32,
     pub(crate) cpu: usize,
     /// Milliseconds that are measured, after those of the warm-up.
     pub(crate) milliseconds: u64,
@@ -121,6 +140,14 @@ impl Job {
     }
 }
 
+impl Report {
+    pub(crate) fn set_times(&mut self, times: &Histogram<u64>) {
+        let recorded = times.iter_recorded();
+        self.times =
+            recorded.map(|step| (step.value_iterated_to(), step.count_at_value())).collect();
+    }
+}
+
 /// What an end measured.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
@@ -129,6 +156,9 @@ pub(crate) struct Report {
     pub(crate) nanoseconds: f64,
     /// Round trips by nanoseconds: value and count.
     pub(crate) times: Vec<(u64, u64)>,
+    /// Memory of the process, and its open descriptors.
+    pub(crate) kibibytes: u64,
+    pub(crate) descriptors: u64,
     /// What went wrong.
     pub(crate) error: Option<String>,
 }

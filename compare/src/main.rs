@@ -3,6 +3,7 @@
 
 mod clock;
 mod end;
+mod hub;
 mod job;
 mod port;
 mod rows;
@@ -92,7 +93,8 @@ fn run(mut options: Options) -> Result<()> {
     let mut runner = Runner::new((first, second), options.milliseconds)?;
     let mut summaries = Vec::new();
     for row in rows {
-        let measured = measure(&mut runner, row, options.rounds);
+        let rounds = options.rounds.min(row.most_rounds);
+        let measured = measure(&mut runner, row, rounds);
         let summary = measured.summary();
         print!("{}", summary.markdown());
         summaries.push(summary);
@@ -168,6 +170,10 @@ fn chosen(options: &Options, rows: Vec<Row>) -> Result<Vec<Row>> {
             row.contenders.retain(|(name, _)| options.only.iter().any(|word| name.contains(word)));
         }
         rows.retain(|row| !row.contenders.is_empty());
+        for row in &mut rows {
+            let names: Vec<_> = row.contenders.iter().map(|(name, _)| name).collect();
+            row.targets.retain(|t| names.contains(&&t.who) && names.contains(&&t.base));
+        }
     }
     Ok(rows)
 }

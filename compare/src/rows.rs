@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::job::{Carrier, Report, Role, Task};
+use crate::job::{Carrier, Report, Role, Task, Waiting};
 use crate::runner::{Slice, Spec};
 
 /// A figure of a slice.
@@ -13,8 +13,11 @@ pub(crate) enum Metric {
     /// Nanoseconds that half of the round trips did not exceed, and that 99 % did not.
     P50,
     P99,
-    /// Nanoseconds per thing that was counted.
+    /// Microseconds per thing that was counted.
     Each,
+    /// MiB of memory of the process, and its descriptors.
+    Memory,
+    Descriptors,
 }
 
 impl Metric {
@@ -23,7 +26,9 @@ impl Metric {
             Metric::Rate => report.packets as f64 * 1e3 / report.nanoseconds,
             Metric::P50 => percentile(&report.times, 0.5),
             Metric::P99 => percentile(&report.times, 0.99),
-            Metric::Each => report.nanoseconds / report.packets as f64,
+            Metric::Each => report.nanoseconds / report.packets as f64 / 1e3,
+            Metric::Memory => report.kibibytes as f64 / 1024.0,
+            Metric::Descriptors => report.descriptors as f64,
         }
     }
 
@@ -32,7 +37,9 @@ impl Metric {
             Metric::Rate => "Mpps",
             Metric::P50 => "p50 ns",
             Metric::P99 => "p99 ns",
-            Metric::Each => "ns",
+            Metric::Each => "µs",
+            Metric::Memory => "MiB",
+            Metric::Descriptors => "descriptors",
         }
     }
 }
@@ -55,8 +62,8 @@ pub(crate) fn percentile(times: &[(u64, u64)], part: f64) -> f64 {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Target {
     pub(crate) metric: Metric,
-    pub(crate) who: &'static str,
-    pub(crate) base: &'static str,
+    pub(crate) who: String,
+    pub(crate) base: String,
     pub(crate) relation: Relation,
     pub(crate) ratio: f64,
 }
@@ -68,13 +75,25 @@ pub(crate) enum Relation {
 }
 
 impl Target {
-    fn at_least(who: &'static str, base: &'static str, ratio: f64) -> Self {
+    fn at_least(who: &str, base: &str, ratio: f64) -> Self {
+        let (who, base) = (who.to_owned(), base.to_owned());
         Self { metric: Metric::Rate, who, base, relation: Relation::AtLeast, ratio }
     }
 
-    fn at_most(metric: Metric, who: &'static str, base: &'static str, ratio: f64) -> Self {
+    fn at_most(metric: Metric, who: &str, base: &str, ratio: f64) -> Self {
+        let (who, base) = (who.to_owned(), base.to_owned());
         Self { metric, who, base, relation: Relation::AtMost, ratio }
     }
+}
+
+/// What a row is drawn as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plot {
+    None,
+    /// How the round trips of each contender are distributed.
+    Distribution,
+    /// Contenders are called by name and number, as in "reference, 512": a line for each name over the numbers.
+    Lines(&'static str),
 }
 
 /// One row of the comparison.
@@ -86,6 +105,9 @@ pub(crate) struct Row {
     pub(crate) metrics: &'static [Metric],
     pub(crate) contenders: Vec<(String, Slice)>,
     pub(crate) targets: Vec<Target>,
+    pub(crate) plot: Plot,
+    /// Rounds that are enough.
+    pub(crate) most_rounds: u32,
 }
 
 /// Names of contenders, as targets and tables have them.
@@ -94,8 +116,14 @@ pub(crate) const OURS: &str = "our libmemif.so";
 pub(crate) const REFERENCE: &str = "reference";
 pub(crate) const BARE: &str = "bare ring";
 pub(crate) const BARE_AGAIN: &str = "bare ring, again";
-pub(crate) const LINE: &str = "one cache line, one way";
+const LINE: &str = "one cache line, there and back";
 const TESTPMD: &str = "testpmd to testpmd";
+const TO_TESTPMD: &str = "Rust API to testpmd";
+
+const RATE: &[Metric] = &[Metric::Rate];
+const TIMES: &[Metric] = &[Metric::P50, Metric::P99];
+
+type Contenders = Vec<(String, Slice)>;
 
 /// What there is to compare with.
 #[derive(Clone, Debug, Default)]
@@ -106,36 +134,57 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// The name of a reference: the first one is *the* reference.
-    fn reference_name(at: usize) -> String {
-        if at == 0 { REFERENCE.to_owned() } else { format!("{REFERENCE} {}", at + 1) }
-    }
-
-    /// The Rust API and all libraries.
-    fn memif(&self, spec: impl Fn(Carrier) -> Spec) -> Vec<(String, Slice)> {
-        let mut all = vec![(RUST.to_owned(), Slice::Pair(spec(Carrier::Rust)))];
-        if let Some(path) = &self.ours {
-            all.push((OURS.to_owned(), Slice::Pair(spec(Carrier::Library(path.clone())))));
-        }
+    /// The Rust API and all libraries. The first reference is *the* reference.
+    fn carriers(&self) -> Vec<(String, Carrier)> {
+        let mut all = vec![(RUST.to_owned(), Carrier::Rust)];
+        all.extend(self.ours.iter().map(|path| (OURS.to_owned(), Carrier::Library(path.clone()))));
         for (at, path) in self.references.iter().enumerate() {
-            let carrier = Carrier::Library(path.clone());
-            all.push((Self::reference_name(at), Slice::Pair(spec(carrier))));
+            let number = if at == 0 { String::new() } else { format!(" {}", at + 1) };
+            all.push((format!("{REFERENCE}{number}"), Carrier::Library(path.clone())));
         }
         all
     }
 
+    fn memif(&self, spec: impl Fn(Carrier) -> Spec) -> Contenders {
+        let pair = |(name, carrier)| (name, Slice::Pair(spec(carrier)));
+        self.carriers().into_iter().map(pair).collect()
+    }
+
     /// The bare ring twice, with the Rust API and all libraries in between.
-    fn with_limit(&self, spec: impl Fn(Carrier) -> Spec) -> Vec<(String, Slice)> {
-        let bare = Slice::Pair(spec(Carrier::Bare { stride: 2048 }));
+    fn with_limit(&self, spec: impl Fn(Carrier) -> Spec) -> Contenders {
+        let bare = Slice::Pair(bare(&spec));
         let mut all = vec![(BARE.to_owned(), bare.clone())];
         all.extend(self.memif(spec));
         all.push((BARE_AGAIN.to_owned(), bare));
         all
     }
+
+    /// Each of them in several variants, called by name and variant.
+    fn variants<T: Copy + std::fmt::Display>(
+        &self,
+        variants: &[T],
+        spec: impl Fn(Carrier, T) -> Option<Spec>,
+    ) -> Contenders {
+        let mut all = Vec::new();
+        for (name, carrier) in self.carriers() {
+            for variant in variants {
+                if let Some(spec) = spec(carrier.clone(), *variant) {
+                    all.push((format!("{name}, {variant}"), Slice::Pair(spec)));
+                }
+            }
+        }
+        all
+    }
+}
+
+/// The limit of that work: buffers are as long as they must be, since the bare ring has no chains.
+fn bare(spec: impl Fn(Carrier) -> Spec) -> Spec {
+    let size = spec(Carrier::Rust).size;
+    spec(Carrier::Bare { stride: if size > 2048 { 16_384 } else { 2048 } })
 }
 
 /// What a user would take instead.
-fn alternatives(spec: impl Fn(Carrier) -> Spec) -> Vec<(String, Slice)> {
+fn alternatives(spec: impl Fn(Carrier) -> Spec) -> Contenders {
     let mut all = vec![
         ("rtrb, two threads", Carrier::Threads),
         ("Unix seqpacket", Carrier::Seqpacket),
@@ -149,75 +198,255 @@ fn alternatives(spec: impl Fn(Carrier) -> Spec) -> Vec<(String, Slice)> {
     all.into_iter().map(pair).collect()
 }
 
-/// All rows.
+/// All rows. Targets of contenders that are not there are left out.
 pub(crate) fn all(peers: &Peers) -> Vec<Row> {
-    let mut rows = vec![one_way_s2m(peers), one_way_m2s(peers), round_trip(peers)];
+    let mut rows = vec![
+        one_way_s2m(peers),
+        one_way_m2s(peers),
+        one_way_large(peers, "one-way-512", "One way, 512 B", 512, 2048),
+        one_way_large(peers, "one-way-1500", "One way, 1500 B", 1500, 2048),
+        one_way_large(peers, "one-way-9000", "One way, 9000 B as chains of 2048 B", 9000, 2048),
+        one_way_large(peers, "one-way-9000-whole", "One way, 9000 B in one buffer", 9000, 16_384),
+        one_way_waiting(peers),
+        round_trip(peers),
+        round_trip_waiting(peers),
+        echo(peers),
+        forward(peers),
+        queues(peers),
+        set_up(peers),
+        interfaces(peers),
+        by_size(peers),
+        by_burst(peers),
+        by_ring(peers),
+    ];
     for row in &mut rows {
-        row.targets.retain(|target| {
-            let has = |name: &str| row.contenders.iter().any(|(contender, _)| contender == name);
-            has(target.who) && has(target.base)
-        });
+        let names: Vec<_> = row.contenders.iter().map(|(name, _)| name).collect();
+        row.targets.retain(|target| names.contains(&&target.who) && names.contains(&&target.base));
     }
     rows
 }
 
+fn row(
+    id: &'static str,
+    title: &'static str,
+    metrics: &'static [Metric],
+    contenders: Contenders,
+) -> Row {
+    Row {
+        id,
+        title,
+        metrics,
+        contenders,
+        targets: Vec::new(),
+        plot: Plot::None,
+        most_rounds: u32::MAX,
+    }
+}
+
+fn small_targets() -> Vec<Target> {
+    vec![
+        Target::at_least(RUST, REFERENCE, 1.4),
+        Target::at_least(RUST, BARE, 0.95),
+        Target::at_least(OURS, REFERENCE, 1.2),
+    ]
+}
+
 fn one_way_s2m(peers: &Peers) -> Row {
     let mut contenders = peers.with_limit(Spec::one_way);
+    let mut targets = small_targets();
     if peers.testpmd {
         contenders.extend([
             (TESTPMD.to_owned(), Slice::TestpmdAlone),
-            ("Rust API to testpmd".to_owned(), Slice::Testpmd("rxonly", Task::Send)),
+            (TO_TESTPMD.to_owned(), Slice::Testpmd("rxonly", Task::Send)),
             ("testpmd to Rust API".to_owned(), Slice::Testpmd("txonly", Task::Receive)),
         ]);
+        targets.push(Target::at_least(RUST, TESTPMD, 2.0));
+        targets.push(Target::at_least(TO_TESTPMD, TESTPMD, 1.0));
     }
     contenders.extend(alternatives(Spec::one_way));
-    Row {
-        id: "one-way-64",
-        title: "One way, 64 B, slave to master",
-        metrics: &[Metric::Rate],
-        contenders,
-        targets: vec![
-            Target::at_least(RUST, REFERENCE, 1.4),
-            Target::at_least(RUST, BARE, 0.95),
-            Target::at_least(OURS, REFERENCE, 1.2),
-            Target::at_least(RUST, TESTPMD, 2.0),
-            Target::at_least("Rust API to testpmd", TESTPMD, 1.0),
-        ],
-    }
+    Row { targets, ..row("one-way-64", "One way, 64 B, slave to master", RATE, contenders) }
 }
 
 fn one_way_m2s(peers: &Peers) -> Row {
     let spec = |carrier| Spec { role: Role::Master, ..Spec::one_way(carrier) };
-    Row {
-        id: "one-way-64-m2s",
-        title: "One way, 64 B, master to slave",
-        metrics: &[Metric::Rate],
-        contenders: peers.with_limit(spec),
-        targets: vec![
-            Target::at_least(RUST, REFERENCE, 1.4),
-            Target::at_least(RUST, BARE, 0.95),
-            Target::at_least(OURS, REFERENCE, 1.2),
-        ],
-    }
+    let contenders = peers.with_limit(spec);
+    let row = row("one-way-64-m2s", "One way, 64 B, master to slave", RATE, contenders);
+    Row { targets: small_targets(), ..row }
+}
+
+fn one_way_large(
+    peers: &Peers,
+    id: &'static str,
+    title: &'static str,
+    size: usize,
+    buffer_size: u32,
+) -> Row {
+    let spec = |carrier| Spec { size, buffer_size, ..Spec::one_way(carrier) };
+    let targets =
+        vec![Target::at_least(RUST, REFERENCE, 1.0), Target::at_least(OURS, REFERENCE, 1.0)];
+    Row { targets, ..row(id, title, RATE, peers.with_limit(spec)) }
+}
+
+/// The Rust API in its three ways of waiting, libraries in the two that they have.
+fn waiting(peers: &Peers, spec: impl Fn(Carrier) -> Spec) -> Contenders {
+    let ways = [Waiting::Polling, Waiting::Adaptive, Waiting::Interrupt];
+    peers.variants(&ways, |carrier, waiting| {
+        (waiting != Waiting::Adaptive || carrier == Carrier::Rust)
+            .then(|| Spec { waiting, ..spec(carrier) })
+    })
+}
+
+fn one_way_waiting(peers: &Peers) -> Row {
+    let contenders = waiting(peers, Spec::one_way);
+    let targets = vec![
+        Target::at_least("Rust API, adaptive", "Rust API, polling", 0.8),
+        Target::at_least("Rust API, interrupt", "reference, interrupt", 1.0),
+        Target::at_least("our libmemif.so, interrupt", "reference, interrupt", 1.0),
+    ];
+    let title = "One way, 64 B, ways of waiting, sender busy";
+    Row { targets, ..row("one-way-waiting", title, RATE, contenders) }
 }
 
 fn round_trip(peers: &Peers) -> Row {
     let mut contenders = peers.with_limit(Spec::round_trip);
+    contenders.push((LINE.to_owned(), Slice::Pair(Spec::round_trip(Carrier::Line))));
     if peers.testpmd {
         let swap = Slice::Testpmd("macswap", Task::Ping);
         contenders.push(("Rust API, testpmd sends back".to_owned(), swap));
     }
     contenders.extend(alternatives(Spec::round_trip));
-    Row {
-        id: "round-trip-64",
-        title: "Round trip, 64 B, polling",
-        metrics: &[Metric::P50, Metric::P99],
-        contenders,
-        targets: vec![
-            Target::at_most(Metric::P50, RUST, REFERENCE, 0.3),
-            Target::at_most(Metric::P99, RUST, REFERENCE, 0.1),
-            Target::at_most(Metric::P50, OURS, REFERENCE, 0.3),
-            Target::at_most(Metric::P99, OURS, REFERENCE, 0.1),
-        ],
-    }
+    let targets = vec![
+        Target::at_most(Metric::P50, RUST, REFERENCE, 0.3),
+        // Two and a half bounces.
+        Target::at_most(Metric::P50, RUST, LINE, 1.25),
+        Target::at_most(Metric::P99, RUST, REFERENCE, 0.1),
+        Target::at_most(Metric::P50, OURS, REFERENCE, 0.3),
+        Target::at_most(Metric::P99, OURS, REFERENCE, 0.1),
+    ];
+    let row = row("round-trip-64", "Round trip, 64 B, polling", TIMES, contenders);
+    Row { targets, plot: Plot::Distribution, ..row }
+}
+
+fn round_trip_waiting(peers: &Peers) -> Row {
+    let mut contenders = waiting(peers, Spec::round_trip);
+    let blocking = |carrier| Spec { waiting: Waiting::Interrupt, ..Spec::round_trip(carrier) };
+    contenders.extend([
+        ("Unix seqpacket, poll".to_owned(), Slice::Pair(blocking(Carrier::Seqpacket))),
+        ("UDP on loopback, poll".to_owned(), Slice::Pair(blocking(Carrier::Udp))),
+    ]);
+    let targets = vec![
+        Target::at_most(Metric::P50, "Rust API, adaptive", "Rust API, polling", 1.5),
+        Target::at_most(Metric::P50, "Rust API, interrupt", "reference, interrupt", 0.9),
+        Target::at_most(Metric::P50, "our libmemif.so, interrupt", "reference, interrupt", 0.9),
+    ];
+    let title = "Round trip, 64 B, ways of waiting";
+    Row { targets, ..row("round-trip-waiting", title, TIMES, contenders) }
+}
+
+fn echo(peers: &Peers) -> Row {
+    let spec = |carrier| Spec { tasks: (Task::Generate, Task::Echo), ..Spec::one_way(carrier) };
+    let targets =
+        vec![Target::at_least(RUST, REFERENCE, 1.3), Target::at_least(OURS, REFERENCE, 1.3)];
+    let title = "Echo with one copy, 64 B, 512 packets under way";
+    Row { targets, ..row("echo-64", title, RATE, peers.with_limit(spec)) }
+}
+
+fn forward(peers: &Peers) -> Row {
+    let contenders = peers.variants(&["in place", "copying"], |carrier, how| {
+        let task = if how == "in place" { Task::Forward } else { Task::Echo };
+        // The slave, to whom the buffers belong, is the one that forwards.
+        let (tasks, role) = ((Task::Generate, task), Role::Master);
+        Some(Spec { tasks, role, size: 1500, ..Spec::one_way(carrier) })
+    });
+    let targets = [RUST, OURS].map(|name| {
+        Target::at_least(&format!("{name}, in place"), &format!("{name}, copying"), 1.5)
+    });
+    let title = "Forwarding by the slave, 1500 B, 512 packets under way";
+    Row { targets: targets.into(), ..row("forward-1500", title, RATE, contenders) }
+}
+
+fn queues(peers: &Peers) -> Row {
+    let contenders = peers
+        .variants(&[1, 2, 4, 8], |carrier, queues| Some(Spec { queues, ..Spec::one_way(carrier) }));
+    let target =
+        |queues| Target::at_least(&format!("{RUST}, {queues}"), &format!("{RUST}, 1"), 0.95);
+    let row = row("queues", "One way, 64 B, total of several queues", RATE, contenders);
+    Row { targets: [2, 4, 8].map(target).into(), plot: Plot::Lines("queues"), ..row }
+}
+
+fn set_up(peers: &Peers) -> Row {
+    let spec = |carrier| Spec {
+        tasks: (Task::Cycle, Task::Serve),
+        waiting: Waiting::Interrupt,
+        ..Spec::one_way(carrier)
+    };
+    let targets = [RUST, OURS].map(|who| Target::at_most(Metric::Each, who, REFERENCE, 0.5));
+    let title = "Set-up of an interface: connect, link up, delete";
+    let contenders = peers.memif(spec);
+    Row { targets: targets.into(), ..row("set-up", title, &[Metric::Each], contenders) }
+}
+
+fn interfaces(peers: &Peers) -> Row {
+    let contenders = peers.variants(&[1, 10, 100, 1000], |carrier, interfaces| {
+        Some(Spec {
+            tasks: (Task::Crowd, Task::Serve),
+            waiting: Waiting::Interrupt,
+            burst: 8,
+            interfaces,
+            ..Spec::one_way(carrier)
+        })
+    });
+    let name = |count: u32| format!("{RUST}, {count}");
+    let targets = vec![
+        // Linear: the thousandth costs no more than the tenth.
+        Target::at_most(Metric::Each, &name(1000), &name(10), 1.5),
+        // Independent of the others.
+        Target::at_most(Metric::P50, &name(1000), &name(1), 1.2),
+    ];
+    let title = "Interfaces on one socket: set-up of each, round trip through one beside idle ones, \
+                 memory and descriptors of the slave's process";
+    let metrics = &[Metric::Each, Metric::P50, Metric::Memory, Metric::Descriptors];
+    Row { targets, most_rounds: 5, ..row("interfaces", title, metrics, contenders) }
+}
+
+/// A row that is there for its plot: a line for the limit and one for each memif.
+fn curve(
+    peers: &Peers,
+    id: &'static str,
+    title: &'static str,
+    axis: &'static str,
+    numbers: &[usize],
+    spec: impl Fn(Carrier, usize) -> Spec,
+) -> Row {
+    let limit = |number: &usize| {
+        let spec = bare(|carrier| spec(carrier, *number));
+        (format!("{BARE}, {number}"), Slice::Pair(spec))
+    };
+    let mut contenders: Contenders = numbers.iter().map(limit).collect();
+    contenders.extend(peers.variants(numbers, |carrier, number| Some(spec(carrier, number))));
+    Row { plot: Plot::Lines(axis), most_rounds: 3, ..row(id, title, RATE, contenders) }
+}
+
+fn by_size(peers: &Peers) -> Row {
+    let sizes = [64, 128, 256, 512, 1024, 1500, 2048, 4096, 9000];
+    curve(peers, "by-size", "One way by packet size", "bytes", &sizes, |carrier, size| Spec {
+        size,
+        ..Spec::one_way(carrier)
+    })
+}
+
+fn by_burst(peers: &Peers) -> Row {
+    let bursts = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+    curve(peers, "by-burst", "One way, 64 B, by burst", "packets", &bursts, |carrier, burst| Spec {
+        burst,
+        ..Spec::one_way(carrier)
+    })
+}
+
+fn by_ring(peers: &Peers) -> Row {
+    let rings = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384];
+    curve(peers, "by-ring", "One way, 64 B, by ring size", "slots", &rings, |carrier, slots| Spec {
+        log2_ring: slots.ilog2() as u8,
+        ..Spec::one_way(carrier)
+    })
 }

@@ -32,6 +32,7 @@ pub(crate) struct Spec {
     pub(crate) log2_ring: u8,
     pub(crate) buffer_size: u32,
     pub(crate) queues: u8,
+    pub(crate) interfaces: u32,
 }
 
 impl Spec {
@@ -47,6 +48,7 @@ impl Spec {
             log2_ring: 10,
             buffer_size: 2048,
             queues: 1,
+            interfaces: 1,
         }
     }
 
@@ -139,6 +141,7 @@ impl Runner {
             log2_ring: spec.log2_ring,
             buffer_size: spec.buffer_size,
             queues: spec.queues,
+            interfaces: spec.interfaces,
             cpu: if first { self.cpus.0 } else { self.cpus.1 },
             milliseconds: self.milliseconds,
             warm_up: WARM_UP,

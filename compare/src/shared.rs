@@ -132,9 +132,16 @@ impl Control {
         self.release_word().load(Ordering::Acquire) != 0
     }
 
+    /// Links that the serving end saw go down.
+    pub(crate) fn count(&self) -> &AtomicU32 {
+        self.0.word(512)
+    }
+
     /// Whatever ran before is forgotten.
     pub(crate) fn reset(&self) {
-        for word in [self.ready(), self.stop_word(), self.bounced(), self.release_word()] {
+        for word in
+            [self.ready(), self.stop_word(), self.bounced(), self.release_word(), self.count()]
+        {
             word.store(0, Ordering::Release);
         }
     }

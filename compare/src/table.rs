@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::rows::{BARE, BARE_AGAIN, LINE, Metric, REFERENCE, Relation, Row};
+use crate::rows::{BARE, BARE_AGAIN, Metric, REFERENCE, Relation, Row};
 
 /// Everything that was measured for a row: figures by metric, contender and round, NaN where a slice failed.
 #[derive(Clone, Debug)]
@@ -94,7 +94,13 @@ impl Measured {
             for (contender, (name, _)) in self.row.contenders.iter().enumerate() {
                 let rounds = self.values[at][contender].clone();
                 let to = |base: &str| {
-                    let base = self.of(*metric, base).filter(|_| name != base)?;
+                    // A variant is compared with the same variant.
+                    let variant = name.split_once(", ").map(|(_, variant)| variant);
+                    let base = self
+                        .place(base)
+                        .map(|_| base.to_owned())
+                        .or_else(|| variant.map(|variant| format!("{base}, {variant}")))?;
+                    let base = self.of(*metric, &base).filter(|_| *name != base)?;
                     Some(ratio(&rounds, base)).filter(|ratio| ratio.is_finite())
                 };
                 lines.push(Line {
@@ -123,7 +129,7 @@ impl Measured {
         let mut verdicts = Vec::new();
         for target in &self.row.targets {
             let (who, base) =
-                (self.of(target.metric, target.who), self.of(target.metric, target.base));
+                (self.of(target.metric, &target.who), self.of(target.metric, &target.base));
             let (Some(who), Some(base)) = (who, base) else { continue };
             let ratio = ratio(who, base);
             let (words, reached) = match target.relation {
@@ -200,10 +206,4 @@ impl Summary {
         out.push('\n');
         out
     }
-}
-
-/// The cache line bounces that a time is worth.
-pub(crate) fn bounces(time: f64, measured: &Measured) -> Option<f64> {
-    let line = measured.of(Metric::Each, LINE)?;
-    Some(time / median(line)).filter(|bounces| bounces.is_finite())
 }

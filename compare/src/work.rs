@@ -29,6 +29,7 @@ pub(crate) fn run(port: &mut impl Port, job: &Job, control: &Control) -> Result<
         Task::Echo => work.answer(port, |port, scratch, count| port.echo(scratch, count)),
         Task::Forward => work.answer(port, |port, scratch, count| port.forward(scratch, count)),
         Task::Generate => work.generate(port),
+        Task::Cycle | Task::Crowd | Task::Serve => Err("a task without a port".to_owned()),
     }
 }
 
@@ -41,7 +42,7 @@ struct Work<'a> {
 }
 
 /// The part of a slice that counts.
-struct Meter {
+pub(crate) struct Meter {
     nanoseconds_per_tick: f64,
     /// When it began or begins; when it ends.
     start: u64,
@@ -54,7 +55,7 @@ struct Meter {
 }
 
 impl Meter {
-    fn new(job: &Job) -> Self {
+    pub(crate) fn new(job: &Job) -> Self {
         let ticks_of = |ms: u64| (ms as f64 * 1e6 / job.nanoseconds_per_tick) as u64;
         let now = ticks();
         let start = now + ticks_of(job.warm_up);
@@ -72,7 +73,7 @@ impl Meter {
 
     /// Counts a burst. Returns whether the slice is over.
     #[inline]
-    fn count(&mut self, packets: usize) -> bool {
+    pub(crate) fn count(&mut self, packets: usize) -> bool {
         self.packets += packets as u64;
         self.bursts += 1;
         self.bursts.is_multiple_of(BURSTS) && self.look()
@@ -103,7 +104,7 @@ impl Meter {
         Ok(())
     }
 
-    fn report(&self) -> Report {
+    pub(crate) fn report(&self) -> Report {
         Report {
             packets: self.packets,
             nanoseconds: (self.last - self.start) as f64 * self.nanoseconds_per_tick,
@@ -207,11 +208,9 @@ impl Work<'_> {
             self.rarely(port)?;
         }
         self.control.stop();
-        let times = times
-            .iter_recorded()
-            .map(|value| (value.value_iterated_to(), value.count_at_value()))
-            .collect();
-        Ok(Report { times, ..meter.report() })
+        let mut report = meter.report();
+        report.set_times(&times);
+        Ok(report)
     }
 
     fn answer<P: Port>(
@@ -297,5 +296,8 @@ pub(crate) fn bounce(job: &Job, control: &Control) -> Result<Report> {
         }
     }
     control.stop();
-    Ok(meter.report())
+    let report = meter.report();
+    // Two bounces are a round trip. Too short to look at the clock each time, so all count as the mean.
+    let mean = 2.0 * report.nanoseconds / report.packets as f64;
+    Ok(Report { times: vec![(mean.round() as u64, report.packets / 2)], ..report })
 }

@@ -7,6 +7,7 @@ pub(crate) mod iceoryx;
 pub(crate) mod kernel;
 pub(crate) mod library;
 pub(crate) mod rust;
+pub(crate) mod rust_hub;
 pub(crate) mod threads;
 
 use std::io;

@@ -41,7 +41,8 @@ pub(crate) fn config(job: &Job, id: u32) -> InterfaceConfig {
 pub(crate) fn socket(job: &Job) -> Result<Socket> {
     let address = job.place.join("memif.sock").display().to_string();
     let address = address.parse().map_err(|e| format!("{address}: {e}"))?;
-    Socket::builder(address).open().map_err(text)
+    // A thousand slaves of one process may connect at once.
+    Socket::builder(address).max_half_open(4096).open().map_err(text)
 }
 
 pub(crate) fn text(error: impl std::fmt::Display) -> String {

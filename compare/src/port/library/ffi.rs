@@ -68,6 +68,7 @@ pub(super) type OnInterrupt = unsafe extern "C" fn(Handle, *mut c_void, u16) -> 
 type Burst = unsafe extern "C" fn(Handle, u16, *mut memif_buffer_t, u16, *mut u16) -> c_int;
 
 /// The functions of one library. The library is never closed: it may have started threads.
+#[derive(Clone, Copy)]
 pub(super) struct Functions {
     pub(super) create_socket:
         unsafe extern "C" fn(*mut Handle, *mut memif_socket_args_t, *mut c_void) -> c_int,

@@ -3,9 +3,12 @@
 #![allow(unsafe_code)]
 
 mod ffi;
+pub(crate) mod hub;
 
+use std::cell::RefCell;
 use std::ffi::{CStr, c_int, c_void};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -27,26 +30,52 @@ pub(crate) struct LibrarySocket {
     handle: Handle,
 }
 
-/// What callbacks tell. Boxed, so that it stays where it is.
-#[derive(Debug, Default)]
-pub(crate) struct State {
+/// What callbacks are told: which interface. Boxed, so that it stays where it is.
+#[derive(Debug)]
+struct State {
+    id: u32,
     connected: AtomicBool,
 }
 
+/// What callbacks tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happened {
+    Connected(u32),
+    Disconnected(u32),
+    Signalled(u32),
+}
+
+thread_local! {
+    /// What was told on this thread and not looked at yet.
+    static HAPPENED: RefCell<Vec<Happened>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Called by callbacks, which run inside of calls of this thread that hold nothing of it.
+fn tell(what: Happened) {
+    let _ = HAPPENED.try_with(|all| all.borrow_mut().push(what));
+}
+
 unsafe extern "C" fn on_connect(_: Handle, state: *mut c_void) -> c_int {
-    // SAFETY: the pointer that `LibrarySocket::create` gave, to a box that outlives the interface; only ever shared.
-    unsafe { &*state.cast::<State>() }.connected.store(true, Ordering::Relaxed);
+    // SAFETY: the pointer that `Interface::create` gave, to a box that outlives the interface; only ever shared.
+    let state = unsafe { &*state.cast::<State>() };
+    state.connected.store(true, Ordering::Relaxed);
+    tell(Happened::Connected(state.id));
     0
 }
 
 unsafe extern "C" fn on_disconnect(_: Handle, state: *mut c_void) -> c_int {
     // SAFETY: as in `on_connect`.
-    unsafe { &*state.cast::<State>() }.connected.store(false, Ordering::Relaxed);
+    let state = unsafe { &*state.cast::<State>() };
+    // Deleting an interface tells of a link also where there was none.
+    if state.connected.swap(false, Ordering::Relaxed) {
+        tell(Happened::Disconnected(state.id));
+    }
     0
 }
 
-unsafe extern "C" fn on_interrupt(_: Handle, _: *mut c_void, _: u16) -> c_int {
-    // Packets are received when poll_event has returned.
+unsafe extern "C" fn on_interrupt(_: Handle, state: *mut c_void, _: u16) -> c_int {
+    // SAFETY: as in `on_connect`. Packets are received when poll_event has returned.
+    tell(Happened::Signalled(unsafe { &*state.cast::<State>() }.id));
     0
 }
 
@@ -99,53 +128,6 @@ impl LibrarySocket {
             code => Err(self.error("memif_poll_event", code)),
         }
     }
-
-    pub(crate) fn create(&self, job: &Job, id: u32) -> Result<(Handle, Box<State>)> {
-        // SAFETY: plain data, for which zero is a value; the interface says to zero it.
-        let mut args: memif_conn_args_t = unsafe { std::mem::zeroed() };
-        args.socket = self.handle;
-        args.num_s2m_rings = job.queues;
-        args.num_m2s_rings = job.queues;
-        args.buffer_size =
-            job.buffer_size.try_into().map_err(|_| "buffers of at most 65535 bytes")?;
-        args.log2_ring_size = job.log2_ring;
-        args.is_master = u8::from(job.role == Role::Master);
-        args.interface_id = id;
-        args.interface_name[..5].copy_from_slice(b"memif");
-        let state = Box::<State>::default();
-        let mut handle = std::ptr::null_mut();
-        let context = std::ptr::from_ref::<State>(&state).cast_mut().cast();
-        // SAFETY: arguments and callbacks as the interface says; the box lives until the interface is deleted.
-        let code = unsafe {
-            (self.functions.create)(
-                &mut handle,
-                &mut args,
-                Some(on_connect),
-                Some(on_disconnect),
-                Some(on_interrupt),
-                context,
-            )
-        };
-        self.check("memif_create", code)?;
-        Ok((handle, state))
-    }
-
-    pub(crate) fn wait_connected(&self, state: &State, wanted: bool) -> Result<()> {
-        let start = Instant::now();
-        while state.connected.load(Ordering::Relaxed) != wanted {
-            self.poll(PATIENCE)?;
-            if start.elapsed() > Duration::from_secs(10) {
-                return Err("no link within 10 s".to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn delete(&self, handle: &mut Handle) -> Result<()> {
-        // SAFETY: an interface of this socket, not deleted yet; the library sets it to null.
-        let code = unsafe { (self.functions.delete)(handle) };
-        self.check("memif_delete", code)
-    }
 }
 
 impl Drop for LibrarySocket {
@@ -155,11 +137,11 @@ impl Drop for LibrarySocket {
     }
 }
 
-/// An interface that is connected.
+/// An interface of a socket.
 pub(crate) struct Interface {
-    socket: LibrarySocket,
+    socket: Rc<LibrarySocket>,
+    functions: Functions,
     handle: Handle,
-    #[allow(dead_code, reason = "callbacks have its address")]
     state: Box<State>,
     queues: usize,
     next_rx: usize,
@@ -168,33 +150,49 @@ pub(crate) struct Interface {
     /// Descriptors of a packet.
     chain: usize,
     received: Vec<memif_buffer_t>,
-    /// Allocated buffers; those from `sent` to `allocated` wait to be sent.
     allocated: Vec<memif_buffer_t>,
 }
 
 impl Interface {
+    /// One on a socket of its own, connected.
     pub(crate) fn open(path: &Path, job: &Job) -> Result<Self> {
-        let socket = LibrarySocket::open(path, job)?;
-        let (handle, state) = socket.create(job, 0)?;
-        socket.wait_connected(&state, true)?;
-        for queue in 0..u16::from(job.queues) {
-            let functions = &socket.functions;
-            if job.waiting == Waiting::Polling {
-                // SAFETY: an interface that is connected.
-                let code = unsafe { (functions.set_rx_mode)(handle, RX_MODE_POLLING, queue) };
-                socket.check("memif_set_rx_mode", code)?;
+        let mut interface = Self::create(Rc::new(LibrarySocket::open(path, job)?), job, 0)?;
+        let start = Instant::now();
+        while !interface.state.connected.load(Ordering::Relaxed) {
+            interface.socket.poll(PATIENCE)?;
+            if start.elapsed() > Duration::from_secs(10) {
+                return Err("no link within 10 s".to_owned());
             }
-            // SAFETY: an interface that is connected.
-            let code = unsafe { (functions.refill_queue)(handle, queue, u16::MAX, 0) };
-            socket.check("memif_refill_queue", code)?;
         }
+        interface.prepare()?;
+        Ok(interface)
+    }
+
+    /// One that may connect when its socket is polled.
+    fn create(socket: Rc<LibrarySocket>, job: &Job, id: u32) -> Result<Self> {
+        let functions = socket.functions;
+        let buffer_size =
+            job.buffer_size.try_into().map_err(|_| "buffers of at most 65535 bytes")?;
+        // SAFETY: plain data, for which zero is a value; the interface says to zero it.
+        let mut args: memif_conn_args_t = unsafe { std::mem::zeroed() };
+        args.socket = socket.handle;
+        args.num_s2m_rings = job.queues;
+        args.num_m2s_rings = job.queues;
+        args.buffer_size = buffer_size;
+        args.log2_ring_size = job.log2_ring;
+        args.is_master = u8::from(job.role == Role::Master);
+        args.interface_id = id;
+        args.interface_name[..5].copy_from_slice(b"memif");
         let chain = job.size.div_ceil(job.buffer_size as usize).max(1);
         // SAFETY: plain data, for which zero is a value.
         let empty: memif_buffer_t = unsafe { std::mem::zeroed() };
         let room = vec![empty; job.burst.max(1) * chain];
-        Ok(Self {
+        let state = Box::new(State { id, connected: AtomicBool::new(false) });
+        let context = std::ptr::from_ref::<State>(&state).cast_mut().cast();
+        let mut interface = Self {
             socket,
-            handle,
+            functions,
+            handle: std::ptr::null_mut(),
             state,
             queues: usize::from(job.queues),
             next_rx: 0,
@@ -203,7 +201,36 @@ impl Interface {
             chain,
             received: room.clone(),
             allocated: room,
-        })
+        };
+        // SAFETY: arguments and callbacks as the interface says; the box lives until the interface is deleted.
+        let code = unsafe {
+            (functions.create)(
+                &mut interface.handle,
+                &mut args,
+                Some(on_connect),
+                Some(on_disconnect),
+                Some(on_interrupt),
+                context,
+            )
+        };
+        interface.socket.check("memif_create", code)?;
+        Ok(interface)
+    }
+
+    /// What a program does when the link is up.
+    fn prepare(&mut self) -> Result<()> {
+        for queue in 0..self.queues as u16 {
+            if self.waiting == Waiting::Polling {
+                // SAFETY: an interface that is connected.
+                let code =
+                    unsafe { (self.functions.set_rx_mode)(self.handle, RX_MODE_POLLING, queue) };
+                self.socket.check("memif_set_rx_mode", code)?;
+            }
+            // SAFETY: an interface that is connected.
+            let code = unsafe { (self.functions.refill_queue)(self.handle, queue, u16::MAX, 0) };
+            self.socket.check("memif_refill_queue", code)?;
+        }
+        Ok(())
     }
 
     /// Takes up to `count` descriptors from a queue.
@@ -213,7 +240,7 @@ impl Interface {
         let count = count.min(self.received.len()) as u16;
         // SAFETY: the buffer has room for `count` entries.
         let code = unsafe {
-            (self.socket.functions.rx_burst)(
+            (self.functions.rx_burst)(
                 self.handle,
                 queue,
                 self.received.as_mut_ptr(),
@@ -232,8 +259,7 @@ impl Interface {
     #[inline]
     fn give_back(&self, queue: u16, count: usize) -> Result<()> {
         // SAFETY: an interface.
-        let code =
-            unsafe { (self.socket.functions.refill_queue)(self.handle, queue, count as u16, 0) };
+        let code = unsafe { (self.functions.refill_queue)(self.handle, queue, count as u16, 0) };
         if code == SUCCESS { Ok(()) } else { Err(self.socket.error("memif_refill_queue", code)) }
     }
 
@@ -243,7 +269,7 @@ impl Interface {
         let mut allocated = 0;
         // SAFETY: the buffer has room for the chains of `count` packets, which is at most the job's burst.
         let code = unsafe {
-            (self.socket.functions.buffer_alloc)(
+            (self.functions.buffer_alloc)(
                 self.handle,
                 queue,
                 self.allocated.as_mut_ptr(),
@@ -263,7 +289,7 @@ impl Interface {
         let mut sent = 0;
         // SAFETY: the first `count` entries were allocated by `allocate`.
         let code = unsafe {
-            (self.socket.functions.tx_burst)(
+            (self.functions.tx_burst)(
                 self.handle,
                 queue,
                 self.allocated.as_mut_ptr(),
@@ -371,7 +397,7 @@ impl Port for Interface {
         let mut enqueued = 0;
         // SAFETY: the first entries were received and not given back.
         let code = unsafe {
-            (self.socket.functions.enq_tx)(
+            (self.functions.enq_tx)(
                 self.handle,
                 queue,
                 self.received.as_mut_ptr(),
@@ -385,7 +411,7 @@ impl Port for Interface {
         let mut sent = 0;
         // SAFETY: the same entries, enqueued just now.
         let code = unsafe {
-            (self.socket.functions.tx_burst)(
+            (self.functions.tx_burst)(
                 self.handle,
                 queue,
                 self.received.as_mut_ptr(),
@@ -406,7 +432,10 @@ impl Port for Interface {
             std::hint::spin_loop();
             return Ok(());
         }
-        self.socket.poll(PATIENCE)
+        self.socket.poll(PATIENCE)?;
+        // The caller receives whatever happened.
+        HAPPENED.with(|all| all.borrow_mut().clear());
+        Ok(())
     }
 
     fn rarely(&mut self) -> Result<()> {
@@ -416,7 +445,10 @@ impl Port for Interface {
 
 impl Drop for Interface {
     fn drop(&mut self) {
-        // What goes wrong at the end of a slice goes with the process.
-        let _ = self.socket.delete(&mut self.handle);
+        if !self.handle.is_null() {
+            // SAFETY: an interface of this socket, not deleted yet. What goes wrong at the end of a slice goes with the
+            // process.
+            unsafe { (self.functions.delete)(&mut self.handle) };
+        }
     }
 }
