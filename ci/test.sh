@@ -17,7 +17,10 @@ component() { # name, probe
 }
 
 step "formatting"
-if component rustfmt fmt; then cargo fmt --all --check; fi
+if component rustfmt fmt; then
+  cargo fmt --all --check
+  cargo fmt --manifest-path compare/Cargo.toml --check
+fi
 
 step "lints"
 if component clippy clippy; then cargo clippy --workspace --all-targets --all-features --locked -- -D warnings; fi
@@ -27,6 +30,9 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --lock
 
 step "tests"
 cargo test --workspace --locked
+
+step "the comparison measures something (compare/)"
+cargo test --manifest-path compare/Cargo.toml --no-default-features --locked
 
 step "both rings under every interleaving (loom)"
 RUSTFLAGS="--cfg loom" cargo test -p memif --lib --release --locked --target-dir target/loom ring::tests::interleavings

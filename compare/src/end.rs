@@ -130,3 +130,12 @@ pub(crate) fn pin(cpu: usize) -> Result<()> {
     set.set(cpu);
     rustix::thread::sched_setaffinity(None, &set).map_err(|e| format!("pinning to core {cpu}: {e}"))
 }
+
+/// The first two cores that this process may use, or the only one twice.
+pub(crate) fn two_cpus() -> Result<(usize, usize)> {
+    let set =
+        rustix::thread::sched_getaffinity(None).map_err(|e| format!("asking for cores: {e}"))?;
+    let mut cpus = (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu));
+    let first = cpus.next().ok_or("no core")?;
+    Ok((first, cpus.next().unwrap_or(first)))
+}

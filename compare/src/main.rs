@@ -5,6 +5,7 @@ mod clock;
 mod end;
 mod hub;
 mod job;
+mod plots;
 mod port;
 mod rows;
 mod runner;
@@ -20,7 +21,7 @@ use std::process::{Command, ExitCode, Stdio};
 use clap::Parser;
 
 use crate::port::Result;
-use crate::rows::{Peers, Row};
+use crate::rows::{OURS, Peers, Row};
 use crate::runner::Runner;
 use crate::table::Measured;
 
@@ -52,8 +53,8 @@ struct Options {
     /// Directory for tables and plots
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The two cores
-    #[arg(long, value_delimiter = ',', value_name = "A,B", num_args = 1, default_values_t = [0, 1])]
+    /// The two cores [default: the first two that this process may use]
+    #[arg(long, value_delimiter = ',', value_name = "A,B", num_args = 1)]
     cpus: Vec<usize>,
     /// Three rounds of 50 ms, to see that everything works
     #[arg(long)]
@@ -78,9 +79,14 @@ fn run(mut options: Options) -> Result<()> {
     if options.quick {
         (options.rounds, options.milliseconds) = (3, 50);
     }
-    let [first, second] = options.cpus[..] else {
-        return Err("--cpus takes two cores, as in --cpus 0,1".to_owned());
+    let cpus = match options.cpus[..] {
+        [first, second] => (first, second),
+        [] => end::two_cpus()?,
+        _ => return Err("--cpus takes two cores, as in --cpus 0,1".to_owned()),
     };
+    if cpus.0 == cpus.1 {
+        eprintln!("both ends share core {}: figures say nothing about two cores", cpus.0);
+    }
     let peers = peers(&options)?;
     let rows = chosen(&options, rows::all(&peers))?;
     if options.list {
@@ -90,7 +96,10 @@ fn run(mut options: Options) -> Result<()> {
         }
         return Ok(());
     }
-    let mut runner = Runner::new((first, second), options.milliseconds)?;
+    if let Some(out) = &options.out {
+        std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
+    }
+    let mut runner = Runner::new(cpus, options.milliseconds)?;
     let mut summaries = Vec::new();
     for row in rows {
         let rounds = options.rounds.min(row.most_rounds);
@@ -98,10 +107,13 @@ fn run(mut options: Options) -> Result<()> {
         let summary = measured.summary();
         print!("{}", summary.markdown());
         summaries.push(summary);
+        if let Some(out) = &options.out {
+            // After each row, so that a run that is ended leaves what it measured.
+            write(out, &summaries)?;
+            plots::draw(out, &measured)?;
+        }
     }
-    if let Some(out) = &options.out {
-        write(out, &summaries)?;
-    }
+    print!("{}", table::judgement(&summaries));
     Ok(())
 }
 
@@ -113,9 +125,11 @@ fn peers(options: &Options) -> Result<Peers> {
     if references.is_empty() {
         eprintln!("left out: the reference library (give it with --reference FILE)");
     }
+    let asked = options.only.is_empty() || options.only.iter().any(|word| OURS.contains(word));
     let ours = match &options.ours {
+        _ if !asked => None,
         Some(path) => Some(absolute(path)?),
-        None => build_ours()?,
+        None => Some(build_ours()?),
     };
     let testpmd = Command::new("dpdk-testpmd")
         .arg("--version")
@@ -131,7 +145,7 @@ fn peers(options: &Options) -> Result<Peers> {
 }
 
 /// Builds the library of this repository.
-fn build_ours() -> Result<Option<PathBuf>> {
+fn build_ours() -> Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     eprintln!("building libmemif.so");
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -152,7 +166,7 @@ fn build_ours() -> Result<Option<PathBuf>> {
         .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
         .filter_map(|name| name.as_str().map(PathBuf::from))
         .find(|name| name.extension().is_some_and(|e| e == "so"));
-    file.map(Some).ok_or_else(|| "cargo built no libmemif.so; give one with --ours FILE".to_owned())
+    file.ok_or_else(|| "cargo built no libmemif.so; give one with --ours FILE".to_owned())
 }
 
 /// The rows that were asked for, with the contenders that were.
@@ -185,6 +199,7 @@ const FAILURES: u32 = 2;
 fn measure(runner: &mut Runner, row: Row, rounds: u32) -> Measured {
     let mut measured = Measured::new(row);
     let terminal = std::io::stderr().is_terminal();
+    let before = cpu_times();
     let mut failed = vec![0; measured.row.contenders.len()];
     for round in 0..rounds {
         if terminal {
@@ -217,16 +232,26 @@ fn measure(runner: &mut Runner, row: Row, rounds: u32) -> Measured {
             }
         }
     }
+    let after = cpu_times();
+    measured.stolen = (after.1 - before.1) / (after.0 - before.0).max(1.0);
     if terminal {
         eprint!("\r{:60}\r", "");
     }
     measured
 }
 
+/// All time of all cores so far, and what of it the host kept for others, both in the units of `/proc/stat`.
+fn cpu_times() -> (f64, f64) {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default();
+    let times: Vec<f64> = first.split_whitespace().skip(1).filter_map(|t| t.parse().ok()).collect();
+    (times.iter().take(8).sum(), times.get(7).copied().unwrap_or_default())
+}
+
 fn write(out: &Path, summaries: &[table::Summary]) -> Result<()> {
     let failed = |e: std::io::Error| format!("{}: {e}", out.display());
-    std::fs::create_dir_all(out).map_err(failed)?;
-    let markdown: String = summaries.iter().map(table::Summary::markdown).collect();
+    let mut markdown: String = summaries.iter().map(table::Summary::markdown).collect();
+    markdown.push_str(&table::judgement(summaries));
     std::fs::write(out.join("tables.md"), markdown).map_err(failed)?;
     let json = serde_json::to_string_pretty(summaries).map_err(|e| e.to_string())?;
     std::fs::write(out.join("tables.json"), json).map_err(failed)

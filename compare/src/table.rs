@@ -13,6 +13,8 @@ pub(crate) struct Measured {
     pub(crate) values: Vec<Vec<Vec<f64>>>,
     /// By contender: why it has no figures, or the first failure.
     pub(crate) failures: Vec<Option<String>>,
+    /// Part of the cores' time that the host of a virtual machine kept for others meanwhile.
+    pub(crate) stolen: f64,
     /// By contender: round trips of all rounds.
     pub(crate) times: Vec<Vec<(u64, u64)>>,
 }
@@ -48,6 +50,8 @@ pub(crate) struct Summary {
     pub(crate) verdicts: Vec<Verdict>,
     /// Median of how far apart the two runs of the bare ring in one round were, as a part of their mean.
     pub(crate) noise: Option<f64>,
+    /// Part of the cores' time that the host of a virtual machine kept for others.
+    pub(crate) stolen: f64,
 }
 
 /// Beyond this noise nothing can be judged.
@@ -75,6 +79,7 @@ impl Measured {
             row,
             values: vec![vec![Vec::new(); contenders]; metrics],
             failures: vec![None; contenders],
+            stolen: 0.0,
             times: vec![Vec::new(); contenders],
         }
     }
@@ -122,7 +127,14 @@ impl Measured {
                 &a.iter().zip(b).map(|(a, b)| (a - b).abs() / ((a + b) / 2.0)).collect::<Vec<_>>(),
             )
         });
-        Summary { id: self.row.id, title: self.row.title, lines, verdicts: self.verdicts(), noise }
+        Summary {
+            id: self.row.id,
+            title: self.row.title,
+            lines,
+            verdicts: self.verdicts(),
+            noise,
+            stolen: self.stolen,
+        }
     }
 
     fn verdicts(&self) -> Vec<Verdict> {
@@ -203,7 +215,86 @@ impl Summary {
                 noise * 100.0
             );
         }
+        if self.stolen >= 0.01 {
+            let _ = writeln!(
+                out,
+                "- stolen: the host kept {:.0} % of the cores' time",
+                self.stolen * 100.0
+            );
+        }
         out.push('\n');
         out
+    }
+}
+
+/// How many targets were reached, and whether the machine was quiet enough to say so.
+pub(crate) fn judgement(summaries: &[Summary]) -> String {
+    let verdicts = || summaries.iter().flat_map(|summary| &summary.verdicts);
+    let (all, reached) = (verdicts().count(), verdicts().filter(|v| v.reached).count());
+    let mut out = format!("{reached} of {all} targets reached.");
+    let noises: Vec<f64> = summaries.iter().filter_map(|summary| summary.noise).collect();
+    let loud = noises.iter().filter(|noise| noise.is_nan() || **noise > TOO_NOISY).count();
+    if loud > 0 {
+        let _ = write!(
+            out,
+            " The machine was TOO NOISY to judge {loud} of {} rows: there the bare ring against itself spreads by more \
+             than {:.0} %.",
+            noises.len(),
+            TOO_NOISY * 100.0
+        );
+    } else if !noises.is_empty() {
+        let worst = noises.iter().copied().fold(0.0, f64::max) * 100.0;
+        let _ = write!(out, " The bare ring against itself spreads by {worst:.1} % at most.");
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::{self, Peers, RUST};
+
+    #[test]
+    fn medians_leave_out_what_failed() {
+        assert_eq!(median(&[3.0, f64::NAN, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[1.0, 2.0]), 1.5);
+        assert!(median(&[f64::NAN]).is_nan());
+        assert_eq!(ratio(&[2.0, 9.0, f64::NAN], &[1.0, 3.0, 1.0]), 2.5);
+    }
+
+    #[test]
+    fn percentiles_count_values() {
+        let times = [(10, 98), (20, 1), (30, 1)];
+        assert_eq!(rows::percentile(&times, 0.5), 10.0);
+        assert_eq!(rows::percentile(&times, 0.99), 20.0);
+        assert_eq!(rows::percentile(&times, 1.0), 30.0);
+    }
+
+    /// A row with made-up figures: the Rust API reaches one target, and the machine is loud.
+    #[test]
+    fn a_table_tells_ratios_targets_and_noise() {
+        let peers = Peers { references: vec!["/ref.so".into()], ..Peers::default() };
+        let row = rows::all(&peers).into_iter().find(|row| row.id == "one-way-64-m2s").unwrap();
+        let mut measured = Measured::new(row);
+        for (name, values) in [
+            (RUST, [15.0, 30.0]),
+            (REFERENCE, [10.0, 20.0]),
+            (BARE, [20.0, 40.0]),
+            (BARE_AGAIN, [30.0, 60.0]),
+        ] {
+            let at = measured.place(name).unwrap();
+            measured.values[0][at] = values.to_vec();
+        }
+        let summary = measured.summary();
+        let rust = summary.lines.iter().find(|line| line.contender == RUST).unwrap();
+        assert_eq!((rust.to_reference, rust.to_bare), (Some(1.5), Some(0.75)));
+        let reached: Vec<bool> = summary.verdicts.iter().map(|v| v.reached).collect();
+        assert_eq!(reached, [true, false]);
+        assert_eq!(summary.noise, Some(0.4));
+        assert!(summary.markdown().contains("TOO NOISY"));
+        assert!(
+            judgement(&[summary]).contains("1 of 2 targets reached. The machine was TOO NOISY")
+        );
     }
 }

@@ -1,0 +1,40 @@
+//! The program from end to end, over what needs nothing but this crate.
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn measures_what_needs_nothing_else() {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("out-{}", std::process::id()));
+    let output = Command::new(env!("CARGO_BIN_EXE_memif-compare"))
+        .args(["--rounds", "1", "--milliseconds", "20", "--out"])
+        .arg(&out)
+        .args([
+            "--rows",
+            "one-way-64,one-way-9000,round-trip-waiting,echo-64,forward-1500,queues,set-up",
+        ])
+        .args(["--only", "Rust API,bare ring,seqpacket"])
+        .output()
+        .expect("running the program");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json = std::fs::read_to_string(out.join("tables.json")).expect("tables");
+    let rows: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let rows = rows.as_array().expect("rows");
+    assert_eq!(rows.len(), 7);
+    for row in rows {
+        for line in row["lines"].as_array().expect("lines") {
+            // testpmd is there or not; its ends have tests of their own.
+            if line["contender"].as_str().is_some_and(|name| name.contains("testpmd")) {
+                continue;
+            }
+            assert!(line["failure"].is_null(), "{}: {line}", row["id"]);
+            assert!(
+                line["median"].as_f64().is_some_and(|median| median > 0.0),
+                "{}: {line}",
+                row["id"]
+            );
+        }
+    }
+    assert!(std::fs::read_to_string(out.join("queues.svg")).expect("a plot").contains("Rust API"));
+    let _ = std::fs::remove_dir_all(&out);
+}
