@@ -197,7 +197,9 @@ impl Summary {
             );
         }
         out.push('\n');
-        for line in &self.lines {
+        // Every metric has the same.
+        let first = self.lines.first().map(|line| line.metric);
+        for line in self.lines.iter().filter(|line| Some(line.metric) == first) {
             if let Some(failure) = &line.failure {
                 let _ = writeln!(out, "- {}: {failure}", line.contender);
             }

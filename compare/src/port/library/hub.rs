@@ -42,7 +42,12 @@ impl LibraryHub {
                     }
                 }
                 Happened::Disconnected(_) => self.downs += 1,
-                Happened::Signalled(id) => self.signalled.push(id as usize),
+                Happened::Signalled(id) => {
+                    self.signalled.push(id as usize);
+                    if let Some(interface) = self.interfaces.get_mut(id as usize) {
+                        interface.drained = false;
+                    }
+                }
             }
         }
         Ok(())

@@ -147,6 +147,8 @@ pub(crate) struct Interface {
     next_rx: usize,
     next_tx: usize,
     waiting: Waiting,
+    /// The last burst took everything, so the next one waits for a signal.
+    drained: bool,
     /// Descriptors of a packet.
     chain: usize,
     received: Vec<memif_buffer_t>,
@@ -198,6 +200,7 @@ impl Interface {
             next_rx: 0,
             next_tx: 0,
             waiting: job.waiting,
+            drained: false,
             chain,
             received: room.clone(),
             allocated: room,
@@ -236,6 +239,11 @@ impl Interface {
     /// Takes up to `count` descriptors from a queue.
     #[inline]
     fn take(&mut self, queue: u16, count: usize) -> Result<usize> {
+        // The way of the examples of libmemif: another burst only after MEMIF_ERR_NOBUF. One that finds nothing may take
+        // the signal of a packet that comes just then, and the reference does not tell of it again.
+        if self.drained {
+            return Ok(0);
+        }
         let mut received = 0;
         let count = count.min(self.received.len()) as u16;
         // SAFETY: the buffer has room for `count` entries.
@@ -248,6 +256,7 @@ impl Interface {
                 &mut received,
             )
         };
+        self.drained = self.waiting != Waiting::Polling && code != NOBUF;
         match code {
             SUCCESS | NOBUF => Ok(usize::from(received)),
             // How the reference says that the eventfd had nothing to read.
@@ -434,6 +443,7 @@ impl Port for Interface {
         }
         self.socket.poll(PATIENCE)?;
         // The caller receives whatever happened.
+        self.drained = false;
         HAPPENED.with(|all| all.borrow_mut().clear());
         Ok(())
     }
