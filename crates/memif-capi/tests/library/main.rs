@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bed::{Bed, C11, output, source};
+use bed::{Bed, C11, output, root, source};
 use testkit::{Need, Suite};
 
 const COMPILER: &[Need] = &[Need::Program("gcc"), Need::Program("pkg-config")];
