@@ -195,14 +195,12 @@ fn replace(slot: &Slot, address: usize) -> bool {
     if address < start || address - start >= len {
         return false;
     }
-    // Where memory is not to be had for all of it (`vm.overcommit_memory` of 2), the page alone.
-    let only = address - (address - start) % page;
-    if !put_zeros(start, len) && !put_zeros(only, page) {
-        return false;
-    }
+    // Marked before the zeros are there: a thread that reads them, and finds them wrong, must find the reason, too.
     slot.hit.store(true, Ordering::Release);
     FAULTS.fetch_add(1, Ordering::Release);
-    true
+    // Where memory is not to be had for all of it (`vm.overcommit_memory` of 2), the page alone.
+    let only = address - (address - start) % page;
+    put_zeros(start, len) || put_zeros(only, page)
 }
 
 fn put_zeros(start: usize, len: usize) -> bool {
