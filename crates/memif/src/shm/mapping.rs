@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use super::copy;
 use super::guard::Guarded;
 use super::prefetch;
 use super::slice::SharedSlice;
@@ -42,6 +43,7 @@ impl Mapping {
     /// # Errors
     /// What `fstat` or `mmap` say; `InvalidInput` for no bytes at all.
     pub(crate) fn map(fd: impl AsFd, len: u64, guard: bool) -> io::Result<Self> {
+        copy::prepare();
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
         let page = page_size_of(&fd)?;
         let len = usize::try_from(len).map_err(|_| invalid())?;
@@ -93,6 +95,7 @@ impl Mapping {
     /// - No reference to these bytes may exist while an interface uses them: the peer writes them.
     #[must_use]
     pub unsafe fn from_raw(start: NonNull<u8>, len: usize, fd: Arc<OwnedFd>) -> Self {
+        copy::prepare();
         Self { start, len, owner: Owner::Caller { fd, guard: OnceLock::new() } }
     }
 

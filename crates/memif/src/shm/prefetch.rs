@@ -20,6 +20,7 @@ pub(crate) fn to_read(at: *const u8) {
 }
 
 /// The line at `at` will be written: it is taken from other caches.
+#[cfg(feature = "raw")]
 #[inline(always)]
 pub(crate) fn to_write(at: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
