@@ -68,27 +68,27 @@ move (struct end *from, struct end *to, uint16_t count)
 static void
 move_everything (struct end *master, struct end *slave)
 {
-  static memif_buffer_t bufs[1024];
+  static memif_buffer_t bufs[4096];
   uint16_t n, sent;
 
   OK (memif_buffer_alloc (master->conn, 0, bufs, 64, &n, 5000));
   CHECK (n == 3 * 64);
   OK (memif_tx_burst (master->conn, 0, bufs, n, &sent));
-  OK (memif_rx_burst (slave->conn, 0, bufs, 1024, &n));
+  OK (memif_rx_burst (slave->conn, 0, bufs, 4096, &n));
   CHECK (n == sent);
   OK (memif_buffer_enq_tx (slave->conn, 0, bufs, n, &sent));
   OK (memif_tx_burst (slave->conn, 0, bufs, n, &sent));
   OK (memif_refill_queue (slave->conn, 0, n, 0));
-  OK (memif_rx_burst (master->conn, 0, bufs, 1024, &n));
+  OK (memif_rx_burst (master->conn, 0, bufs, 4096, &n));
   CHECK (n == sent);
   OK (memif_refill_queue (master->conn, 0, n, 0));
-  OK (memif_rx_burst (master->conn, 0, bufs, 1024, &n));
+  OK (memif_rx_burst (master->conn, 0, bufs, 4096, &n));
   CHECK (n == 0);
-  OK (memif_buffer_alloc (slave->conn, 0, bufs, 1000, &n, 64));
+  OK (memif_buffer_alloc (slave->conn, 0, bufs, 4050, &n, 64));
   CODE (memif_buffer_alloc (slave->conn, 0, bufs + n, 64, &sent, 64), MEMIF_ERR_NOBUF_RING);
   n += sent;
   OK (memif_tx_burst (slave->conn, 0, bufs, n, &sent));
-  OK (memif_rx_burst (master->conn, 0, bufs, 1024, &n));
+  OK (memif_rx_burst (master->conn, 0, bufs, 4096, &n));
   CHECK (n == sent);
   OK (memif_refill_queue (master->conn, 0, n, 0));
 }
@@ -115,7 +115,7 @@ MAIN
   CHECK (allocations > 0);
   before = allocations;
   mark ("polling\n");
-  for (round = 0; round < 1000; round++)
+  for (round = 0; round < 300; round++)
     {
       move (&master, &slave, 64);
       move (&slave, &master, 64);
