@@ -76,14 +76,14 @@ impl<'b> Packet<'b> {
     }
 
     /// Copies the start of the packet, as many bytes as there is room for. Returns how many.
-    #[inline]
+    #[inline(always)]
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
         self.read(0, to)
     }
 
     /// Copies from byte `offset` of the packet on, as many bytes as there are and as there is room for. Returns
     /// how many.
-    #[inline]
+    #[inline(always)]
     pub fn read(&self, offset: usize, to: &mut [u8]) -> usize {
         if self.span.more == 0 {
             let Segment { region, offset: start, length, .. } = self.span.head;
@@ -93,6 +93,8 @@ impl<'b> Packet<'b> {
         self.read_chain(offset, to)
     }
 
+    /// Out of line, so that the rest is small in every loop.
+    #[inline(never)]
     fn read_chain(&self, offset: usize, to: &mut [u8]) -> usize {
         let mut skip = offset;
         let mut done = 0;
