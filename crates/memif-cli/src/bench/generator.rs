@@ -173,23 +173,13 @@ impl<'q> Generator<'q> {
             self.cut = true;
             return Ok(0);
         };
-        let mut bytes = 0;
-        for _ in 0..burst {
-            let packet = packets.next();
-            match batch.push(packet) {
-                Ok(()) => {
-                    bytes += packet.len();
-                    packets.sent();
-                }
-                Err(SendError::Full) => break,
-                Err(SendError::TooLong { len, max }) => return Err(too_long(len, max)),
-                Err(_) => {
-                    self.cut = true;
-                    break;
-                }
-            }
+        let (bytes, refused) = packets.send(burst, |packet| batch.push(packet));
+        self.bytes += bytes;
+        match refused {
+            None | Some(SendError::Full) => {}
+            Some(SendError::TooLong { len, max }) => return Err(too_long(len, max)),
+            Some(_) => self.cut = true,
         }
-        self.bytes += bytes as u64;
         Ok(batch.commit())
     }
 

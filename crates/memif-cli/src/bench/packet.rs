@@ -2,6 +2,8 @@
 //!
 //! The number stands behind all headers, so that peers which swap addresses leave it alone.
 
+use std::mem;
+
 use etherparse::{EtherType, IpNumber, Ipv4Header, UdpHeader};
 
 use crate::net::{Framing, Mac, frame};
@@ -85,35 +87,47 @@ impl std::str::FromStr for Sizes {
     }
 }
 
-/// Packets ready to send on one queue, numbered from 0.
+/// Packets ready to send on one queue, numbered from 0. Each already carries its number.
 #[derive(Debug)]
 pub(crate) struct Packets {
-    ready: Vec<Vec<u8>>,
+    /// One packet after the other, each in as many bytes as the longest has.
+    ready: Vec<u8>,
+    place: usize,
+    /// Bytes of each.
+    lengths: Vec<usize>,
+    /// Whether all have the same.
+    alike: bool,
     at: usize,
     number: u64,
 }
 
 impl Packets {
     pub(crate) fn new(framing: Framing, sizes: Sizes) -> Self {
-        let mut ready: Vec<_> =
-            sizes.round().into_iter().map(|size| blank(framing, size)).collect();
-        for (number, packet) in (0_u64..).zip(&mut ready) {
-            write(packet, NUMBER, number);
+        let (place, lengths) = (sizes.longest(), sizes.round());
+        let mut ready = Vec::with_capacity(place * lengths.len());
+        for (number, &length) in (0_u64..).zip(&lengths) {
+            let mut packet = blank(framing, length);
+            write(&mut packet, NUMBER, number);
+            packet.resize(place, 0);
+            ready.append(&mut packet);
         }
-        Self { ready, at: 0, number: 0 }
+        let alike = lengths.iter().all(|&length| length == place);
+        Self { ready, place, lengths, alike, at: 0, number: 0 }
     }
 
     /// The next packet.
     #[inline]
     pub(crate) fn next(&self) -> &[u8] {
-        self.ready.get(self.at).map_or(&[], Vec::as_slice)
+        let length = self.lengths.get(self.at).copied().unwrap_or(0);
+        let start = self.at * self.place;
+        self.ready.get(start..start + length).unwrap_or_default()
     }
 
     /// Says that the next packet was sent, and makes its place ready for the next round.
     #[inline]
     pub(crate) fn sent(&mut self) {
-        let round = self.ready.len();
-        if let Some(packet) = self.ready.get_mut(self.at) {
+        let (start, round) = (self.at * self.place, self.lengths.len());
+        if let Some(packet) = self.ready.get_mut(start..) {
             write(packet, NUMBER, self.number + round as u64);
         }
         self.number += 1;
@@ -121,6 +135,56 @@ impl Packets {
         if self.at == round {
             self.at = 0;
         }
+    }
+
+    /// Gives the next packets to `push`, up to `count` of them, until it refuses one. Says how many bytes were sent, and
+    /// why one was not.
+    #[inline(always)]
+    pub(crate) fn send<E>(
+        &mut self,
+        count: usize,
+        mut push: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> (u64, Option<E>) {
+        if !self.alike {
+            let mut bytes = 0;
+            for _ in 0..count {
+                let packet = self.next();
+                if let Err(error) = push(packet) {
+                    return (bytes, Some(error));
+                }
+                bytes += packet.len() as u64;
+                self.sent();
+            }
+            return (bytes, None);
+        }
+        // That they are this long spares looking at every packet.
+        let place = self.place.max(SHORTEST);
+        let (first, round) = (self.number, self.lengths.len());
+        // The number that a packet has in the next round.
+        let mut later = first + round as u64;
+        let (mut left, mut refused) = (count, None);
+        while left > 0 && refused.is_none() {
+            let before = left;
+            let mut ready = self.ready.get_mut(self.at * place..).unwrap_or_default();
+            while left > 0
+                && let Some((packet, rest)) = mem::take(&mut ready).split_at_mut_checked(place)
+            {
+                if let Err(error) = push(packet) {
+                    refused = Some(error);
+                    break;
+                }
+                write(packet, NUMBER, later);
+                later += 1;
+                left -= 1;
+                ready = rest;
+            }
+            self.at += before - left;
+            if self.at >= round {
+                self.at = 0;
+            }
+        }
+        self.number = later - round as u64;
+        ((self.number - first) * place as u64, refused)
     }
 
     /// The number of the next packet, which is how many were sent.
@@ -147,6 +211,12 @@ pub(crate) enum Kind {
     End { sent: u64, offered: u64 },
     /// Not ours, or changed on its way.
     Other,
+}
+
+/// Whether that is the packet of ours with that number: `buffer` holds it, and is longer.
+#[inline(always)]
+pub(crate) fn is_next(buffer: &[u8; LONGEST], len: usize, number: u64) -> bool {
+    read(buffer, NUMBER) == Some(number) && read(buffer, KIND) == Some(DATA | len as u64)
 }
 
 /// Reads a packet.
@@ -219,6 +289,47 @@ mod tests {
                 assert_eq!(kind(&last), Kind::End { sent: 100, offered: 107 });
             }
         }
+    }
+
+    #[test]
+    fn refused_packets_come_again() {
+        for sizes in [Sizes::Fixed(64), Sizes::Fixed(9000), Sizes::Imix] {
+            let mut packets = Packets::new(Framing::Ethernet, sizes);
+            let (mut numbers, mut bytes) = (Vec::new(), 0);
+            let mut sent = 0;
+            for room in [0, 1, 40, 7, 16, 0, 100] {
+                let mut left = room;
+                let (took, refused) = packets.send(40, |packet| {
+                    if left == 0 {
+                        return Err("full");
+                    }
+                    left -= 1;
+                    bytes += packet.len() as u64;
+                    numbers.push(kind(packet));
+                    Ok(())
+                });
+                sent += took;
+                assert_eq!(refused, (room < 40).then_some("full"));
+            }
+            assert_eq!(sent, bytes);
+            let expected: Vec<_> = (0..104).map(Kind::Data).collect();
+            assert_eq!(numbers, expected, "{sizes}");
+            assert_eq!(packets.number(), 104);
+            assert_eq!(kind(packets.next()), Kind::Data(104));
+        }
+    }
+
+    #[test]
+    fn the_next_packet_is_known() {
+        let mut packets = Packets::new(Framing::Ethernet, Sizes::Fixed(100));
+        packets.sent();
+        let mut buffer = [0; LONGEST];
+        buffer[..100].copy_from_slice(packets.next());
+        assert!(is_next(&buffer, 100, 1));
+        assert!(!is_next(&buffer, 100, 0), "another number");
+        assert!(!is_next(&buffer, 99, 1), "cut");
+        buffer[KIND + 5] ^= 1;
+        assert!(!is_next(&buffer, 100, 1), "changed");
     }
 
     #[test]
