@@ -90,7 +90,8 @@ impl<'b> Packet<'b> {
             let segment = self.core.regions.slice(region, start, length);
             return segment.map_or(0, |segment| segment.read(offset, to));
         }
-        self.read_chain(offset, to)
+        // A copy of what describes the packet: else that would lie in memory, not in registers, for every packet.
+        Packet { core: self.core, span: self.span }.read_chain(offset, to)
     }
 
     /// Out of line, so that the rest is small in every loop.
