@@ -15,7 +15,7 @@ use crate::link::Notice;
 const INTERRUPTED: i32 = 130;
 
 /// Whether a signal asked the command to end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {

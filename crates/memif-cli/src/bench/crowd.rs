@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::echo;
 use super::latency::{histogram, nanoseconds};
 use super::link::{LOOK, Place, Until};
+use super::other::Other;
 use super::packet::{Packets, Sizes};
 use crate::events::Reporter;
 use crate::exit::Error;
@@ -161,7 +162,7 @@ pub(crate) fn run(
     role: Role,
     count: u32,
     time: Duration,
-    other: Option<u32>,
+    other: &mut Option<Other>,
     until: &Until,
 ) -> Result<Option<Crowd>, Error> {
     let before = cost(None);
@@ -175,7 +176,10 @@ pub(crate) fn run(
         many.next(LOOK)?;
         if many.links.len() > news.1 {
             news = (Instant::now(), many.links.len());
-        } else if news.0.elapsed() >= place.timeout {
+            continue;
+        }
+        other.as_mut().map_or(Ok(()), |other| other.check(until))?;
+        if news.0.elapsed() >= place.timeout {
             return Err(missing(&many, place, role));
         }
     }
@@ -184,7 +188,7 @@ pub(crate) fn run(
         count,
         set_up,
         cost: cost(None),
-        other: other.map(|pid| cost(Some(pid))),
+        other: other.as_ref().and_then(Other::pid).map(|pid| cost(Some(pid))),
         before,
         round_trips: histogram()?,
         lost: 0,

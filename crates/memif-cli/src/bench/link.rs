@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use memif::{Event, Link, Role, SocketAddress, SocketBuilder};
 
+use super::other::Other;
 use crate::events::Reporter;
 use crate::exit::Error;
 use crate::link::{Driver, Notice};
@@ -115,6 +116,25 @@ pub(crate) struct End {
 impl End {
     /// The next link, or `None` when it should end. Waits no longer than a link may take, or for ever if `patient`.
     pub(crate) fn link(&mut self, until: &Until, patient: bool) -> Result<Option<Link>, Error> {
+        self.wait(until, patient, &mut None)
+    }
+
+    /// The link to that end, which is ours where there is one. Waits no longer than a link may take, nor than that end is
+    /// there.
+    pub(crate) fn link_to(
+        &mut self,
+        other: &mut Option<Other>,
+        until: &Until,
+    ) -> Result<Option<Link>, Error> {
+        self.wait(until, false, other)
+    }
+
+    fn wait(
+        &mut self,
+        until: &Until,
+        patient: bool,
+        other: &mut Option<Other>,
+    ) -> Result<Option<Link>, Error> {
         let start = Instant::now();
         let mut last = None;
         while !until.is_over() {
@@ -123,6 +143,7 @@ impl End {
                 Ok(Notice::Failed(error)) => return Err(error.into()),
                 Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {
+                    other.as_mut().map_or(Ok(()), |other| other.check(until))?;
                     if !patient && start.elapsed() >= self.place.timeout {
                         return Err(self.place.not_connected(self.role, last));
                     }

@@ -15,6 +15,10 @@ use crate::exit::Error;
 const FINE: f64 = 0.01;
 /// The part of a rate that a generator must really offer for a trial to count.
 const OFFERED: f64 = 0.99;
+/// How often a trial is repeated whose generator fell behind: a busy machine, not the link.
+const REPEATS: u32 = 3;
+/// How often the search comes back to rates that were not judged.
+const RETURNS: u32 = 2;
 /// How long after the last packet those that are on their way back are waited for.
 const LINGER: Duration = Duration::from_millis(100);
 
@@ -52,33 +56,59 @@ impl Trial {
         real(self.offered) >= asked * OFFERED
     }
 
-    /// Whether no more than that part was lost.
-    pub(crate) fn passed(&self, loss: f64) -> bool {
-        self.offered > 0 && self.was_offered() && self.loss() <= loss
+    /// Whether no more than that part was lost; `None` where the trial says nothing of a rate.
+    pub(crate) fn passed(&self, loss: f64) -> Option<bool> {
+        let judged = self.rate.is_some() && self.offered > 0 && self.was_offered();
+        judged.then(|| self.loss() <= loss)
     }
+}
+
+/// What a search found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Found {
+    /// The highest rate that passed, 0 without one.
+    pub(crate) rate: f64,
+    /// From which rate on it is not known, where that is what ended the search: the generator fell behind every time.
+    pub(crate) not_judged: Option<f64>,
 }
 
 /// Looks for the highest rate at which a trial passes. `trial` runs one, and gives `None` when it should end.
 ///
-/// The first trial is as fast as it goes; no rate above what arrived then is tried.
+/// The first trial is as fast as it goes; no rate above what arrived then is tried. A rate whose trials say nothing is
+/// not taken for one that loses: the search goes on below and, when a rate passed there, comes back.
 pub(crate) fn search(
     loss: f64,
     mut trial: impl FnMut(Option<f64>) -> Result<Option<Trial>, Error>,
-) -> Result<Option<f64>, Error> {
+) -> Result<Option<Found>, Error> {
     let Some(first) = trial(None)? else { return Ok(None) };
     let ceiling = first.arrived_rate();
-    let (mut good, mut bad) = (0.0, ceiling);
-    let mut rate = ceiling;
-    while bad - good > FINE * ceiling {
-        let Some(tried) = trial(Some(rate))? else { return Ok(None) };
-        if tried.passed(loss) {
-            good = rate;
-        } else {
-            bad = rate;
+    let (mut good, mut lost, mut doubt) = (0.0, None, None);
+    let (mut rate, mut end, mut returns) = (ceiling, ceiling, 0);
+    while end - good > FINE * ceiling {
+        let mut passed = None;
+        for _ in 0..=REPEATS {
+            let Some(tried) = trial(Some(rate))? else { return Ok(None) };
+            passed = tried.passed(loss);
+            if passed.is_some() {
+                break;
+            }
         }
-        rate = f64::midpoint(good, bad);
+        match passed {
+            Some(true) => {
+                good = rate;
+                if returns < RETURNS && doubt.is_some_and(|doubt| doubt < ceiling) {
+                    returns += 1;
+                    // While no rate lost, what was not judged first is the highest of all.
+                    doubt = lost.is_none().then_some(ceiling);
+                }
+            }
+            Some(false) => (lost, doubt) = (Some(rate), None),
+            None => doubt = Some(rate),
+        }
+        end = doubt.or(lost).unwrap_or(ceiling);
+        rate = f64::midpoint(good, end);
     }
-    Ok(Some(good))
+    Ok(Some(Found { rate: good, not_judged: doubt }))
 }
 
 /// One trial over a link that stays. What arrived is what the rings took or, with `returns`, what came back.
@@ -174,7 +204,8 @@ mod tests {
     fn finds_the_rate_of_a_receiver() {
         for limit in [2e6, 1e6, 123_456.0] {
             let found = search(0.0, receiver(limit)).unwrap().unwrap();
-            assert!((found - limit).abs() <= 0.01 * limit, "{limit}: {found}");
+            assert!((found.rate - limit).abs() <= 0.01 * limit, "{limit}: {found:?}");
+            assert_eq!(found.not_judged, None);
         }
     }
 
@@ -183,16 +214,71 @@ mod tests {
         let always = |rate: Option<f64>| {
             Ok(Some(Trial { rate, offered: 1000, arrived: 999, time: Duration::from_micros(500) }))
         };
-        assert_eq!(search(0.0, always).unwrap(), Some(0.0));
-        assert!(search(0.01, always).unwrap().unwrap() > 0.0);
+        assert_eq!(search(0.0, always).unwrap(), Some(Found { rate: 0.0, not_judged: None }));
+        assert!(search(0.01, always).unwrap().unwrap().rate > 0.0);
     }
 
     #[test]
     fn a_generator_that_is_too_slow_proves_nothing() {
         let trial =
             Trial { rate: Some(1000.0), offered: 900, arrived: 900, time: Duration::from_secs(1) };
-        assert!(!trial.passed(0.0));
-        assert!(Trial { offered: 1000, arrived: 1000, ..trial }.passed(0.0));
-        assert!(!Trial::default().passed(0.0));
+        assert_eq!(trial.passed(0.0), None);
+        assert_eq!(Trial { arrived: 1, ..trial }.passed(0.0), None);
+        assert_eq!(Trial { rate: None, offered: 1000, ..trial }.passed(0.0), None);
+        let offered = Trial { offered: 1000, ..trial };
+        assert_eq!(offered.passed(0.0), Some(false));
+        assert_eq!(Trial { arrived: 1000, ..offered }.passed(0.0), Some(true));
+        assert_eq!(Trial::default().passed(0.0), None);
+    }
+
+    /// The same trial of a generator that falls behind.
+    fn behind(trial: Trial) -> Trial {
+        Trial { offered: trial.offered / 2, arrived: trial.arrived / 2, ..trial }
+    }
+
+    #[test]
+    fn a_busy_machine_does_not_lower_the_rate() {
+        let mut trials = 0;
+        // As fast as it goes more arrives than without loss.
+        let (mut calm, mut flood) = (receiver(6e5), receiver(1e6));
+        let found = search(0.0, |rate| {
+            trials += 1;
+            // Three of four trials say nothing.
+            let tried = if rate.is_none() { flood(rate)? } else { calm(rate)? };
+            Ok(tried.map(|tried| if trials % 4 == 1 { tried } else { behind(tried) }))
+        });
+        let found = found.unwrap().unwrap();
+        assert!((found.rate - 6e5).abs() <= 1e4, "{found:?}");
+        assert_eq!(found.not_judged, None);
+    }
+
+    #[test]
+    fn a_rate_that_was_not_judged_is_tried_again_later() {
+        let mut calm = receiver(2e6);
+        let mut trials = 0;
+        let found = search(0.0, |rate| {
+            trials += 1;
+            // The machine is busy from the third rate on, for as long as the search stays there.
+            let tried = calm(rate)?;
+            Ok(tried.map(|tried| if (2..10).contains(&trials) { behind(tried) } else { tried }))
+        });
+        let found = found.unwrap().unwrap();
+        assert!(found.rate > 0.98 * 2e6, "{found:?}");
+        assert_eq!(found.not_judged, Some(2e6), "the first was as fast as it goes");
+    }
+
+    #[test]
+    fn what_was_not_judged_is_said() {
+        let mut calm = receiver(2e6);
+        let mut trials = 0;
+        let found = search(0.0, |rate| {
+            trials += 1;
+            let tried = calm(rate)?;
+            Ok(tried.map(|tried| if rate > Some(1e6) { behind(tried) } else { tried }))
+        });
+        let Found { rate, not_judged } = found.unwrap().unwrap();
+        assert!(rate <= 1e6 && not_judged.is_some_and(|from| from > 1e6), "{rate} {not_judged:?}");
+        assert!((0.97e6..=1e6).contains(&rate), "{rate}");
+        assert!(trials < 100, "{trials}");
     }
 }

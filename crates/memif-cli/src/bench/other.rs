@@ -107,6 +107,26 @@ impl Other {
         }
     }
 
+    /// An error when it is gone, though nobody asked it to end.
+    pub(crate) fn check(&mut self, until: &Until) -> Result<(), Error> {
+        let how = match self {
+            Self::Process(child) => match child.try_wait() {
+                Ok(Some(status)) => format!(" ({status})"),
+                _ => return Ok(()),
+            },
+            Self::Thread { thread, .. } if thread.as_ref().is_some_and(JoinHandle::is_finished) => {
+                String::new()
+            }
+            Self::Thread { .. } => return Ok(()),
+        };
+        if until.is_over() {
+            return Ok(());
+        }
+        Err(Error::NotConnected(format!(
+            "the other end ended before a link was up{how}; what it says above tells why"
+        )))
+    }
+
     /// Its process, if it is another one.
     pub(crate) fn pid(&self) -> Option<u32> {
         match self {
@@ -205,5 +225,34 @@ fn cannot_start(source: std::io::Error) -> Error {
         what: "cannot start the other end".to_owned(),
         advice: "raise the limit of processes (ulimit -u), or use --threads",
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::Stop;
+
+    #[test]
+    fn an_end_that_is_gone_is_noticed() {
+        let until = Until::signalled(Stop::default());
+        let start = |program: &str| {
+            let child = Command::new(program).stdin(Stdio::piped()).spawn().unwrap();
+            Other::Process(child)
+        };
+        // It ends when its input does.
+        let mut there = start("cat");
+        there.check(&until).unwrap();
+        let mut gone = start("false");
+        let error = loop {
+            match gone.check(&until) {
+                Ok(()) => thread::yield_now(),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.contains("exit status: 1"), "{error}");
+        there.check(&until).unwrap();
+        until.end();
+        gone.check(&until).unwrap();
     }
 }

@@ -47,8 +47,8 @@ fn one_way(
         seconds: flow.time.as_secs_f64(),
         rate: flow.rate,
     };
-    let _other = Other::start(plan, plan.role, task, until)?;
-    let Some(mut link) = end.link(until, false)? else { return Ok(None) };
+    let mut other = Some(Other::start(plan, plan.role, task, until)?);
+    let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(None) };
     let received = {
         let _pinned = cpus::pin(plan.sink_cpu())?;
         sink::run(&mut link.rx, catch, until)?
@@ -158,8 +158,8 @@ pub(crate) fn echo_many(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
 
 /// Round trips for each size.
 pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    let (_other, mut end) = open(plan, Task::Echo, until)?;
-    let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
+    let (mut other, mut end) = open(plan, Task::Echo, until)?;
+    let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(Outcome::Success) };
     say(format_args!("{}", report::times_head("size")))?;
     let progress = Progress::new();
     let mut rows: Vec<(String, Histogram<u64>)> = Vec::new();
@@ -222,8 +222,8 @@ pub(crate) fn ndr(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             found.push(search(plan, sizes, &progress, until, trial)?);
         }
     } else {
-        let (_other, mut end) = open(plan, Task::Echo, until)?;
-        let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
+        let (mut other, mut end) = open(plan, Task::Echo, until)?;
+        let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(Outcome::Success) };
         for &sizes in &plan.sizes {
             let _pinned = plan.pin()?;
             let flow = Flow { sizes, rate: None, time: plan.time, ..plan.flow() };
@@ -262,22 +262,22 @@ fn search(
         trials.push(tried);
         Ok(Some(tried))
     })?;
-    let Some(rate) = found else { return Ok(None) };
-    let (text, report) = report::ndr(sizes, plan.loss, rate);
+    let Some(found) = found else { return Ok(None) };
+    let (text, report) = report::ndr(sizes, plan.loss, &found);
     say(format_args!("{text}"))?;
     output::report(&report)?;
-    Ok(Some((trials, rate)))
+    Ok(Some((trials, found.rate)))
 }
 
 /// Links that come and go.
 pub(crate) fn setup(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let other = plan.place.both.then(|| Other::start(plan, plan.other_role(), Task::Echo, until));
-    let _other = other.transpose()?;
+    let mut other = other.transpose()?;
     let progress = Progress::new();
     progress.show("links", plan.time);
     let setups = {
         let _pinned = plan.pin()?;
-        setting_up::run(&plan.place, plan.time, until)?
+        setting_up::run(&plan.place, plan.time, &mut other, until)?
     };
     progress.clear();
     let rows = [("connect", &setups.connect), ("delete", &setups.delete), ("both", &setups.whole)];
@@ -308,8 +308,7 @@ pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         other.as_mut().map(Other::wait_ready);
         let found = {
             let _pinned = plan.pin()?;
-            let pid = other.as_ref().and_then(Other::pid);
-            crowd::run(&plan.place, plan.role, count, plan.time, pid, until)?
+            crowd::run(&plan.place, plan.role, count, plan.time, &mut other, until)?
         };
         progress.clear();
         let Some(found) = found else { break };

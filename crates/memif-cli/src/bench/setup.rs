@@ -6,7 +6,8 @@ use hdrhistogram::Histogram;
 use memif::{ConnectError, Role, WaitError};
 
 use super::latency::{histogram, nanoseconds};
-use super::link::{Place, Until};
+use super::link::{LOOK, Place, Until};
+use super::other::Other;
 use crate::advice;
 use crate::exit::Error;
 
@@ -23,7 +24,12 @@ pub(crate) struct Setups {
 }
 
 /// Connects and deletes, again and again, for that time.
-pub(crate) fn run(place: &Place, time: Duration, until: &Until) -> Result<Setups, Error> {
+pub(crate) fn run(
+    place: &Place,
+    time: Duration,
+    other: &mut Option<Other>,
+    until: &Until,
+) -> Result<Setups, Error> {
     let config = place.interface.interface(Role::Slave, place.id)?;
     let mut socket = place.socket(Role::Slave)?.retry_period(Duration::from_millis(1)).open()?;
     let mut found = Setups {
@@ -38,8 +44,12 @@ pub(crate) fn run(place: &Place, time: Duration, until: &Until) -> Result<Setups
         let begin = Instant::now();
         let key = socket.add_interface(config.clone())?;
         let link = loop {
-            match socket.wait_connected(key, place.timeout) {
+            match socket.wait_connected(key, LOOK.min(place.timeout)) {
                 Err(WaitError::Woken) => {}
+                Err(WaitError::TimedOut { .. }) if until.is_over() => return Ok(found),
+                Err(WaitError::TimedOut { .. }) if begin.elapsed() < place.timeout => {
+                    other.as_mut().map_or(Ok(()), |other| other.check(until))?;
+                }
                 result => break result,
             }
         };

@@ -130,7 +130,12 @@ pub(crate) fn the_rate_without_loss() {
             "type packet_bytes asked_per_second offered_packets arrived_packets lost_packets duration_ms passed",
         );
         let ndr = only(&found, "bench_ndr");
-        has_fields(ndr, "type packet_bytes allowed_loss_percent packets_per_second");
+        has_fields(
+            ndr,
+            "type packet_bytes allowed_loss_percent packets_per_second not_judged_per_second",
+        );
+        // What was as fast as it goes is no rate that was asked for.
+        assert_eq!(trials[0]["passed"], Value::Null);
         // The rate is that of the best trial that passed.
         let passed = trials.iter().filter(|trial| trial["passed"] == true);
         let best = passed.filter_map(|trial| trial["asked_per_second"].as_f64());

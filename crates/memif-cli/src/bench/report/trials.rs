@@ -1,9 +1,11 @@
 //! The search for the rate without loss.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::{Report, packet_bytes};
-use crate::bench::ndr::Trial;
+use crate::bench::ndr::{Found, Trial};
 use crate::bench::packet::Sizes;
 use crate::json::milliseconds;
 
@@ -16,7 +18,8 @@ pub(crate) struct TrialReport {
     arrived_packets: u64,
     lost_packets: u64,
     duration_ms: f64,
-    passed: bool,
+    /// `null`: it says nothing of a rate.
+    passed: Option<bool>,
 }
 
 /// The head of a table of trials.
@@ -24,12 +27,12 @@ pub(crate) const TRIALS: &str = "       Mpps       offered       arrived       l
 
 /// One trial of the search for the rate.
 pub(crate) fn trial(sizes: Sizes, trial: &Trial, loss: f64) -> (String, Report) {
-    let passed = trial.rate.is_some() && trial.passed(loss);
-    let verdict = match trial.rate {
-        None => "as fast as it goes",
-        Some(_) if passed => "passed",
-        Some(_) if trial.was_offered() => "lost",
-        Some(_) => "the generator fell behind",
+    let passed = trial.passed(loss);
+    let verdict = match (trial.rate, passed) {
+        (None, _) => "as fast as it goes",
+        (_, Some(true)) => "passed",
+        (_, Some(false)) => "lost",
+        (_, None) => "not judged, the generator fell behind",
     };
     let row = format!(
         "{:>11.4} {:>13} {:>13} {:>10} {verdict}",
@@ -54,23 +57,36 @@ pub(crate) fn trial(sizes: Sizes, trial: &Trial, loss: f64) -> (String, Report) 
 pub(crate) struct NdrReport {
     packet_bytes: Option<usize>,
     allowed_loss_percent: f64,
-    /// 0 where every rate lost packets.
+    /// 0 where no rate passed.
     packets_per_second: f64,
+    /// `null` where the rates above it lost packets, or are more than arrive as fast as it goes.
+    not_judged_per_second: Option<f64>,
 }
 
 /// The rate that was found.
-pub(crate) fn ndr(sizes: Sizes, loss: f64, rate: f64) -> (String, Report) {
-    let text = if rate > 0.0 {
-        format!("{sizes} bytes: {:.4} Mpps with no more than {} % lost", rate / 1e6, loss * 100.0)
+pub(crate) fn ndr(sizes: Sizes, loss: f64, found: &Found) -> (String, Report) {
+    let mut text = if found.rate > 0.0 {
+        let rate = found.rate / 1e6;
+        format!("{sizes} bytes: {rate:.4} Mpps with no more than {} % lost", loss * 100.0)
+    } else if found.not_judged.is_some() {
+        format!("{sizes} bytes: no rate was found")
     } else {
         format!(
             "{sizes} bytes: no rate without loss was found; give --loss, longer rings, or a quieter machine"
         )
     };
+    if let Some(from) = found.not_judged {
+        let _ = write!(
+            text,
+            "; from {:.4} Mpps on it is not known, as the generator fell behind each time: a quieter machine tells",
+            from / 1e6
+        );
+    }
     let report = NdrReport {
         packet_bytes: packet_bytes(sizes),
         allowed_loss_percent: loss * 100.0,
-        packets_per_second: rate,
+        packets_per_second: found.rate,
+        not_judged_per_second: found.not_judged,
     };
     (text, Report::Ndr(report))
 }
