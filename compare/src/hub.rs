@@ -80,7 +80,8 @@ fn cycle(hub: &mut impl Hub, job: &Job, control: &Control) -> Result<Report> {
             std::hint::spin_loop();
             looks += 1;
             if looks.is_multiple_of(1 << 16) && start.elapsed() > LINKS {
-                return Err(format!("the master did not see the end of link {cycles}"));
+                let seen = control.count().load(Ordering::Acquire);
+                return Err(format!("the master saw {seen} links end after {cycles} of them"));
             }
         }
         if meter.count(1) {
