@@ -38,7 +38,8 @@ impl LibraryHub {
                 Happened::Connected(id) => {
                     self.ups += 1;
                     if let Some(interface) = self.interfaces.get_mut(id as usize) {
-                        interface.prepare()?;
+                        // The link may be gone by now; whoever needs it will say so.
+                        let _ = interface.prepare();
                     }
                 }
                 Happened::Disconnected(_) => self.downs += 1,
