@@ -33,6 +33,31 @@ must (const char *what, int err)
   exit (1);
 }
 
+/* The same for calls on a link: the peer may be gone already, of which on_disconnect tells. */
+static inline void
+must_unless_gone (const char *what, int err)
+{
+  if (err != MEMIF_ERR_DISCONNECTED)
+    must (what, err);
+}
+
+/* A slave posts the receive buffers of a queue when the link comes up. */
+static inline void
+post_buffers (memif_conn_handle_t conn, uint16_t qid)
+{
+  must_unless_gone ("memif_refill_queue", memif_refill_queue (conn, qid, -1, 0));
+}
+
+/* An on_disconnect that only says so. */
+static inline int
+say_disconnected (memif_conn_handle_t conn, void *ctx)
+{
+  (void) conn;
+  (void) ctx;
+  printf ("disconnected\n");
+  return 0;
+}
+
 /* A socket at that path, or abstract name behind '@', whose slaves try to connect twice a second. */
 static inline memif_socket_handle_t
 open_socket (const char *path, const char *name, memif_control_fd_update_t *on_control_fd_update, void *ctx)

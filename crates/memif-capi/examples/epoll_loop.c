@@ -32,17 +32,8 @@ on_connect (memif_conn_handle_t conn, void *ctx)
 {
   (void) ctx;
   in_chain = 0;
-  must ("memif_refill_queue", memif_refill_queue (conn, 0, -1, 0));
+  post_buffers (conn, 0);
   printf ("connected\n");
-  return 0;
-}
-
-static int
-on_disconnect (memif_conn_handle_t conn, void *ctx)
-{
-  (void) conn;
-  (void) ctx;
-  printf ("disconnected\n");
   return 0;
 }
 
@@ -95,7 +86,7 @@ main (int argc, char **argv)
   epfd = epoll_create1 (EPOLL_CLOEXEC);
   sock = open_socket (argv[1], "epoll_loop", on_control_fd_update, NULL);
   args = interface_args (sock, argv[2], argc > 3 ? (uint32_t) atoi (argv[3]) : 0);
-  must ("memif_create", memif_create (&conn, &args, on_connect, on_disconnect, on_interrupt, NULL));
+  must ("memif_create", memif_create (&conn, &args, on_connect, say_disconnected, on_interrupt, NULL));
   printf ("ready\n");
   while (!stopped)
     {

@@ -54,8 +54,8 @@ static int
 on_connect (memif_conn_handle_t conn, void *ctx)
 {
   (void) ctx;
-  must ("memif_refill_queue", memif_refill_queue (conn, 0, -1, 0));
-  must ("memif_set_rx_mode", memif_set_rx_mode (conn, MEMIF_RX_MODE_POLLING, 0));
+  post_buffers (conn, 0);
+  must_unless_gone ("memif_set_rx_mode", memif_set_rx_mode (conn, MEMIF_RX_MODE_POLLING, 0));
   up = 1;
   printf ("connected\n");
   return 0;

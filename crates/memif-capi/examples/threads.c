@@ -55,8 +55,8 @@ on_connect (memif_conn_handle_t handle, void *ctx)
   for (running = 0; running < details.rx_queues_num && running < QUEUES; running++)
     {
       uint16_t qid = (uint16_t) running;
-      must ("memif_set_rx_mode", memif_set_rx_mode (handle, MEMIF_RX_MODE_POLLING, qid));
-      must ("memif_refill_queue", memif_refill_queue (handle, qid, -1, 0));
+      must_unless_gone ("memif_set_rx_mode", memif_set_rx_mode (handle, MEMIF_RX_MODE_POLLING, qid));
+      post_buffers (handle, qid);
       pthread_create (&threads[running], NULL, work, (void *) (size_t) qid);
     }
   printf ("connected, %d threads\n", running);

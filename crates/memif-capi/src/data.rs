@@ -113,6 +113,26 @@ fn tx_queue(conn: &'static Conn, queue: u16) -> Result<Guard<'static, Tx>, c_int
     }
 }
 
+/// Tells the caller of a buffer. All fields are written, whatever they held before.
+///
+/// # Safety
+/// `at` is good for a write of one buffer; it need not be aligned.
+#[inline]
+unsafe fn hand_over(at: *mut memif_buffer_t, slot: Slot, queue: *mut c_void) {
+    let Slot { index, data, len, next } = slot;
+    let flags = if next { BUFFER_FLAG_NEXT } else { 0 };
+    // SAFETY: promised by the caller.
+    unsafe {
+        at.write_unaligned(memif_buffer_t {
+            desc_index: index,
+            queue,
+            len,
+            flags,
+            data: data.cast(),
+        });
+    }
+}
+
 /// `memif_rx_burst`. `bufs` has room for `count` buffers, unless it is null.
 pub(crate) fn receive(
     conn: *const c_void,
@@ -134,20 +154,9 @@ pub(crate) fn receive(
     let pointer = token.pointer();
     let mut at = bufs;
     let mut received: u16 = 0;
-    let result = slots.receive(count, |Slot { index, data, len, next }| {
-        let flags = if next { BUFFER_FLAG_NEXT } else { 0 };
-        let data = data.cast();
-        // SAFETY: `receive` hands out at most `count` buffers, and the array has room for as many; its fields are written
-        // whole, whatever they held before.
-        unsafe {
-            at.write_unaligned(memif_buffer_t {
-                desc_index: index,
-                queue: pointer,
-                len,
-                flags,
-                data,
-            })
-        };
+    let result = slots.receive(count, |slot| {
+        // SAFETY: `receive` hands out at most `count` buffers, and the array has room for as many.
+        unsafe { hand_over(at, slot, pointer) };
         at = at.wrapping_add(1);
         received += 1;
     });
@@ -214,20 +223,10 @@ pub(crate) fn allocate(
     let pointer = token.pointer();
     let mut at = bufs;
     let mut allocated: u16 = 0;
-    let give = |Slot { index, data, len, next }: Slot| {
-        let flags = if next { BUFFER_FLAG_NEXT } else { 0 };
-        let data = data.cast();
+    let give = |slot: Slot| {
         // SAFETY: no packet takes more slots than its size asks for with buffers of the size that the interface was made
-        // with, which is what callers reckon with; the fields are written whole.
-        unsafe {
-            at.write_unaligned(memif_buffer_t {
-                desc_index: index,
-                queue: pointer,
-                len,
-                flags,
-                data,
-            })
-        };
+        // with, which is what callers reckon with.
+        unsafe { hand_over(at, slot, pointer) };
         at = at.wrapping_add(1);
         allocated += 1;
     };

@@ -67,7 +67,8 @@ pub(super) type OnLink = unsafe extern "C" fn(Handle, *mut c_void) -> c_int;
 pub(super) type OnInterrupt = unsafe extern "C" fn(Handle, *mut c_void, u16) -> c_int;
 type Burst = unsafe extern "C" fn(Handle, u16, *mut memif_buffer_t, u16, *mut u16) -> c_int;
 
-/// The functions of one library. The library is never closed: it may have started threads.
+/// The functions of one library. Calling one is unsafe, with what its documentation asks for; each call says how that is
+/// kept. The library is never closed: it may have started threads.
 #[derive(Clone, Copy)]
 pub(super) struct Functions {
     pub(super) create_socket:

@@ -260,7 +260,7 @@ impl RxSlots {
         }
         self.seen = found;
         if found == self.next {
-            self.expect();
+            self.ask_ahead();
         }
         Ok(())
     }
@@ -268,7 +268,7 @@ impl RxSlots {
     /// Asks for the cache lines of the next packet while there is none: they then come along with the cursor and not
     /// after it.
     #[inline]
-    fn expect(&self) {
+    fn ask_ahead(&self) {
         self.ring.prefetch(self.next);
         let (region, offset) = match self.role {
             // Slaves keep to the buffers of a slot, and those lie in a row.
