@@ -1,5 +1,6 @@
 //! One end of a slice: a process of its own, pinned to its core.
 
+use std::cell::Cell;
 use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -50,22 +51,24 @@ fn execute(job: &Job) -> Report {
 fn dispatch(job: &Job, control: &Control) -> Result<Report> {
     if matches!(job.task, Task::Cycle | Task::Crowd | Task::Serve) {
         hub::raise_limit();
-        let meet = || meet(control);
-        return match &job.carrier {
+        let distance = Cell::new(None);
+        let meet = || meet(job, control).map(|found| distance.set(found));
+        let report = match &job.carrier {
             Carrier::Rust => hub::run(&mut RustHub::open(job)?, job, control, meet),
             Carrier::Library(path) => {
                 hub::run(&mut LibraryHub::open(path, job)?, job, control, meet)
             }
             carrier => Err(format!("{carrier:?} has no interfaces")),
         };
+        return report.map(|report| Report { distance: distance.get(), ..report });
     }
     match &job.carrier {
         Carrier::Bare { stride } => start(Bare::open(job, *stride)?, job, control),
         Carrier::Rust => start(Rust::open(job)?, job, control),
         Carrier::Library(path) => start(Interface::open(path, job)?, job, control),
         Carrier::Line => {
-            meet(control)?;
-            work::bounce(job, control)
+            let distance = meet(job, control)?;
+            work::bounce(job, control).map(|report| Report { distance, ..report })
         }
         Carrier::Seqpacket => start(Kernel::seqpacket(job)?, job, control),
         Carrier::Udp => start(Kernel::udp(job)?, job, control),
@@ -79,8 +82,8 @@ fn dispatch(job: &Job, control: &Control) -> Result<Report> {
 }
 
 fn start(mut port: impl Port, job: &Job, control: &Control) -> Result<Report> {
-    meet(control)?;
-    let report = work::run(&mut port, job, control)?;
+    let distance = meet(job, control)?;
+    let report = Report { distance, ..work::run(&mut port, job, control)? };
     if job.lingers {
         print(&report);
         while !control.released() {
@@ -108,9 +111,9 @@ fn threads(job: &Job, control: &Control) -> Result<Report> {
     Ok(if job.task.measures() { first } else { second })
 }
 
-/// Waits until both ends are ready.
-fn meet(control: &Control) -> Result<()> {
-    control.ready().fetch_add(1, Ordering::AcqRel);
+/// Waits until both ends are ready. Returns how far apart they are, where both are this program's.
+fn meet(job: &Job, control: &Control) -> Result<Option<f64>> {
+    let came_first = control.ready().fetch_add(1, Ordering::AcqRel) == 0;
     let start = Instant::now();
     while control.ready().load(Ordering::Acquire) < 2 {
         if control.stopped() {
@@ -121,7 +124,7 @@ fn meet(control: &Control) -> Result<()> {
         }
         std::thread::sleep(Duration::from_micros(200));
     }
-    Ok(())
+    if job.lingers { Ok(None) } else { work::distance(job, control, came_first).map(Some) }
 }
 
 /// Keeps this process on one core.

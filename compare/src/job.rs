@@ -159,6 +159,9 @@ pub(crate) struct Report {
     /// Memory of the process, and its open descriptors.
     pub(crate) kibibytes: u64,
     pub(crate) descriptors: u64,
+    /// Nanoseconds of one cache line between the two cores, there and back, just before; none where the other end is another
+    /// program.
+    pub(crate) distance: Option<f64>,
     /// What went wrong.
     pub(crate) error: Option<String>,
 }

@@ -201,7 +201,8 @@ fn measure(runner: &mut Runner, row: Row, rounds: u32) -> Measured {
     let terminal = std::io::stderr().is_terminal();
     let before = cpu_times();
     let mut failed = vec![0; measured.row.contenders.len()];
-    for round in 0..rounds {
+    let mut round = 0;
+    while round < rounds + rounds / 2 {
         if terminal {
             eprint!("\r{}: round {} of {rounds} ", measured.row.id, round + 1);
         }
@@ -223,15 +224,15 @@ fn measure(runner: &mut Runner, row: Row, rounds: u32) -> Measured {
                     measured.failures[contender].get_or_insert_with(|| error.clone());
                 })
                 .ok();
-            for (at, metric) in measured.row.metrics.iter().enumerate() {
-                let value = report.as_ref().map_or(f64::NAN, |report| metric.of(report));
-                measured.values[at][contender].push(value);
-            }
-            if let Some(report) = report {
-                measured.times[contender].extend(report.times);
-            }
+            measured.add(contender, report);
+        }
+        round += 1;
+        // Half as many again where the cores were at different distances.
+        if round >= rounds && measured.least_counting() >= (rounds as usize).min(5) {
+            break;
         }
     }
+    measured.leave_out_other_distances();
     let after = cpu_times();
     measured.stolen = (after.1 - before.1) / (after.0 - before.0).max(1.0);
     if terminal {

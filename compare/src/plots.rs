@@ -68,7 +68,7 @@ fn distributions(measured: &Measured) -> Vec<Line> {
     let mut lines = Vec::new();
     for (times, (name, _)) in measured.times.iter().zip(&measured.row.contenders) {
         let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
-        for (value, count) in times {
+        for (value, count) in times.iter().flatten() {
             *counts.entry(*value).or_default() += count;
         }
         // A mean is no distribution, and one run of the bare ring is enough.

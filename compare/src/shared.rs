@@ -137,11 +137,21 @@ impl Control {
         self.0.word(512)
     }
 
+    /// The word by which the ends find out how far apart their cores are.
+    pub(crate) fn distance(&self) -> &AtomicU32 {
+        self.0.word(640)
+    }
+
     /// Whatever ran before is forgotten.
     pub(crate) fn reset(&self) {
-        for word in
-            [self.ready(), self.stop_word(), self.bounced(), self.release_word(), self.count()]
-        {
+        for word in [
+            self.ready(),
+            self.stop_word(),
+            self.bounced(),
+            self.release_word(),
+            self.count(),
+            self.distance(),
+        ] {
             word.store(0, Ordering::Release);
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::job::Report;
 use crate::rows::{BARE, BARE_AGAIN, Metric, REFERENCE, Relation, Row};
 
 /// Everything that was measured for a row: figures by metric, contender and round, NaN where a slice failed.
@@ -15,8 +16,12 @@ pub(crate) struct Measured {
     pub(crate) failures: Vec<Option<String>>,
     /// Part of the cores' time that the host of a virtual machine kept for others meanwhile.
     pub(crate) stolen: f64,
-    /// By contender: round trips of all rounds.
-    pub(crate) times: Vec<Vec<(u64, u64)>>,
+    /// Slices that do not count because the cores were at another distance.
+    pub(crate) left_out: usize,
+    /// By contender and round: round trips.
+    pub(crate) times: Vec<Vec<Vec<(u64, u64)>>>,
+    /// By contender and round: nanoseconds of a cache line between the cores, there and back, where that is known.
+    pub(crate) distances: Vec<Vec<Option<f64>>>,
 }
 
 /// A contender's figures in one metric.
@@ -52,7 +57,14 @@ pub(crate) struct Summary {
     pub(crate) noise: Option<f64>,
     /// Part of the cores' time that the host of a virtual machine kept for others.
     pub(crate) stolen: f64,
+    /// Nanoseconds of a cache line between the cores, there and back, in the slices that count, and how many slices do not because
+    /// it was another.
+    pub(crate) distance: f64,
+    pub(crate) left_out: usize,
 }
+
+/// Distances of cores count as the same up to this factor.
+const SAME: f64 = 1.5;
 
 /// Beyond this noise nothing can be judged.
 pub(crate) const TOO_NOISY: f64 = 0.1;
@@ -72,6 +84,11 @@ pub(crate) fn ratio(of: &[f64], to: &[f64]) -> f64 {
     median(&of.iter().zip(to).map(|(a, b)| a / b).collect::<Vec<_>>())
 }
 
+/// Whether two distances of cores are about the same.
+fn is_same(distance: f64, other: f64) -> bool {
+    (other / SAME..=other * SAME).contains(&distance)
+}
+
 impl Measured {
     pub(crate) fn new(row: Row) -> Self {
         let (metrics, contenders) = (row.metrics.len(), row.contenders.len());
@@ -80,7 +97,62 @@ impl Measured {
             values: vec![vec![Vec::new(); contenders]; metrics],
             failures: vec![None; contenders],
             stolen: 0.0,
+            left_out: 0,
             times: vec![Vec::new(); contenders],
+            distances: vec![Vec::new(); contenders],
+        }
+    }
+
+    /// Takes in what a slice brought; nothing where it failed.
+    pub(crate) fn add(&mut self, contender: usize, report: Option<Report>) {
+        for (values, metric) in self.values.iter_mut().zip(self.row.metrics) {
+            let value = report.as_ref().map_or(f64::NAN, |report| metric.of(report));
+            values[contender].push(value);
+        }
+        let report = report.unwrap_or_default();
+        self.distances[contender].push(report.distance);
+        self.times[contender].push(report.times);
+    }
+
+    /// The distance of the cores in most slices: the one that most others are close to.
+    fn usual_distance(&self) -> f64 {
+        let all: Vec<f64> = self.distances.iter().flatten().flatten().copied().collect();
+        let close = |to: f64| all.iter().filter(|distance| is_same(**distance, to)).count();
+        let most = all.iter().map(|distance| close(*distance)).max().unwrap_or(0);
+        let central: Vec<f64> = all.iter().copied().filter(|d| close(*d) == most).collect();
+        // Values that were measured, not a mean of two that are far apart.
+        central.iter().copied().min_by(f64::total_cmp).unwrap_or(f64::NAN)
+    }
+
+    fn is_usual(&self, contender: usize, round: usize, usual: f64) -> bool {
+        let distance = self.distances[contender].get(round).copied().flatten();
+        distance.is_none_or(|distance| is_same(distance, usual))
+    }
+
+    /// The least number of slices of one contender that count.
+    pub(crate) fn least_counting(&self) -> usize {
+        let usual = self.usual_distance();
+        let count = |(contender, rounds): (usize, &Vec<_>)| {
+            (0..rounds.len()).filter(|round| self.is_usual(contender, *round, usual)).count()
+        };
+        self.distances.iter().enumerate().map(count).min().unwrap_or(0)
+    }
+
+    /// Leaves out slices in which the cores were nearer or farther from each other than in most: figures of both kinds of
+    /// slices, and ratios across them, say nothing.
+    pub(crate) fn leave_out_other_distances(&mut self) {
+        let usual = self.usual_distance();
+        for contender in 0..self.distances.len() {
+            for round in 0..self.distances[contender].len() {
+                if self.is_usual(contender, round, usual) {
+                    continue;
+                }
+                self.left_out += 1;
+                for values in &mut self.values {
+                    values[contender][round] = f64::NAN;
+                }
+                self.times[contender][round].clear();
+            }
         }
     }
 
@@ -134,6 +206,8 @@ impl Measured {
             verdicts: self.verdicts(),
             noise,
             stolen: self.stolen,
+            distance: self.usual_distance(),
+            left_out: self.left_out,
         }
     }
 
@@ -217,6 +291,13 @@ impl Summary {
                 noise * 100.0
             );
         }
+        if self.distance.is_finite() {
+            let _ = write!(out, "- cores: a cache line there and back in {:.0} ns", self.distance);
+            if self.left_out > 0 {
+                let _ = write!(out, "; {} slices with another distance left out", self.left_out);
+            }
+            out.push('\n');
+        }
         if self.stolen >= 0.01 {
             let _ = writeln!(
                 out,
@@ -271,6 +352,33 @@ mod tests {
         assert_eq!(rows::percentile(&times, 0.5), 10.0);
         assert_eq!(rows::percentile(&times, 0.99), 20.0);
         assert_eq!(rows::percentile(&times, 1.0), 30.0);
+    }
+
+    #[test]
+    fn slices_with_the_cores_at_another_distance_do_not_count() {
+        let peers = Peers { references: vec!["/ref.so".into()], ..Peers::default() };
+        let row = rows::all(&peers).into_iter().find(|row| row.id == "one-way-64-m2s").unwrap();
+        let mut measured = Measured::new(row);
+        let slice = |packets, distance| {
+            Some(Report { packets, nanoseconds: 1e3, distance, ..Report::default() })
+        };
+        for (who, slices) in [
+            (RUST, [(30, Some(60.0)), (5, Some(300.0)), (32, Some(61.0))]),
+            (REFERENCE, [(20, Some(62.0)), (20, Some(59.0)), (7, Some(310.0))]),
+        ] {
+            let at = measured.place(who).unwrap();
+            slices.into_iter().for_each(|(packets, ns)| measured.add(at, slice(packets, ns)));
+        }
+        for who in [BARE, BARE_AGAIN] {
+            let at = measured.place(who).unwrap();
+            (0..3).for_each(|_| measured.add(at, slice(40, None)));
+        }
+        assert_eq!(measured.least_counting(), 2);
+        measured.leave_out_other_distances();
+        let summary = measured.summary();
+        let rust = summary.lines.iter().find(|line| line.contender == RUST).unwrap();
+        assert_eq!((rust.median, rust.to_reference), (31.0, Some(1.5)));
+        assert!(summary.markdown().contains("in 59 ns; 2 slices with another distance left out"));
     }
 
     /// A row with made-up figures: the Rust API reaches one target, and the machine is loud.

@@ -18,6 +18,9 @@ const PATIENCE_MS: u64 = 3000;
 /// Packets under way between generator and echo: half of the smallest ring that is used for this.
 const WINDOW: usize = 512;
 
+/// Bounces there and back by which the distance of the cores is found: a millisecond at most.
+const DISTANCE_BOUNCES: u32 = 3000;
+
 /// Runs the job's task. The port is connected.
 pub(crate) fn run(port: &mut impl Port, job: &Job, control: &Control) -> Result<Report> {
     let payload = job.payload();
@@ -260,6 +263,32 @@ impl Work<'_> {
         self.control.stop();
         Ok(meter.report())
     }
+}
+
+/// Nanoseconds that one cache line takes from core to core and back, as the mean of many. On a virtual machine that changes
+/// while cores of the host are changed, and with it every figure.
+pub(crate) fn distance(job: &Job, control: &Control, first: bool) -> Result<f64> {
+    let line = control.distance();
+    let patience = PATIENCE_MS * 1_000_000;
+    let mut start = ticks();
+    for turn in 0..=DISTANCE_BOUNCES {
+        // The other end may come to this late.
+        if turn == 1 {
+            start = ticks();
+        }
+        let expected = 2 * turn + u32::from(!first);
+        let mut looks = 0_u32;
+        while line.load(Ordering::Acquire) != expected {
+            std::hint::spin_loop();
+            looks = looks.wrapping_add(1);
+            let waited = || (ticks() - start) as f64 * job.nanoseconds_per_tick;
+            if looks.is_multiple_of(RARELY) && (control.stopped() || waited() > patience as f64) {
+                return Err("the other end gave up".to_owned());
+            }
+        }
+        line.store(expected + 1, Ordering::Release);
+    }
+    Ok((ticks() - start) as f64 * job.nanoseconds_per_tick / f64::from(DISTANCE_BOUNCES))
 }
 
 /// Bounces one cache line: each end waits for the other's number and answers with the next.
