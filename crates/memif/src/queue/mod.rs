@@ -4,16 +4,21 @@
 mod notify;
 mod packet;
 mod rx;
+mod rx_batch;
+mod rx_core;
 #[cfg(feature = "raw")]
 pub(crate) mod slots;
 mod tx;
+mod tx_batch;
 #[cfg(feature = "raw")]
 mod view;
 mod wait;
 
 pub use packet::{Packet, Segments};
-pub use rx::{Packets, RxBatch, RxQueue};
-pub use tx::{ForwardError, PacketWriter, TxBatch, TxQueue};
+pub use rx::RxQueue;
+pub use rx_batch::{Packets, RxBatch};
+pub use tx::TxQueue;
+pub use tx_batch::{ForwardError, PacketWriter, TxBatch};
 #[cfg(feature = "raw")]
 pub use view::QueueView;
 

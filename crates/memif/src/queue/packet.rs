@@ -1,9 +1,9 @@
 //! A received packet: a checked, private description of shared bytes.
 
-use super::rx::RxCore;
+use super::rx_core::RxCore;
 use crate::shm::SharedSlice;
 
-/// One descriptor of a packet, read once and checked.
+/// One descriptor of a chain but its first, read once and checked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Segment {
     pub(super) offset: u32,
@@ -12,21 +12,12 @@ pub(super) struct Segment {
     pub(super) region: u16,
 }
 
-/// One packet of a scan.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Span {
-    /// Its first segment, mostly the only one.
-    pub(super) head: Segment,
-    /// Bytes of all of its segments.
-    pub(super) bytes: u32,
-    /// Its further segments in the scan's list: from where on, and how many.
-    pub(super) rest: u16,
-    pub(super) more: u16,
-    /// Slots from the start of the scan to the end of this packet.
-    pub(super) end: u16,
-    /// Bad descriptors and dropped packets from the start of the scan up to this packet.
-    pub(super) bad: u16,
-    pub(super) dropped: u16,
+/// What an exchange of buffers asks about a segment.
+#[derive(Clone, Copy)]
+pub(super) struct RawSegment {
+    pub(super) slot: u16,
+    pub(super) region: u16,
+    pub(super) length: u32,
 }
 
 /// A received packet, in one segment or a chain of them.
@@ -35,7 +26,15 @@ pub(super) struct Span {
 /// Parse a copy when a decision depends on them.
 pub struct Packet<'b> {
     pub(super) core: &'b RxCore,
-    pub(super) span: Span,
+    /// Its first segment, mostly the only one.
+    pub(super) first: SharedSlice<'b>,
+    pub(super) region: u16,
+    pub(super) slot: u16,
+    /// Bytes of all of its segments.
+    pub(super) bytes: u32,
+    /// Its further segments in the scan's list: from where on, and how many.
+    pub(super) rest: u16,
+    pub(super) more: u16,
 }
 
 impl<'b> Packet<'b> {
@@ -44,35 +43,42 @@ impl<'b> Packet<'b> {
     #[allow(clippy::len_without_is_empty, reason = "a packet has at least one byte")]
     #[inline]
     pub fn len(&self) -> usize {
-        self.span.bytes as usize
+        self.bytes as usize
     }
 
     /// The packet's segments in order, each in one buffer.
     #[inline]
     #[must_use]
     pub fn segments(&self) -> Segments<'b> {
-        Segments { core: self.core, head: Some(self.span.head), rest: self.rest() }
+        Segments { core: self.core, head: Some(self.first), rest: self.rest() }
     }
 
     /// The segments after the first.
     #[inline]
     fn rest(&self) -> &'b [Segment] {
-        if self.span.more == 0 {
+        if self.more == 0 {
             return &[];
         }
-        let from = usize::from(self.span.rest);
-        self.core.segments.get(from..from + usize::from(self.span.more)).unwrap_or_default()
+        let from = usize::from(self.rest);
+        self.core.segments.get(from..from + usize::from(self.more)).unwrap_or_default()
     }
 
     /// Number of segments.
     #[inline]
     pub(super) fn segment_count(&self) -> u16 {
-        self.span.more + 1
+        self.more + 1
     }
 
-    #[inline]
-    pub(super) fn raw_segments(&self) -> impl Iterator<Item = Segment> + use<'b> {
-        std::iter::once(self.span.head).chain(self.rest().iter().copied())
+    /// The segments as they were read: slot, region and length.
+    pub(super) fn raw_segments(&self) -> impl Iterator<Item = RawSegment> + use<'b> {
+        let length = u32::try_from(self.first.len()).unwrap_or(u32::MAX);
+        let first = RawSegment { slot: self.slot, region: self.region, length };
+        let raw = |part: &Segment| RawSegment {
+            slot: part.slot,
+            region: part.region,
+            length: part.length,
+        };
+        std::iter::once(first).chain(self.rest().iter().map(raw))
     }
 
     /// Copies the start of the packet, as many bytes as there is room for. Returns how many.
@@ -85,13 +91,11 @@ impl<'b> Packet<'b> {
     /// how many.
     #[inline(always)]
     pub fn read(&self, offset: usize, to: &mut [u8]) -> usize {
-        if self.span.more == 0 {
-            let Segment { region, offset: start, length, .. } = self.span.head;
-            let segment = self.core.regions.slice(region, start, length);
-            return segment.map_or(0, |segment| segment.read(offset, to));
+        if self.more == 0 {
+            return self.first.read(offset, to);
         }
         // A copy of what describes the packet: else that would lie in memory, not in registers, for every packet.
-        Packet { core: self.core, span: self.span }.read_chain(offset, to)
+        Packet { ..*self }.read_chain(offset, to)
     }
 
     /// Out of line, so that the rest is small in every loop.
@@ -136,7 +140,7 @@ impl std::fmt::Debug for Packet<'_> {
 #[derive(Clone)]
 pub struct Segments<'b> {
     core: &'b RxCore,
-    head: Option<Segment>,
+    head: Option<SharedSlice<'b>>,
     rest: &'b [Segment],
 }
 
@@ -145,14 +149,12 @@ impl<'b> Iterator for Segments<'b> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let Segment { region, offset, length, .. } = match self.head.take() {
-            Some(head) => head,
-            None => {
-                let (first, rest) = self.rest.split_first()?;
-                self.rest = rest;
-                *first
-            }
-        };
+        if let Some(head) = self.head.take() {
+            return Some(head);
+        }
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        let Segment { region, offset, length, .. } = *first;
         self.core.regions.slice(region, offset, length)
     }
 

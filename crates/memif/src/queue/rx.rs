@@ -1,6 +1,6 @@
 //! Receiving.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,62 +8,15 @@ use std::time::Duration;
 use rustix::event::epoll;
 
 use super::BufferRef;
-use super::packet::{Packet, Segment, Span};
+use super::rx_batch::RxBatch;
+use super::rx_core::{Progress, RxCore};
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role, RxMode};
 use crate::counters::Counters;
 use crate::error::{Breach, QueueName, RecvError};
 use crate::link::{LinkShared, QueueParts, QueueShared};
 use crate::ring::{OutOfRange, RingMemory, RxCursor};
-use crate::shm::{MappedRing, Regions, fault_count};
-use crate::wire::ring::{
-    DescriptorHead, FLAG_MASK_INT, FLAG_NEXT, offset_from_word, offset_to_word,
-};
-
-/// A slot of an M2S ring as its slave knows it. Nothing of this is ever read back from shared memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RxSlot {
-    pub(super) buffer: BufferRef,
-    /// Offset that the descriptor in shared memory holds.
-    posted_offset: u32,
-}
-
-/// Ring, memory and what the last scan found: everything that packets borrow.
-pub(super) struct RxCore {
-    pub(super) regions: Regions,
-    /// Slave: the buffer of each slot, exchanged by [`TxBatch::forward`](super::TxBatch::forward). Master: empty.
-    pub(super) slots: Box<[Cell<RxSlot>]>,
-    pub(super) segments: Vec<Segment>,
-    pub(super) link: Arc<LinkShared>,
-    /// Packets of the last scan: as many as the ring has slots, of which the first `found` count.
-    spans: Box<[Span]>,
-    found: usize,
-    ring: MappedRing,
-    cursor: RxCursor,
-    role: Role,
-    max_packet: u32,
-    /// Slots, bad descriptors and dropped packets of the scan that come after its last good packet.
-    trailing: Progress,
-    /// What a scan read of a descriptor that is no packet of its own: its first word, and as master the offset.
-    met: (u64, u32),
-    /// Whether the scan met a descriptor with NEXT.
-    chained: bool,
-    /// Slots of the chain without an end that the last scan met, 0 if it met none.
-    unfinished: u16,
-    /// Packets of the scan that were handed out, and their bytes.
-    taken: Cell<usize>,
-    taken_bytes: Cell<u64>,
-    /// Where the last packet began, and how far behind the one before it: a guess at the next.
-    last: (u16, u32),
-    stride: u32,
-}
-
-/// How far a scan has come: slots, and among them bad descriptors and dropped packets.
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    done: u16,
-    bad: u16,
-    dropped: u16,
-}
+use crate::shm::fault_count;
+use crate::wire::ring::FLAG_MASK_INT;
 
 /// The receiving half of a queue pair: packets come out.
 ///
@@ -98,31 +51,13 @@ impl RxQueue {
         buffers: Option<Box<[BufferRef]>>,
     ) -> Self {
         let cursor = RxCursor::new(link.role, parts.log2);
-        let slots = usize::from(cursor.size());
-        let core = RxCore {
-            regions: link.regions.clone(),
-            slots: buffers
-                .unwrap_or_default()
-                .iter()
-                .map(|buffer| Cell::new(RxSlot { buffer: *buffer, posted_offset: buffer.offset }))
-                .collect(),
-            segments: Vec::with_capacity(slots),
-            link: Arc::clone(link),
-            spans: vec![Span::default(); slots].into(),
-            found: 0,
-            ring: parts.ring,
+        let core = RxCore::new(
+            link,
+            parts.ring,
             cursor,
-            role: link.role,
-            max_packet: config.max_packet.unwrap_or(MAX_PACKET_SIZE),
-            trailing: Progress::default(),
-            met: (0, 0),
-            last: (0, 0),
-            stride: 0,
-            chained: false,
-            unfinished: 0,
-            taken: Cell::new(0),
-            taken_bytes: Cell::new(0),
-        };
+            config.max_packet.unwrap_or(MAX_PACKET_SIZE),
+            &buffers.unwrap_or_default(),
+        );
         let mut queue = Self {
             core,
             shared,
@@ -150,7 +85,13 @@ impl RxQueue {
     pub fn into_slots(self) -> super::slots::RxSlots {
         let Self { core, shared, mode, resync_limit, .. } = self;
         let RxCore { regions, slots, link, ring, .. } = core;
-        let buffers = slots.iter().map(|slot| slot.get().buffer).collect();
+        let buffers = (0..slots.count())
+            .map(|at| BufferRef {
+                region: slots.region(at),
+                offset: slots.offset(at),
+                capacity: slots.len(at),
+            })
+            .collect();
         super::slots::RxSlots::new(ring, regions, link, shared, buffers, mode, resync_limit)
     }
 
@@ -238,14 +179,14 @@ impl RxQueue {
             }
             Err(overrun) => self.resynchronise(overrun)?,
         }
-        if self.core.found > 0 {
+        if self.core.count > 0 {
             self.resyncs_in_row = 0;
             self.fruitless = 0;
             if !self.masked && self.mode == RxMode::Adaptive {
                 self.set_masked(true);
             }
         }
-        Ok(RxBatch { queue: self })
+        Ok(RxBatch::new(self))
     }
 
     /// Receives one packet into `buffer` and says how long it is, or `None` when there is none now. A packet
@@ -330,17 +271,10 @@ impl RxQueue {
 
     /// Gives the slots of the packets taken back, and of the bad ones between and after them.
     #[inline]
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         let core = &mut self.core;
         let taken = core.taken.take();
-        let Progress { done: slots, bad, dropped } = if taken == core.found {
-            core.trailing
-        } else {
-            match taken.checked_sub(1).and_then(|last| core.spans.get(last)) {
-                Some(span) => Progress { done: span.end, bad: span.bad, dropped: span.dropped },
-                None => Progress::default(),
-            }
-        };
+        let Progress { done: slots, bad, dropped } = core.progress(taken);
         let counters = &self.shared.counters;
         if taken > 0 {
             counters.packets.add(taken as u64);
@@ -351,11 +285,7 @@ impl RxQueue {
             counters.dropped.add(u64::from(dropped));
         }
         if slots > 0 {
-            if core.role == Role::Master && core.chained {
-                core.clear_next(slots);
-            }
-            core.cursor.advance(slots);
-            core.give_back();
+            core.give_back_read(slots);
         }
         core.forget_scan();
     }
@@ -395,339 +325,3 @@ impl RxQueue {
         Ok(both)
     }
 }
-
-impl RxCore {
-    /// Loads the peer's cursor and says how many slots can be read. While there are none, the cache lines of the next
-    /// packet are asked for: they then come along with the cursor and not after it.
-    #[inline]
-    fn available(&self) -> Result<u16, OutOfRange> {
-        let available = self.cursor.available(&self.ring)?;
-        if available == 0 {
-            let slot = self.cursor.next();
-            self.ring.prefetch(slot);
-            match self.slots.get(usize::from(slot & self.ring.mask())) {
-                Some(posted) => {
-                    let BufferRef { region, offset, .. } = posted.get().buffer;
-                    self.regions.prefetch(region, offset);
-                }
-                // Slaves keep to the buffers of a slot, and those lie in a row.
-                None => self.regions.prefetch(self.last.0, self.last.1.wrapping_add(self.stride)),
-            }
-        }
-        Ok(available)
-    }
-
-    /// Reads descriptors, each once, into the private lists until `max` packets are whole.
-    #[inline]
-    fn scan(&mut self, name: QueueName, available: u16, max: usize) -> Result<(), Breach> {
-        self.segments.clear();
-        self.found = 0;
-        self.unfinished = 0;
-        self.chained = false;
-        match self.role {
-            Role::Slave => self.scan_as::<false>(name, available, max),
-            Role::Master => self.scan_as::<true>(name, available, max),
-        }
-    }
-
-    #[inline]
-    fn scan_as<const MASTER: bool>(
-        &mut self,
-        name: QueueName,
-        available: u16,
-        max: usize,
-    ) -> Result<(), Breach> {
-        let start = self.cursor.next();
-        let most = max.min(self.spans.len());
-        let mut at = Progress::default();
-        while at.done < available && self.found < most {
-            at = self.scan_singles::<MASTER>(start, available, most, at);
-            if at.done < available && self.found < most {
-                match self.scan_rest::<MASTER>(name, available, at)? {
-                    Some(after) => at = after,
-                    None => break,
-                }
-            }
-        }
-        self.trailing = at;
-        if MASTER && let Some([.., before, last]) = self.spans.get(..self.found) {
-            self.stride = last.head.offset.wrapping_sub(before.head.offset);
-        }
-        if MASTER && let Some([.., last]) = self.spans.get(..self.found) {
-            self.last = (last.head.region, last.head.offset);
-        }
-        Ok(())
-    }
-
-    /// Packets of one good descriptor each; leaves the first that is none to the caller, with what was read of it.
-    #[inline]
-    fn scan_singles<const MASTER: bool>(
-        &mut self,
-        start: u16,
-        available: u16,
-        most: usize,
-        mut at: Progress,
-    ) -> Progress {
-        let Self { ring, slots, regions, spans, .. } = self;
-        let (ring, mask, max_packet) = (ring.descriptors(), ring.mask(), self.max_packet);
-        let mut found = self.found;
-        while at.done < available && found < most {
-            let slot = start.wrapping_add(at.done);
-            let word = ring.load(slot, 0);
-            let DescriptorHead { flags, region, length } = DescriptorHead::from_word(word);
-            let (region, offset, good) = if MASTER {
-                let offset = offset_from_word(ring.load(slot, 1));
-                (region, offset, regions.contains(region, offset, length))
-            } else {
-                let posted = slots.get(usize::from(slot & mask));
-                let BufferRef { region, offset, capacity } =
-                    posted.map_or_else(BufferRef::default, |posted| posted.get().buffer);
-                (region, offset, length <= capacity)
-            };
-            if flags & FLAG_NEXT != 0 || length == 0 || length > max_packet || !good {
-                self.met = (word, offset);
-                break;
-            }
-            regions.prefetch(region, offset);
-            at.done += 1;
-            if let Some(span) = spans.get_mut(found) {
-                let head = Segment { offset, length, slot, region };
-                let Progress { done: end, bad, dropped } = at;
-                *span = Span { head, bytes: length, rest: 0, more: 0, end, bad, dropped };
-                found += 1;
-            }
-        }
-        self.found = found;
-        at
-    }
-
-    /// A packet that is a chain or is to be dropped, whose first descriptor was read already. Returns how far that goes, or
-    /// `None` where the packet has no end yet.
-    #[inline(never)]
-    fn scan_rest<const MASTER: bool>(
-        &mut self,
-        name: QueueName,
-        available: u16,
-        mut at: Progress,
-    ) -> Result<Option<Progress>, Breach> {
-        let start = self.cursor.next();
-        let rest = self.segments.len();
-        let (word, offset) = self.met;
-        let head = DescriptorHead::from_word(word);
-        let mut end = at.done + 1;
-        let mut bytes = head.length;
-        let first = self.check::<MASTER>(name, start.wrapping_add(at.done), head, offset)?;
-        let mut bad = u16::from(first.is_none() || bytes > self.max_packet);
-        let mut next = head.has_next();
-        while next {
-            self.chained = true;
-            if end == available {
-                // Peers publish whole packets; the rest of this one may still come.
-                self.segments.truncate(rest);
-                if at.done == 0 && available == self.cursor.size() {
-                    return Err(Breach::EndlessChain { queue: name, slot: start });
-                }
-                self.unfinished = available - at.done;
-                return Ok(None);
-            }
-            let slot = start.wrapping_add(end);
-            end += 1;
-            let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
-            let offset = if MASTER { offset_from_word(self.ring.load_word(slot, 1)) } else { 0 };
-            bytes = bytes.saturating_add(head.length);
-            match self.check::<MASTER>(name, slot, head, offset)? {
-                Some(segment) if bytes <= self.max_packet => self.segments.push(segment),
-                _ => bad += 1,
-            }
-            next = head.has_next();
-        }
-        at.done = end;
-        let room = self.spans.get_mut(self.found);
-        match (first, room) {
-            (Some(head), Some(span)) if bad == 0 => {
-                let more = slot_count(self.segments.len() - rest);
-                let Progress { done: end, bad, dropped } = at;
-                *span = Span { head, bytes, rest: slot_count(rest), more, end, bad, dropped };
-                self.found += 1;
-                if let Some(segments) = self.segments.get(rest..) {
-                    for segment in std::iter::once(&head).chain(segments) {
-                        self.regions.prefetch(segment.region, segment.offset);
-                    }
-                }
-            }
-            _ => {
-                self.segments.truncate(rest);
-                at.bad += bad;
-                at.dropped += 1;
-            }
-        }
-        Ok(Some(at))
-    }
-
-    /// One descriptor, whose second word as master has `offset`: where its bytes lie, or `None` when it is to be dropped.
-    #[inline]
-    fn check<const MASTER: bool>(
-        &self,
-        name: QueueName,
-        slot: u16,
-        head: DescriptorHead,
-        offset: u32,
-    ) -> Result<Option<Segment>, Breach> {
-        let length = head.length;
-        if MASTER {
-            let region = head.region;
-            let good = length > 0 && self.regions.contains(region, offset, length);
-            return Ok(good.then_some(Segment { offset, length, slot, region }));
-        }
-        // Slave: the master says only how much it wrote; where is known from posting the buffer.
-        let posted = self.slots.get(usize::from(slot & self.ring.mask()));
-        let BufferRef { region, offset, capacity } =
-            posted.map_or_else(BufferRef::default, |posted| posted.get().buffer);
-        if length > capacity {
-            return Err(Breach::OverCapacity { queue: name, slot, length, capacity });
-        }
-        Ok((length > 0).then_some(Segment { offset, length, slot, region }))
-    }
-
-    /// Master: clears NEXT in the first `slots` slots before they go back, because DPDK 22.11 does not when it
-    /// uses a slot again, and would glue two packets. Whatever else stands there now is written back: the slots
-    /// are ours, and nothing is concluded from them.
-    #[cold]
-    fn clear_next(&self, slots: u16) {
-        let start = self.cursor.next();
-        for slot in (0..slots).map(|i| start.wrapping_add(i)) {
-            let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
-            if head.has_next() {
-                self.ring.store_word(slot, 0, DescriptorHead { flags: 0, ..head }.to_word());
-            }
-        }
-    }
-
-    /// Slave: writes the descriptor of an empty buffer. The word with flags, region and length always and in one
-    /// store, since the master wrote it; the offset when it is another buffer now.
-    #[inline]
-    fn post(&self, slot: u16) {
-        if let Some(cell) = self.slots.get(usize::from(slot & self.ring.mask())) {
-            let mut known = cell.get();
-            let BufferRef { region, offset, capacity } = known.buffer;
-            if known.posted_offset != offset {
-                self.ring.store_word(slot, 1, offset_to_word(offset));
-                known.posted_offset = offset;
-                cell.set(known);
-            }
-            let head = DescriptorHead { flags: 0, region, length: capacity };
-            self.ring.store_word(slot, 0, head.to_word());
-        }
-    }
-
-    /// Gives everything before the cursor back to the peer.
-    #[inline]
-    fn give_back(&mut self) {
-        if self.role == Role::Slave {
-            for slot in self.cursor.unreturned() {
-                self.post(slot);
-            }
-        }
-        self.cursor.publish(&self.ring);
-    }
-
-    /// Packets of the scan that were not handed out.
-    fn left(&self) -> usize {
-        self.found.saturating_sub(self.taken.get())
-    }
-
-    fn forget_scan(&mut self) {
-        self.taken.set(0);
-        self.segments.clear();
-        self.found = 0;
-        self.trailing = Progress::default();
-        self.taken_bytes.set(0);
-    }
-}
-
-/// A number of slots, at most 2^14.
-#[inline]
-fn slot_count(slots: usize) -> u16 {
-    u16::try_from(slots).unwrap_or(u16::MAX)
-}
-
-/// Packets that were on the ring at one moment. Dropping it gives the slots of the packets taken back to the
-/// peer with one store; packets that were not taken stay on the ring for the next batch.
-#[must_use = "packets that are not taken stay on the ring"]
-pub struct RxBatch<'q> {
-    queue: &'q mut RxQueue,
-}
-
-impl RxBatch<'_> {
-    /// Takes the packets one by one, as a loop over `&mut batch` does.
-    pub fn packets(&mut self) -> Packets<'_> {
-        self.into_iter()
-    }
-
-    /// Packets not taken yet.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.queue.core.left()
-    }
-
-    /// Whether no packet is left.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl<'b> IntoIterator for &'b mut RxBatch<'_> {
-    type Item = Packet<'b>;
-    type IntoIter = Packets<'b>;
-
-    #[inline]
-    fn into_iter(self) -> Packets<'b> {
-        Packets { core: &self.queue.core }
-    }
-}
-
-impl std::fmt::Debug for RxBatch<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RxBatch").field("left", &self.len()).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for Packets<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Packets").field("left", &self.core.left()).finish_non_exhaustive()
-    }
-}
-
-impl Drop for RxBatch<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.queue.release();
-    }
-}
-
-/// Iterator over a batch. A packet that it returned is taken.
-pub struct Packets<'b> {
-    core: &'b RxCore,
-}
-
-impl<'b> Iterator for Packets<'b> {
-    type Item = Packet<'b>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Packet<'b>> {
-        let taken = self.core.taken.get();
-        let span = *self.core.spans.get(taken).filter(|_| taken < self.core.found)?;
-        self.core.taken.set(taken + 1);
-        self.core.taken_bytes.set(self.core.taken_bytes.get() + u64::from(span.bytes));
-        Some(Packet { core: self.core, span })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.core.left();
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for Packets<'_> {}
-impl std::iter::FusedIterator for Packets<'_> {}

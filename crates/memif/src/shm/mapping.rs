@@ -207,12 +207,43 @@ fn page_size_of(fd: impl AsFd) -> io::Result<usize> {
 #[derive(Clone, Debug)]
 pub(crate) struct Regions(Arc<[Region]>);
 
-/// A region, with its place beside it: the data path looks it up for every packet.
+/// A region, with its place beside it.
 #[derive(Debug)]
 struct Region {
     start: NonNull<u8>,
     len: usize,
     mapping: Arc<Mapping>,
+}
+
+/// Where a region begins and how long it is. Addresses only: whoever uses one keeps the [`Regions`] that it came from.
+#[derive(Clone, Copy)]
+pub(super) struct RegionStart {
+    start: NonNull<u8>,
+    len: u64,
+}
+
+impl Default for RegionStart {
+    /// No region: nothing lies in it, not even no bytes.
+    fn default() -> Self {
+        Self { start: NonNull::dangling(), len: 0 }
+    }
+}
+
+impl RegionStart {
+    /// Where those bytes lie, or `None` where they are not all in the region, in 64-bit arithmetic, or are none.
+    #[inline]
+    pub(super) fn find(self, offset: u32, len: u32) -> Option<NonNull<u8>> {
+        if len == 0 || u64::from(offset) + u64::from(len) > self.len {
+            return None;
+        }
+        // SAFETY: `offset` is less than the length of the region, whose memory is one mapping from `start` on.
+        Some(unsafe { self.start.add(offset as usize) })
+    }
+
+    /// The way back.
+    pub(super) fn offset_of(self, at: NonNull<u8>) -> u32 {
+        u32::try_from(at.addr().get().wrapping_sub(self.start.addr().get())).unwrap_or(0)
+    }
 }
 
 // SAFETY: the pointer is that of the mapping, which is `Send` and `Sync` itself.
@@ -228,6 +259,19 @@ impl Regions {
                 .map(|mapping| Region { start: mapping.start, len: mapping.len, mapping })
                 .collect(),
         )
+    }
+
+    /// Where the region of that number is.
+    #[inline]
+    pub(super) fn place(&self, region: u16) -> Option<RegionStart> {
+        let Region { start, len, .. } = self.0.get(usize::from(region))?;
+        Some(RegionStart { start: *start, len: *len as u64 })
+    }
+
+    /// Whether both are those of one link.
+    #[inline]
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Number of regions.

@@ -13,6 +13,7 @@ mod mapping;
 pub(crate) mod prefetch;
 mod ring;
 mod slice;
+mod spots;
 
 pub(crate) use guard::fault_count;
 #[cfg(feature = "raw")]
@@ -21,6 +22,7 @@ pub use mapping::Mapping;
 pub(crate) use mapping::Regions;
 pub(crate) use ring::MappedRing;
 pub use slice::SharedSlice;
+pub(crate) use spots::{Entry, Spots};
 
 #[cfg(test)]
 pub(crate) mod tests {

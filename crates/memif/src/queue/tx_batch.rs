@@ -1,0 +1,355 @@
+//! A batch of packets on their way out.
+
+use std::sync::Arc;
+
+use super::packet::Packet;
+use super::rx_core::MOVED;
+use super::tx::{Place, TxQueue};
+use crate::config::Role;
+use crate::error::SendError;
+use crate::ring::RingMemory;
+use crate::shm::SharedSlice;
+use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_to_word};
+
+/// Packets on their way: written to the ring, seen by nobody before [`commit`](Self::commit). Dropping it sends
+/// nothing.
+#[must_use = "a batch that is not committed sends nothing"]
+pub struct TxBatch<'q> {
+    queue: &'q mut TxQueue,
+    /// Next slot to fill, and how many are free from there on as far as is known. The queue's own cursor stays behind until the
+    /// batch is committed, so that what changes with every packet lies in registers: in memory, a sender of small packets waits
+    /// for its own stores. For that, no call that is not inlined may be given a reference to the batch.
+    next: u16,
+    free: u16,
+    packets: usize,
+    bytes: u64,
+}
+
+impl<'q> TxBatch<'q> {
+    /// An empty one. Nothing waits to be published.
+    #[inline]
+    pub(super) fn new(queue: &'q mut TxQueue) -> Self {
+        let (next, free) = (queue.cursor.next(), queue.cursor.free());
+        Self { queue, next, free, packets: 0, bytes: 0 }
+    }
+}
+
+impl TxBatch<'_> {
+    /// Packets in the batch.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.packets
+    }
+
+    /// Whether there is no packet in the batch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.packets == 0
+    }
+
+    /// Adds a copy of a packet, as a chain where it is longer than a buffer.
+    ///
+    /// # Errors
+    /// Every [`SendError`]; the batch is as it was. What is in it can still be committed, unless the link went
+    /// down.
+    #[inline(always)]
+    pub fn push(&mut self, packet: &[u8]) -> Result<(), SendError> {
+        if let Some((room, region)) = self.single(packet.len()) {
+            room.write(0, packet);
+            self.finish_single(region, packet.len());
+            return Ok(());
+        }
+        let pushed = push_rest(self.queue, self.next, packet);
+        self.after(pushed, packet.len())
+    }
+
+    /// The buffer of the next slot and its region, if it is free as far as is known and takes `len` bytes.
+    #[inline(always)]
+    fn single(&self, len: usize) -> Option<(SharedSlice<'_>, u16)> {
+        let length = u32::try_from(len).ok()?;
+        // None at all is one too many, too.
+        if self.free == 0 || length.wrapping_sub(1) >= self.queue.max_single {
+            return None;
+        }
+        self.queue.buffers.room(self.queue.at(self.next), length)
+    }
+
+    /// Writes the descriptor of a packet in one buffer, which is filled.
+    #[inline(always)]
+    fn finish_single(&mut self, region: u16, len: usize) {
+        let length = u32::try_from(len).unwrap_or(u32::MAX);
+        let head = DescriptorHead { flags: 0, region, length };
+        self.queue.ring.store_word(self.next, 0, head.to_word());
+        self.next = self.next.wrapping_add(1);
+        self.free -= 1;
+        self.packets += 1;
+        self.bytes += len as u64;
+    }
+
+    /// Goes on from where the queue's cursor is now.
+    #[inline(always)]
+    fn after(&mut self, added: Result<(), SendError>, len: usize) -> Result<(), SendError> {
+        self.next = self.queue.cursor.next();
+        self.free = self.queue.cursor.free();
+        added?;
+        self.packets += 1;
+        self.bytes += len as u64;
+        Ok(())
+    }
+
+    /// Adds a packet of `len` bytes that `fill` writes in place. Bytes that it leaves out hold whatever was in the
+    /// buffer, which the peer has seen before.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push); `fill` is not called then.
+    #[inline]
+    pub fn push_with(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut PacketWriter<'_>),
+    ) -> Result<(), SendError> {
+        self.add(len, fill).inspect_err(|error| self.queue.count_full(error))
+    }
+
+    #[inline]
+    pub(super) fn add(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut PacketWriter<'_>),
+    ) -> Result<(), SendError> {
+        if let Some((room, region)) = self.single(len) {
+            // The packet counts when it is whole, also should `fill` panic.
+            fill(&mut PacketWriter { room: Room::One(room), len });
+            self.finish_single(region, len);
+            return Ok(());
+        }
+        let placed = place_from(self.queue, self.next, len);
+        let added = placed.map(|place| {
+            fill(&mut PacketWriter { room: Room::Chain(self.queue, place), len });
+            self.queue.finish(place, len);
+            self.queue.cursor.advance(place.slots);
+        });
+        self.after(added, len)
+    }
+
+    /// Sends a received packet on. Between queues of one slave link the buffers change places and no byte is
+    /// copied; between all others it is one copy, shared memory to shared memory. A packet that was forwarded in a
+    /// batch that is not committed is lost.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), with the packet, which can be tried again.
+    #[inline]
+    pub fn forward<'b>(&mut self, packet: Packet<'b>) -> Result<(), ForwardError<'b>> {
+        let len = packet.len();
+        if self.queue.role == Role::Slave && exchange(self.queue, self.next, &packet) {
+            let _ = self.after(Ok(()), len);
+            return Ok(());
+        }
+        let copied = self.push_with(len, |writer| {
+            let mut at = 0;
+            for segment in packet.segments() {
+                at += writer.write_shared(at, segment);
+            }
+        });
+        copied.map_err(|error| ForwardError { error, packet })
+    }
+
+    /// Publishes the batch with one store, and signals if the receiver asked for it. Returns the number of
+    /// packets: none when the link went down meanwhile.
+    #[inline]
+    pub fn commit(self) -> usize {
+        let packets = self.packets;
+        let queue = &mut *self.queue;
+        if packets == 0 || queue.link.is_down() {
+            return 0;
+        }
+        queue.cursor.rewind(self.next);
+        queue.publish();
+        queue.shared.counters.packets.add(packets as u64);
+        queue.shared.counters.bytes.add(self.bytes);
+        queue.notify(packets);
+        packets
+    }
+}
+
+/// What is left of [`TxBatch::push`]: chains, a look at the peer's cursor, errors. Out of line, so that the rest stays small in
+/// every loop that it becomes part of, which it does also where a program has several: as a call it takes half as long again.
+/// The queue's cursor is then behind the packet.
+#[inline(never)]
+fn push_rest(queue: &mut TxQueue, next: u16, packet: &[u8]) -> Result<(), SendError> {
+    let place = place_from(queue, next, packet.len()).inspect_err(|e| queue.count_full(e))?;
+    PacketWriter { room: Room::Chain(queue, place), len: packet.len() }.write(0, packet);
+    queue.finish(place, packet.len());
+    queue.cursor.advance(place.slots);
+    Ok(())
+}
+
+/// Puts the packet's buffers into a slave's slots from `next` on and theirs into its slots, where that is possible. The queue's
+/// cursor is then behind the packet.
+fn exchange(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> bool {
+    let segments = packet.segment_count();
+    if !Arc::ptr_eq(&queue.link, &packet.core.link)
+        || packet.len() > queue.max_packet as usize
+        || (segments > 1 && !queue.chaining)
+    {
+        return false;
+    }
+    queue.cursor.rewind(next);
+    let fits = |free: u16| segments <= free;
+    // What is wrong with a peer that fails here, the copy will say.
+    if !fits(queue.cursor.free()) && !queue.refresh().is_ok_and(fits) {
+        return false;
+    }
+    let pairs = || (0u16..).map(|i| next.wrapping_add(i)).zip(packet.raw_segments());
+    // A descriptor is two words. With the region unchanged only the one with the offset is, so a master that reads a slot too
+    // early still finds a buffer of ours.
+    if pairs().any(|(slot, segment)| {
+        queue.buffers.region(queue.at(slot)) != segment.region || segment.length > queue.max_segment
+    }) {
+        return false;
+    }
+    let received = &packet.core.slots;
+    for (left, (slot, segment)) in (0..segments).rev().zip(pairs()) {
+        let (at, from) = (queue.at(slot), packet.core.at(segment.slot));
+        if received.swap(from, &queue.buffers, at) {
+            queue.ring.store_word(slot, 1, offset_to_word(queue.buffers.offset(at)));
+            received.set_mark(from, MOVED);
+        }
+        queue.write_descriptor(slot, if left > 0 { FLAG_NEXT } else { 0 }, segment.length);
+    }
+    queue.cursor.advance(segments);
+    true
+}
+
+/// Finds slots for `len` bytes from `next` on, where the queue's cursor then is.
+fn place_from(queue: &mut TxQueue, next: u16, len: usize) -> Result<Place, SendError> {
+    queue.cursor.rewind(next);
+    queue.place(len)
+}
+
+impl std::fmt::Debug for TxBatch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TxBatch")
+            .field("packets", &self.packets)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for PacketWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PacketWriter").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl Drop for TxBatch<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.queue.roll_back();
+    }
+}
+
+/// Why a packet was not forwarded, and the packet.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct ForwardError<'b> {
+    /// Why.
+    pub error: SendError,
+    /// The packet, still there.
+    pub packet: Packet<'b>,
+}
+
+/// Room for one packet in the buffers of a transmit queue.
+pub struct PacketWriter<'w> {
+    room: Room<'w>,
+    len: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Room<'w> {
+    /// As long as the packet.
+    One(SharedSlice<'w>),
+    Chain(&'w TxQueue, Place),
+}
+
+impl PacketWriter<'_> {
+    /// Bytes of the packet.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "a packet has at least one byte")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes from byte `offset` of the packet on, as many bytes as there are and as the packet has room for.
+    /// Returns how many.
+    #[inline]
+    pub fn write(&mut self, offset: usize, bytes: &[u8]) -> usize {
+        let len = bytes.len().min(self.len.saturating_sub(offset));
+        self.each_room(offset, len, |room, at, from, count| {
+            room.write(at, bytes.get(from..from + count).unwrap_or_default());
+        })
+    }
+
+    /// Writes shared bytes from byte `offset` of the packet on, as [`write`](Self::write) does.
+    #[inline]
+    pub fn write_shared(&mut self, offset: usize, bytes: SharedSlice<'_>) -> usize {
+        let len = bytes.len().min(self.len.saturating_sub(offset));
+        self.each_room(offset, len, |room, at, from, count| {
+            if let (Some(to), Some(from)) = (room.get(at, count), bytes.get(from, count)) {
+                from.copy_to(&to);
+            }
+        })
+    }
+
+    /// Calls `copy` with each room that holds some of `len` bytes from `offset` on: the room, where in it, which
+    /// of the bytes, and how many.
+    #[inline]
+    fn each_room(
+        &self,
+        offset: usize,
+        len: usize,
+        copy: impl Fn(SharedSlice<'_>, usize, usize, usize),
+    ) -> usize {
+        let (queue, place) = match self.room {
+            Room::One(room) => {
+                let count = room.len().saturating_sub(offset).min(len);
+                if count > 0 {
+                    copy(room, offset, 0, count);
+                }
+                return count;
+            }
+            Room::Chain(queue, place) => (queue, place),
+        };
+        let mut skip = offset;
+        let mut done = 0;
+        for i in 0..place.slots {
+            if done == len {
+                break;
+            }
+            let room = queue.room(place.first.wrapping_add(i));
+            if skip >= room.len() {
+                skip -= room.len();
+                continue;
+            }
+            let count = (room.len() - skip).min(len - done);
+            copy(room, skip, done, count);
+            done += count;
+            skip = 0;
+        }
+        done
+    }
+}
+
+#[cfg(test)]
+impl TxBatch<'_> {
+    /// The next slot to fill.
+    pub(super) fn next_slot(&self) -> u16 {
+        self.next
+    }
+
+    /// Where the buffer of the batch's first slot lies.
+    pub(super) fn queue_slot_start(&self) -> *mut u8 {
+        let first = self.queue.cursor.published();
+        self.queue.room(first).as_ptr()
+    }
+}
