@@ -47,7 +47,7 @@ impl<'b> Packet<'b> {
     }
 
     /// The packet's segments in order, each in one buffer.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn segments(&self) -> Segments<'b> {
         Segments { core: self.core, head: Some(self.first), rest: self.rest() }
@@ -61,6 +61,12 @@ impl<'b> Packet<'b> {
         }
         let from = usize::from(self.rest);
         self.core.segments.get(from..from + usize::from(self.more)).unwrap_or_default()
+    }
+
+    /// Whether it is one segment.
+    #[inline]
+    pub(super) fn is_single(&self) -> bool {
+        self.more == 0
     }
 
     /// Number of segments.
@@ -91,7 +97,7 @@ impl<'b> Packet<'b> {
     /// how many.
     #[inline(always)]
     pub fn read(&self, offset: usize, to: &mut [u8]) -> usize {
-        if self.more == 0 {
+        if self.is_single() {
             return self.first.read(offset, to);
         }
         // A copy of what describes the packet: else that would lie in memory, not in registers, for every packet.

@@ -102,7 +102,7 @@ impl TxBatch<'_> {
     ///
     /// # Errors
     /// As [`push`](Self::push); `fill` is not called then.
-    #[inline]
+    #[inline(always)]
     pub fn push_with(
         &mut self,
         len: usize,
@@ -111,7 +111,7 @@ impl TxBatch<'_> {
         self.add(len, fill).inspect_err(|error| self.queue.count_full(error))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(
         &mut self,
         len: usize,
@@ -138,20 +138,22 @@ impl TxBatch<'_> {
     ///
     /// # Errors
     /// As [`push`](Self::push), with the packet, which can be tried again.
-    #[inline]
+    #[inline(always)]
     pub fn forward<'b>(&mut self, packet: Packet<'b>) -> Result<(), ForwardError<'b>> {
         let len = packet.len();
         if self.queue.role == Role::Slave && exchange(self.queue, self.next, &packet) {
             let _ = self.after(Ok(()), len);
             return Ok(());
         }
-        let copied = self.push_with(len, |writer| {
-            let mut at = 0;
-            for segment in packet.segments() {
-                at += writer.write_shared(at, segment);
-            }
-        });
-        copied.map_err(|error| ForwardError { error, packet })
+        if packet.is_single()
+            && let Some((room, region)) = self.single(len)
+        {
+            packet.first.copy_to(&room);
+            self.finish_single(region, len);
+            return Ok(());
+        }
+        let copied = copy_rest(self.queue, self.next, &packet);
+        self.after(copied, len).map_err(|error| ForwardError { error, packet })
     }
 
     /// Publishes the batch with one store, and signals if the receiver asked for it. Returns the number of
@@ -180,6 +182,21 @@ fn push_rest(queue: &mut TxQueue, next: u16, packet: &[u8]) -> Result<(), SendEr
     let place = place_from(queue, next, packet.len()).inspect_err(|e| queue.count_full(e))?;
     PacketWriter { room: Room::Chain(queue, place), len: packet.len() }.write(0, packet);
     queue.finish(place, packet.len());
+    queue.cursor.advance(place.slots);
+    Ok(())
+}
+
+/// What is left of copying in [`TxBatch::forward`], as [`push_rest`].
+#[inline(never)]
+fn copy_rest(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> Result<(), SendError> {
+    let len = packet.len();
+    let place = place_from(queue, next, len).inspect_err(|error| queue.count_full(error))?;
+    let mut writer = PacketWriter { room: Room::Chain(queue, place), len };
+    let mut at = 0;
+    for segment in packet.segments() {
+        at += writer.write_shared(at, segment);
+    }
+    queue.finish(place, len);
     queue.cursor.advance(place.slots);
     Ok(())
 }
@@ -282,7 +299,7 @@ impl PacketWriter<'_> {
 
     /// Writes from byte `offset` of the packet on, as many bytes as there are and as the packet has room for.
     /// Returns how many.
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, offset: usize, bytes: &[u8]) -> usize {
         let len = bytes.len().min(self.len.saturating_sub(offset));
         self.each_room(offset, len, |room, at, from, count| {
@@ -291,7 +308,7 @@ impl PacketWriter<'_> {
     }
 
     /// Writes shared bytes from byte `offset` of the packet on, as [`write`](Self::write) does.
-    #[inline]
+    #[inline(always)]
     pub fn write_shared(&mut self, offset: usize, bytes: SharedSlice<'_>) -> usize {
         let len = bytes.len().min(self.len.saturating_sub(offset));
         self.each_room(offset, len, |room, at, from, count| {
@@ -303,7 +320,7 @@ impl PacketWriter<'_> {
 
     /// Calls `copy` with each room that holds some of `len` bytes from `offset` on: the room, where in it, which
     /// of the bytes, and how many.
-    #[inline]
+    #[inline(always)]
     fn each_room(
         &self,
         offset: usize,
