@@ -17,7 +17,7 @@ use rustix::fs::{CWD, fcntl_get_seals, readlinkat};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
-use super::seqpacket::{Received, has_descriptors, receive, shut_down};
+use super::seqpacket::{Left, Received, left, receive, shut_down};
 use crate::wire::MESSAGE_SIZE;
 
 /// Most threads at a time. More than one, so that one close that takes long does not hold the others.
@@ -200,11 +200,10 @@ impl Drop for ControlSocket {
         for _ in 0..DRAIN_LIMIT {
             // Left unread, descriptors would be destroyed by the kernel, in this thread. The closer takes them out
             // first; the last reference to the socket itself, empty then, may go anywhere.
-            if has_descriptors(&self.fd) {
-                break;
-            }
-            if !matches!(receive(&self.fd, &mut bytes), Received::Message { .. }) {
-                return;
+            match left(&self.fd) {
+                Left::Nothing => return,
+                Left::Descriptors => break,
+                Left::Message => drop(receive(&self.fd, &mut bytes)),
             }
         }
         self.closer.push(Job::Connection(Arc::clone(&self.fd)));

@@ -177,10 +177,27 @@ pub(crate) fn peek(fd: impl AsFd, bytes: &mut [u8; MESSAGE_SIZE]) -> Received {
     classify(fd.as_fd(), result, Vec::new())
 }
 
-/// Whether the next message has descriptors.
-pub(super) fn has_descriptors(fd: impl AsFd) -> bool {
-    // Without room for them, which a look does not take away.
-    matches!(peek(fd, &mut [0; MESSAGE_SIZE]), Received::Message { cut: true, .. })
+/// What waits in a socket that was shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing more can come. An empty message looks the same.
+    Nothing,
+    /// A message.
+    Message,
+    /// A message with descriptors.
+    Descriptors,
+}
+
+/// Looks what is left to be read of a socket that was shut down.
+pub(super) fn left(fd: impl AsFd) -> Left {
+    // Without room for descriptors, which a look does not take away.
+    let mut control = RecvAncillaryBuffer::new(&mut []);
+    let mut bytes = [0; MESSAGE_SIZE];
+    match receive_with(fd.as_fd(), &mut bytes, &mut control, RecvFlags::PEEK) {
+        Ok(message) if message.flags.contains(ReturnFlags::CTRUNC) => Left::Descriptors,
+        Ok(message) if message.bytes > 0 => Left::Message,
+        Ok(_) | Err(_) => Left::Nothing,
+    }
 }
 
 fn receive_with(
