@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustix::fs::{
     MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create,
 };
+use rustix::io::{Errno, pwrite};
 
 use super::shared::{
     DriverSignals, LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name,
@@ -15,10 +16,9 @@ use super::{Connected, peer_fd};
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::Direction;
 use crate::queue::{BufferRef, RxQueue, TxQueue};
-use crate::ring::RingMemory;
 use crate::shm::layout::{BufferPlace, Layout};
 use crate::shm::{MappedRing, Mapping, Regions};
-use crate::wire::ring::{COOKIE, DescriptorHead, offset_to_word};
+use crate::wire::ring::{COOKIE, COOKIE_OFFSET, DescriptorHead, HEADER_SIZE, offset_to_word};
 use crate::wire::{AddRing, RingDirection};
 
 /// Memory of a connection that is being set up.
@@ -68,7 +68,7 @@ impl SlaveMemory {
                 }
                 _ => {
                     let fd = sealed_memfd(*size)?;
-                    let mapping = Mapping::map(&fd, *size, false)?;
+                    let mapping = Mapping::map_memfd(&fd, *size)?;
                     (Arc::new(fd), *size, Arc::new(mapping))
                 }
             };
@@ -78,18 +78,14 @@ impl SlaveMemory {
 
         let mut rings = Vec::with_capacity(layout.rings.len());
         let mut mapped_rings = Vec::with_capacity(layout.rings.len());
+        let mut image = Vec::new();
         for (k, (offset, place)) in layout.rings.iter().zip(&layout.buffers).enumerate() {
+            let slots = 0..=(1u16 << log2) - 1;
+            let buffers = slots.map(|slot| buffer(place, layout.stride, config.buffer_size, slot));
+            write_ring(&region_fds[0].0, *offset, buffers, &mut image)?;
             let ring = MappedRing::new(&mappings[0], *offset, log2)
                 .ok_or_else(|| io::Error::other("ring does not fit its region"))?;
-            ring.set_cookie(COOKIE);
-            let slots = ring.mask();
-            for slot in 0..=slots {
-                let buffer = buffer(place, layout.stride, config.buffer_size, slot);
-                let head =
-                    DescriptorHead { flags: 0, region: buffer.region, length: buffer.capacity };
-                ring.store_word(slot, 0, head.to_word());
-                ring.store_word(slot, 1, offset_to_word(buffer.offset));
-            }
+            ring.touch();
             let (direction, index) = match k.checked_sub(usize::from(s2m)) {
                 None => (RingDirection::S2m, k),
                 Some(index) => (RingDirection::M2s, index),
@@ -116,6 +112,12 @@ impl SlaveMemory {
             mapped_rings,
             down_event: new_eventfd()?,
         })
+    }
+
+    /// Whether it is what a connection with so many rings of that size needs.
+    pub(crate) fn fits(&self, s2m: u8, m2s: u8, log2: u8) -> bool {
+        let rings = usize::from(s2m) + usize::from(m2s);
+        (self.s2m, self.rings.len(), self.log2) == (usize::from(s2m), rings, log2)
     }
 
     /// What to announce, by number: the file and the bytes to map.
@@ -183,6 +185,37 @@ fn buffer(place: &BufferPlace, stride: u32, capacity: u32, slot: u16) -> BufferR
     // The plan ends every region below 4 GiB.
     let offset = place.offset.saturating_add(stride.saturating_mul(u32::from(slot)));
     BufferRef { region: place.region, offset, capacity }
+}
+
+/// Writes a new ring to its file, which nobody else has yet, with `image` for its bytes. Not through the mapping: each of its
+/// pages would fault, be zeroed and then filled, 24 µs for two rings of 1024 slots where this and one fault per 16 pages take 13.
+fn write_ring(
+    file: &OwnedFd,
+    offset: u32,
+    buffers: impl Iterator<Item = BufferRef>,
+    image: &mut Vec<u8>,
+) -> io::Result<()> {
+    image.clear();
+    image.resize(HEADER_SIZE, 0);
+    image[COOKIE_OFFSET..COOKIE_OFFSET + size_of_val(&COOKIE)]
+        .copy_from_slice(&COOKIE.to_ne_bytes());
+    for buffer in buffers {
+        let head = DescriptorHead { flags: 0, region: buffer.region, length: buffer.capacity };
+        image.extend_from_slice(&head.to_word().to_ne_bytes());
+        image.extend_from_slice(&offset_to_word(buffer.offset).to_ne_bytes());
+    }
+    let (mut rest, mut at) = (image.as_slice(), u64::from(offset));
+    while !rest.is_empty() {
+        let written = match pwrite(file, rest, at) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => written,
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        rest = rest.get(written..).unwrap_or_default();
+        at += written as u64;
+    }
+    Ok(())
 }
 
 /// A memfd that nobody can shrink, grow or seal further. Writing stays possible: the master must map it writable.

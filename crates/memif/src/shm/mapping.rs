@@ -43,9 +43,22 @@ impl Mapping {
     /// # Errors
     /// What `fstat` or `mmap` say; `InvalidInput` for no bytes at all.
     pub(crate) fn map(fd: impl AsFd, len: u64, guard: bool) -> io::Result<Self> {
+        let page = page_size_of(&fd)?;
+        Self::map_pages(fd, len, page, guard)
+    }
+
+    /// Maps the first `len` bytes of a memfd that was made here, in pages of the usual size.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
+    pub(crate) fn map_memfd(fd: impl AsFd, len: u64) -> io::Result<Self> {
+        Self::map_pages(fd, len, rustix::param::page_size(), false)
+    }
+
+    /// Maps a file of that page size.
+    fn map_pages(fd: impl AsFd, len: u64, page: usize, guard: bool) -> io::Result<Self> {
         copy::prepare();
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
-        let page = page_size_of(&fd)?;
         let len = usize::try_from(len).map_err(|_| invalid())?;
         // The kernel maps whole pages of the file, which are huge ones on hugetlb, and unmaps nothing less.
         let mapped = len

@@ -13,7 +13,7 @@ use super::trace::control_log;
 use super::turn::Step;
 use super::{InterfaceKey, Socket};
 use crate::SocketAddress;
-use crate::config::Role;
+use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::ConnectError;
 #[cfg(feature = "raw")]
 use crate::error::SocketError;
@@ -150,8 +150,10 @@ impl Socket {
         interface.waits_in_line = false;
         let machine = Slave::new(Instant::now(), SlaveParams::new(&config, app_name), timeout);
         let credentials = sys::peer_credentials(&fd);
-        let machine = Machine::Slave { machine, memory: None };
         let allowed = self.options.check_allowed(credentials);
+        // While the master wakes up. INIT does not wait for it: HELLO is not here yet.
+        let memory = if allowed.is_ok() { prepare(&config) } else { None };
+        let machine = Machine::Slave { machine, memory };
         let fd = ControlSocket::new(fd, &self.closer);
         let mut connection = Connection::new(fd, machine, credentials);
         connection.bound = Some(Bound { interface: key, config });
@@ -178,8 +180,14 @@ impl Socket {
             SlaveEvent::Closed(closed) => return Step::Closed(closed),
             // INIT is out: what was sent before an event is flushed before the event is taken.
             SlaveEvent::Allocate { s2m, m2s, log2_ring_size } => {
+                // Prepared for what we want, which masters rarely limit.
+                let prepared = memory.take().filter(|memory| memory.fits(s2m, m2s, log2_ring_size));
                 connection.consume_hello();
-                match SlaveMemory::allocate(&bound.config, s2m, m2s, log2_ring_size) {
+                let allocated = prepared.map_or_else(
+                    || SlaveMemory::allocate(&bound.config, s2m, m2s, log2_ring_size),
+                    Ok,
+                );
+                match allocated {
                     Ok(allocated) => connection.provide(allocated),
                     Err(error) => {
                         connection.disconnect(&format!("no memory for the link: {error}"))
@@ -214,6 +222,17 @@ impl Connection {
             *memory = Some(allocated);
         }
     }
+}
+
+/// The memory that a link will most likely need. Where that fails, or the caller has a part in it, it is time for that when
+/// HELLO has come.
+fn prepare(config: &InterfaceConfig) -> Option<SlaveMemory> {
+    let external = config.external.as_ref().is_some_and(|external| external.0.allocates());
+    if external || !matches!(config.memory, Memory::OneRegion | Memory::RingsApart) {
+        return None;
+    }
+    let (s2m, m2s, log2) = (config.tx_queues, config.rx_queues, config.log2_ring_size());
+    SlaveMemory::allocate(config, s2m, m2s, log2).ok()
 }
 
 impl super::interface::Interface {
