@@ -47,6 +47,8 @@ pub(crate) struct SocketState {
     timer: OwnedFd,
     timer_runs: Mutex<bool>,
     cancel: OwnedFd,
+    /// Whether somebody asked to stop polling and was not heard yet.
+    cancelled: AtomicBool,
     /// Whether the application polls through `memif_poll_event`.
     pub(crate) builtin: bool,
     pub(crate) on_control: Option<ControlFdUpdate>,
@@ -106,6 +108,7 @@ pub(crate) fn create(settings: SocketSettings) -> Result<*mut c_void, c_int> {
         timer,
         timer_runs: Mutex::new(false),
         cancel,
+        cancelled: AtomicBool::new(false),
         builtin: settings.on_control.is_none(),
         on_control: settings.on_control,
         private: settings.private,
@@ -225,14 +228,22 @@ impl SocketState {
     /// Does what is to be done, without waiting, and calls back. What the last `on_interrupt` that did not return zero
     /// returned.
     pub(crate) fn run(self: &Arc<Self>) -> c_int {
+        self.look_at_timer();
+        match self.with_core(Socket::run_once) {
+            Ok(Ok(())) => self.call_back(),
+            Ok(Err(_)) => err::SYSCALL,
+            Err(code) => code,
+        }
+    }
+
+    fn look_at_timer(&self) {
         if rustix::io::read(&self.timer, &mut [0; 8]).is_ok() {
             self.connect_slaves();
         }
-        match self.with_core(Socket::run_once) {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return err::SYSCALL,
-            Err(code) => return code,
-        }
+    }
+
+    /// Calls back for what has happened. What the last `on_interrupt` that did not return zero returned.
+    fn call_back(&self) -> c_int {
         // Those that wait now. Callbacks can bring more about, and a peer can see to it that this never ends: the descriptor
         // tells of the others.
         let waiting = self.with_core(|core| core.waiting_events()).unwrap_or(0);
@@ -305,11 +316,23 @@ impl SocketState {
         if !self.builtin {
             return err::BAD_FD;
         }
+        // The answer of a handshake may be here before this thread would be asleep. Whoever cancels is heard first.
+        if timeout != 0 && !self.cancelled.load(Ordering::Acquire) {
+            match self.with_core(Socket::run_expected) {
+                Ok(Ok(true)) => {
+                    self.look_at_timer();
+                    return self.call_back();
+                }
+                Ok(Err(_)) => return err::SYSCALL,
+                Ok(Ok(false)) | Err(_) => {}
+            }
+        }
         match wait(&self.control, timeout) {
             Err(errno) => code(errno),
             Ok(None) => err::SUCCESS,
             Ok(Some(TOKEN_CANCEL)) => {
                 let _ = rustix::io::read(&self.cancel, &mut [0; 8]);
+                self.cancelled.store(false, Ordering::Release);
                 err::POLL_CANCEL
             }
             Ok(Some(_)) => self.run(),
@@ -321,6 +344,7 @@ impl SocketState {
         if !self.builtin {
             return err::INVAL_ARG;
         }
+        self.cancelled.store(true, Ordering::Release);
         match rustix::io::write(&self.cancel, &1u64.to_ne_bytes()) {
             Ok(_) => err::SUCCESS,
             Err(_) => err::INT_WRITE,
@@ -391,6 +415,7 @@ impl SocketState {
         let core = lock(&self.core).take();
         drop(core);
         // A thread that polls still comes back.
+        self.cancelled.store(true, Ordering::Release);
         let _ = rustix::io::write(&self.cancel, &1u64.to_ne_bytes());
         let record = lock(&self.record).take();
         // Calls the application's `free`.

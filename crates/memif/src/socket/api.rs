@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::event::{Details, Event, Request};
 use super::interface::Interface;
 use super::timers::Timer;
+use super::turn::MANY_MESSAGES;
 use super::{InterfaceKey, Socket};
 use crate::address::SocketAddress;
 use crate::config::{InterfaceConfig, Role};
@@ -100,15 +101,36 @@ impl Socket {
     }
 
     /// Does what is to be done once, without waiting, and then gives the events one by one through
-    /// [`next_event`](Self::next_event).
+    /// [`next_event`](Self::next_event). They are to be taken at once: of a single one the descriptor need not tell.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
     #[cfg(feature = "raw")]
     pub fn run_once(&mut self) -> Result<(), SocketError> {
         let done = self.turn(Some(std::time::Duration::ZERO));
-        self.leave();
+        self.leave_one();
         done.map(|_| ())
+    }
+
+    /// Does what [`run_once`](Self::run_once) does for what comes within 50 µs, if a handshake's answer may be among it. Returns
+    /// whether anything came; if not, it is time to wait for the descriptor. A peer that keeps silent can bring about
+    /// fewer and fewer of such looks.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    #[cfg(feature = "raw")]
+    pub fn run_expected(&mut self) -> Result<bool, SocketError> {
+        let done = self.short_turn();
+        self.leave_one();
+        done
+    }
+
+    /// As `leave`, where the caller takes the events at once. With a single one that comes to nothing: taking it leaves again.
+    #[cfg(feature = "raw")]
+    fn leave_one(&mut self) {
+        if self.events.len() != 1 {
+            self.leave();
+        }
     }
 
     /// How many events wait.
@@ -449,7 +471,7 @@ impl Socket {
             action(self, token, &mut connection);
         }
         self.connections.insert(token, connection);
-        self.serve(token, false);
+        self.serve(token, false, MANY_MESSAGES);
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Connection {
     pub(super) credentials: Option<Credentials>,
     /// Whether the peer is gone, so that nothing can be sent; what it sent before is still read.
     pub(super) gone: bool,
+    /// Whether the peer was just sent something, or connected to, so that it may answer at once.
+    pub(super) spoke: bool,
     /// Whether INIT waits for the caller's answer.
     pub(super) asking: bool,
     pub(super) link: Option<Up>,
@@ -96,6 +98,8 @@ impl Connection {
             names: PeerNames::default(),
             credentials,
             gone: false,
+            // A master's HELLO comes by itself.
+            spoke: true,
             asking: false,
             link: None,
             held: 0,
@@ -137,6 +141,7 @@ impl Connection {
             if self.gone {
                 continue;
             }
+            self.spoke = true;
             let attached = attached.as_ref().map(|fd| fd.as_fd());
             if let Err(failure) = sys::send(&self.fd, &bytes, attached) {
                 self.gone = true;

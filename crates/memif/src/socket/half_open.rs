@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Socket;
 use super::event::Credentials;
+use super::turn::MANY_MESSAGES;
 use crate::error::Breach;
 
 /// Age below which a half-open connection is not closed for a newer one while all goes well: an honest slave has said INIT by
@@ -101,7 +102,7 @@ impl Socket {
         let victim = self.half_open.victim().filter(|_| self.is_full_of_half_open());
         let Some((token, _)) = victim else { return };
         // Its INIT may be here and not read yet.
-        self.serve(token, false);
+        self.serve(token, false, MANY_MESSAGES);
         if self.half_open.contains(token) {
             self.half_open.hurry = Instant::now().checked_add(HURRY);
             self.command(token, |connection| connection.refuse(Breach::Evicted));

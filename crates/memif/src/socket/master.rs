@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::connection::{Bound, Connection, Machine, Up};
 use super::event::{Event, Link, Request};
 use super::trace::control_log;
-use super::turn::Step;
+use super::turn::{MANY_MESSAGES, Step};
 use super::{InterfaceKey, Socket};
 use crate::config::{Mode, Role};
 use crate::error::Breach;
@@ -60,7 +60,7 @@ impl Socket {
         machine.verify(&params)?;
         if let Some(other) = interface.connection {
             // A slave that died and came back at once: its end may be waiting to be read.
-            self.serve(other, false);
+            self.serve(other, false, MANY_MESSAGES);
         }
         let interface = self.interface_mut(key).map_err(|_| Breach::UnknownId(id))?;
         if interface.connection.is_some() {

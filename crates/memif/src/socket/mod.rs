@@ -7,6 +7,7 @@ mod event;
 mod half_open;
 mod interface;
 mod listener;
+mod looks;
 mod master;
 mod slave;
 #[cfg(test)]
@@ -20,6 +21,8 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use builder::SocketBuilder;
@@ -36,6 +39,7 @@ use connection::Connection;
 use half_open::HalfOpen;
 use interface::Interface;
 use listener::Listener;
+use looks::Looks;
 use timers::Timers;
 use trace::control_log;
 use watch::Watch;
@@ -86,12 +90,14 @@ pub struct Socket {
     always_listens: bool,
     timer: TimerFd,
     /// What the timer is set to.
-    armed: Option<Instant>,
+    armed: Mutex<Option<Instant>>,
     waker: EventFd,
     woken: bool,
     /// Readable while events wait for `poll`, so that a foreign loop comes back.
     pending: EventFd,
-    pending_set: bool,
+    pending_set: AtomicBool,
+    /// Whether somebody has the descriptor of this socket, so that it must tell the truth between calls.
+    exposed: AtomicBool,
     attention: EventFd,
     repeat: TimerFd,
     signals: DriverSignals,
@@ -105,6 +111,7 @@ pub struct Socket {
     closer: Closer,
     watches: HashMap<u64, Watch>,
     timers: Timers,
+    looks: Looks,
     events: VecDeque<Event>,
     ready: Vec<Ready>,
     next_token: u64,
@@ -164,11 +171,12 @@ impl Socket {
             epoll,
             listener: None,
             timer,
-            armed: None,
+            armed: Mutex::default(),
             waker,
             woken: false,
             pending,
-            pending_set: false,
+            pending_set: AtomicBool::new(false),
+            exposed: AtomicBool::new(false),
             attention,
             repeat,
             signals,
@@ -180,6 +188,7 @@ impl Socket {
             closer: Closer::default(),
             watches: HashMap::new(),
             timers: Timers::default(),
+            looks: Looks::default(),
             events: VecDeque::new(),
             ready: Vec::new(),
             next_token: TOKEN_FIRST,
@@ -292,33 +301,37 @@ impl Socket {
         Waker(self.waker.clone())
     }
 
-    /// To be called at the end of every public method: makes the one descriptor tell the truth.
+    /// To be called at the end of every public method: makes the one descriptor tell the truth, for whoever has it.
     fn leave(&mut self) {
+        if !*self.exposed.get_mut() {
+            return;
+        }
         if self.events.is_empty() {
             self.unset_pending();
-        } else if !self.pending_set {
+        } else if !std::mem::replace(self.pending_set.get_mut(), true) {
             self.pending.set();
-            self.pending_set = true;
         }
         self.set_timer();
     }
 
     /// To be called before a wait of our own, which events that wait already must not end.
     fn unset_pending(&mut self) {
-        if self.pending_set {
+        if std::mem::take(self.pending_set.get_mut()) {
             self.pending.clear();
-            self.pending_set = false;
         }
     }
 
-    fn set_timer(&mut self) {
+    /// Arms the timer for whoever waits for the descriptor.
+    fn set_timer(&self) {
         let next = self.timers.next();
-        if next != self.armed {
+        // Nothing panics while it is held.
+        let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+        if next != *armed {
             let after = next.map(|next| next.saturating_duration_since(Instant::now()));
             if let Err(error) = self.timer.set(after) {
                 control_log!(error, "timer: {error}");
             }
-            self.armed = next;
+            *armed = next;
         }
     }
 
@@ -343,6 +356,13 @@ impl Socket {
 impl AsFd for Socket {
     /// Readable whenever [`poll`](Socket::poll) has something to do or to give.
     fn as_fd(&self) -> BorrowedFd<'_> {
+        // As long as nobody has it, it need not tell the truth, which takes system calls. From now on it must.
+        if !self.exposed.swap(true, Ordering::Relaxed) {
+            if !self.events.is_empty() && !self.pending_set.swap(true, Ordering::Relaxed) {
+                self.pending.set();
+            }
+            self.set_timer();
+        }
         self.epoll.as_fd()
     }
 }

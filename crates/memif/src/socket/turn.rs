@@ -1,9 +1,11 @@
 //! One turn of the driver: what is ready is handled, each descriptor to a bounded extent, then what is due.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Machine, Read, connect_error};
 use super::event::{DisconnectReason, Event};
+use super::looks::LOOKS_PER_YIELD;
 use super::timers::Timer;
 use super::trace::control_log;
 use super::{
@@ -16,7 +18,7 @@ use crate::proto::{Closed, Stage};
 use crate::sys::{Interest, Ready};
 
 /// Most messages of one connection per turn, so that none starves the others.
-const MESSAGES_PER_TURN: usize = 16;
+pub(super) const MANY_MESSAGES: usize = 16;
 /// Most descriptors that all unfinished handshakes hold together, unless there is only one.
 pub(super) const MAX_HELD: usize = 512;
 /// A slave whose link lived this long starts its pauses from the shortest again.
@@ -27,39 +29,100 @@ const FEW_EVENTS: usize = 16;
 const MANY_EVENTS: usize = 1024;
 
 impl Socket {
-    /// Waits once, at most that long, and handles what is ready. Returns whether a signal handler ended the wait.
+    /// Does what is due, waits once, at most that long, and handles what is ready. Returns whether a signal handler ended
+    /// the wait.
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Result<bool, SocketError> {
         self.unset_pending();
-        self.set_timer();
+        // What was due may have led to events, which end a wait.
+        let timeout = if self.run_timers() { Some(Duration::ZERO) } else { timeout };
         let mut ready = std::mem::take(&mut self.ready);
-        let waited = self.epoll.wait(&mut ready, timeout);
-        for item in &ready {
-            self.dispatch(*item);
-        }
-        ready.clear();
-        self.ready = ready;
+        let waited = self.wait(&mut ready, timeout);
+        self.dispatch_all(ready);
         waited.map_err(io("epoll_wait"))
+    }
+
+    /// Waits until something is ready or due.
+    fn wait(
+        &mut self,
+        ready: &mut Vec<Ready>,
+        timeout: Option<Duration>,
+    ) -> std::io::Result<bool> {
+        if timeout == Some(Duration::ZERO) {
+            return self.epoll.wait(ready, timeout);
+        }
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if self.look(ready, end)? {
+            return Ok(false);
+        }
+        // No timer is armed for a wait of our own.
+        let end = [end, self.timers.next()].into_iter().flatten().min();
+        self.epoll.wait(ready, end.map(|end| end.saturating_duration_since(Instant::now())))
+    }
+
+    /// Where a handshake's answer may come at once, looks for a moment what is ready, and returns whether anything is.
+    fn look(&mut self, ready: &mut Vec<Ready>, end: Option<Instant>) -> std::io::Result<bool> {
+        let mut now = Instant::now();
+        let Some(until) = self.looks.begin(now) else { return Ok(false) };
+        let until = end.map_or(until, |end| end.min(until));
+        while now < until {
+            for _ in 0..LOOKS_PER_YIELD {
+                if self.epoll.wait(ready, Some(Duration::ZERO))? || !ready.is_empty() {
+                    return Ok(true);
+                }
+            }
+            // Whoever is to answer may need this core.
+            std::thread::yield_now();
+            now = Instant::now();
+        }
+        self.looks.failed(now);
+        Ok(false)
+    }
+
+    /// Where a handshake's answer may come at once, looks for a moment and does what is ready. Returns whether anything was.
+    #[cfg(feature = "raw")]
+    pub(super) fn short_turn(&mut self) -> Result<bool, SocketError> {
+        let mut ready = std::mem::take(&mut self.ready);
+        let found = self.look(&mut ready, None);
+        self.dispatch_all(ready);
+        found.map_err(io("epoll_wait"))
+    }
+
+    fn dispatch_all(&mut self, mut ready: Vec<Ready>) {
+        for item in ready.drain(..) {
+            self.dispatch(item);
+        }
+        self.ready = ready;
     }
 
     fn dispatch(&mut self, ready: Ready) {
         match ready.token {
             TOKEN_LISTENER => self.accept_some(),
-            TOKEN_TIMER => self.run_timers(),
+            // What it was armed for is done when the turn begins.
+            TOKEN_TIMER => {
+                self.timer.clear();
+                *self.armed.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+            }
             TOKEN_WAKER => self.woken |= self.waker.clear(),
             // Only to bring a foreign loop here.
             TOKEN_PENDING => {}
             TOKEN_ATTENTION => self.collect_faults(),
             TOKEN_REPEAT => self.repeat_signals(),
             token if self.watches.contains_key(&token) => self.watch_fired(token),
-            token => self.serve(token, ready.ended),
+            // In a handshake the next message comes only after our answer, so a second look would find nothing; the kernel
+            // tells of those that came all the same.
+            token => self.serve(token, ready.ended, if ready.ended { MANY_MESSAGES } else { 1 }),
         }
     }
 
-    fn run_timers(&mut self) {
-        self.timer.clear();
-        self.armed = None;
+    /// Does what is due. Returns whether something was.
+    fn run_timers(&mut self) -> bool {
+        if self.timers.next().is_none() {
+            return false;
+        }
         let now = Instant::now();
+        let mut any = false;
         while let Some(timer) = self.timers.expired(now) {
+            any = true;
             match timer {
                 Timer::Handshake(token) => {
                     self.command(token, |connection| connection.handle_timeout(now));
@@ -69,6 +132,7 @@ impl Socket {
                 Timer::Watch(token) => self.resume_watch(token),
             }
         }
+        any
     }
 
     /// A queue found that its peer broke the protocol: those links go down.
@@ -98,14 +162,14 @@ impl Socket {
         }
     }
 
-    /// Reads and answers.
-    pub(super) fn serve(&mut self, token: u64, ended: bool) {
+    /// Reads and answers at most so many messages.
+    pub(super) fn serve(&mut self, token: u64, ended: bool, messages: usize) {
         let Some(mut connection) = self.connections.remove(&token) else { return };
         if ended && connection.asking {
             connection.handle_closed();
         }
         let mut closed = self.progress(token, &mut connection);
-        for _ in 0..MESSAGES_PER_TURN {
+        for _ in 0..messages {
             if closed.is_some() || !connection.wants_to_read() || connection.read() == Read::Nothing
             {
                 break;
@@ -130,7 +194,7 @@ impl Socket {
     pub(super) fn begin(&mut self, token: u64, connection: Connection) -> std::io::Result<()> {
         self.epoll.add(&connection, token, Interest::Read)?;
         self.connections.insert(token, connection);
-        self.serve(token, false);
+        self.serve(token, false, 0);
         Ok(())
     }
 
@@ -155,10 +219,13 @@ impl Socket {
         }
     }
 
-    fn put_back(&mut self, token: u64, connection: Connection, closed: Option<Closed>) {
+    fn put_back(&mut self, token: u64, mut connection: Connection, closed: Option<Closed>) {
         match closed {
             None => {
                 self.timers.set(Timer::Handshake(token), connection.poll_timeout());
+                if std::mem::take(&mut connection.spoke) && connection.stage().is_handshake() {
+                    self.looks.expect();
+                }
                 self.connections.insert(token, connection);
             }
             Some(closed) => self.finish(token, connection, closed),

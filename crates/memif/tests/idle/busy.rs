@@ -28,6 +28,10 @@ pub(crate) fn ping_helper(parent: &Parent) {
     let (rx, tx) = (&mut link.rx[0], &mut link.tx[0]);
     let mut order = InOrder::of(9);
     let mut sent = 0;
+    // A master may hear of the link before its slave has posted the first buffers. Without a system call.
+    while tx.reserve().expect("sending").push(&packet(9, 0, 64)).is_err() {
+        std::hint::spin_loop();
+    }
     while order.count() < packets {
         while sent < packets && sent - order.count() <= (WINDOW - 1) * BURST {
             let mut batch = tx.reserve().expect("sending");

@@ -116,3 +116,53 @@ fn a_queue_is_watched_until_it_is_not() {
     socket.remove_interface(master).unwrap();
     assert!(matches!(socket.unwatch(master, 0), Err(SocketError::NoSuchInterface)));
 }
+
+/// As long as nobody has the descriptor it costs nothing; whoever asks for it hears at once of what is due or waits.
+#[test]
+fn the_descriptor_tells_the_truth_as_soon_as_somebody_has_it() {
+    let address = fresh_address();
+    let mut socket = open(&address);
+    assert!(!is_readable(&socket));
+    let mut slave = open(&address);
+    let key = slave.add_interface(InterfaceConfig::slave(0)).unwrap();
+    let fd = slave.as_fd().try_clone_to_owned().unwrap();
+    let deadline = Instant::now() + WATCHDOG;
+    while !is_readable(&fd) {
+        assert!(Instant::now() < deadline, "nothing is due");
+    }
+    // Its attempt is made, and the descriptor tells of the answer, and of nothing before.
+    assert!(slave.poll(Some(Duration::ZERO)).unwrap().is_some_and(|event| {
+        matches!(event, Event::ConnectFailed { interface, .. } if interface == key)
+    }));
+    socket.add_interface(InterfaceConfig::master(0)).unwrap();
+    let mut links = 0;
+    let deadline = Instant::now() + WATCHDOG;
+    while links < 2 && Instant::now() < deadline {
+        for socket in [&mut socket, &mut slave] {
+            while is_readable(&*socket) {
+                let event = socket.poll(Some(Duration::ZERO)).unwrap();
+                links += u32::from(matches!(event, Some(Event::Connected { .. })));
+            }
+        }
+    }
+    assert_eq!(links, 2);
+    assert!(!is_readable(&socket) && !is_readable(&slave));
+}
+
+/// Only a wait that may last looks for the answer of a handshake first.
+#[test]
+fn a_poll_that_does_not_wait_does_not_look_again() {
+    let address = fresh_address();
+    let listener = sys::bind(&address, sys::FileAccess::default()).unwrap().0;
+    sys::listen(&listener, 4).unwrap();
+    let mut socket = open(&address);
+    socket.add_interface(InterfaceConfig::slave(0)).unwrap();
+    while socket.connections.is_empty() {
+        socket.poll(Some(Duration::ZERO)).unwrap();
+    }
+    socket.poll(Some(Duration::ZERO)).unwrap();
+    assert!(socket.looks.begin(Instant::now()).is_some());
+    socket.looks.expect();
+    socket.poll(Some(Duration::from_millis(1))).unwrap();
+    assert!(socket.looks.begin(Instant::now()).is_none());
+}
