@@ -1,4 +1,5 @@
-//! Connections that were accepted and are not admitted to an interface yet: who has to go when there are too many.
+//! Handshakes that masters have under way: when newcomers wait in the kernel, and who of those that are not admitted to an
+//! interface yet has to go when there are too many.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -15,10 +16,21 @@ const GRACE: Duration = Duration::from_millis(250);
 /// to keep everybody waiting.
 const HURRY: Duration = Duration::from_secs(1);
 
+/// Handshakes under way, younger than [`GRACE`], beyond which newcomers wait in the kernel. More at a time would not be done any sooner,
+/// and each holds the descriptors that its slave has sent so far.
+const MANY: usize = 64;
+/// As many as may be left of them when the next are let in: changing what epoll watches costs as much as a message.
+const FEW: usize = MANY / 2;
+
 /// Half-open connections by token, hence oldest first.
 #[derive(Debug, Default)]
 pub(super) struct HalfOpen {
     connections: BTreeMap<u64, Accepted>,
+    /// All that are not connected yet, those that were admitted too, and when they came.
+    under_way: BTreeMap<u64, Instant>,
+    /// Whether newcomers wait until some of these are done, and until when they do not, since it was in vain.
+    crowded: bool,
+    no_crowd: Option<Instant>,
     hurry: Option<Instant>,
 }
 
@@ -45,6 +57,18 @@ impl HalfOpen {
         self.connections.is_empty()
     }
 
+    /// Handshakes that are not done.
+    #[cfg(test)]
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Whether newcomers once waited for handshakes of which none was done.
+    #[cfg(test)]
+    pub(super) fn waited_in_vain(&self) -> bool {
+        self.no_crowd.is_some()
+    }
+
     pub(super) fn contains(&self, token: u64) -> bool {
         self.connections.contains_key(&token)
     }
@@ -53,10 +77,28 @@ impl HalfOpen {
         let owner =
             who.map_or_else(Owner::default, |who| Owner { uid: Some(who.uid), pid: who.pid });
         self.connections.insert(token, Accepted { since: now, owner });
+        self.under_way.insert(token, now);
     }
 
+    /// It was admitted.
     pub(super) fn remove(&mut self, token: u64) -> bool {
         self.connections.remove(&token).is_some()
+    }
+
+    /// It is connected, or closed.
+    pub(super) fn forget(&mut self, token: u64) -> bool {
+        self.connections.remove(&token);
+        self.under_way.remove(&token).is_some()
+    }
+
+    /// Until when newer connections should wait for so many handshakes to be done, if they should. One that
+    /// takes longer than honest ones do does not count.
+    fn crowd(&self, now: Instant, most: usize) -> Option<Instant> {
+        if self.under_way.len() < most || self.no_crowd.is_some_and(|until| now < until) {
+            return None;
+        }
+        let young = |since: &Instant| since.checked_add(GRACE).filter(|until| now < *until);
+        self.under_way.values().rev().map_while(young).nth(most.saturating_sub(1))
     }
 
     /// Who goes next: of the user that has most connections, of the process of theirs that has most, the oldest.
@@ -93,8 +135,21 @@ impl Socket {
     }
 
     /// Until when accepting should wait for room, if it should.
-    pub(super) fn wait_for_room(&self) -> Option<Instant> {
-        self.half_open.grace(Instant::now()).filter(|_| self.is_full_of_half_open())
+    pub(super) fn wait_for_room(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        if let Some(until) = self.half_open.crowd(now, MANY) {
+            self.half_open.crowded = true;
+            return Some(until);
+        }
+        self.half_open.grace(now).filter(|_| self.is_full_of_half_open())
+    }
+
+    /// The listener's pause is over. If nothing of what it waited for happened, nobody is waited for in the next time.
+    pub(super) fn waited_for_room(&mut self) {
+        if std::mem::take(&mut self.half_open.crowded) {
+            self.half_open.no_crowd = Instant::now().checked_add(HURRY);
+        }
+        self.resume_listener();
     }
 
     /// Closes a half-open connection if there are too many.
@@ -111,7 +166,17 @@ impl Socket {
 
     /// A connection was admitted or closed: a listener that waited for that goes on.
     pub(super) fn no_longer_half_open(&mut self, token: u64) {
-        if self.half_open.remove(token) && !self.is_full_of_half_open() {
+        // Where the listener waits for more than that, it looks and waits again.
+        if self.half_open.remove(token) && !self.half_open.crowded && !self.is_full_of_half_open() {
+            self.resume_listener();
+        }
+    }
+
+    /// A handshake of a master is done, or given up: newcomers that waited for that come in.
+    pub(super) fn no_longer_under_way(&mut self, token: u64) {
+        let done = self.half_open.forget(token) && self.half_open.crowded;
+        if done && self.half_open.crowd(Instant::now(), FEW).is_none() {
+            self.half_open.crowded = false;
             self.resume_listener();
         }
     }
@@ -144,6 +209,26 @@ mod tests {
             victim(&[(2, 1), (2, 1), (1, 1), (1, 2), (1, 3)]).map(|token| token > 1),
             Some(true)
         );
+    }
+
+    #[test]
+    fn newcomers_wait_for_the_young_alone() {
+        let start = Instant::now();
+        let mut half_open = HalfOpen::default();
+        let later = |ms| start + Duration::from_millis(ms);
+        for token in 0..64 {
+            half_open.insert(token, later(token), None);
+        }
+        assert_eq!(half_open.crowd(later(70), 64), Some(start + GRACE));
+        assert_eq!(half_open.crowd(later(70), 65), None);
+        // The oldest one does not count any more.
+        assert_eq!(half_open.crowd(start + GRACE, 64), None);
+        assert_eq!(half_open.crowd(start + GRACE, 63), Some(later(1) + GRACE));
+        // One is admitted, and still counts; one is done.
+        assert!(half_open.remove(5) && half_open.crowd(later(70), 64).is_some());
+        assert!(half_open.forget(5) && half_open.crowd(later(70), 64).is_none());
+        half_open.no_crowd = Some(later(1000));
+        assert_eq!(half_open.crowd(later(70), 10), None);
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl Socket {
         let connection = Connection::new(fd, Machine::Master(machine), credentials);
         let begun = self.begin(token, connection);
         if begun.is_err() {
-            self.half_open.remove(token);
+            self.half_open.forget(token);
         }
         begun
     }

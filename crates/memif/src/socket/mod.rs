@@ -106,8 +106,9 @@ pub struct Socket {
     announce: Announce,
     connections: HashMap<u64, Connection>,
     half_open: HalfOpen,
-    /// Descriptors that the handshakes of slaves hold.
+    /// Descriptors that the handshakes of slaves hold, and may hold.
     held: usize,
+    most_held: usize,
     closer: Closer,
     watches: HashMap<u64, Watch>,
     timers: Timers,
@@ -185,6 +186,7 @@ impl Socket {
             connections: HashMap::new(),
             half_open: HalfOpen::default(),
             held: 0,
+            most_held: turn::most_held(),
             closer: Closer::default(),
             watches: HashMap::new(),
             timers: Timers::default(),

@@ -3,6 +3,8 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::connection::{Connection, Machine, Read, connect_error};
 use super::event::{DisconnectReason, Event};
 use super::looks::LOOKS_PER_YIELD;
@@ -19,8 +21,10 @@ use crate::sys::{Interest, Ready};
 
 /// Most messages of one connection per turn, so that none starves the others.
 pub(super) const MANY_MESSAGES: usize = 16;
-/// Most descriptors that all unfinished handshakes hold together, unless there is only one.
-pub(super) const MAX_HELD: usize = 512;
+/// Descriptors that all unfinished handshakes may hold together, however few this process may have.
+const LEAST_HELD: usize = 512;
+/// One in so many of the descriptors that this process may have, where that is more.
+const SHARE_HELD: u64 = 4;
 /// A slave whose link lived this long starts its pauses from the shortest again.
 const STABLE: Duration = Duration::from_secs(1);
 /// Events waiting for the caller beyond which links that came and went unseen are not told of.
@@ -128,7 +132,7 @@ impl Socket {
                     self.command(token, |connection| connection.handle_timeout(now));
                 }
                 Timer::Connect(number) => self.connect(number),
-                Timer::Listener => self.resume_listener(),
+                Timer::Listener => self.waited_for_room(),
                 Timer::Watch(token) => self.resume_watch(token),
             }
         }
@@ -207,14 +211,15 @@ impl Socket {
     /// Refuses the slave whose handshake holds most, when all together hold too many: one alone has the limits of its
     /// interface.
     fn limit_held(&mut self) {
-        if self.held <= MAX_HELD {
+        let limit = self.most_held;
+        if self.held <= limit {
             return;
         }
         let holding = || self.connections.iter().filter(|(_, connection)| connection.held > 0);
         let most = holding().max_by_key(|(_, connection)| connection.held);
         if let Some(token) = most.map(|(token, _)| *token).filter(|_| holding().nth(1).is_some()) {
             self.command(token, |connection| {
-                connection.refuse(Breach::TooManyDescriptors(MAX_HELD));
+                connection.refuse(Breach::TooManyDescriptors(limit));
             });
         }
     }
@@ -223,7 +228,9 @@ impl Socket {
         match closed {
             None => {
                 self.timers.set(Timer::Handshake(token), connection.poll_timeout());
-                if std::mem::take(&mut connection.spoke) && connection.stage().is_handshake() {
+                if !connection.stage().is_handshake() {
+                    self.no_longer_under_way(token);
+                } else if std::mem::take(&mut connection.spoke) {
                     self.looks.expect();
                 }
                 self.connections.insert(token, connection);
@@ -236,6 +243,7 @@ impl Socket {
     fn finish(&mut self, token: u64, mut connection: Connection, closed: Closed) {
         self.timers.set(Timer::Handshake(token), None);
         self.no_longer_half_open(token);
+        self.no_longer_under_way(token);
         self.count_held(&mut connection, 0);
         if connection.asking {
             // Nobody is left to answer.
@@ -328,6 +336,13 @@ impl Socket {
             }
         }
     }
+}
+
+/// Most descriptors that all unfinished handshakes hold together, unless there is only one.
+pub(super) fn most_held() -> usize {
+    // No limit is as good as one that nobody reaches.
+    let all = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
+    usize::try_from(all / SHARE_HELD).unwrap_or(usize::MAX).max(LEAST_HELD)
 }
 
 /// What a machine's event led to.

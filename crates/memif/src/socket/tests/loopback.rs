@@ -306,3 +306,43 @@ fn three_hundred_interfaces_connect_at_once() {
     }
     assert_eq!(up, 600);
 }
+
+/// A thousand slaves at once, each of which holds three descriptors until it is connected: newcomers wait for those
+/// before them, and nobody is turned away or has to come again.
+#[test]
+fn a_crowd_is_neither_refused_nor_made_to_come_again() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
+    // Both ends are here, with up to ten descriptors per link. What other tests need stays free.
+    let crowd = u32::try_from(most.saturating_sub(2000) / 10).unwrap_or(u32::MAX).min(1000);
+    assert!(crowd > 200, "a hard limit of {most} descriptors is too low for a crowd");
+    let address = fresh_address();
+    let mut master = open(&address);
+    let mut slave = open(&address);
+    let small = |role, id| InterfaceConfig::new(role, id).ring_size(2).buffer_size(64);
+    for id in 0..crowd {
+        master.add_interface(small(Role::Master, id)).unwrap();
+        slave.add_interface(small(Role::Slave, id)).unwrap();
+    }
+    let mut links = Vec::new();
+    let deadline = Instant::now() + WATCHDOG;
+    while links.len() < 2 * crowd as usize && Instant::now() < deadline {
+        for socket in [&mut master, &mut slave] {
+            match socket.poll(Some(Duration::ZERO)).unwrap() {
+                Some(Event::Connected { link, .. }) => links.push(link),
+                Some(other) => panic!("{other:?} after {} ends of links", links.len()),
+                None => {}
+            }
+        }
+        // Where the machine stood still for long, newcomers do not wait for those that did, too.
+        let under_way = master.half_open.under_way();
+        assert!(under_way <= 64 || master.half_open.waited_in_vain(), "{under_way} at a time");
+    }
+    assert_eq!(links.len(), 2 * crowd as usize);
+    assert_eq!((master.held, master.half_open.under_way()), (0, 0));
+    // One connection each.
+    assert_eq!(slave.next_token, TOKEN_FIRST + u64::from(crowd));
+    assert_eq!(master.next_token, TOKEN_FIRST + u64::from(crowd));
+}
