@@ -105,6 +105,14 @@ impl Source {
         self.socket.upgrade().map(|socket| *lock(&socket.regions)).unwrap_or_default()
     }
 
+    /// The callbacks that count for a slave's new connection.
+    fn begin(&self) -> RegionCallbacks {
+        let callbacks = self.callbacks();
+        *lock(&self.choose) =
+            callbacks.offset.map(|call| ChooseOffset { call, private: self.private });
+        callbacks
+    }
+
     /// Takes what a callback gave. What is refused goes back to the application.
     fn take(
         &self,
@@ -153,10 +161,12 @@ impl RegionSource for Source {
         self.callbacks().add.is_some()
     }
 
+    fn agrees(&self) -> bool {
+        self.begin().add.is_none()
+    }
+
     fn allocate(&self, size: u64) -> std::io::Result<Option<Arc<Mapping>>> {
-        let callbacks = self.callbacks();
-        *lock(&self.choose) =
-            callbacks.offset.map(|call| ChooseOffset { call, private: self.private });
+        let callbacks = self.begin();
         if callbacks.add.is_none() {
             return Ok(None);
         }

@@ -317,12 +317,12 @@ impl SocketState {
             return err::BAD_FD;
         }
         // The answer of a handshake may be here before this thread would be asleep. Whoever cancels is heard first.
-        if timeout != 0 && !self.cancelled.load(Ordering::Acquire) {
+        let looks = timeout != 0 && !self.cancelled.load(Ordering::Acquire);
+        if looks && self.with_core(|core| core.expects_answer()) == Ok(true) {
+            // As in `run`, so that nobody connects again before it was told of the end of the connection before.
+            self.look_at_timer();
             match self.with_core(Socket::run_expected) {
-                Ok(Ok(true)) => {
-                    self.look_at_timer();
-                    return self.call_back();
-                }
+                Ok(Ok(true)) => return self.call_back(),
                 Ok(Err(_)) => return err::SYSCALL,
                 Ok(Ok(false)) | Err(_) => {}
             }

@@ -272,6 +272,11 @@ pub trait RegionSource: Send + Sync {
     /// Slave: whether [`allocate`](Self::allocate) is going to give memory. Buffers are then packed without spare room.
     fn allocates(&self) -> bool;
 
+    /// Slave: as [`allocates`](Self::allocates), for memory that the library has made already, when
+    /// [`allocate`](Self::allocate) gave none: whether it is to be used. Asked when the master has answered, which is
+    /// when that counts.
+    fn agrees(&self) -> bool;
+
     /// Slave: memory of at least `size` bytes for the buffers of a new connection, made with
     /// [`Mapping::from_raw`]. `None` where the library is to allocate it.
     ///

@@ -112,6 +112,13 @@ impl Socket {
         done.map(|_| ())
     }
 
+    /// Whether the answer of a handshake may come at once, see [`run_expected`](Self::run_expected).
+    #[cfg(feature = "raw")]
+    #[must_use]
+    pub fn expects_answer(&self) -> bool {
+        self.looks.is_expected()
+    }
+
     /// Does what [`run_once`](Self::run_once) does for what comes within 50 µs, if a handshake's answer may be among it. Returns
     /// whether anything came; if not, it is time to wait for the descriptor. A peer that keeps silent can bring about
     /// fewer and fewer of such looks.

@@ -181,7 +181,10 @@ impl Socket {
             // INIT is out: what was sent before an event is flushed before the event is taken.
             SlaveEvent::Allocate { s2m, m2s, log2_ring_size } => {
                 // Prepared for what we want, which masters rarely limit.
-                let prepared = memory.take().filter(|memory| memory.fits(s2m, m2s, log2_ring_size));
+                let prepared = memory.take().filter(|memory| {
+                    memory.fits(s2m, m2s, log2_ring_size)
+                        && bound.config.external.as_ref().is_none_or(|external| external.0.agrees())
+                });
                 connection.consume_hello();
                 let allocated = prepared.map_or_else(
                     || SlaveMemory::allocate(&bound.config, s2m, m2s, log2_ring_size),

@@ -46,11 +46,7 @@ impl Socket {
     }
 
     /// Waits until something is ready or due.
-    fn wait(
-        &mut self,
-        ready: &mut Vec<Ready>,
-        timeout: Option<Duration>,
-    ) -> std::io::Result<bool> {
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> std::io::Result<bool> {
         if timeout == Some(Duration::ZERO) {
             return self.epoll.wait(ready, timeout);
         }
