@@ -27,7 +27,7 @@ impl PeerFd for ReceivedFd {
 
     fn check_interrupt(&mut self, direction: RingDirection, index: u16) -> Result<(), Breach> {
         let breach = Breach::InterruptType { direction: direction.as_str(), index };
-        // Without /proc the check is left out: reads are of 8 bytes and never wait, and writes ask for room first.
+        // Without /proc the check is left out: reads are of 8 bytes and never wait, and writes ask first whether they may.
         match self.get().map(sys::is_eventfd) {
             Some(Ok(true) | Err(Errno::NOENT)) => Ok(()),
             _ => Err(breach),
