@@ -19,6 +19,8 @@ struct State {
     /// The interface is being deleted: nobody else comes in.
     closing: bool,
     closed: bool,
+    /// Threads that wait for a change: to tell nobody costs a system call, too, and there is one for every packet that is slept for.
+    waiting: usize,
 }
 
 impl Gate {
@@ -66,15 +68,27 @@ impl Gate {
 
     /// The deletion is done.
     pub(crate) fn closed(&self) {
-        lock(&self.state).closed = true;
-        self.changed.notify_all();
+        self.change(|state| state.closed = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = lock(&self.state);
+        change(&mut state);
+        let waiting = state.waiting > 0;
+        drop(state);
+        if waiting {
+            self.changed.notify_all();
+        }
     }
 
     fn wait<'a>(
         &self,
-        state: std::sync::MutexGuard<'a, State>,
+        mut state: std::sync::MutexGuard<'a, State>,
     ) -> std::sync::MutexGuard<'a, State> {
-        self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner)
+        state.waiting += 1;
+        let mut state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.waiting -= 1;
+        state
     }
 }
 
@@ -87,8 +101,7 @@ pub(crate) struct Inside<'a> {
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         if self.outermost {
-            lock(&self.gate.state).owner = 0;
-            self.gate.changed.notify_all();
+            self.gate.change(|state| state.owner = 0);
         }
     }
 }
