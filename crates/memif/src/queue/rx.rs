@@ -34,6 +34,8 @@ pub struct RxQueue {
     pub(super) settled: bool,
     /// Signals in a row that brought nothing.
     pub(super) fruitless: u32,
+    /// The signal that ended the last sleep is still to be taken.
+    pub(super) untaken: Cell<bool>,
     faults: usize,
     resync_limit: u32,
     resyncs_in_row: u32,
@@ -66,6 +68,7 @@ impl RxQueue {
             masked: true,
             settled: false,
             fruitless: 0,
+            untaken: Cell::new(false),
             faults: 0,
             resync_limit: config.resync_limit,
             resyncs_in_row: 0,
@@ -208,7 +211,8 @@ impl RxQueue {
     /// sending keeps such a loop turning; [`wait`](Self::wait) and [`Socket::watch`](crate::Socket::watch) put a
     /// brake on that.
     pub fn acknowledge(&mut self) {
-        if crate::link::drain(&*self.shared.interrupt) {
+        let told = self.untaken.take();
+        if crate::link::drain(&*self.shared.interrupt) && !told {
             self.shared.counters.wake_ups.add(1);
         }
     }

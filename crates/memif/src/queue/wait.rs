@@ -81,12 +81,16 @@ impl RxQueue {
         }
         loop {
             let mut first_sleep = false;
-            for queue in queues.iter_mut().filter(|queue| queue.mode == RxMode::Adaptive) {
-                if queue.masked {
-                    queue.set_masked(false);
+            for queue in queues.iter_mut() {
+                if queue.mode == RxMode::Adaptive {
+                    if queue.masked {
+                        queue.set_masked(false);
+                    }
+                    first_sleep |= !queue.settled;
                 }
-                first_sleep |= !queue.settled;
+                queue.take_signal();
             }
+            // The last look comes after both: a packet whose signal was just taken, or was never written, is seen here.
             if look(queues)? {
                 break;
             }
@@ -110,6 +114,32 @@ impl RxQueue {
             queue.set_masked(true);
         }
         Ok(true)
+    }
+}
+
+impl RxQueue {
+    /// Takes the signal that ended the last sleep. Not as soon as it came, but before the next sleep: a packet is then
+    /// answered one system call earlier, and the call falls into the time in which the answer is under way.
+    fn take_signal(&mut self) {
+        if self.untaken.take() {
+            crate::link::drain(&*self.shared.interrupt);
+        }
+    }
+
+    /// Whether signals are listened to: not in a storm.
+    fn listens(&self) -> bool {
+        self.fruitless < FRUITLESS_SIGNALS
+    }
+
+    /// Notes whether a sleep was ended by a signal that is still to be taken, or saw one that was.
+    fn note_signal(&mut self, signalled: bool) {
+        if signalled {
+            self.shared.counters.wake_ups.add(1);
+            self.fruitless = self.fruitless.saturating_add(1).min(FRUITLESS_SIGNALS);
+        } else {
+            // A quiet moment does not make up for a storm.
+            self.fruitless = self.fruitless.saturating_sub(1);
+        }
     }
 }
 
@@ -151,9 +181,9 @@ struct Woken {
     other: bool,
 }
 
-/// Sleeps until a signal comes, a link goes down, `other` is readable or the time is over. Takes the signals.
+/// Sleeps until a signal comes, a link goes down, `other` is readable or the time is over. The signals are left to be taken.
 fn sleep(queues: &mut [RxQueue], other: Option<BorrowedFd<'_>>, until: Deadline) -> Woken {
-    let stormy = queues.iter().any(|queue| queue.fruitless >= FRUITLESS_SIGNALS);
+    let stormy = !queues.iter().all(RxQueue::listens);
     let until = if stormy { until.min(Deadline::after(Some(FIRST_SLEEP))) } else { until };
     // Room on the stack for a few queues, as there are mostly; all of it asks for nothing at first.
     let nothing = PollFd::new(queues[0].core.link.down_event(), PollFlags::empty());
@@ -165,19 +195,21 @@ fn sleep(queues: &mut [RxQueue], other: Option<BorrowedFd<'_>>, until: Deadline)
         many.resize(2 * queues.len() + 1, nothing);
         &mut many
     };
-    // One link after the other, mostly one in all: its end is asked for once.
-    let mut used = 0;
+    // First the queues by their order, then their links. Queues stand link after link, mostly of one in all, so each
+    // link is asked for once.
+    let mut used = queues.len();
     let mut last: Option<&Arc<LinkShared>> = None;
+    for (fd, queue) in fds.iter_mut().zip(queues.iter()) {
+        if queue.listens() {
+            *fd = PollFd::new(&queue.shared.interrupt, PollFlags::IN);
+        }
+    }
     for queue in queues.iter() {
         let link = &queue.core.link;
         if !last.is_some_and(|last| Arc::ptr_eq(last, link)) {
             fds[used] = PollFd::new(link.down_event(), PollFlags::IN);
             used += 1;
             last = Some(link);
-        }
-        if queue.fruitless < FRUITLESS_SIGNALS {
-            fds[used] = PollFd::new(&queue.shared.interrupt, PollFlags::IN);
-            used += 1;
         }
     }
     if let Some(other) = other {
@@ -191,16 +223,19 @@ fn sleep(queues: &mut [RxQueue], other: Option<BorrowedFd<'_>>, until: Deadline)
     }
     // The other end being closed is for the caller to find out, too.
     let other = other.is_some() && !fds[used - 1].revents().is_empty();
+    for (fd, queue) in fds.iter().zip(queues.iter()) {
+        queue.untaken.set(queue.listens() && !fd.revents().is_empty());
+    }
     let mut signalled = false;
     for queue in queues.iter_mut() {
-        if crate::link::drain(&*queue.shared.interrupt) {
-            signalled = true;
-            queue.shared.counters.wake_ups.add(1);
-            queue.fruitless = queue.fruitless.saturating_add(1).min(FRUITLESS_SIGNALS);
+        // What is not listened to is taken at once, to see whether the storm goes on.
+        let came = if queue.listens() {
+            queue.untaken.get()
         } else {
-            // A quiet moment does not make up for a storm.
-            queue.fruitless = queue.fruitless.saturating_sub(1);
-        }
+            crate::link::drain(&*queue.shared.interrupt)
+        };
+        queue.note_signal(came);
+        signalled |= came;
     }
     Woken { signalled, other }
 }

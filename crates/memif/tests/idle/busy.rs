@@ -140,9 +140,15 @@ fn no_call_per_burst(mode: RxMode) {
 /// The price of sleeping, beside which the numbers above are none: this test would notice if nothing were counted.
 pub(crate) fn interrupt() {
     let bursts = 500;
-    for (calls, _, signals) in exchange(RxMode::Interrupt, "slave", "master", bursts) {
+    for (calls, wake_ups, signals) in exchange(RxMode::Interrupt, "slave", "master", bursts) {
         // On a busy machine an end may answer two bursts in one.
         assert!(2 * signals >= bursts, "{signals} signals for {bursts} bursts");
         assert!(2 * calls.total() > bursts, "{} for {bursts} bursts: {calls:?}", calls.total());
+        // A look and a write for each signal, and one read for each sleep that one ended. Some are of the start and the end.
+        let some = 150;
+        let (looks, writes, reads) = (calls.of("fcntl"), calls.of("write"), calls.of("preadv2"));
+        assert!(looks < signals + some, "{looks} looks for {signals} signals: {calls:?}");
+        assert!(writes < signals + some, "{writes} writes of {signals} signals: {calls:?}");
+        assert!(reads <= wake_ups, "{reads} reads for {wake_ups} wake-ups: {calls:?}");
     }
 }

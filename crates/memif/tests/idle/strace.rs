@@ -23,6 +23,11 @@ struct Table(PathBuf);
 pub(crate) struct Calls(BTreeMap<String, u64>);
 
 impl Calls {
+    /// Those of that name.
+    pub(crate) fn of(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
     /// All of them.
     pub(crate) fn total(&self) -> u64 {
         self.0.values().sum()

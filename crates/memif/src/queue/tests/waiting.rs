@@ -246,6 +246,22 @@ fn one_wait_serves_many_queues() {
 }
 
 #[test]
+fn a_signal_is_taken_before_the_next_sleep() {
+    for mode in [RxMode::Interrupt, RxMode::Adaptive] {
+        let mut pair = pair(mode);
+        let interrupt = pair.slave.tx[0].shared_interrupt();
+        let rx = &mut pair.master.rx[0];
+        for signals in 1..10 {
+            assert!(crate::link::signal(&*interrupt));
+            // It ends the first sleep and none after that.
+            assert_eq!(rx.wait(Some(Duration::from_millis(10))), Ok(false), "{mode}");
+            assert_eq!(rx.counters().wake_ups, signals, "{mode}");
+        }
+        assert!(!crate::link::drain(&*interrupt));
+    }
+}
+
+#[test]
 fn a_storm_of_signals_does_not_keep_a_wait_busy() {
     let Pair { mut master, slave, .. } = pair(RxMode::Interrupt);
     let interrupt = slave.tx[0].shared_interrupt();

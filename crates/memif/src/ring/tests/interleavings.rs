@@ -150,3 +150,25 @@ fn s2m_never_sleeps_on_a_packet() {
 fn m2s_never_sleeps_on_a_packet() {
     never_sleeps_on_a_packet(Role::Master);
 }
+
+/// A packet is there and was signalled. The receiver takes the signal only after it has answered, right before it sleeps, while
+/// another packet comes: it sees that one on its last look, or a signal is there to wake it.
+#[test]
+fn a_signal_taken_late_takes_no_packet_along() {
+    loom::model(|| {
+        let memory = Arc::new(Modelled::new());
+        let signalled = Arc::new(AtomicBool::new(true));
+        let mut rx = RxCursor::new(Role::Master, 1);
+        memory.store_head(1);
+        let (theirs, signal) = (Arc::clone(&memory), Arc::clone(&signalled));
+        let thread = loom::thread::spawn(move || {
+            theirs.store_head(2);
+            signal.swap(true, Ordering::AcqRel);
+        });
+        rx.advance(rx.available(&*memory).expect("an honest ring"));
+        signalled.swap(false, Ordering::AcqRel);
+        let seen = rx.next().wrapping_add(rx.available(&*memory).expect("an honest ring"));
+        thread.join().unwrap();
+        assert!(seen == 2 || signalled.load(Ordering::Acquire), "asleep with a packet on the ring");
+    });
+}
