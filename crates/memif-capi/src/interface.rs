@@ -170,7 +170,7 @@ impl Interface {
             let begun =
                 (0..queues)
                     .filter(|_| interrupts)
-                    .try_for_each(|queue| core.watch_level(key, queue))
+                    .try_for_each(|queue| core.watch_level(key, queue, self.socket.builtin))
                     .and_then(|()| {
                         if self.is_master() { Ok(()) } else { core.connect_now(key).map(drop) }
                     });
@@ -325,6 +325,7 @@ impl Interface {
             return Err(err::DISCONNECTED);
         }
         let view = link.rx.get(usize::from(queue)).ok_or(err::QID)?;
+        view.listened_elsewhere();
         let fd = view.as_fd().as_raw_fd();
         if !link.asked.contains(&fd) {
             link.asked.push(fd);

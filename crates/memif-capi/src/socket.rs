@@ -4,9 +4,10 @@ use std::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
+use memif::raw::Report;
 use memif::{ConnectError, DisconnectReason, Event, InterfaceKey, Name, Socket, SocketAddress};
-use rustix::event::epoll;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
@@ -42,13 +43,13 @@ pub(crate) struct SocketState {
     core: Mutex<Option<Socket>>,
     /// The thread that has `core`, or 0: a callback for a region runs while it is locked.
     core_owner: AtomicUsize,
-    /// What the application waits for: the core's descriptor, the timer, and the request to stop polling.
-    control: OwnedFd,
+    /// What the application waits for: the core's descriptor, with the timer and the request to stop polling in it.
+    control: Arc<OwnedFd>,
     timer: OwnedFd,
+    timer_token: u64,
     timer_runs: Mutex<bool>,
     cancel: OwnedFd,
-    /// Whether somebody asked to stop polling and was not heard yet.
-    cancelled: AtomicBool,
+    cancel_token: u64,
     /// Whether the application polls through `memif_poll_event`.
     pub(crate) builtin: bool,
     pub(crate) on_control: Option<ControlFdUpdate>,
@@ -68,10 +69,6 @@ pub(crate) struct SocketState {
     given_listener: Mutex<Option<c_int>>,
 }
 
-const TOKEN_CORE: u64 = 0;
-const TOKEN_TIMER: u64 = 1;
-const TOKEN_CANCEL: u64 = 2;
-
 /// What a socket is made with.
 pub(crate) struct SocketSettings {
     pub(crate) path: [u8; PATH_BYTES],
@@ -87,14 +84,13 @@ pub(crate) fn create(settings: SocketSettings) -> Result<*mut c_void, c_int> {
     let address = address(&settings.path).ok_or(err::INVAL_ARG)?;
     let record = settings.allocator.record().ok_or(err::NOMEM)?;
     let core = Socket::builder(address).app_name(settings.app_name).patient_slaves().open();
-    let core = core.map_err(|error| socket_code(&error))?;
-    let control = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(code)?;
+    let mut core = core.map_err(|error| socket_code(&error))?;
     let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
     let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(code)?;
     let cancel = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(code)?;
-    watch(&control, &core, TOKEN_CORE)?;
-    watch(&control, &timer, TOKEN_TIMER)?;
-    watch(&control, &cancel, TOKEN_CANCEL)?;
+    let control = core.descriptor();
+    let timer_token = core.add_other(&timer).map_err(|error| socket_code(&error))?;
+    let cancel_token = core.add_other(&cancel).map_err(|error| socket_code(&error))?;
     let mut path = Box::new([0; PATH_BYTES + 1]);
     for (to, from) in path.iter_mut().zip(settings.path) {
         *to = from;
@@ -106,9 +102,10 @@ pub(crate) fn create(settings: SocketSettings) -> Result<*mut c_void, c_int> {
         core_owner: AtomicUsize::new(0),
         control,
         timer,
+        timer_token,
         timer_runs: Mutex::new(false),
         cancel,
-        cancelled: AtomicBool::new(false),
+        cancel_token,
         builtin: settings.on_control.is_none(),
         on_control: settings.on_control,
         private: settings.private,
@@ -130,11 +127,6 @@ pub(crate) fn create(settings: SocketSettings) -> Result<*mut c_void, c_int> {
         return Err(set);
     }
     Ok(handle(place))
-}
-
-fn watch(control: &OwnedFd, fd: impl std::os::fd::AsFd, token: u64) -> Result<(), c_int> {
-    let data = epoll::EventData::new_u64(token);
-    epoll::add(control, fd, data, epoll::EventFlags::IN).map_err(code)
 }
 
 /// Where the socket is: a path, an abstract name behind `@`, or one behind a zero byte. The last one is all of the field, its
@@ -225,34 +217,36 @@ impl SocketState {
         self.regions_given.store(true, Ordering::Release);
     }
 
-    /// Does what is to be done, without waiting, and calls back. What the last `on_interrupt` that did not return zero
-    /// returned.
+    /// `memif_control_fd_handler`: does what is to be done, without waiting.
     pub(crate) fn run(self: &Arc<Self>) -> c_int {
-        self.look_at_timer();
-        match self.with_core(Socket::run_once) {
-            Ok(Ok(())) => self.call_back(),
-            Ok(Err(_)) => err::SYSCALL,
-            Err(code) => code,
+        match Waited::on(&self.control, 0) {
+            Ok(waited) => self.follow(&waited),
+            Err(_) => err::SYSCALL,
         }
     }
 
-    fn look_at_timer(&self) {
-        if rustix::io::read(&self.timer, &mut [0; 8]).is_ok() {
+    /// Does what follows from what was reported, and calls back. What the last `on_interrupt` that did not return zero
+    /// returned.
+    fn follow(self: &Arc<Self>, waited: &Waited) -> c_int {
+        if waited.has(self.timer_token) && rustix::io::read(&self.timer, &mut [0; 8]).is_ok() {
             self.connect_slaves();
         }
-    }
-
-    /// Calls back for what has happened. What the last `on_interrupt` that did not return zero returned.
-    fn call_back(&self) -> c_int {
-        // Those that wait now. Callbacks can bring more about, and a peer can see to it that this never ends: the descriptor
+        // As many as wait now. Callbacks can bring more about, and a peer can see to it that this never ends: the descriptor
         // tells of the others.
-        let waiting = self.with_core(|core| core.waiting_events()).unwrap_or(0);
+        let (mut event, waiting) = match self.with_core(|core| core.handle(waited.reports())) {
+            Ok(Some((event, more))) => (Some(event), more),
+            Ok(None) => (None, 0),
+            Err(code) => return code,
+        };
         let mut result = err::SUCCESS;
-        for _ in 0..waiting {
-            let Ok(Some(event)) = self.with_core(Socket::next_event) else { break };
-            let returned = self.dispatch(event);
+        for left in (0..=waiting).rev() {
+            let Some(first) = event.take() else { break };
+            let returned = self.dispatch(first);
             if returned != err::SUCCESS {
                 result = returned;
+            }
+            if left > 0 {
+                event = self.with_core(Socket::next_event).ok().flatten();
             }
         }
         self.sweep_regions();
@@ -316,27 +310,38 @@ impl SocketState {
         if !self.builtin {
             return err::BAD_FD;
         }
-        // The answer of a handshake may be here before this thread would be asleep. Whoever cancels is heard first.
-        let looks = timeout != 0 && !self.cancelled.load(Ordering::Acquire);
-        if looks && self.with_core(|core| core.expects_answer()) == Ok(true) {
-            // As in `run`, so that nobody connects again before it was told of the end of the connection before.
-            self.look_at_timer();
-            match self.with_core(Socket::run_expected) {
-                Ok(Ok(true)) => return self.call_back(),
-                Ok(Err(_)) => return err::SYSCALL,
-                Ok(Ok(false)) | Err(_) => {}
-            }
-        }
-        match wait(&self.control, timeout) {
+        // From within a callback that the core waits for there is an answer below.
+        let ready = self.with_core(Socket::before_wait).unwrap_or(false);
+        let timeout = if ready { 0 } else { timeout };
+        match self.wait(timeout) {
             Err(errno) => code(errno),
-            Ok(None) => err::SUCCESS,
-            Ok(Some(TOKEN_CANCEL)) => {
+            Ok(waited) if waited.has(self.cancel_token) => {
                 let _ = rustix::io::read(&self.cancel, &mut [0; 8]);
-                self.cancelled.store(false, Ordering::Release);
                 err::POLL_CANCEL
             }
-            Ok(Some(_)) => self.run(),
+            Ok(waited) if ready || !waited.is_empty() => self.follow(&waited),
+            Ok(_) => err::SUCCESS,
         }
+    }
+
+    /// Waits for what is to be done. The answer of a handshake may be here before this thread would be asleep, so it is looked for
+    /// a moment.
+    fn wait(&self, timeout: c_int) -> Result<Waited, Errno> {
+        let until = if timeout == 0 { Ok(None) } else { self.with_core(Socket::look_until) };
+        if let Ok(Some(until)) = until {
+            while Instant::now() < until {
+                for _ in 0..LOOKS_PER_YIELD {
+                    let waited = Waited::on(&self.control, 0)?;
+                    if !waited.is_empty() {
+                        return Ok(waited);
+                    }
+                }
+                // Whoever is to answer may need this core.
+                std::thread::yield_now();
+            }
+            let _ = self.with_core(Socket::looked_in_vain);
+        }
+        Waited::on(&self.control, timeout)
     }
 
     /// `memif_cancel_poll_event`.
@@ -344,7 +349,6 @@ impl SocketState {
         if !self.builtin {
             return err::INVAL_ARG;
         }
-        self.cancelled.store(true, Ordering::Release);
         match rustix::io::write(&self.cancel, &1u64.to_ne_bytes()) {
             Ok(_) => err::SUCCESS,
             Err(_) => err::INT_WRITE,
@@ -415,7 +419,6 @@ impl SocketState {
         let core = lock(&self.core).take();
         drop(core);
         // A thread that polls still comes back.
-        self.cancelled.store(true, Ordering::Release);
         let _ = rustix::io::write(&self.cancel, &1u64.to_ne_bytes());
         let record = lock(&self.record).take();
         // Calls the application's `free`.
@@ -426,26 +429,54 @@ impl SocketState {
     }
 }
 
-/// Waits, all signals let in, for the first thing that is ready.
-fn wait(control: &OwnedFd, timeout: c_int) -> Result<Option<u64>, Errno> {
-    const NOTHING: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
-    let mut ready = [NOTHING; 3];
-    let mut signals = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
-    // SAFETY: writes the set that it is given.
-    unsafe { libc::sigemptyset(signals.as_mut_ptr()) };
-    // SAFETY: a descriptor of ours, room for as many events as is said, and a set that was written above.
-    let count = unsafe {
-        libc::epoll_pwait(
-            control.as_raw_fd(),
-            ready.as_mut_ptr(),
-            3,
-            timeout.max(-1),
-            signals.as_ptr(),
-        )
-    };
-    let count = usize::try_from(count).map_err(|_| last_errno())?;
-    let tokens = || ready.iter().take(count).map(|event| event.u64);
-    Ok(tokens().find(|token| *token == TOKEN_CANCEL).or_else(|| tokens().next()))
+/// Looks for an answer before another thread is let run, as in the core.
+const LOOKS_PER_YIELD: u32 = 8;
+/// Reports taken per call. What is more comes with the next one: the kernel goes round.
+const REPORTS: usize = 32;
+
+/// What the kernel reported.
+struct Waited {
+    reports: [libc::epoll_event; REPORTS],
+    count: usize,
+}
+
+impl Waited {
+    /// Waits, all signals let in, until something is ready.
+    fn on(control: &OwnedFd, timeout: c_int) -> Result<Self, Errno> {
+        const NOTHING: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
+        let mut reports = [NOTHING; REPORTS];
+        let mut signals = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: writes the set that it is given.
+        unsafe { libc::sigemptyset(signals.as_mut_ptr()) };
+        // SAFETY: a descriptor of ours, room for as many events as is said, and a set that was written above.
+        let count = unsafe {
+            libc::epoll_pwait(
+                control.as_raw_fd(),
+                reports.as_mut_ptr(),
+                REPORTS as c_int,
+                timeout.max(-1),
+                signals.as_ptr(),
+            )
+        };
+        let count = usize::try_from(count).map_err(|_| last_errno())?;
+        Ok(Self { reports, count })
+    }
+
+    fn reports(&self) -> impl Iterator<Item = Report> {
+        const END: u32 = (libc::EPOLLHUP | libc::EPOLLERR) as u32;
+        self.reports
+            .iter()
+            .take(self.count)
+            .map(|report| Report { token: report.u64, ended: report.events & END != 0 })
+    }
+
+    fn has(&self, token: u64) -> bool {
+        self.reports().any(|report| report.token == token)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
 }
 
 fn last_errno() -> Errno {
@@ -512,7 +543,7 @@ mod tests {
             catch_unwind(AssertUnwindSafe(|| socket.with_core(|_| panic!("as a mistake would"))));
         assert!(panicked.is_err());
         assert!(!socket.is_in_core());
-        assert_eq!(socket.with_core(|core| core.waiting_events()), Ok(0));
+        assert_eq!(socket.with_core(|core| core.next_event().is_none()), Ok(true));
         assert_eq!(socket.delete(), err::SUCCESS);
     }
 }

@@ -120,6 +120,7 @@ pub mod raw {
         Allocated, BadBuffer, Enqueue, Held, Keeper, Received, RefillError, RxSlots, Slot, TxSlots,
         swap,
     };
+    pub use crate::socket::Report;
 
     /// Takes the signals of an eventfd such as [`RxSlots::interrupt`]. Returns whether there were any. Never waits.
     pub fn take_signals(fd: impl std::os::fd::AsFd) -> bool {

@@ -93,6 +93,41 @@ move_everything (struct end *master, struct end *slave)
   OK (memif_refill_queue (master->conn, 0, n, 0));
 }
 
+/* 200 packets there and back, each of which is slept for. */
+static void
+trips (void)
+{
+  memif_socket_args_t args = socket_args ("trips");
+  memif_socket_handle_t sock = NULL;
+  struct end master = NOTHING, slave = NOTHING;
+  struct end *ends[2] = { &master, &slave };
+  int i;
+
+  /* No timer that ends a sleep now and then. */
+  memset (&args.connection_request_timer, 0, sizeof (args.connection_request_timer));
+  OK (memif_create_socket (&sock, &args, NULL));
+  for (i = 0; i < 2; i++)
+    add (sock, i == 0, ends[i], end_interrupted);
+  POLL_UNTIL (sock, master.connected && slave.connected);
+  mark ("trips\n");
+  for (i = 0; i < 200; i++)
+    {
+      struct end *from = ends[i % 2], *to = ends[(i + 1) % 2];
+      memif_buffer_t buf;
+      uint16_t n;
+
+      OK (memif_buffer_alloc (from->conn, 0, &buf, 1, &n, 64));
+      OK (memif_tx_burst (from->conn, 0, &buf, 1, &n));
+      POLL_UNTIL (sock, to->interrupts == i / 2 + 1);
+      OK (memif_rx_burst (to->conn, 0, &buf, 1, &n));
+      CHECK (n == 1);
+      OK (memif_refill_queue (to->conn, 0, n, 0));
+    }
+  mark ("tripped\n");
+  CHECK (master.interrupts == 100 && slave.interrupts == 100);
+  take_down (sock, &master, &slave);
+}
+
 MAIN
 {
   memif_socket_handle_t sock = new_socket ("quiet");
@@ -137,4 +172,5 @@ MAIN
   mark ("signalled\n");
   CHECK (allocations == before);
   take_down (sock, &master, &slave);
+  trips ();
 }

@@ -230,8 +230,8 @@ fn programs_with_the_reference() {
     }
 }
 
-/// Polling makes no system call; signals make one write per 256 packets and one read per drained call. The program itself
-/// checks that neither allocates.
+/// Polling makes no system call; signals make one write per 256 packets and one read per drained call; a packet that is slept for
+/// costs its sender two calls and its receiver two. The program itself checks that bursts do not allocate.
 fn system_calls() {
     let bed = Bed::new();
     let program = bed.compile("quiet", &[]);
@@ -253,4 +253,21 @@ fn system_calls() {
     let count = |name: &str| signalled.iter().filter(|line| line.contains(name)).count();
     assert_eq!(count("write("), 2 * (1 + 2 + 16), "{signalled:#?}");
     assert_eq!(count("preadv2(") + count("read("), 6, "{signalled:#?}");
+    let trips = between("trips", "tripped");
+    let mut calls = std::collections::BTreeMap::new();
+    for line in &trips {
+        // The thread, then the call.
+        let call = line.split_whitespace().nth(1).unwrap().split('(').next().unwrap();
+        *calls.entry(call.to_owned()).or_insert(0) += 1;
+    }
+    let mut of = |name: &str| calls.remove(name).unwrap_or(0);
+    // A look whether the write may wait, and the write; a sleep, and the signal taken before the next one.
+    assert_eq!((of("fcntl"), of("write")), (200, 200), "{trips:#?}");
+    assert!((199..=200).contains(&of("preadv2")), "{trips:#?}");
+    // Once a millisecond at most the driver looks whether signals are to be repeated.
+    let looks = of("timerfd_settime") + 1;
+    let (sleeps, timers, polls) = (of("epoll_pwait"), of("read"), of("ppoll") + of("poll"));
+    assert!((200..=200 + looks).contains(&sleeps), "{sleeps} sleeps and {looks} looks");
+    assert!(timers <= looks && polls <= 2 * looks, "{timers} and {polls} for {looks} looks");
+    assert!(calls.is_empty(), "{calls:?}");
 }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
 
-use super::interrupt::{is_signalled, signal};
+use super::interrupt::{drain, is_signalled, signal};
 use crate::config::Role;
 use crate::counters::{CounterCells, QueueDetails, RegionDetails};
 use crate::error::{Breach, Direction, QueueName};
-use crate::ring::RingMemory;
+use crate::ring::{Left, RingMemory};
 use crate::shm::{MappedRing, Regions};
 use crate::wire::ring::FLAG_MASK_INT;
 
@@ -231,6 +231,19 @@ impl LinkHandle {
             .collect()
     }
 
+    /// The driver has reported the signal of a receive queue and will call [`take_left`](Self::take_left) before it sleeps.
+    pub(crate) fn rx_reported(&self, index: u8) {
+        if let Some(queue) = self.0.rx.get(usize::from(index)) {
+            queue.left.report();
+        }
+    }
+
+    /// Takes the signal of a receive queue if a receive call left it. Returns whether the queue is to be reported again.
+    pub(crate) fn take_left(&self, index: u8) -> bool {
+        let more = self.0.rx.get(usize::from(index)).is_some_and(|queue| queue.take_left());
+        more && !self.rx_polls(index)
+    }
+
     /// The eventfd of a receive queue.
     pub(crate) fn rx_interrupt(&self, index: u8) -> Option<Arc<OwnedFd>> {
         self.0.rx.get(usize::from(index)).map(|queue| Arc::clone(&queue.interrupt))
@@ -281,6 +294,8 @@ pub(crate) struct QueueShared {
     region: u16,
     offset: u32,
     buffer_size: u32,
+    /// Receive: the signal that the driver reported last, see [`Left`].
+    left: Left,
     /// Transmit: published and signalled; the receiver may need to hear it again.
     lagging: AtomicBool,
     /// Transmit, driver only: the peer's cursor at the last look.
@@ -305,12 +320,34 @@ impl QueueShared {
             region: parts.region,
             offset: parts.offset,
             buffer_size: parts.buffer_size,
+            left: Left::default(),
             lagging: AtomicBool::new(false),
             seen: AtomicU16::new(0),
             pause: AtomicU64::new(0),
             due: AtomicU64::new(0),
             look: AtomicU64::new(0),
         })
+    }
+
+    /// Receive: the signal that was reported and may be left to the driver.
+    #[cfg(feature = "raw")]
+    pub(crate) fn left(&self) -> &Left {
+        &self.left
+    }
+
+    /// Receive, for the driver before it sleeps: takes a signal that a receive call left. Returns whether something came since that
+    /// call looked at the ring, of which no signal may tell any more.
+    fn take_left(&self) -> bool {
+        let Some(seen) = self.left.take() else { return false };
+        if drain(&*self.interrupt) {
+            self.counters.wake_ups.add_shared(1);
+        }
+        // After the signal was taken, so that a packet whose signal it was is seen.
+        let cursor = match self.role {
+            Role::Master => self.ring.load_head(),
+            Role::Slave => self.ring.load_tail(),
+        };
+        cursor != seen
     }
 
     /// Notes that a sender just published and signalled.

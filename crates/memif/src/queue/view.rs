@@ -20,6 +20,13 @@ impl QueueView {
     }
 }
 
+impl QueueView {
+    /// Receive: somebody else listens to the eventfd from now on, so receive calls take its signals, all of them.
+    pub fn listened_elsewhere(&self) {
+        self.0.left().never();
+    }
+}
+
 impl AsFd for QueueView {
     /// The eventfd of the queue.
     fn as_fd(&self) -> BorrowedFd<'_> {

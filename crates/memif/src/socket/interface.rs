@@ -23,6 +23,8 @@ pub(super) struct Interface {
     pub(super) watched: BTreeSet<u8>,
     /// Whether their signals are taken before an event tells of them.
     pub(super) watch_takes: bool,
+    /// Whether receive calls leave signals that were reported, for the driver to take before it sleeps.
+    pub(super) watch_leaves: bool,
     /// Their tokens on the present link.
     pub(super) watch_tokens: Vec<u64>,
 }
@@ -38,6 +40,7 @@ impl Interface {
             backoff: Backoff::new(),
             watched: BTreeSet::new(),
             watch_takes: true,
+            watch_leaves: false,
             watch_tokens: Vec::new(),
         }
     }

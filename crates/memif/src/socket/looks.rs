@@ -30,12 +30,6 @@ impl Looks {
         self.expected = true;
     }
 
-    /// Whether one may.
-    #[cfg(feature = "raw")]
-    pub(super) fn is_expected(&self) -> bool {
-        self.expected
-    }
-
     /// Until when to look now, if at all.
     pub(super) fn begin(&mut self, now: Instant) -> Option<Instant> {
         if !std::mem::take(&mut self.expected) {

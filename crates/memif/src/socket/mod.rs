@@ -3,6 +3,8 @@
 mod api;
 mod builder;
 mod connection;
+#[cfg(feature = "raw")]
+mod driven;
 mod event;
 mod half_open;
 mod interface;
@@ -26,6 +28,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use builder::SocketBuilder;
+#[cfg(feature = "raw")]
+pub use driven::Report;
 pub use event::{Credentials, Details, DisconnectReason, Event, Link, Peer, Request, Side};
 
 use crate::address::SocketAddress;
@@ -51,6 +55,9 @@ const TOKEN_WAKER: u64 = 2;
 const TOKEN_PENDING: u64 = 3;
 const TOKEN_ATTENTION: u64 = 4;
 const TOKEN_REPEAT: u64 = 5;
+/// Those of a binding, eight at most.
+#[cfg(feature = "raw")]
+const TOKEN_OTHER: u64 = 8;
 const TOKEN_FIRST: u64 = 16;
 
 /// One control socket with any number of interfaces, of both roles.
@@ -111,6 +118,11 @@ pub struct Socket {
     most_held: usize,
     closer: Closer,
     watches: HashMap<u64, Watch>,
+    /// Watches whose signals were reported and may be left to us.
+    reported: Vec<u64>,
+    /// Descriptors of a binding in the epoll set.
+    #[cfg(feature = "raw")]
+    others: u8,
     timers: Timers,
     looks: Looks,
     events: VecDeque<Event>,
@@ -189,6 +201,9 @@ impl Socket {
             most_held: turn::most_held(),
             closer: Closer::default(),
             watches: HashMap::new(),
+            reported: Vec::new(),
+            #[cfg(feature = "raw")]
+            others: 0,
             timers: Timers::default(),
             looks: Looks::default(),
             events: VecDeque::new(),

@@ -37,8 +37,9 @@ impl Socket {
     /// the wait.
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Result<bool, SocketError> {
         self.unset_pending();
+        let left = self.take_left_signals();
         // What was due may have led to events, which end a wait.
-        let timeout = if self.run_timers() { Some(Duration::ZERO) } else { timeout };
+        let timeout = if self.run_timers() || left { Some(Duration::ZERO) } else { timeout };
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.wait(&mut ready, timeout);
         self.dispatch_all(ready);
@@ -78,15 +79,6 @@ impl Socket {
         Ok(false)
     }
 
-    /// Where a handshake's answer may come at once, looks for a moment and does what is ready. Returns whether anything was.
-    #[cfg(feature = "raw")]
-    pub(super) fn short_turn(&mut self) -> Result<bool, SocketError> {
-        let mut ready = std::mem::take(&mut self.ready);
-        let found = self.look(&mut ready, None);
-        self.dispatch_all(ready);
-        found.map_err(io("epoll_wait"))
-    }
-
     fn dispatch_all(&mut self, mut ready: Vec<Ready>) {
         for item in ready.drain(..) {
             self.dispatch(item);
@@ -94,10 +86,10 @@ impl Socket {
         self.ready = ready;
     }
 
-    fn dispatch(&mut self, ready: Ready) {
+    pub(super) fn dispatch(&mut self, ready: Ready) {
         match ready.token {
             TOKEN_LISTENER => self.accept_some(),
-            // What it was armed for is done when the turn begins.
+            // What it was armed for is done apart from this.
             TOKEN_TIMER => {
                 self.timer.clear();
                 *self.armed.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
@@ -115,7 +107,7 @@ impl Socket {
     }
 
     /// Does what is due. Returns whether something was.
-    fn run_timers(&mut self) -> bool {
+    pub(super) fn run_timers(&mut self) -> bool {
         if self.timers.next().is_none() {
             return false;
         }

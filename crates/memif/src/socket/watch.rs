@@ -28,6 +28,9 @@ pub(super) struct Watch {
     since: Instant,
     paused: bool,
     takes: bool,
+    /// Whether receive calls may leave signals, and whether one was reported since the last wait.
+    leaves: bool,
+    reported: bool,
 }
 
 impl Socket {
@@ -43,7 +46,8 @@ impl Socket {
     /// Watches one queue, if the link has it.
     pub(super) fn watch_queue(&mut self, key: InterfaceKey, queue: u8, link: &LinkHandle) {
         let Some(fd) = link.rx_interrupt(queue) else { return };
-        let takes = self.interface(key).is_ok_and(|interface| interface.watch_takes);
+        let Ok(interface) = self.interface(key) else { return };
+        let (takes, leaves) = (interface.watch_takes, interface.watch_leaves);
         let token = self.new_token();
         if self.epoll.add(&*fd, token, Interest::Read).is_err() {
             return;
@@ -58,6 +62,8 @@ impl Socket {
             since: Instant::now(),
             paused: false,
             takes,
+            leaves,
+            reported: false,
         };
         self.watches.insert(token, watch);
         if let Ok(interface) = self.interface_mut(key) {
@@ -93,6 +99,12 @@ impl Socket {
         // A queue that polls makes no call for a signal that came late.
         let takes = watch.takes || watch.link.rx_polls(watch.queue);
         let taken = !takes || sys::take_signals(&*watch.fd);
+        if !takes && watch.leaves {
+            watch.link.rx_reported(watch.queue);
+            if !std::mem::replace(&mut watch.reported, true) {
+                self.reported.push(token);
+            }
+        }
         let progress = watch.link.rx_progress(watch.queue);
         if progress != watch.progress || now.duration_since(watch.since) >= PAUSE {
             watch.progress = progress;
@@ -113,6 +125,24 @@ impl Socket {
         if !told {
             self.events.push_back(Event::Readable { interface: key, queue: number });
         }
+    }
+
+    /// Before a wait: takes the signals that receive calls have left, and reports those queues again to which something came
+    /// since. Returns whether there are any.
+    pub(super) fn take_left_signals(&mut self) -> bool {
+        let mut again = false;
+        let count = self.reported.len();
+        for at in 0..count {
+            let Some(token) = self.reported.get(at).copied() else { break };
+            let Some(watch) = self.watches.get_mut(&token) else { continue };
+            watch.reported = false;
+            if watch.link.take_left(watch.queue) {
+                self.watch_fired(token);
+                again = true;
+            }
+        }
+        self.reported.drain(..count);
+        again
     }
 
     pub(super) fn resume_watch(&mut self, token: u64) {

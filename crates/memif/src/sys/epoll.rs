@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
@@ -42,27 +43,33 @@ pub(crate) struct Ready {
 
 /// An epoll set.
 #[derive(Debug)]
-pub(crate) struct Epoll(OwnedFd);
+pub(crate) struct Epoll(Arc<OwnedFd>);
 
 impl Epoll {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(epoll::create(epoll::CreateFlags::CLOEXEC)?))
+        Ok(Self(Arc::new(epoll::create(epoll::CreateFlags::CLOEXEC)?)))
+    }
+
+    /// The descriptor, to be waited for elsewhere.
+    #[cfg(feature = "raw")]
+    pub(crate) fn shared(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.0)
     }
 
     pub(crate) fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
         let data = epoll::EventData::new_u64(token);
-        Ok(epoll::add(&self.0, fd, data, interest.flags())?)
+        Ok(epoll::add(&*self.0, fd, data, interest.flags())?)
     }
 
     pub(crate) fn modify(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
         let data = epoll::EventData::new_u64(token);
-        Ok(epoll::modify(&self.0, fd, data, interest.flags())?)
+        Ok(epoll::modify(&*self.0, fd, data, interest.flags())?)
     }
 
     /// Must come before the descriptor is closed: the kernel watches the open file, which another process (or a
     /// duplicate) may keep alive, and would report it for ever.
     pub(crate) fn remove(&self, fd: impl AsFd) {
-        let _ = epoll::delete(&self.0, fd);
+        let _ = epoll::delete(&*self.0, fd);
     }
 
     /// Waits until something is ready, and says what. Returns whether a signal handler ended the wait.
@@ -75,7 +82,7 @@ impl Epoll {
         let timeout = timeout.map(|timeout| timeout.min(LONGEST));
         let timespec = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let mut space = [MaybeUninit::uninit(); BATCH];
-        let (events, _) = match epoll::wait(&self.0, &mut space, timespec.as_ref()) {
+        let (events, _) = match epoll::wait(&*self.0, &mut space, timespec.as_ref()) {
             Ok(events) => events,
             Err(Errno::INTR) => return Ok(true),
             Err(error) => return Err(error.into()),

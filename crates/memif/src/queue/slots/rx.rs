@@ -192,7 +192,8 @@ impl RxSlots {
     /// says that the packet goes on, and the next call goes on with it. A packet with a bad descriptor or without a byte is left
     /// out, though parts of a chain may be empty, and a chain whose end has not come yet stays on the ring.
     ///
-    /// No system call while polling. With interrupts one read when the ring is found empty before `max` is reached, and then another look.
+    /// No system call while polling. With interrupts one read when the ring is found empty, and then another look; none where the
+    /// driver takes the signal, see [`Socket::watch_level`](crate::Socket::watch_level).
     ///
     /// # Errors
     /// [`RecvError::Disconnected`] once the link is down, [`RecvError::Breach`] when the peer broke the protocol; buffers that
@@ -221,9 +222,12 @@ impl RxSlots {
             if taken || (count == max && self.next != self.seen) {
                 break Ok(());
             }
+            if self.shared.left().leave(self.seen) {
+                break Ok(());
+            }
             // Taken before the last look at the ring, so that no signal is taken whose packet was not seen.
             if drain(&*self.shared.interrupt) {
-                self.shared.counters.wake_ups.add(1);
+                self.shared.counters.wake_ups.add_shared(1);
             }
             taken = true;
             if count == max {

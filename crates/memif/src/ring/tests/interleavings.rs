@@ -6,7 +6,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering, fence};
 
 use crate::config::Role;
-use crate::ring::{RingMemory, RxCursor, TxCursor};
+use crate::ring::{Left, RingMemory, RxCursor, TxCursor};
 use crate::wire::ring::FLAG_MASK_INT;
 
 struct Modelled {
@@ -170,5 +170,40 @@ fn a_signal_taken_late_takes_no_packet_along() {
         let seen = rx.next().wrapping_add(rx.available(&*memory).expect("an honest ring"));
         thread.join().unwrap();
         assert!(seen == 2 || signalled.load(Ordering::Acquire), "asleep with a packet on the ring");
+    });
+}
+
+/// The same where the receiver leaves the signal to the driver, which takes it before it sleeps while the receiver looks at the
+/// ring: everything is handed out, reported again, or signalled.
+#[test]
+fn a_signal_left_to_the_driver_takes_no_packet_along() {
+    loom::model(|| {
+        let memory = Arc::new(Modelled::new());
+        memory.store_head(1);
+        let signalled = Arc::new(AtomicBool::new(true));
+        let left = Arc::new(Left::default());
+        left.report();
+        let (theirs, signal) = (Arc::clone(&memory), Arc::clone(&signalled));
+        let sender = loom::thread::spawn(move || {
+            theirs.store_head(2);
+            signal.swap(true, Ordering::AcqRel);
+        });
+        let (ring, signal, note) = (Arc::clone(&memory), Arc::clone(&signalled), Arc::clone(&left));
+        let receiver = loom::thread::spawn(move || {
+            let seen = ring.load_head();
+            if note.leave(seen) {
+                return seen;
+            }
+            signal.swap(false, Ordering::AcqRel);
+            ring.load_head()
+        });
+        let again = left.take().is_some_and(|seen| {
+            signalled.swap(false, Ordering::AcqRel);
+            memory.load_head() != seen
+        });
+        sender.join().unwrap();
+        let handed_out = receiver.join().unwrap();
+        let told = again || signalled.load(Ordering::Acquire);
+        assert!(handed_out == 2 || told, "the driver sleeps with a packet on the ring");
     });
 }

@@ -1,0 +1,105 @@
+//! Sockets that a binding drives: it waits by itself, without holding the socket, and brings what the kernel reported.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::event::Event;
+use super::{InterfaceKey, Socket, TOKEN_OTHER, io};
+use crate::error::SocketError;
+use crate::sys::{Interest, Ready};
+
+impl Socket {
+    /// The epoll descriptor that [`AsFd`] lends, for who waits for it while the socket is used elsewhere. It outlives the socket.
+    /// What is reported there is to be brought to [`handle`](Self::handle).
+    #[must_use]
+    pub fn descriptor(&self) -> Arc<OwnedFd> {
+        // From now on it must tell the truth.
+        let _ = self.as_fd();
+        self.epoll.shared()
+    }
+
+    /// Adds a descriptor of the caller to those of the socket, to be reported when it is readable, and gives what it is reported as.
+    /// At most eight.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn add_other(&mut self, fd: impl AsFd) -> Result<u64, SocketError> {
+        let token = TOKEN_OTHER + u64::from(self.others);
+        self.epoll.add(fd, token, Interest::Read).map_err(io("epoll"))?;
+        self.others += 1;
+        Ok(token)
+    }
+
+    /// To be called before every wait for [`descriptor`](Self::descriptor): takes the signals that receive calls have left, see
+    /// [`watch_level`](Self::watch_level). Returns whether there is something to do already, so that the caller must not sleep.
+    pub fn before_wait(&mut self) -> bool {
+        self.take_left_signals();
+        !self.events.is_empty()
+    }
+
+    /// Until when to look at [`descriptor`](Self::descriptor) again and again before sleeping, because the answer of a handshake may
+    /// come at once: 50 µs at most. To be asked once before a wait. A peer that keeps silent can bring about fewer and
+    /// fewer of such looks, which [`looked_in_vain`](Self::looked_in_vain) tells of.
+    pub fn look_until(&mut self) -> Option<Instant> {
+        self.looks.begin(Instant::now())
+    }
+
+    /// Nothing was reported until then.
+    pub fn looked_in_vain(&mut self) {
+        self.looks.failed(Instant::now());
+    }
+
+    /// Does what follows from what was reported, and gives the first event. How many more there were then is told
+    /// beside it; take those with [`next_event`](Self::next_event).
+    ///
+    /// Reports that came to nothing meanwhile do no harm, and those of the caller's own descriptors are skipped.
+    pub fn handle(&mut self, reports: impl IntoIterator<Item = Report>) -> Option<(Event, usize)> {
+        for Report { token, ended } in reports {
+            if !(TOKEN_OTHER..TOKEN_OTHER + u64::from(self.others)).contains(&token) {
+                self.dispatch(Ready { token, ended });
+            }
+        }
+        self.run_timers();
+        let event = self.events.pop_front();
+        // Mostly there was one at most, and the descriptor need not tell of others.
+        self.leave();
+        Some((event?, self.events.len()))
+    }
+
+    /// The next event that waits.
+    pub fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        self.leave();
+        event
+    }
+
+    /// As [`watch`](Self::watch), but the event comes again until [`RxSlots::receive`](crate::raw::RxSlots::receive) has emptied
+    /// the ring.
+    ///
+    /// With `leaves`, that call leaves a signal that was reported where it is, so that the packet is answered one system
+    /// call earlier, and [`before_wait`](Self::before_wait) takes it. Only for callers who never sleep without that.
+    ///
+    /// # Errors
+    /// As [`watch`](Self::watch).
+    pub fn watch_level(
+        &mut self,
+        key: InterfaceKey,
+        queue: u8,
+        leaves: bool,
+    ) -> Result<(), SocketError> {
+        let interface = self.interface_mut(key)?;
+        interface.watch_takes = false;
+        interface.watch_leaves = leaves;
+        self.watch(key, queue)
+    }
+}
+
+/// What the kernel reported of [`Socket::descriptor`].
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// The number that stands with the event.
+    pub token: u64,
+    /// Whether the event says that the other side is gone, or the descriptor is broken.
+    pub ended: bool,
+}
