@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::Ordering;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
@@ -59,18 +60,49 @@ fn anonymous_file(directory: &str) -> OwnedFd {
     file.into()
 }
 
-/// Makes sure that `pages` huge pages of 2 MiB are free, reserving them when this process may.
+const RESERVED_PAGES: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+
+/// Huge pages of 2 MiB that this process reserved.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+/// Huge pages of 2 MiB that nobody has or was promised.
+#[must_use]
+pub fn huge_pages_left() -> u64 {
+    let number = |name: &str| number_in(Path::new(RESERVED_PAGES).with_file_name(name));
+    number("free_hugepages").saturating_sub(number("resv_hugepages"))
+}
+
+/// Makes sure that `pages` huge pages of 2 MiB are free, reserving them when this process may. Those go back with
+/// [`give_huge_pages_back`].
 #[must_use]
 pub fn huge_pages_free(pages: u64) -> bool {
-    let free = || -> u64 {
-        let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let line = info.lines().find(|l| l.starts_with("HugePages_Free:")).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0)
-    };
-    if free() < pages {
-        let _ = std::fs::write("/proc/sys/vm/nr_hugepages", (pages + 2).to_string());
+    let missing = pages.saturating_sub(huge_pages_left());
+    if missing > 0 {
+        let before = number_in(RESERVED_PAGES);
+        let _ = std::fs::write(RESERVED_PAGES, (before + missing).to_string());
+        TAKEN.fetch_add(number_in(RESERVED_PAGES).saturating_sub(before), Ordering::Relaxed);
     }
-    free() >= pages
+    huge_pages_left() >= pages
+}
+
+/// Ends the reservations that this process made.
+pub fn give_huge_pages_back() {
+    let taken = TAKEN.swap(0, Ordering::Relaxed);
+    if taken > 0 {
+        let now = number_in(RESERVED_PAGES).saturating_sub(taken);
+        let _ = std::fs::write(RESERVED_PAGES, now.to_string());
+    }
+}
+
+/// Whether this process may reserve huge pages.
+#[must_use]
+pub fn may_reserve_huge_pages() -> bool {
+    File::options().write(true).open(RESERVED_PAGES).is_ok()
+}
+
+fn number_in(file: impl AsRef<Path>) -> u64 {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
 }
 
 /// A shared memory file.

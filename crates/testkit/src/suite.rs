@@ -19,8 +19,8 @@ pub enum Need {
     Program(&'static str),
     /// Another network namespace (`unshare`, as root).
     NetNamespace,
-    /// So many free huge pages of 2 MiB; as root they are reserved. Without them the test is ignored in CI, too:
-    /// no runner promises them.
+    /// So many free huge pages of 2 MiB. Who may reserves them, and gives them back in the end; where nobody may, the test is ignored
+    /// in CI, too.
     HugePages(u64),
     /// So many processors.
     Processors(usize),
@@ -49,8 +49,11 @@ impl Need {
                 (!tried.is_ok_and(|s| s.success()))
                     .then(|| "no leave to make a network namespace here".to_owned())
             }
-            Need::HugePages(pages) => (!crate::shared::huge_pages_free(*pages))
-                .then(|| format!("needs {pages} free huge pages of 2 MiB")),
+            Need::HugePages(pages) => (!crate::shared::huge_pages_free(*pages)).then(|| {
+                format!(
+                    "needs {pages} free huge pages of 2 MiB: sysctl vm.nr_hugepages={pages} as root"
+                )
+            }),
             Need::Processors(count) => {
                 let found = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
                 (found < *count).then(|| format!("needs {count} processors, there are {found}"))
@@ -70,7 +73,7 @@ impl Need {
     }
 
     fn demanded_in_ci(&self) -> bool {
-        !matches!(self, Need::HugePages(_))
+        !matches!(self, Need::HugePages(_)) || crate::shared::may_reserve_huge_pages()
     }
 }
 
@@ -197,7 +200,9 @@ impl Suite {
                 .with_ignored_flag(is_ignored)
             })
             .collect();
-        libtest_mimic::run(&arguments, trials).exit()
+        let conclusion = libtest_mimic::run(&arguments, trials);
+        crate::shared::give_huge_pages_back();
+        conclusion.exit()
     }
 }
 
