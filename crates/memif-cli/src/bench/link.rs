@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use memif::{Event, Link, Role, SocketAddress, SocketBuilder};
+use memif::{ConnectError, Event, Link, Role, SocketAddress, SocketBuilder};
 
 use super::other::Other;
 use crate::events::Reporter;
@@ -139,16 +139,15 @@ impl End {
         let mut last = None;
         while !until.is_over() {
             let event = match self.notices.recv_timeout(LOOK) {
-                Ok(Notice::Event(event)) => event,
+                Ok(Notice::Event(event)) => Some(event),
                 Ok(Notice::Failed(error)) => return Err(error.into()),
                 Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => {
-                    other.as_mut().map_or(Ok(()), |other| other.check(until))?;
-                    if !patient && start.elapsed() >= self.place.timeout {
-                        return Err(self.place.not_connected(self.role, last));
-                    }
-                    continue;
-                }
+                Err(RecvTimeoutError::Timeout) => None,
+            };
+            // Attempts that fail may follow each other sooner than a look takes.
+            let Some(event) = event else {
+                self.check(start, patient, &last, other, until)?;
+                continue;
             };
             self.tell(&event)?;
             if let Event::Connected { link, .. } = event {
@@ -161,17 +160,38 @@ impl End {
                 return Ok(Some(link));
             }
             last = self.reporter.cause(&event).or(last);
+            self.check(start, patient, &last, other, until)?;
         }
         Ok(None)
     }
 
-    /// Tells about an event what was not told yet. Between two ends of our own nothing is worth telling.
+    /// An error when the time is over, or the other end is gone.
+    fn check(
+        &self,
+        start: Instant,
+        patient: bool,
+        last: &Option<String>,
+        other: &mut Option<Other>,
+        until: &Until,
+    ) -> Result<(), Error> {
+        other.as_mut().map_or(Ok(()), |other| other.check(until))?;
+        if !patient && start.elapsed() >= self.place.timeout {
+            return Err(self.place.not_connected(self.role, last.clone()));
+        }
+        Ok(())
+    }
+
+    /// Tells about an event what was not told yet. Between two ends of our own that is what this one failed with.
     fn tell(&mut self, event: &Event) -> Result<(), Error> {
         let Some(line) = self.reporter.line(event, |_| "link".to_owned()) else { return Ok(()) };
-        if self.place.both {
+        let failed = matches!(event, Event::ConnectFailed { error: ConnectError::Local(_), .. });
+        if self.place.both && !failed {
             return Ok(());
         }
         warn(format_args!("{line}"));
+        if self.place.both {
+            return Ok(());
+        }
         report(self.reporter.report(event, |_| self.place.id).as_ref())
     }
 }
