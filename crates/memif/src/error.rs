@@ -87,6 +87,20 @@ pub enum ConfigError {
          lower the ring size, the buffer size or the number of queues"
     )]
     BuffersTooLarge(u64),
+    /// A setting for memory of the library, and the buffers lie in the caller's.
+    #[error(
+        "{0} cannot be had for memory of the caller: take the library's, or leave the setting out \
+         and make the memory so"
+    )]
+    CallersMemory(&'static str),
+    /// No memory of that NUMA node can be had.
+    #[error("NUMA node {node}: {problem}")]
+    NumaNode {
+        /// The node.
+        node: u32,
+        /// What is in the way, and what to do.
+        problem: String,
+    },
     /// An address that is neither a path nor an abstract name.
     #[error("socket address {given:?}: {problem}")]
     Address {

@@ -63,6 +63,10 @@
 //! (`bsize`, default 2048). A peer's HELLO does not tell how many queues it really has, so set the same number on both ends.
 //! [`InterfaceConfig::validate`] names the setting to change when two do not fit together.
 //!
+//! A slave's memory is made as it is touched, so the first packet in each buffer waits for the kernel. With
+//! [`prefault`](InterfaceConfig::prefault) it is there before the link comes up; on [huge pages](InterfaceConfig::huge_pages) it is made
+//! far faster; a [NUMA node](InterfaceConfig::numa_node) can be chosen. None of them makes a link faster that is warm.
+//!
 //! Socket addresses are paths or abstract names; [`SocketAddress`] lists how each peer spells the latter.
 //!
 //! # Trust

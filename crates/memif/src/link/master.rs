@@ -3,6 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rustix::fs::fstat;
+
 use super::shared::{
     DriverSignals, LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name,
 };
@@ -15,6 +17,10 @@ use crate::ring::RingMemory;
 use crate::shm::{MappedRing, Mapping, Regions};
 use crate::wire::RingDirection;
 use crate::wire::ring::{COOKIE, FLAG_MASK_INT};
+
+/// Bytes of the regions of a link that are mapped ahead of use. A slave that offers one file as many regions pays once for what
+/// takes time here: 4 ms for so much, in pages of 4 KiB.
+const MOST_AHEAD: u64 = 64 << 20;
 
 /// Memory of a connection whose slave has sent CONNECT.
 #[derive(Debug)]
@@ -34,6 +40,7 @@ impl MasterMemory {
         setup: Setup<F>,
     ) -> Result<Self, Breach> {
         let mut mappings = Vec::with_capacity(setup.regions.len());
+        let mut ahead = if config.prefault { MOST_AHEAD } else { 0 };
         for (index, region) in setup.regions.into_iter().enumerate() {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
             // Checked when it came; what can still change since then is asked again.
@@ -61,6 +68,7 @@ impl MasterMemory {
                 }
                 None => Arc::new(Mapping::map(&*fd, region.size, guard).map_err(refuse)?),
             };
+            map_ahead(&fd, &mapping, &mut ahead);
             mappings.push(mapping);
         }
         let regions = Regions::new(mappings);
@@ -112,6 +120,21 @@ impl MasterMemory {
     }
 }
 
+/// Maps the pages of a region ahead of use, if its slave has made them all. Of a file that has fewer, pages would be made here and
+/// be this process's to pay for. A slave that takes them back at this moment pays no less than it makes this process pay.
+fn map_ahead(fd: &OwnedFd, mapping: &Mapping, left: &mut u64) {
+    let size = mapping.len() as u64;
+    if size > *left {
+        return;
+    }
+    let there = fstat(fd).ok().and_then(|stat| u64::try_from(stat.st_blocks).ok());
+    if there.is_some_and(|blocks| blocks.saturating_mul(512) >= size) {
+        *left -= size;
+        // What is not mapped now is mapped when it is used.
+        let _ = mapping.map_all();
+    }
+}
+
 /// Finds the rings of one direction in the mapped regions.
 fn parts<F: TryInto<OwnedFd>>(
     config: &InterfaceConfig,
@@ -155,4 +178,31 @@ fn parts<F: TryInto<OwnedFd>>(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shm::placement::tests::mapped_kib;
+    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+    #[test]
+    fn what_the_slave_has_filled_is_mapped_ahead_and_nothing_else() {
+        let size = 1 << 20;
+        let fd = memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&fd, size).unwrap();
+        let slaves = Mapping::map(&fd, size, false).unwrap();
+        slaves.slice(0, 1).unwrap().write(0, &[1]);
+
+        let (ours, mut left) = (Mapping::map(&fd, size, false).unwrap(), MOST_AHEAD);
+        map_ahead(&fd, &ours, &mut left);
+        assert_eq!((mapped_kib(&ours), left), (0, MOST_AHEAD), "not filled");
+        slaves.populate().unwrap();
+        left = size - 1;
+        map_ahead(&fd, &ours, &mut left);
+        assert_eq!((mapped_kib(&ours), left), (0, size - 1), "too much");
+        left = size;
+        map_ahead(&fd, &ours, &mut left);
+        assert_eq!((mapped_kib(&ours), left), (1024, 0), "filled");
+    }
 }

@@ -17,6 +17,7 @@ use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::Direction;
 use crate::queue::{BufferRef, RxQueue, TxQueue};
 use crate::shm::layout::{BufferPlace, Layout};
+use crate::shm::placement::HUGE_PAGE;
 use crate::shm::{MappedRing, Mapping, Regions};
 use crate::wire::ring::{COOKIE, COOKIE_OFFSET, DescriptorHead, HEADER_SIZE, offset_to_word};
 use crate::wire::{AddRing, RingDirection};
@@ -66,15 +67,20 @@ impl SlaveMemory {
                     let (fd, mapping) = callers_mapping(Arc::clone(mapping), size)?;
                     (fd, size, mapping)
                 }
+                _ if config.huge_pages && index > 0 => huge_region(*size)?,
                 _ => {
                     let fd = sealed_memfd(*size)?;
                     let mapping = Mapping::map_memfd(&fd, *size)?;
                     (Arc::new(fd), *size, Arc::new(mapping))
                 }
             };
+            if let Some(node) = config.numa_node {
+                mapping.bind(node)?;
+            }
             region_fds.push((fd, size));
             mappings.push(mapping);
         }
+        fill(config, &mappings)?;
 
         let mut rings = Vec::with_capacity(layout.rings.len());
         let mut mapped_rings = Vec::with_capacity(layout.rings.len());
@@ -224,6 +230,42 @@ fn sealed_memfd(size: u64) -> io::Result<OwnedFd> {
     ftruncate(&fd, size)?;
     fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(fd)
+}
+
+/// A region on huge pages, sealed as above. Its pages are reserved by the mapping, but the peer can punch holes, and then others
+/// may take them: hence the guard.
+fn huge_region(size: u64) -> io::Result<(Arc<OwnedFd>, u64, Arc<Mapping>)> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let flags = flags | MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+    let made = || {
+        let fd = memfd_create("memif", flags)?;
+        ftruncate(&fd, size)?;
+        fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        let mapping = Mapping::map(&fd, size, true)?;
+        Ok((Arc::new(fd), size, Arc::new(mapping)))
+    };
+    made().map_err(|error: io::Error| {
+        let pages = size / HUGE_PAGE;
+        let problem = format!(
+            "no {pages} huge pages of 2 MiB for the buffers ({error}): reserve more as root \
+             (sysctl vm.nr_hugepages=N), or do without"
+        );
+        io::Error::new(error.kind(), problem)
+    })
+}
+
+/// Makes all pages of the regions now, where that is asked for. On a node huge pages are made in any case: the kernel reserves
+/// them whatever the node, and the first access to one that the node has not is a fault.
+fn fill(config: &InterfaceConfig, mappings: &[Arc<Mapping>]) -> io::Result<()> {
+    let huge_on_node = config.huge_pages && config.numa_node.is_some();
+    if !config.prefault && !huge_on_node {
+        return Ok(());
+    }
+    mappings.iter().try_for_each(|mapping| mapping.populate()).map_err(|error| {
+        let node = config.numa_node.map(|node| format!(" on NUMA node {node}")).unwrap_or_default();
+        let huge = if config.huge_pages { " in huge pages" } else { "" };
+        io::Error::new(error.kind(), format!("not all memory{huge}{node} is to be had ({error})"))
+    })
 }
 
 /// A mapping of the caller with the file behind it, of which `size` bytes are shared.

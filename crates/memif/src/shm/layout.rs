@@ -1,10 +1,12 @@
 //! Where a slave puts its rings and buffers.
 //!
-//! Rings come first in region 0, S2M before M2S. Buffers follow in the same region or in regions of their own.
+//! Rings come first in region 0, S2M before M2S. Buffers follow in the same region or in regions of their own. Huge pages hold
+//! buffers alone: rings are some pages at most, and their file can then be sealed so that no page of it is ever lost.
 //! Offsets have 32 bits, so a region ends at 4 GiB and further buffers go to the next one.
 
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::ConfigError;
+use crate::shm::placement::{self, HUGE_PAGE};
 use crate::wire::ring::ring_bytes;
 
 /// Rings and buffers start at multiples of a cache line.
@@ -64,10 +66,8 @@ impl Layout {
         let rings_end = queues as u64 * ring;
 
         let (mut regions, mut next) = match &config.memory {
-            Memory::OneRegion => (vec![], rings_end.next_multiple_of(PAGE)),
-            Memory::RingsApart | Memory::File { .. } | Memory::Mapped(_) => {
-                (vec![rings_end.next_multiple_of(PAGE)], 0)
-            }
+            Memory::OneRegion if !config.huge_pages => (vec![], rings_end.next_multiple_of(PAGE)),
+            _ => (vec![rings_end.next_multiple_of(PAGE)], 0),
         };
         let mut buffers = Vec::with_capacity(queues);
         for _ in 0..queues {
@@ -82,6 +82,12 @@ impl Layout {
             next += per_queue;
         }
         regions.push(next);
+        if config.huge_pages {
+            // Peers map and unmap what is announced, which must be whole pages. 4 GiB are.
+            for size in regions.iter_mut().skip(1) {
+                *size = size.next_multiple_of(HUGE_PAGE);
+            }
+        }
 
         let given = match &config.memory {
             Memory::OneRegion | Memory::RingsApart => None,
@@ -89,6 +95,13 @@ impl Layout {
             Memory::Mapped(mapping) => Some(mapping.len() as u64),
         };
         if let Some(size) = given {
+            for (asked, setting) in
+                [(config.huge_pages, "huge pages"), (config.numa_node.is_some(), "a NUMA node")]
+            {
+                if asked {
+                    return Err(ConfigError::CallersMemory(setting));
+                }
+            }
             let needed = per_queue * queues as u64;
             if regions.len() > 2 {
                 return Err(ConfigError::BuffersTooLarge(needed));
@@ -101,10 +114,14 @@ impl Layout {
     }
 }
 
-/// Whether the queues of this configuration fit the memory that it names.
+/// Whether the queues of this configuration fit the memory that it names, and whether there is such memory.
 pub(crate) fn check(config: &InterfaceConfig) -> Result<(), ConfigError> {
     if config.role == Role::Slave {
         Layout::new(config, config.tx_queues, config.rx_queues, config.log2_ring_size())?;
+        if let Some(node) = config.numa_node {
+            let wrong = |problem| ConfigError::NumaNode { node, problem };
+            placement::check_node(node).map_err(wrong)?;
+        }
     }
     Ok(())
 }
@@ -148,6 +165,43 @@ mod tests {
                 disjoint(&Layout::new(&config, s2m, m2s, log2).unwrap(), log2, u64::from(size));
             }
         }
+    }
+
+    #[test]
+    fn huge_pages_hold_whole_regions_of_buffers() {
+        for memory in [Memory::OneRegion, Memory::RingsApart] {
+            let config = InterfaceConfig::slave(0).memory(memory).huge_pages(true);
+            let layout = Layout::new(&config, 1, 1, 10).unwrap();
+            disjoint(&layout, 10, 2048);
+            assert_eq!(layout.regions, [36_864, 3 * HUGE_PAGE]);
+            let layout = Layout::new(&config.buffer_size(65_535), 64, 64, 14).unwrap();
+            assert!(layout.regions.len() > 3);
+            for size in &layout.regions[1..] {
+                assert!(size.is_multiple_of(HUGE_PAGE) && *size <= REGION_END, "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn memory_of_the_caller_is_where_it_is() {
+        let fd = std::sync::Arc::new(
+            rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap(),
+        );
+        let config = InterfaceConfig::slave(0).memory(Memory::File { fd, size: 8 << 20 });
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!(config.clone().prefault(true).validate(), Ok(()));
+        for config in [config.clone().huge_pages(true), config.numa_node(Some(0))] {
+            let error = config.validate().unwrap_err();
+            assert!(matches!(error, ConfigError::CallersMemory(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_node_without_memory_is_refused_to_a_slave() {
+        let config = InterfaceConfig::slave(0).numa_node(Some(1023));
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains("NUMA node 1023"), "{error}");
+        assert_eq!(InterfaceConfig::master(0).numa_node(Some(1023)).validate(), Ok(()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod copy;
 mod guard;
 pub(crate) mod layout;
 mod mapping;
+pub(crate) mod placement;
 pub(crate) mod prefetch;
 mod ring;
 mod slice;
