@@ -19,6 +19,7 @@ mod count;
 mod echo;
 mod frames;
 mod life;
+mod memory;
 mod overrun;
 mod secret;
 
@@ -42,6 +43,9 @@ fn main() {
     let suite = both!(suite, echo: icmpecho);
     let suite = both!(suite, bounce: macswap, macswap_small_ring, two_queues, receive_modes);
     let suite = suite.test("zero_copy_client", NEEDS, bounce::zero_copy_client);
+    let suite = both!(suite, memory: prefault);
+    let huge = [NEEDS, &[Need::HugePages(4)]].concat();
+    let suite = suite.test("huge_pages_server", &huge, memory::huge_pages_server);
     let suite = both!(suite, count: txonly, txonly_jumbo, rxonly, flowgen);
     let suite = both!(suite, overrun: overruns_without_end, overrun_of_one_slot, whole_frames_never_overrun);
     let suite = both!(suite, life: dpdk_killed, our_side_restarted, abstract_name);

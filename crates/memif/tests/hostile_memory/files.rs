@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use memif::{Breach, ConnectError, InterfaceConfig, Link, Memory, RecvError, SendError};
+use testkit::shared::huge_pages_left;
 use testkit::{Descriptor, FileKind, Layout, ScriptedSlave, SharedFile, SlavePlan};
 
 use crate::common::{MasterRig, SlaveRig, cross};
@@ -234,6 +235,69 @@ pub(crate) fn f06_master_cut_in_traffic() {
 
 pub(crate) fn f06_master_cut_huge_pages() {
     cut_in_traffic(true);
+}
+
+/// A master punches holes into huge pages that were sealed, and somebody takes the pages.
+pub(crate) fn f05_slave_hole_in_own_huge_pages() {
+    for which in [Use::Rx, Use::Tx, Use::Both] {
+        let config = InterfaceConfig::slave(0).ring_size(256).huge_pages(true);
+        let mut rig = SlaveRig::with(config);
+        let (mut link, mut peer) = rig.link();
+        cross(&mut link, &mut peer);
+        peer.tx[0].send(&[1; 3000]);
+        let region = &peer.regions[1];
+        assert!(region.truncate(0).is_err(), "sealed");
+        region.punch(0, region.size());
+        let left = huge_pages_left();
+        let hog = SharedFile::create(FileKind::Huge, left << 21);
+        (0..left).for_each(|page| hog.write(page << 21, &[1]));
+        assert_eq!(huge_pages_left(), 0);
+        assert_eq!(until_down(&mut link, which), Breach::MemoryGone);
+        assert_eq!(rig.driver.breached(rig.key), Breach::MemoryGone);
+        assert!(peer.end().is_some());
+        rig.down();
+        drop((link, peer));
+        // No page is left for the next link, and it is said what to do.
+        rig.driver.set_admin_up(rig.key, true);
+        rig.master.serve_with(|_| testkit::Reply::Usual).map(|_| ()).unwrap_err();
+        let error = rig.driver.connect_failed(rig.key).to_string();
+        assert!(error.contains("sysctl vm.nr_hugepages"), "{error}");
+        rig.down();
+        drop(hog);
+        rig.finish();
+    }
+}
+
+/// A master that maps ahead makes no memory for a slave that has none behind its file.
+pub(crate) fn f05_master_prefault_of_sparse_files() {
+    let (size, kinds) = (48 << 20, [FileKind::Sealed, FileKind::Unsealable]);
+    for kind in kinds {
+        let mut rig = MasterRig::with(InterfaceConfig::master(0).prefault(true));
+        let layout = Layout::Pool(size);
+        let plan = SlavePlan { layout, buffers_file: kind, ..SlavePlan::default() };
+        let (mut link, mut peer) = rig.link_as(&plan);
+        assert_eq!(peer.memory.regions[1].allocated(), 0, "bytes that were made");
+        cross(&mut link, &mut peer);
+        drop((link, peer));
+        rig.finish();
+    }
+}
+
+/// A slave that makes all pages ahead has them when the master gets to see its files.
+pub(crate) fn prefaulted_slaves_have_every_page() {
+    for (prefault, memory) in
+        [(true, Memory::OneRegion), (true, Memory::RingsApart), (false, Memory::OneRegion)]
+    {
+        let config = InterfaceConfig::slave(0).memory(memory).prefault(prefault);
+        let mut rig = SlaveRig::with(config);
+        let (link, peer) = rig.link();
+        for region in peer.regions.iter() {
+            assert_eq!(region.allocated() >= region.size(), prefault, "{}", region.size());
+        }
+        drop((link, peer));
+        rig.down();
+        rig.finish();
+    }
 }
 
 pub(crate) fn f06_slave_callers_file_cut() {

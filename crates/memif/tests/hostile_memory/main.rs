@@ -102,6 +102,9 @@ fn main() {
     let suite = tests!(suite, files:
         f05_master_hole_under_a_ring &[],
         f05_slave_hole_under_a_ring &[],
+        f05_slave_hole_in_own_huge_pages &[Need::HugePages(8)],
+        f05_master_prefault_of_sparse_files &[],
+        prefaulted_slaves_have_every_page &[],
         f06_master_cut_before_connect &[],
         f06_master_cut_while_idle &[],
         f06_master_cut_in_traffic &[],

@@ -403,6 +403,10 @@ fn config(order: &Value) -> InterfaceConfig {
     if order["sealed_only"] == true {
         config = config.require_sealed(true);
     }
+    config = config
+        .huge_pages(order["huge"] == true)
+        .prefault(order["prefault"] == true)
+        .numa_node(number("node"));
     if order["down"] == true {
         config = config.admin_up(false);
     }

@@ -86,6 +86,8 @@ fn main() {
         one_region_or_rings_apart &[],
         files_of_the_caller &[],
         huge_pages &[Need::HugePages(4)],
+        own_huge_pages &[Need::HugePages(4)],
+        prefaulted &[],
     );
     let suite = tests!(suite, one_loop:
         one_descriptor_for_everything &[],

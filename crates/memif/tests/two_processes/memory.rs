@@ -1,6 +1,8 @@
 //! Where the slave's memory lies.
 
+use memif::InterfaceConfig;
 use serde_json::{Value, json};
+use testkit::{eventually, shared::huge_pages_left};
 
 use crate::end::{Pair, some};
 
@@ -49,6 +51,44 @@ pub(crate) fn files_of_the_caller() {
         let config: Value = json!({"role": "master"});
         pair.master.call(json!({"do": "reconfigure", "key": pair.at_master, "config": config}));
         pair.connected();
+        pair.exchange(&some());
+        pair.finish();
+    }
+}
+
+/// Memory of the library on huge pages, made ahead or not. They are free again when the link is gone.
+pub(crate) fn own_huge_pages() {
+    let before = huge_pages_left();
+    let can_bind = InterfaceConfig::slave(0).numa_node(Some(0)).validate().is_ok();
+    for (memory, prefault, node) in
+        [("one", false, None), ("apart", true, None), ("one", false, can_bind.then_some(0))]
+    {
+        let slave = json!({
+            "memory": memory, "huge": true, "prefault": prefault, "node": node, "ring": 1024,
+        });
+        let mut pair = Pair::new(json!({"prefault": prefault, "sealed_only": true}), slave);
+        pair.exchange(&some());
+        let details = pair.master.details(pair.at_master);
+        let sizes: Vec<_> =
+            details["regions"].as_array().unwrap().iter().map(|r| r[1].as_u64()).collect();
+        assert_eq!(sizes, [Some(36_864), Some(6 << 20)], "{details}");
+        assert_eq!(huge_pages_left(), before - 3);
+        pair.finish();
+        eventually("the huge pages are free again", || (huge_pages_left() == before).then_some(()));
+    }
+}
+
+/// All pages made before the link comes up, in every kind of memory, at either end or both.
+pub(crate) fn prefaulted() {
+    for (memory, at_slave, at_master) in [
+        ("one", true, true),
+        ("apart", true, false),
+        ("one", false, true),
+        ("sealable", true, true),
+        ("tmpfs", true, true),
+    ] {
+        let slave = json!({"memory": memory, "ring": 64, "prefault": at_slave});
+        let mut pair = Pair::new(json!({"prefault": at_master}), slave);
         pair.exchange(&some());
         pair.finish();
     }
