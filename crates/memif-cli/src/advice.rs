@@ -32,6 +32,10 @@ pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
                 .to_owned()
         }
         ConnectError::Breach(breach) => broken_off(breach, address),
+        // It tells itself what to do.
+        ConnectError::Local(what) if what.contains("huge pages") => {
+            "the option is --huge-pages".to_owned()
+        }
         ConnectError::Local(_) => {
             "raise the limits (ulimit -n, memory), or lower --ring-size, --buffer-size or --queues"
                 .to_owned()
@@ -172,6 +176,7 @@ mod tests {
             (ConnectError::UnknownId, "--id"),
             (ConnectError::Closed("HELLO"), "log of the master"),
             (ConnectError::Local("no memory".into()), "--ring-size"),
+            (ConnectError::Local("no 3 huge pages".into()), "--huge-pages"),
             (ConnectError::Refused("incorrect secret".into()), "--secret-file"),
             (ConnectError::Refused("Incorrect secret".into()), "--secret-file"),
             (ConnectError::Refused("Already connected".into()), "stop it"),

@@ -69,6 +69,18 @@ pub(crate) struct InterfaceOptions {
     #[arg(long, value_name = "BYTES", default_value_t = 2048, value_parser = number::<u32>(1, 65535), allow_negative_numbers = true)]
     buffer_size: u32,
 
+    /// Slave: put the buffers on huge pages of 2 MiB, which must be reserved (sysctl vm.nr_hugepages)
+    #[arg(long)]
+    huge_pages: bool,
+
+    /// Slave: take the memory from this NUMA node
+    #[arg(long, value_name = "N", value_parser = number::<u32>(0, 1023), allow_negative_numbers = true)]
+    numa_node: Option<u32>,
+
+    /// Make and map all memory before the link comes up, not as packets first come to it
+    #[arg(long)]
+    prefault: bool,
+
     /// How packets are waited for: polling (takes a core), interrupt, or adaptive [default: adaptive; bench: polling]
     #[arg(long, value_name = "polling|interrupt|adaptive")]
     rx_mode: Option<RxMode>,
@@ -180,6 +192,9 @@ impl InterfaceOptions {
             .ring_size(self.ring_size)
             .buffer_size(self.buffer_size)
             .rx_mode(self.rx_mode())
+            .huge_pages(self.huge_pages)
+            .numa_node(self.numa_node)
+            .prefault(self.prefault)
             .require_sealed(self.require_sealed);
         if let Some(name) = self.name {
             config = config.name(name);
@@ -207,6 +222,11 @@ impl InterfaceOptions {
     /// Slots of each ring and bytes of each buffer asked for.
     pub(crate) fn ring(&self) -> (u32, u32) {
         (self.ring_size, self.buffer_size)
+    }
+
+    /// Whether the buffers lie on huge pages, the NUMA node of the memory, and whether it is made ahead.
+    pub(crate) fn placement(&self) -> (bool, Option<u32>, bool) {
+        (self.huge_pages, self.numa_node, self.prefault)
     }
 
     fn secret(&self) -> Result<Option<Secret>, Error> {
@@ -308,6 +328,8 @@ mod tests {
             ("--queues 2 --rx-queues 1", "cannot be used with"),
             ("--secret this-secret-is-too-long-to-fit", "1 to 23 bytes"),
             ("--secret a --secret-file b", "cannot be used with"),
+            ("--numa-node x", "from 0 to 1023"),
+            ("--numa-node 1024", "from 0 to 1023"),
             ("--name a-name-of-more-than-thirty-one-bytes", "at most 31 bytes"),
             ("--socket-mode 888", "octal"),
             ("--socket-mode 1777", "octal"),
@@ -342,5 +364,6 @@ mod tests {
         };
         assert!(error("--ring-size 1000").contains("ring size 1000"));
         assert!(error("--secret-file /no/such/file").contains("--secret-file"));
+        assert!(error("--numa-node 1023").contains("NUMA node 1023"));
     }
 }

@@ -276,6 +276,7 @@ impl Plan {
         let interface = &self.place.interface;
         let (ring, buffer) = interface.ring();
         let queues = interface.queues().0;
+        let (huge_pages, numa_node, prefault) = interface.placement();
         let (one, other) = self.cpus;
         let (role, mode, burst) = (self.role, self.mode(), self.burst);
         let (part, ends, cpus) = match self.part {
@@ -299,8 +300,14 @@ impl Plan {
             }
         };
         let plural = if queues == 1 { "" } else { "s" };
+        let placed = [
+            huge_pages.then(|| " on huge pages".to_owned()),
+            numa_node.map(|node| format!(" on NUMA node {node}")),
+            prefault.then(|| " made ahead".to_owned()),
+        ];
+        let placed: String = placed.into_iter().flatten().collect();
         let text = format!(
-            "{}: {ends}; {queues} queue{plural} each way, rings of {ring} buffers of {buffer} bytes, {mode}, burst {burst}",
+            "{}: {ends}; {queues} queue{plural} each way, rings of {ring} buffers of {buffer} bytes{placed}, {mode}, burst {burst}",
             self.work.name(),
         );
         let report = LinkReport {
@@ -310,6 +317,9 @@ impl Plan {
             rx_mode: mode.to_string(),
             ring_size_slots: ring,
             buffer_size_bytes: buffer,
+            huge_pages,
+            numa_node,
+            prefault,
             queues,
             burst_packets: burst,
             cpus,

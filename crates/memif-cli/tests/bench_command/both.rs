@@ -32,7 +32,7 @@ pub(crate) fn throughput_counts_every_packet() {
     let link = only(&found, "bench_link");
     has_fields(
         link,
-        "type work part role rx_mode ring_size_slots buffer_size_bytes queues burst_packets cpus threads",
+        "type work part role rx_mode ring_size_slots buffer_size_bytes huge_pages numa_node prefault queues burst_packets cpus threads",
     );
     assert_eq!((&link["rx_mode"], &link["part"]), (&"polling".into(), &"both".into()));
     let report = only(&found, "bench_throughput");
@@ -64,6 +64,7 @@ pub(crate) fn throughput_in_every_setting() {
         "--burst 512 --ring-size 16",
         "--size 9000 --buffer-size 512",
         "--role master --size 65535",
+        "--prefault",
     ] {
         let found = bench(&format!("--seconds 0.05 {settings}"));
         let report = only(&found, "bench_throughput");
@@ -75,6 +76,16 @@ pub(crate) fn throughput_in_every_setting() {
     let sizes = found.iter().filter(|report| report["type"] == "bench_throughput");
     let sizes: Vec<_> = sizes.map(|report| &report["packet_bytes"]).collect();
     assert_eq!(sizes, [&Value::from(64), &Value::Null, &Value::from(1500)]);
+}
+
+pub(crate) fn throughput_on_huge_pages() {
+    let found = bench("--seconds 0.05 --size 1500 --huge-pages --prefault");
+    let link = only(&found, "bench_link");
+    let placed = ["huge_pages", "numa_node", "prefault"].map(|field| link[field].clone());
+    assert_eq!(placed, [Value::from(true), Value::Null, Value::from(true)]);
+    let report = only(&found, "bench_throughput");
+    assert!(number(report, "received_packets") > 0, "{report}");
+    assert_eq!((&report["lost_packets"], &report["corrupted_packets"]), (&0.into(), &0.into()));
 }
 
 pub(crate) fn a_rate_is_kept() {

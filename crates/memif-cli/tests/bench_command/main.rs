@@ -23,6 +23,7 @@ fn main() {
         .alone()
         .test("throughput_counts_every_packet", &[], both::throughput_counts_every_packet)
         .test("throughput_in_every_setting", &[], both::throughput_in_every_setting)
+        .test("throughput_on_huge_pages", &[Need::HugePages(3)], both::throughput_on_huge_pages)
         .test("a_rate_is_kept_and_drops_are_told", &[], both::a_rate_is_kept)
         .test("round_trips_one_in_flight", &[], both::round_trips_one_in_flight)
         .test("round_trips_at_a_rate", &[], both::round_trips_at_a_rate)

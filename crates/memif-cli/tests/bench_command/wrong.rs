@@ -40,6 +40,8 @@ pub(crate) fn wrong_use_has_an_answer() {
         ("bench --plot /no/such/place/x.svg", "give --plot a file that this user may write"),
         ("bench --role slave --part sink --socket-mode 600", "--role master"),
         ("bench --rx-mode busy", "polling, interrupt or adaptive"),
+        ("bench --numa-node x", "from 0 to 1023"),
+        ("bench --numa-node 1023", "NUMA node 1023"),
         ("bench --id x", "give a whole number from 0 to 4294967295"),
         ("bench interfaces --count 90000 --threads", "lower --count"),
     ] {
@@ -63,6 +65,9 @@ pub(crate) fn absent_peers() {
     ] {
         memif(&format!("bench {arguments}")).finish().code(2).complains(answer);
     }
+    // 2 GiB of them: more than a machine has that was not asked for so many.
+    let huge = "--huge-pages --ring-size 16384 --buffer-size 65535 --connect-timeout 0.3";
+    memif(&format!("bench {huge}")).finish().code(2).complains("sysctl vm.nr_hugepages");
     // Both ends in one place is no error, but the figures tell something else then.
     memif("bench --seconds 0.05 --cpus 0,0").finish().code(0).complains("share processor 0");
 }

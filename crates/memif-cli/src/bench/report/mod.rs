@@ -49,6 +49,11 @@ pub(crate) struct LinkReport {
     pub(crate) rx_mode: String,
     pub(crate) ring_size_slots: u32,
     pub(crate) buffer_size_bytes: u32,
+    /// Of the slave's memory.
+    pub(crate) huge_pages: bool,
+    pub(crate) numa_node: Option<u32>,
+    /// At both ends where both are ours.
+    pub(crate) prefault: bool,
     pub(crate) queues: u8,
     pub(crate) burst_packets: usize,
     /// Processors: of the generator and of the other end where both are ours, else of this end if it keeps to one.
