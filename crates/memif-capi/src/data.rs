@@ -5,7 +5,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use memif::raw::{self, Enqueue, RxSlots, Slot, TxSlots};
+use memif::raw::{self, Enqueue, Part, RxSlots, Slot, TxSlots};
 
 use crate::abi::{BUFFER_FLAG_NEXT, err, memif_buffer_t};
 use crate::callbacks::ChooseOffset;
@@ -274,22 +274,16 @@ pub(crate) fn send(
     if bufs.is_null() {
         return Err(err::INVAL_ARG);
     }
-    let mut sent = 0;
-    let mut result = Ok(());
-    for i in 0..usize::from(count) {
+    let sent = slots.send_all((0..usize::from(count)).map(|i| {
         // SAFETY: the array holds `count` buffers, by the interface.
         let buffer = unsafe { bufs.add(i).read_unaligned() };
         let next = buffer.flags & BUFFER_FLAG_NEXT != 0;
-        if slots.send(buffer.desc_index, buffer.data.cast(), buffer.len, next).is_err() {
-            result = Err(err::INVAL_ARG);
-            break;
-        }
-        sent += 1;
-    }
+        Part { index: buffer.desc_index, data: buffer.data.cast(), len: buffer.len, next }
+    }));
     slots.publish();
     // SAFETY: as above.
     unsafe { tx.write(sent) };
-    result
+    if sent == count { Ok(()) } else { Err(err::INVAL_ARG) }
 }
 
 /// `memif_buffer_enq_tx`. `bufs` holds `count` buffers, unless it is null.

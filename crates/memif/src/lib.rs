@@ -121,8 +121,8 @@ pub mod raw {
     pub use crate::config::RegionSource;
     pub use crate::queue::QueueView;
     pub use crate::queue::slots::{
-        Allocated, BadBuffer, Enqueue, Held, Keeper, Received, RefillError, RxSlots, Slot, TxSlots,
-        swap,
+        Allocated, BadBuffer, Enqueue, Held, Keeper, Part, Received, RefillError, RxSlots, Slot,
+        TxSlots, swap,
     };
     pub use crate::socket::Report;
 

@@ -16,7 +16,7 @@ mod tx;
 use std::sync::Arc;
 
 pub use rx::{Received, RefillError, RxSlots};
-pub use tx::{Allocated, BadBuffer, Enqueue, TxSlots};
+pub use tx::{Allocated, BadBuffer, Enqueue, Part, TxSlots};
 
 use super::BufferRef;
 use crate::link::LinkShared;

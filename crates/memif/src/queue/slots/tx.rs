@@ -49,6 +49,8 @@ pub struct TxSlots {
     /// Slots marked as void.
     voids: u16,
     table: Box<[Entry]>,
+    /// Master: the words by which each buffer was posted. Slave: empty.
+    posted: Box<[(u64, u64)]>,
     faults: usize,
 }
 
@@ -59,6 +61,19 @@ pub struct Allocated {
     pub slots: u16,
     /// Packets that they are for.
     pub packets: u16,
+}
+
+/// A filled buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Number of its slot.
+    pub index: u16,
+    /// Its first byte of data. Compared, never followed.
+    pub data: *const u8,
+    /// Bytes of data.
+    pub len: u32,
+    /// Whether the packet goes on in the next buffer.
+    pub next: bool,
 }
 
 /// A buffer that is not the next one to send, or whose data does not lie in its slot's buffer.
@@ -91,6 +106,7 @@ impl TxSlots {
         buffers: &[BufferRef],
         buffer_size: u32,
     ) -> Self {
+        let role = link.role;
         let table = buffers
             .iter()
             .map(|buffer| Entry { buffer: *buffer, written: buffer.offset, void: false })
@@ -98,7 +114,7 @@ impl TxSlots {
         Self {
             addresses: Addresses::of(&regions),
             regions,
-            role: link.role,
+            role,
             link,
             shared,
             mask: ring.mask(),
@@ -110,6 +126,11 @@ impl TxSlots {
             bytes: 0,
             buffer_size,
             voids: 0,
+            // No bytes at all, which is what the table begins with, too.
+            posted: match role {
+                Role::Master => vec![(0, 0); buffers.len()].into(),
+                Role::Slave => Box::default(),
+            },
             table,
             faults: 0,
         }
@@ -349,21 +370,27 @@ impl TxSlots {
         SendError::Breach(self.link.fail(Breach::Cursor { queue, cursor, found, low, high }))
     }
 
+    /// Slaves post the same buffers again and again: what a slot had before is remembered, and the same words need no second
+    /// check.
     #[inline]
     fn learn(&mut self, index: u16) {
-        let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
-        let offset = offset_from_word(self.ring.load_word(index, 1));
+        let words = (self.ring.load_word(index, 0), self.ring.load_word(index, 1));
+        let at = usize::from(index & self.mask);
+        let (Some(known), Some(entry)) = (self.posted.get_mut(at), self.table.get_mut(at)) else {
+            return;
+        };
+        if *known == words {
+            return;
+        }
+        *known = words;
+        let head = DescriptorHead::from_word(words.0);
+        let offset = offset_from_word(words.1);
         let inside = self.addresses.find(head.region, offset, head.length).is_some();
         let capacity = if inside { head.length } else { 0 };
-        if let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) {
-            entry.buffer = BufferRef { region: head.region, offset, capacity };
-        }
+        entry.buffer = BufferRef { region: head.region, offset, capacity };
     }
 
-    /// Sends one buffer: the next one that was allocated, filled with `len` bytes, with `next` where its packet goes on in the
-    /// buffer after it. A slave's data may start anywhere in its buffer; a master's starts where it was handed out.
-    ///
-    /// The peer sees nothing before [`publish`](Self::publish).
+    /// Sends one buffer, as [`send_all`](Self::send_all) does.
     ///
     /// # Errors
     /// [`BadBuffer`].
@@ -375,40 +402,74 @@ impl TxSlots {
         len: u32,
         next: bool,
     ) -> Result<(), BadBuffer> {
-        if self.voids > 0 {
+        let part = Part { index, data, len, next };
+        if self.send_all(std::iter::once(part)) == 1 { Ok(()) } else { Err(BadBuffer) }
+    }
+
+    /// Sends buffers: each is to be the next one that was allocated, filled with `len` bytes, with `next` where its packet goes on
+    /// in the buffer after it. A slave's data may start anywhere in its buffer; a master's starts where it was handed out.
+    /// Returns how many were sent: the first that is not like that ends it.
+    ///
+    /// The peer sees nothing before [`publish`](Self::publish).
+    #[inline]
+    pub fn send_all(&mut self, parts: impl IntoIterator<Item = Part>) -> u16 {
+        if self.voids == 0 {
+            return self.send_next(parts);
+        }
+        let mut done = 0;
+        for part in parts {
             self.return_voids();
-        }
-        let at = self.sent;
-        if (index ^ at) & self.mask != 0 || at == self.cursor.next() {
-            return Err(BadBuffer);
-        }
-        let entry = self.table.get_mut(usize::from(at & self.mask)).ok_or(BadBuffer)?;
-        let BufferRef { region, offset, capacity } = entry.buffer;
-        if len > capacity {
-            return Err(BadBuffer);
-        }
-        if self.role == Role::Slave {
-            let start = self.addresses.find(region, offset, capacity).ok_or(BadBuffer)?;
-            let moved = data.addr().wrapping_sub(start.addr());
-            let moved = u32::try_from(moved).map_err(|_| BadBuffer)?;
-            if moved > capacity - len {
-                return Err(BadBuffer);
+            if self.send_next(std::iter::once(part)) == 0 {
+                break;
             }
-            let offset = offset + moved;
-            if entry.written != offset {
-                self.ring.store_word(at, 1, offset_to_word(offset));
-                entry.written = offset;
+            done += 1;
+        }
+        done
+    }
+
+    /// As [`send_all`](Self::send_all), where no slot of no use is the next one. What changes with every packet lies in registers.
+    #[inline]
+    fn send_next(&mut self, parts: impl IntoIterator<Item = Part>) -> u16 {
+        let (mut sent, mut whole) = (self.sent, self.whole);
+        let (mut packets, mut bytes) = (self.packets, self.bytes);
+        let (next, mask, role) = (self.cursor.next(), self.mask, self.role);
+        let Self { ring, addresses, table, .. } = self;
+        let mut done = 0;
+        for part in parts {
+            if (part.index ^ sent) & mask != 0 || sent == next {
+                break;
             }
+            let Some(entry) = table.get_mut(usize::from(sent & mask)) else { break };
+            let BufferRef { region, offset, capacity } = entry.buffer;
+            let Part { data, len, .. } = part;
+            if len > capacity {
+                break;
+            }
+            if role == Role::Slave {
+                let Some(start) = addresses.find(region, offset, capacity) else { break };
+                let moved = data.addr().wrapping_sub(start.addr());
+                let Ok(moved) = u32::try_from(moved) else { break };
+                if moved > capacity - len {
+                    break;
+                }
+                let offset = offset + moved;
+                if entry.written != offset {
+                    ring.store_word(sent, 1, offset_to_word(offset));
+                    entry.written = offset;
+                }
+            }
+            let flags = if part.next { FLAG_NEXT } else { 0 };
+            ring.store_word(sent, 0, DescriptorHead { flags, region, length: len }.to_word());
+            sent = sent.wrapping_add(1);
+            bytes += u64::from(len);
+            if !part.next {
+                whole = sent;
+                packets += 1;
+            }
+            done += 1;
         }
-        let flags = if next { FLAG_NEXT } else { 0 };
-        self.ring.store_word(at, 0, DescriptorHead { flags, region, length: len }.to_word());
-        self.sent = at.wrapping_add(1);
-        self.bytes += u64::from(len);
-        if !next {
-            self.whole = self.sent;
-            self.packets += 1;
-        }
-        Ok(())
+        (self.sent, self.whole, self.packets, self.bytes) = (sent, whole, packets, bytes);
+        done
     }
 
     /// Whether sending makes sense: to be asked before [`send`](Self::send).
