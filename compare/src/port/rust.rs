@@ -110,13 +110,7 @@ impl Port for Rust {
         }
         let mut batch = self.tx[queue].reserve().map_err(text)?;
         for packet in &mut received {
-            let pushed = batch.push_with(packet.len(), |writer| {
-                let mut at = 0;
-                for segment in packet.segments() {
-                    at += writer.write_shared(at, segment);
-                }
-            });
-            pushed.map_err(text)?;
+            batch.push_packet(&packet).map_err(text)?;
         }
         Ok(batch.commit())
     }

@@ -141,10 +141,21 @@ impl TxBatch<'_> {
     #[inline(always)]
     pub fn forward<'b>(&mut self, packet: Packet<'b>) -> Result<(), ForwardError<'b>> {
         let len = packet.len();
-        if self.queue.role == Role::Slave && exchange(self.queue, self.next, &packet) {
+        // As in `push_packet`.
+        if self.queue.role == Role::Slave && exchange(self.queue, self.next, &Packet { ..packet }) {
             let _ = self.after(Ok(()), len);
             return Ok(());
         }
+        self.push_packet(&packet).map_err(|error| ForwardError { error, packet })
+    }
+
+    /// Adds a copy of a received packet: one copy, shared memory to shared memory. The packet can be sent to others, too.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    #[inline(always)]
+    pub fn push_packet(&mut self, packet: &Packet<'_>) -> Result<(), SendError> {
+        let len = packet.len();
         if packet.is_single()
             && let Some((room, region)) = self.single(len)
         {
@@ -152,8 +163,9 @@ impl TxBatch<'_> {
             self.finish_single(region, len);
             return Ok(());
         }
-        let copied = copy_rest(self.queue, self.next, &packet);
-        self.after(copied, len).map_err(|error| ForwardError { error, packet })
+        // A copy of what describes the packet: else that would lie in memory, not in registers, for every packet.
+        let copied = copy_rest(self.queue, self.next, &Packet { ..*packet });
+        self.after(copied, len)
     }
 
     /// Publishes the batch with one store, and signals if the receiver asked for it. Returns the number of

@@ -97,6 +97,36 @@ fn forwarding_exchanges_buffers_of_one_slave_and_copies_elsewhere() {
 }
 
 #[test]
+fn a_packet_is_copied_to_several_others() {
+    let mut near = Pair::sized(16, 100);
+    let mut far = Pair::sized(16, 100);
+    for number in 0..100u64 {
+        let bytes = packet(number, [1, 64, 100, 101, 450][(number % 5) as usize]);
+        near.master.tx[0].send(&bytes).unwrap();
+        let mut batch = near.slave.rx[0].recv(8).unwrap();
+        let (mut back, mut on) =
+            (near.slave.tx[0].reserve().unwrap(), far.slave.tx[0].reserve().unwrap());
+        for packet in &mut batch {
+            let place = packet.segments().next().unwrap().as_ptr();
+            back.push_packet(&packet).unwrap();
+            on.push_packet(&packet).unwrap();
+            assert_ne!(place, back.queue_slot_start(), "a copy went back");
+            assert!(packet.to_vec() == bytes, "packet {number}");
+        }
+        assert_eq!((back.commit(), on.commit()), (1, 1));
+        drop(batch);
+        for rx in [&mut near.master.rx[0], &mut far.master.rx[0]] {
+            let mut batch = rx.recv(8).unwrap();
+            assert_eq!(batch.len(), 1);
+            assert!((&mut batch).into_iter().all(|p| p.to_vec() == bytes), "packet {number}");
+        }
+    }
+    let sent = near.slave.tx[0].counters();
+    let got = near.master.rx[0].counters();
+    assert_eq!((sent.packets, sent.bytes), (got.packets, got.bytes));
+}
+
+#[test]
 fn a_packet_that_cannot_be_forwarded_comes_back() {
     let mut pair = Pair::sized(2, 100);
     let mut other = Pair::sized(2, 100);
