@@ -9,6 +9,9 @@ use super::{InterfaceKey, Socket, TOKEN_OTHER, io};
 use crate::error::SocketError;
 use crate::sys::{Interest, Ready};
 
+/// As many tokens as there are from `TOKEN_OTHER` on.
+const MANY_OTHERS: u8 = 8;
+
 impl Socket {
     /// The epoll descriptor that [`AsFd`] lends, for who waits for it while the socket is used elsewhere. It outlives the socket.
     /// What is reported there is to be brought to [`handle`](Self::handle).
@@ -23,8 +26,11 @@ impl Socket {
     /// At most eight.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// What the kernel says; [`io::ErrorKind::QuotaExceeded`](std::io::ErrorKind::QuotaExceeded) for the ninth.
     pub fn add_other(&mut self, fd: impl AsFd) -> Result<u64, SocketError> {
+        if self.others >= MANY_OTHERS {
+            return Err(io("epoll")(std::io::ErrorKind::QuotaExceeded.into()));
+        }
         let token = TOKEN_OTHER + u64::from(self.others);
         self.epoll.add(fd, token, Interest::Read).map_err(io("epoll"))?;
         self.others += 1;
@@ -34,7 +40,10 @@ impl Socket {
     /// To be called before every wait for [`descriptor`](Self::descriptor): takes the signals that receive calls have left, see
     /// [`watch_level`](Self::watch_level). Returns whether there is something to do already, so that the caller must not sleep.
     pub fn before_wait(&mut self) -> bool {
-        self.take_left_signals();
+        if self.take_left_signals() {
+            // Another thread may sleep already, and this one may be told to stop before it takes the event.
+            self.leave();
+        }
         !self.events.is_empty()
     }
 

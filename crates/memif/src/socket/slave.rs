@@ -234,6 +234,10 @@ fn prepare(config: &InterfaceConfig) -> Option<SlaveMemory> {
     if external || !matches!(config.memory, Memory::OneRegion | Memory::RingsApart) {
         return None;
     }
+    // What takes long or is scarce is not spent on a master that may never say a word.
+    if config.prefault || config.huge_pages || config.numa_node.is_some() {
+        return None;
+    }
     let (s2m, m2s, log2) = (config.tx_queues, config.rx_queues, config.log2_ring_size());
     SlaveMemory::allocate(config, s2m, m2s, log2).ok()
 }

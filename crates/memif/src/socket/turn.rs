@@ -117,6 +117,8 @@ impl Socket {
             any = true;
             match timer {
                 Timer::Handshake(token) => {
+                    // What ends the handshake may be here and not read yet, where nobody drove this for long.
+                    self.serve(token, false, MANY_MESSAGES);
                     self.command(token, |connection| connection.handle_timeout(now));
                 }
                 Timer::Connect(number) => self.connect(number),
