@@ -18,6 +18,8 @@ pub(crate) struct Measured {
     pub(crate) stolen: f64,
     /// Slices that do not count because the cores were at another distance.
     pub(crate) left_out: usize,
+    /// Slices at different distances of the cores count together, because too few are alike.
+    pub(crate) mixed: bool,
     /// By contender and round: round trips.
     pub(crate) times: Vec<Vec<Vec<(u64, u64)>>>,
     /// By contender and round: nanoseconds of a cache line between the cores, there and back, where that is known.
@@ -61,6 +63,7 @@ pub(crate) struct Summary {
     /// it was another.
     pub(crate) distance: f64,
     pub(crate) left_out: usize,
+    pub(crate) mixed: bool,
 }
 
 /// Distances of cores count as the same up to this factor.
@@ -98,6 +101,7 @@ impl Measured {
             failures: vec![None; contenders],
             stolen: 0.0,
             left_out: 0,
+            mixed: false,
             times: vec![Vec::new(); contenders],
             distances: vec![Vec::new(); contenders],
         }
@@ -140,7 +144,13 @@ impl Measured {
 
     /// Leaves out slices in which the cores were nearer or farther from each other than in most: figures of both kinds of
     /// slices, and ratios across them, say nothing.
+    ///
+    /// Where that would leave nothing of somebody, all stay, and the table says that they can't be compared.
     pub(crate) fn leave_out_other_distances(&mut self) {
+        self.mixed = self.least_counting() == 0;
+        if self.mixed {
+            return;
+        }
         let usual = self.usual_distance();
         for contender in 0..self.distances.len() {
             for round in 0..self.distances[contender].len() {
@@ -208,6 +218,7 @@ impl Measured {
             stolen: self.stolen,
             distance: self.usual_distance(),
             left_out: self.left_out,
+            mixed: self.mixed,
         }
     }
 
@@ -293,7 +304,9 @@ impl Summary {
         }
         if self.distance.is_finite() {
             let _ = write!(out, "- cores: a cache line there and back in {:.0} ns", self.distance);
-            if self.left_out > 0 {
+            if self.mixed {
+                out.push_str(" in most slices, others count too: nothing here can be judged");
+            } else if self.left_out > 0 {
                 let _ = write!(out, "; {} slices with another distance left out", self.left_out);
             }
             out.push('\n');
@@ -379,6 +392,26 @@ mod tests {
         let rust = summary.lines.iter().find(|line| line.contender == RUST).unwrap();
         assert_eq!((rust.median, rust.to_reference), (31.0, Some(1.5)));
         assert!(summary.markdown().contains("in 59 ns; 2 slices with another distance left out"));
+    }
+
+    #[test]
+    fn a_contender_without_a_slice_at_the_usual_distance_keeps_its_own() {
+        let row = rows::all(&Peers::default()).into_iter().find(|row| row.id == "one-way-64-m2s");
+        let mut measured = Measured::new(row.unwrap());
+        for (who, distance) in [(RUST, 300.0), (BARE, 60.0), (BARE_AGAIN, 61.0)] {
+            let at = measured.place(who).unwrap();
+            let report = Report {
+                packets: 30,
+                nanoseconds: 1e3,
+                distance: Some(distance),
+                ..Report::default()
+            };
+            measured.add(at, Some(report));
+        }
+        measured.leave_out_other_distances();
+        let summary = measured.summary();
+        assert!(summary.lines.iter().all(|line| line.median == 30.0));
+        assert!(summary.markdown().contains("nothing here can be judged"));
     }
 
     /// A row with made-up figures: the Rust API reaches one target, and the machine is loud.
