@@ -282,7 +282,7 @@ impl RxQueue {
         let counters = &self.shared.counters;
         if taken > 0 {
             counters.packets.add(taken as u64);
-            counters.bytes.add(core.taken_bytes.get());
+            counters.bytes.add(core.bytes_taken(taken));
         }
         if dropped > 0 {
             counters.bad_descriptors.add(u64::from(bad));

@@ -45,7 +45,10 @@ impl<'b> IntoIterator for &'b mut RxBatch<'_> {
     #[inline]
     fn into_iter(self) -> Packets<'b> {
         let core = &self.queue.core;
-        Packets { core, taken: core.taken.get(), bytes: core.taken_bytes.get() }
+        let packets = Packets { core, taken: core.taken.get(), bytes: core.taken_bytes.get() };
+        // Until it is dropped: with an iterator that is forgotten, packets are lost and none comes twice.
+        core.take_all();
+        packets
     }
 }
 

@@ -15,6 +15,9 @@ use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_w
 /// The mark of a slave's slot whose descriptor has the offset of another buffer than it has now.
 pub(super) const MOVED: u16 = 1;
 
+/// Instead of a number of bytes.
+const UNCOUNTED: u64 = u64::MAX;
+
 /// Ring, memory and what the last scan found: everything that packets borrow.
 pub(super) struct RxCore {
     pub(super) regions: Regions,
@@ -343,6 +346,28 @@ impl RxCore {
             (bytes, rest, more)
         };
         Some(Packet { core: self, first, region, slot, bytes, rest, more })
+    }
+
+    /// All packets of the scan count as taken; how many bytes they have is found out when that is asked for.
+    #[inline]
+    pub(super) fn take_all(&self) {
+        if self.taken.replace(self.count) != self.count {
+            self.taken_bytes.set(UNCOUNTED);
+        }
+    }
+
+    /// Bytes of the packets taken, of which there are so many.
+    #[inline]
+    pub(super) fn bytes_taken(&self, taken: usize) -> u64 {
+        match self.taken_bytes.get() {
+            UNCOUNTED => self.count_bytes(taken),
+            bytes => bytes,
+        }
+    }
+
+    #[cold]
+    fn count_bytes(&self, taken: usize) -> u64 {
+        (0..taken).filter_map(|at| self.packet(at)).map(|packet| u64::from(packet.bytes)).sum()
     }
 
     /// How far the scan had come behind the first `taken` packets; bad ones behind the last count with it.

@@ -124,6 +124,8 @@ impl TxBatch<'_> {
             return Ok(());
         }
         let placed = place_from(self.queue, self.next, len);
+        // Useless buffers may have gone back for good, also should `fill` panic.
+        (self.next, self.free) = (self.queue.cursor.next(), self.queue.cursor.free());
         let added = placed.map(|place| {
             fill(&mut PacketWriter { room: Room::Chain(self.queue, place), len });
             self.queue.finish(place, len);

@@ -100,6 +100,25 @@ fn a_panic_while_a_packet_is_written_leaves_no_packet() {
 }
 
 #[test]
+fn a_panic_behind_bad_buffers_leaves_them_given_back() {
+    let mut pair = Pair::sized(8, 100);
+    for slot in 0..2 {
+        pair.rings[M2S].store_word(slot, 0, head(0, 9, 100));
+    }
+    let mut batch = pair.master.tx[0].reserve().unwrap();
+    let caught = catch_unwind(AssertUnwindSafe(|| batch.push_with(60, |_| panic!("on purpose"))));
+    assert!(caught.is_err());
+    assert_eq!(pair.rings[M2S].load_tail(), 2);
+    batch.push(&packet(7, 10)).unwrap();
+    assert_eq!(batch.commit(), 1);
+    assert_eq!(pair.rings[M2S].load_tail(), 3);
+    assert_eq!(pair.master.tx[0].counters().bad_descriptors, 2);
+    let mut batch = pair.slave.rx[0].recv(10).unwrap();
+    let seen: Vec<_> = batch.packets().map(|packet| packet.to_vec()).collect();
+    assert_eq!(seen, [packet(7, 10)]);
+}
+
+#[test]
 fn forgotten_batches_neither_send_nor_deliver_twice() {
     let mut pair = Pair::sized(8, 100);
     let mut batch = pair.slave.tx[0].reserve().unwrap();
@@ -125,6 +144,40 @@ fn forgotten_batches_neither_send_nor_deliver_twice() {
     assert_eq!(seen, [packet(1, 50)]);
     drop(batch);
     assert_eq!(pair.slave.rx[0].counters().packets, 2);
+}
+
+#[test]
+fn a_forgotten_iterator_delivers_nothing_twice() {
+    let mut pair = Pair::sized(8, 100);
+    for (tx, rx) in [
+        (&mut pair.slave.tx[0], &mut pair.master.rx[0]),
+        (&mut pair.master.tx[0], &mut pair.slave.rx[0]),
+    ] {
+        for forgets_batch in [false, true] {
+            let before = rx.counters();
+            for (number, len) in [(0, 50), (1, 150)] {
+                tx.send(&packet(number, len)).unwrap();
+            }
+            let mut batch = rx.recv(10).unwrap();
+            let mut packets = batch.packets();
+            assert_eq!(packets.next().unwrap().to_vec(), packet(0, 50));
+            std::mem::forget(packets);
+            assert_eq!(batch.len(), 0);
+            assert!(batch.packets().next().is_none());
+            if forgets_batch {
+                std::mem::forget(batch);
+            } else {
+                drop(batch);
+            }
+            tx.send(&packet(2, 60)).unwrap();
+            let mut batch = rx.recv(10).unwrap();
+            let seen: Vec<_> = batch.packets().map(|packet| packet.to_vec()).collect();
+            assert_eq!(seen, [packet(2, 60)]);
+            drop(batch);
+            let after = rx.counters();
+            assert_eq!((after.packets - before.packets, after.bytes - before.bytes), (3, 260));
+        }
+    }
 }
 
 #[test]
