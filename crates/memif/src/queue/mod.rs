@@ -14,6 +14,8 @@ mod tx_batch;
 mod view;
 mod wait;
 
+use crate::shm::{Regions, Spots};
+
 pub use packet::{Packet, Segments};
 pub use rx::RxQueue;
 pub use rx_batch::{Packets, RxBatch};
@@ -31,6 +33,26 @@ pub(crate) struct BufferRef {
     pub(crate) offset: u32,
     /// Bytes that it holds; none in a posted buffer that broke the rules.
     pub(crate) capacity: u32,
+}
+
+/// A table with a place for each of so many slots, which these buffers begin.
+fn table(regions: &Regions, slots: usize, buffers: &[BufferRef]) -> Spots {
+    let table = Spots::new(regions, slots);
+    for (at, BufferRef { region, offset, capacity }) in buffers.iter().enumerate() {
+        table.put(at, *region, *offset, *capacity, *capacity);
+    }
+    table
+}
+
+/// The buffers of a table.
+#[cfg(feature = "raw")]
+fn buffers_of(table: &Spots) -> Vec<BufferRef> {
+    let buffer = |at| BufferRef {
+        region: table.region(at),
+        offset: table.offset(at),
+        capacity: table.len(at),
+    };
+    (0..table.count()).map(buffer).collect()
 }
 
 #[cfg(all(test, not(loom)))]

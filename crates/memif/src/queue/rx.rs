@@ -88,13 +88,7 @@ impl RxQueue {
     pub fn into_slots(self) -> super::slots::RxSlots {
         let Self { core, shared, mode, resync_limit, .. } = self;
         let RxCore { regions, slots, link, ring, .. } = core;
-        let buffers = (0..slots.count())
-            .map(|at| BufferRef {
-                region: slots.region(at),
-                offset: slots.offset(at),
-                capacity: slots.len(at),
-            })
-            .collect();
+        let buffers = super::buffers_of(&slots);
         super::slots::RxSlots::new(ring, regions, link, shared, buffers, mode, resync_limit)
     }
 
@@ -308,7 +302,8 @@ impl std::fmt::Debug for RxQueue {
 
 impl AsFd for RxQueue {
     /// Readable when the peer signalled packets, and for good once the link is down. Right for event loops in
-    /// [`RxMode::Interrupt`]; in the other modes the peer is told not to signal.
+    /// [`RxMode::Interrupt`]; in the other modes the peer is told not to signal. A signal that ended a
+    /// [`wait`](RxQueue::wait) is taken before the next sleep, or by [`acknowledge`](RxQueue::acknowledge): until then this stays readable.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.readiness.get_or_init(|| self.new_readiness().ok()).as_ref().map_or_else(
             // No descriptor left: the peer's signals alone, and the socket's events for the end of the link.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::BufferRef;
 use super::tx_batch::TxBatch;
 use super::wait::Patience;
+use super::{BufferRef, table};
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role};
 use crate::counters::Counters;
 use crate::error::{Breach, SendError};
@@ -69,17 +69,14 @@ impl TxQueue {
             Role::Master => vec![(0, 0); slots],
             Role::Slave => Vec::new(),
         };
-        let table = Spots::new(&link.regions, slots);
-        for (at, buffer) in buffers.unwrap_or_default().iter().enumerate() {
-            let BufferRef { region, offset, capacity } = *buffer;
-            table.put(at, region, offset, capacity, config.buffer_size);
-        }
+        // A slave's buffers are as long as the longest descriptor that is sent.
+        let buffers = table(&link.regions, slots, &buffers.unwrap_or_default());
         Self {
             ring: parts.ring,
             shared,
             link: Arc::clone(link),
             regions: link.regions.clone(),
-            buffers: table,
+            buffers,
             posted: posted.into(),
             role: link.role,
             max_packet,
@@ -97,13 +94,7 @@ impl TxQueue {
     #[must_use]
     pub fn into_slots(self) -> super::slots::TxSlots {
         let Self { ring, cursor, shared, link, regions, buffers, max_segment, .. } = self;
-        let buffers: Vec<BufferRef> = (0..buffers.count())
-            .map(|at| BufferRef {
-                region: buffers.region(at),
-                offset: buffers.offset(at),
-                capacity: buffers.len(at),
-            })
-            .collect();
+        let buffers = super::buffers_of(&buffers);
         super::slots::TxSlots::new(ring, cursor, shared, link, regions, &buffers, max_segment)
     }
 

@@ -228,28 +228,36 @@ struct Region {
     mapping: Arc<Mapping>,
 }
 
+impl Region {
+    #[inline]
+    fn place(&self) -> RegionStart {
+        RegionStart { start: self.start, len: self.len as u64 }
+    }
+}
+
 /// Where a region begins and how long it is. Addresses only: whoever uses one keeps the [`Regions`] that it came from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct RegionStart {
     start: NonNull<u8>,
     len: u64,
 }
 
 impl Default for RegionStart {
-    /// No region: nothing lies in it, not even no bytes.
+    /// No region: nothing lies in it but no bytes.
     fn default() -> Self {
         Self { start: NonNull::dangling(), len: 0 }
     }
 }
 
 impl RegionStart {
-    /// Where those bytes lie, or `None` where they are not all in the region, in 64-bit arithmetic, or are none.
+    /// Where those bytes lie, or `None` where they are not all in the region, in 64-bit arithmetic.
     #[inline]
     pub(super) fn find(self, offset: u32, len: u32) -> Option<NonNull<u8>> {
-        if len == 0 || u64::from(offset) + u64::from(len) > self.len {
+        if u64::from(offset) + u64::from(len) > self.len {
             return None;
         }
-        // SAFETY: `offset` is less than the length of the region, whose memory is one mapping from `start` on.
+        // SAFETY: `offset` is at most the length of the region, whose memory is one mapping from `start` on, so this stays in it or
+        // one past its end. It fits `usize`, as that length does.
         Some(unsafe { self.start.add(offset as usize) })
     }
 
@@ -277,8 +285,7 @@ impl Regions {
     /// Where the region of that number is.
     #[inline]
     pub(super) fn place(&self, region: u16) -> Option<RegionStart> {
-        let Region { start, len, .. } = self.0.get(usize::from(region))?;
-        Some(RegionStart { start: *start, len: *len as u64 })
+        self.0.get(usize::from(region)).map(Region::place)
     }
 
     /// Whether both are those of one link.
@@ -300,21 +307,16 @@ impl Regions {
     /// `len` bytes of a region from `offset` on, or `None` where there is no such region or they would leave it.
     #[inline]
     pub(crate) fn slice(&self, region: u16, offset: u32, len: u32) -> Option<SharedSlice<'_>> {
-        let region = self.0.get(usize::from(region))?;
-        if u64::from(offset) + u64::from(len) > region.len as u64 {
-            return None;
-        }
-        // SAFETY: `offset + len` is at most the length of the mapping, which stays as long as its `Arc` beside it,
-        // which the borrow of `self` keeps. Both numbers fit `usize`, since their sum is at most `region.len`.
-        Some(unsafe { SharedSlice::new(region.start.add(offset as usize), len as usize) })
+        let start = self.place(region)?.find(offset, len)?;
+        // SAFETY: `find` made sure that the bytes lie in the mapping, which stays as long as its `Arc` in this table, which the
+        // borrow of `self` keeps. `len` fits `usize`, since it is at most that of the mapping.
+        Some(unsafe { SharedSlice::new(start, len as usize) })
     }
 
     /// Whether those bytes lie in that region, in 64-bit arithmetic.
     #[inline]
     pub(crate) fn contains(&self, region: u16, offset: u32, len: u32) -> bool {
-        self.0
-            .get(usize::from(region))
-            .is_some_and(|region| u64::from(offset) + u64::from(len) <= region.len as u64)
+        self.place(region).is_some_and(|place| place.find(offset, len).is_some())
     }
 
     /// Asks for the cache line at that place, to be read soon. A place outside does no harm.
@@ -335,7 +337,7 @@ impl Regions {
 /// uses one keeps the [`Regions`] that it came from.
 #[cfg(feature = "raw")]
 #[derive(Debug)]
-pub(crate) struct Addresses(Box<[(NonNull<u8>, u64)]>);
+pub(crate) struct Addresses(Box<[RegionStart]>);
 
 // SAFETY: the pointers are handed out and never followed here.
 #[cfg(feature = "raw")]
@@ -347,20 +349,18 @@ unsafe impl Sync for Addresses {}
 #[cfg(feature = "raw")]
 impl Addresses {
     pub(crate) fn of(regions: &Regions) -> Self {
-        Self(regions.0.iter().map(|region| (region.start, region.len as u64)).collect())
+        Self(regions.0.iter().map(Region::place).collect())
     }
 
     /// Where those bytes lie, or `None` where they are not all in that region.
     #[inline]
     pub(crate) fn find(&self, region: u16, offset: u32, len: u32) -> Option<*mut u8> {
-        let (start, size) = *self.0.get(usize::from(region))?;
-        (u64::from(offset) + u64::from(len) <= size)
-            .then(|| start.as_ptr().wrapping_add(offset as usize))
+        Some(self.0.get(usize::from(region))?.find(offset, len)?.as_ptr())
     }
 
     /// Start and length of every region.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (*mut u8, u64)> {
-        self.0.iter().map(|(start, len)| (start.as_ptr(), *len))
+        self.0.iter().map(|place| (place.start.as_ptr(), place.len))
     }
 }
 

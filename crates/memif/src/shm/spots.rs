@@ -247,7 +247,7 @@ mod tests {
         assert!(filler.put(0, 0, 36, 64, 7));
         assert!(filler.put(1, 1, 4000, 96, 8));
         assert!(!filler.put(2, 0, 37, 64, 9));
-        assert!(!filler.put(2, 9, 0, 1, 9) && !filler.put(2, 9, 0, 0, 9));
+        assert!(!filler.put(2, 9, 0, 1, 9) && !filler.put(2, 1, 4097, 0, 9));
         assert!(!filler.put(4, 0, 0, 1, 9));
         assert!(filler.put(3, 0, 0, 100, 9));
         let seen = [0, 1, 3].map(|at| (spots.entry(at).mark, spots.len(at), spots.offset(at)));

@@ -109,6 +109,7 @@ impl Socket {
         let old = self.take_listener();
         if let Err(error) = self.listen_on(fd) {
             self.put_back_listener(old);
+            self.leave();
             return Err(error);
         }
         self.end_listener(old);

@@ -26,7 +26,7 @@ pub(super) struct Looks {
 
 impl Looks {
     /// An answer may come at once.
-    pub(super) fn expect(&mut self) {
+    pub(super) fn answer_may_come(&mut self) {
         self.expected = true;
     }
 
@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(looks.begin(now), None);
         let (end, mut spent) = (now + Duration::from_secs(1), Duration::ZERO);
         while now < end {
-            looks.expect();
+            looks.answer_may_come();
             let from = now;
             if let Some(until) = looks.begin(now) {
                 now = until;
@@ -74,7 +74,7 @@ mod tests {
         let mut looks = Looks::default();
         let now = Instant::now();
         for _ in 0..1000 {
-            looks.expect();
+            looks.answer_may_come();
             assert!(looks.begin(now).is_some());
             assert!(looks.begin(now).is_none());
         }

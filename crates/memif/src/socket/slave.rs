@@ -147,7 +147,7 @@ impl Socket {
         let Ok(interface) = self.interface_mut(key) else { return Ok(()) };
         let config = Arc::clone(&interface.config);
         interface.connection = Some(token);
-        interface.waits_in_line = false;
+        let in_line = std::mem::take(&mut interface.waits_in_line);
         let machine = Slave::new(Instant::now(), SlaveParams::new(&config, app_name), timeout);
         let credentials = sys::peer_credentials(&fd);
         let allowed = self.options.check_allowed(credentials);
@@ -166,6 +166,7 @@ impl Socket {
             && let Ok(interface) = self.interface_mut(key)
         {
             interface.connection = None;
+            interface.waits_in_line = in_line;
         }
         begun
     }

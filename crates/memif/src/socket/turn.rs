@@ -221,7 +221,7 @@ impl Socket {
                 if !connection.stage().is_handshake() {
                     self.no_longer_under_way(token);
                 } else if std::mem::take(&mut connection.spoke) {
-                    self.looks.expect();
+                    self.looks.answer_may_come();
                 }
                 self.connections.insert(token, connection);
             }

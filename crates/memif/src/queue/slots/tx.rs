@@ -452,7 +452,8 @@ impl TxSlots {
                 if moved > capacity - len {
                     break;
                 }
-                let offset = offset + moved;
+                // Beyond 4 GiB only where a caller's own region ends there.
+                let Some(offset) = offset.checked_add(moved) else { break };
                 if entry.written != offset {
                     ring.store_word(sent, 1, offset_to_word(offset));
                     entry.written = offset;

@@ -8,7 +8,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{Pair, packet};
 use crate::config::{InterfaceConfig, RxMode};
 use crate::error::SendError;
+use crate::queue::{RxBatch, RxQueue, TxBatch, TxQueue};
 use crate::ring::RingMemory;
+use crate::shm::SharedSlice;
 use crate::wire::ring::{DescriptorHead, FLAG_NEXT};
 
 const S2M: usize = 0;
@@ -116,6 +118,12 @@ fn a_panic_behind_bad_buffers_leaves_them_given_back() {
     let mut batch = pair.slave.rx[0].recv(10).unwrap();
     let seen: Vec<_> = batch.packets().map(|packet| packet.to_vec()).collect();
     assert_eq!(seen, [packet(7, 10)]);
+}
+
+#[test]
+fn queues_and_what_is_received_move_to_other_threads() {
+    fn moves<T: Send>() {}
+    moves::<(RxQueue, TxQueue, RxBatch<'_>, TxBatch<'_>, SharedSlice<'_>)>();
 }
 
 #[test]
@@ -234,7 +242,7 @@ fn a_buffer_that_is_too_small_does_not_stop_a_sender_without_chains() {
 #[test]
 fn a_lost_link_is_told_through_the_descriptor_of_a_queue() {
     let Pair { master, slave, .. } = Pair::sized(8, 100);
-    let readable = |rx: &crate::RxQueue| {
+    let readable = |rx: &RxQueue| {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut [PollFd::new(rx, PollFlags::IN)], Some(&now)).unwrap() > 0
     };
