@@ -111,6 +111,8 @@ pub(crate) fn with_dpdk() {
                 (Testpmd::spawn(&options), running)
             };
             testpmd.start();
+            // testpmd must not forward while its link goes down, or it may die. A sender ends when it has everything back:
+            // nothing is asked of testpmd after that.
             if *example == "sender" {
                 running.expect(&format!("sent {PACKETS}, back {PACKETS}"));
             } else {
@@ -120,9 +122,8 @@ pub(crate) fn with_dpdk() {
                     let back = !returns || stats.get("RX-packets") > 10_000;
                     (stats.get("TX-packets") > 10_000 && back).then_some(())
                 });
+                testpmd.stop();
             }
-            // It must not forward while its link goes down, or it may die.
-            testpmd.stop();
             drop(running);
             testpmd.kill();
         }
