@@ -41,6 +41,9 @@ pub struct RxQueue {
     resyncs_in_row: u32,
     /// See [`AsFd`]; made when first asked for, `None` inside where that failed.
     readiness: OnceCell<Option<OwnedFd>>,
+    /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
+    #[cfg(feature = "raw")]
+    own: Box<[BufferRef]>,
 }
 
 impl RxQueue {
@@ -53,13 +56,12 @@ impl RxQueue {
         buffers: Option<Box<[BufferRef]>>,
     ) -> Self {
         let cursor = RxCursor::new(link.role, parts.log2);
-        let core = RxCore::new(
-            link,
-            parts.ring,
-            cursor,
-            config.max_packet.unwrap_or(MAX_PACKET_SIZE),
-            &buffers.unwrap_or_default(),
-        );
+        let buffers = buffers.unwrap_or_default();
+        // Slots come with tables of their own.
+        let (scanned, posted): (_, &[_]) =
+            if config.manual { (0, &[]) } else { (usize::from(cursor.size()), &buffers) };
+        let max_packet = config.max_packet.unwrap_or(MAX_PACKET_SIZE);
+        let core = RxCore::new(link, parts.ring, cursor, max_packet, scanned, posted);
         let mut queue = Self {
             core,
             shared,
@@ -73,6 +75,8 @@ impl RxQueue {
             resync_limit: config.resync_limit,
             resyncs_in_row: 0,
             readiness: OnceCell::new(),
+            #[cfg(feature = "raw")]
+            own: if config.manual { buffers } else { Box::default() },
         };
         queue.set_mode(config.rx_mode);
         if queue.core.role == Role::Slave && !config.manual {
@@ -81,15 +85,15 @@ impl RxQueue {
         queue
     }
 
-    /// The ring as slots, for bindings. Meant for a queue of an interface that is
-    /// [`manual`](InterfaceConfig::manual) and was not received from: what was posted or received before is forgotten.
+    /// The ring as slots, for bindings. A queue of an interface that is [`manual`](InterfaceConfig::manual) is good for this
+    /// alone; of another interface it is one that was not received from: what was posted or received before is forgotten.
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn into_slots(self) -> super::slots::RxSlots {
-        let Self { core, shared, mode, resync_limit, .. } = self;
+        let Self { core, shared, mode, resync_limit, own, .. } = self;
         let RxCore { regions, slots, link, ring, .. } = core;
-        let buffers = super::buffers_of(&slots);
-        super::slots::RxSlots::new(ring, regions, link, shared, buffers, mode, resync_limit)
+        let buffers = if own.is_empty() { super::buffers_of(&slots) } else { own };
+        super::slots::RxSlots::new(ring, regions, link, shared, &buffers, mode, resync_limit)
     }
 
     #[cfg(feature = "raw")]

@@ -73,16 +73,16 @@ struct Odd {
 }
 
 impl RxCore {
-    /// The core of a queue on a ring that was checked. A slave brings the buffers.
+    /// The core of a queue on a ring that was checked, for scans of at most so many packets. A slave brings the buffers.
     pub(super) fn new(
         link: &Arc<LinkShared>,
         ring: MappedRing,
         cursor: RxCursor,
         max_packet: u32,
+        size: usize,
         buffers: &[BufferRef],
     ) -> Self {
         let regions = link.regions.clone();
-        let size = usize::from(cursor.size());
         let slots = table(&regions, buffers.len(), buffers);
         Self {
             slots,

@@ -39,6 +39,9 @@ pub struct TxQueue {
     faults: usize,
     /// Buffers that go back empty with the next store of the cursor.
     empty: u64,
+    /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
+    #[cfg(feature = "raw")]
+    own: Box<[BufferRef]>,
 }
 
 /// Where a packet goes: consecutive slots.
@@ -58,7 +61,8 @@ impl TxQueue {
         buffers: Option<Box<[BufferRef]>>,
     ) -> Self {
         let cursor = TxCursor::new(link.role, parts.log2);
-        let slots = usize::from(cursor.size());
+        // Slots come with tables of their own.
+        let slots = if config.manual { 0 } else { usize::from(cursor.size()) };
         let max_packet = match link.role {
             Role::Slave => config.packet_limit(u32::from(cursor.size())),
             // The slave's buffers decide what a ring carries.
@@ -70,7 +74,8 @@ impl TxQueue {
             Role::Slave => Vec::new(),
         };
         // A slave's buffers are as long as the longest descriptor that is sent.
-        let buffers = table(&link.regions, slots, &buffers.unwrap_or_default());
+        let own = buffers.unwrap_or_default();
+        let buffers = table(&link.regions, slots, if config.manual { &[] } else { &own });
         Self {
             ring: parts.ring,
             shared,
@@ -86,15 +91,18 @@ impl TxQueue {
             faults: 0,
             empty: 0,
             cursor,
+            #[cfg(feature = "raw")]
+            own: if config.manual { own } else { Box::default() },
         }
     }
 
-    /// The ring as slots, for bindings. Meant for a queue that was not sent on.
+    /// The ring as slots, for bindings. A queue of an interface that is [`manual`](InterfaceConfig::manual) is good for this
+    /// alone; of another interface it is one that was not sent on.
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn into_slots(self) -> super::slots::TxSlots {
-        let Self { ring, cursor, shared, link, regions, buffers, max_segment, .. } = self;
-        let buffers = super::buffers_of(&buffers);
+        let Self { ring, cursor, shared, link, regions, buffers, max_segment, own, .. } = self;
+        let buffers = if own.is_empty() { super::buffers_of(&buffers) } else { own };
         super::slots::TxSlots::new(ring, cursor, shared, link, regions, &buffers, max_segment)
     }
 

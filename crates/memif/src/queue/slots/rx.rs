@@ -62,7 +62,8 @@ pub struct RxSlots {
     skipped: u16,
     chained: u16,
     interrupts: bool,
-    table: Box<[Entry]>,
+    /// As master empty before the first chain or bad packet, and then the memory that was allocated at first.
+    table: Vec<Entry>,
     /// Master: where the last packet began, and how far behind the one before it: a guess at the next.
     last: (u16, u32),
     stride: u32,
@@ -101,17 +102,22 @@ impl RxSlots {
         regions: Regions,
         link: Arc<LinkShared>,
         shared: Arc<QueueShared>,
-        buffers: Vec<BufferRef>,
+        buffers: &[BufferRef],
         mode: RxMode,
         resync_limit: u32,
     ) -> Self {
         let role = link.role;
         let mask = ring.mask();
         let size = mask + 1;
-        let mut table = vec![Entry::default(); usize::from(size)].into_boxed_slice();
-        for (entry, buffer) in table.iter_mut().zip(buffers) {
-            // What the descriptor holds since the memory was laid out.
-            *entry = Entry { buffer, posted_offset: buffer.offset, ..Entry::default() };
+        let mut table = Vec::with_capacity(usize::from(size));
+        if role == Role::Slave {
+            // The offset is what the descriptor holds since the memory was laid out.
+            let entry = |buffer: &BufferRef| Entry {
+                buffer: *buffer,
+                posted_offset: buffer.offset,
+                ..Entry::default()
+            };
+            table.extend(buffers.iter().map(entry));
         }
         let mut slots = Self {
             addresses: Addresses::of(&regions),
@@ -399,6 +405,7 @@ impl RxSlots {
     /// Reads a chain to its end, each descriptor once, into the table. Returns whether it has an end.
     #[cold]
     fn check_chain(&mut self, head: DescriptorHead, tally: &mut Tally) -> Result<bool, RecvError> {
+        self.fill_table();
         let start = self.next;
         let mut head = head;
         let mut at = start;
@@ -478,11 +485,17 @@ impl RxSlots {
         true
     }
 
+    /// An entry for each slot, from here on. Allocates nothing.
+    fn fill_table(&mut self) {
+        self.table.resize(usize::from(self.size), Entry::default());
+    }
+
     /// Marks the slots of a bad packet. With nothing before them that somebody holds they go back at once.
     #[cold]
     fn skip(&mut self, start: u16, slots: u16, tally: &mut Tally) {
         tally.bad += 1;
         tally.dropped += 1;
+        self.fill_table();
         for i in 0..slots {
             let at = usize::from(start.wrapping_add(i) & self.mask);
             if let Some(entry) = self.table.get_mut(at) {
@@ -663,7 +676,10 @@ impl RxSlots {
         let (next, checked, seen) =
             (from_back(self.next), from_back(self.checked), from_back(self.seen));
         assert!(next <= checked && checked <= seen && seen <= self.size, "{next} {checked} {seen}");
-        let entry = |i: u16| self.table[usize::from(self.back.wrapping_add(i) & self.mask)];
+        let entry = |i: u16| {
+            let at = usize::from(self.back.wrapping_add(i) & self.mask);
+            self.table.get(at).copied().unwrap_or_default()
+        };
         let count = |marked: fn(&Entry) -> bool, slots: u16| {
             let marks = (0..self.size).filter(|i| marked(&entry(*i)));
             assert!(marks.clone().all(|i| i < slots), "a mark behind {slots} slots");

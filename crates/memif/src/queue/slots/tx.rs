@@ -48,7 +48,8 @@ pub struct TxSlots {
     buffer_size: u32,
     /// Slots marked as void.
     voids: u16,
-    table: Box<[Entry]>,
+    /// As master empty before the first buffer was found posted, and then the memory that was allocated at first.
+    table: Vec<Entry>,
     /// Master: the words by which each buffer was posted. Slave: empty.
     posted: Box<[(u64, u64)]>,
     faults: usize,
@@ -107,10 +108,13 @@ impl TxSlots {
         buffer_size: u32,
     ) -> Self {
         let role = link.role;
-        let table = buffers
-            .iter()
-            .map(|buffer| Entry { buffer: *buffer, written: buffer.offset, void: false })
-            .collect();
+        let size = usize::from(cursor.size());
+        let mut table = Vec::with_capacity(size);
+        if role == Role::Slave {
+            let entry =
+                |buffer: &BufferRef| Entry { buffer: *buffer, written: buffer.offset, void: false };
+            table.extend(buffers.iter().map(entry));
+        }
         Self {
             addresses: Addresses::of(&regions),
             regions,
@@ -128,7 +132,7 @@ impl TxSlots {
             voids: 0,
             // No bytes at all, which is what the table begins with, too.
             posted: match role {
-                Role::Master => vec![(0, 0); buffers.len()].into(),
+                Role::Master => vec![(0, 0); size].into(),
                 Role::Slave => Box::default(),
             },
             table,
@@ -352,6 +356,9 @@ impl TxSlots {
         match self.cursor.refresh(&self.ring) {
             Ok(free) => {
                 if self.role == Role::Master {
+                    if self.table.is_empty() {
+                        self.fill_table();
+                    }
                     while index != self.cursor.limit() {
                         self.learn(index);
                         index = index.wrapping_add(1);
@@ -361,6 +368,12 @@ impl TxSlots {
             }
             Err(overrun) => Err(self.overrun(overrun)),
         }
+    }
+
+    /// Allocates nothing.
+    #[cold]
+    fn fill_table(&mut self) {
+        self.table.resize(self.posted.len(), Entry::default());
     }
 
     #[cold]
