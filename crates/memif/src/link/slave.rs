@@ -32,12 +32,16 @@ pub(crate) struct SlaveMemory {
     regions: Regions,
     rings: Vec<(AddRing, Arc<OwnedFd>)>,
     mapped_rings: Vec<MappedRing>,
+    /// Rings that were written, from the first on; one more when all were touched, too.
+    written: usize,
+    /// What one of them is made of: kept for the next.
+    image: Vec<u8>,
     down_event: OwnedFd,
 }
 
 impl SlaveMemory {
-    /// Allocates and lays out everything for `s2m` transmit and `m2s` receive rings of `2^log2` slots. Head and
-    /// tail are zero, as they must be until CONNECTED has come.
+    /// Allocates and plans everything for `s2m` transmit and `m2s` receive rings of `2^log2` slots. The rings are still to be
+    /// written, see [`write_next_ring`](Self::write_next_ring).
     pub(crate) fn allocate(
         config: &InterfaceConfig,
         s2m: u8,
@@ -84,14 +88,9 @@ impl SlaveMemory {
 
         let mut rings = Vec::with_capacity(layout.rings.len());
         let mut mapped_rings = Vec::with_capacity(layout.rings.len());
-        let mut image = Vec::new();
-        for (k, (offset, place)) in layout.rings.iter().zip(&layout.buffers).enumerate() {
-            let slots = 0..=(1u16 << log2) - 1;
-            let buffers = slots.map(|slot| buffer(place, layout.stride, config.buffer_size, slot));
-            write_ring(&region_fds[0].0, *offset, buffers, &mut image)?;
+        for (k, offset) in layout.rings.iter().enumerate() {
             let ring = MappedRing::new(&mappings[0], *offset, log2)
                 .ok_or_else(|| io::Error::other("ring does not fit its region"))?;
-            ring.touch();
             let (direction, index) = match k.checked_sub(usize::from(s2m)) {
                 None => (RingDirection::S2m, k),
                 Some(index) => (RingDirection::M2s, index),
@@ -116,8 +115,33 @@ impl SlaveMemory {
             regions: Regions::new(mappings),
             rings,
             mapped_rings,
+            written: 0,
+            image: Vec::new(),
             down_event: new_eventfd()?,
         })
+    }
+
+    /// Writes the first ring that was not written, with head and tail zero, as they must be until CONNECTED has come. To be
+    /// called after every message of the handshake that is sent, INIT first: it is done while the master works on that
+    /// message, and each ring is there before it is announced, since one region at least is announced before. What is left for the
+    /// last calls is to map the pages.
+    pub(crate) fn write_next_ring(&mut self, config: &InterfaceConfig) -> io::Result<()> {
+        let Self { layout, region_fds, mapped_rings, written, image, .. } = self;
+        let k = *written;
+        if k == mapped_rings.len() {
+            mapped_rings.iter().for_each(MappedRing::touch);
+            *written += 1;
+        }
+        let (Some(ring), Some(offset), Some(place), Some((file, _))) =
+            (mapped_rings.get(k), layout.rings.get(k), layout.buffers.get(k), region_fds.first())
+        else {
+            return Ok(());
+        };
+        let buffers =
+            (0..=ring.mask()).map(|slot| buffer(place, layout.stride, config.buffer_size, slot));
+        write_ring(file, *offset, buffers, image)?;
+        *written += 1;
+        Ok(())
     }
 
     /// Whether it is what a connection with so many rings of that size needs.

@@ -18,7 +18,7 @@ use crate::error::ConnectError;
 #[cfg(feature = "raw")]
 use crate::error::SocketError;
 use crate::link::SlaveMemory;
-use crate::proto::{Slave, SlaveEvent, SlaveParams};
+use crate::proto::{Slave, SlaveEvent, SlaveParams, Stage};
 use crate::sys::{self, ControlSocket};
 
 /// The first pause between two attempts; each is twice as long as the one before.
@@ -175,7 +175,7 @@ impl Socket {
         let Machine::Slave { machine, memory } = &mut connection.machine else {
             return Step::Done;
         };
-        let Some(event) = machine.poll_event() else { return Step::Done };
+        let Some(event) = machine.poll_event() else { return connection.write_next_ring() };
         let Some(bound) = connection.bound.clone() else { return Step::Done };
         match event {
             SlaveEvent::Closed(closed) => return Step::Closed(closed),
@@ -215,6 +215,25 @@ impl Socket {
 }
 
 impl Connection {
+    /// Does some of what is left to do before CONNECT, now that a message is out and the master is busy with it.
+    fn write_next_ring(&mut self) -> Step {
+        let (Machine::Slave { machine, memory: Some(memory) }, Some(bound)) =
+            (&mut self.machine, &self.bound)
+        else {
+            return Step::Done;
+        };
+        if !self.spoke || machine.stage() == Stage::WaitHello {
+            return Step::Done;
+        }
+        match memory.write_next_ring(&bound.config) {
+            Ok(()) => Step::Done,
+            Err(error) => {
+                self.disconnect(&format!("no memory for the link: {error}"));
+                Step::Again
+            }
+        }
+    }
+
     /// Hands the slave's memory to its machine.
     fn provide(&mut self, allocated: SlaveMemory) {
         if let Machine::Slave { machine, memory } = &mut self.machine {

@@ -1,14 +1,19 @@
 //! Our slave against masters that do what they should not, and as VPP, DPDK and libmemif do.
 
 use super::*;
+use crate::wire::ring::{COOKIE, HEADER_SIZE, ring_bytes};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 /// A slave and its master on a pair of connected sockets. The slave does not come back.
 fn pair() -> (Socket, InterfaceKey, Raw) {
+    pair_with(InterfaceConfig::slave(5))
+}
+
+fn pair_with(config: InterfaceConfig) -> (Socket, InterfaceKey, Raw) {
     let flags = SocketFlags::CLOEXEC;
     let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
     let mut socket = open(&fresh_address());
-    let key = socket.add_connected(InterfaceConfig::slave(5), a).unwrap();
+    let key = socket.add_connected(config, a).unwrap();
     (socket, key, Raw(b))
 }
 
@@ -47,6 +52,30 @@ fn a_whole_handshake_in_lock_step() {
     drop(raw);
     assert_eq!(expect_down(&mut socket, key), DisconnectReason::Hangup);
     assert_eq!(socket.timers.next(), None);
+}
+
+#[test]
+fn each_ring_is_written_before_it_is_announced() {
+    let (mut socket, _, raw) =
+        pair_with(InterfaceConfig::slave(5).tx_queues(3).rx_queues(4).ring_size(64));
+    raw.send(hello());
+    raw.expect(&mut socket, "INIT");
+    // All at once, as no master does.
+    (0..8).for_each(|_| raw.send(Message::Ack));
+    let mut regions = raw.next(&mut socket).unwrap().1;
+    let memory = regions.pop().unwrap();
+    for _ in 0..7 {
+        let Message::AddRing(ring) = raw.expect(&mut socket, "ADD_RING") else { panic!() };
+        let mut bytes = vec![0; usize::try_from(ring_bytes(ring.log2_ring_size)).unwrap()];
+        let read = rustix::io::pread(&memory, &mut bytes, u64::from(ring.offset)).unwrap();
+        assert_eq!(read, bytes.len());
+        assert_eq!(bytes[..4], COOKIE.to_ne_bytes());
+        // Every descriptor has a buffer, in no other one's place.
+        let words: Vec<_> = bytes[HEADER_SIZE..].chunks(16).collect();
+        assert!(words.iter().all(|word| word[4..8] != [0; 4]), "{}: {words:?}", ring.index);
+        let places: std::collections::HashSet<_> = words.iter().map(|word| &word[8..]).collect();
+        assert_eq!(places.len(), 64);
+    }
 }
 
 #[test]
