@@ -231,19 +231,22 @@ impl Socket {
         // A time too far away to be told is no limit.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut over = false;
-        loop {
+        let result = loop {
             if let Some(event) = self.events.pop_front() {
-                self.leave();
-                return Ok(Some(event));
+                break Ok(Some(event));
             }
             if std::mem::take(&mut self.woken) || over {
-                self.leave();
-                return Ok(None);
+                break Ok(None);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // At least one turn, however short the time.
-            over = self.turn(left)? || left == Some(Duration::ZERO);
-        }
+            match self.turn(left) {
+                Ok(interrupted) => over = interrupted || left == Some(Duration::ZERO),
+                Err(error) => break Err(error),
+            }
+        };
+        self.leave();
+        result
     }
 
     /// Waits until the interface is connected, at most that long. All other events are kept for [`poll`](Self::poll).
