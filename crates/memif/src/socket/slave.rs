@@ -135,6 +135,8 @@ impl Socket {
                 if let Ok(interface) = self.interface_mut(key) {
                     interface.waits_in_line = false;
                 }
+                // For a slave that connects by itself, too.
+                self.schedule_connect(key);
             }
         }
     }

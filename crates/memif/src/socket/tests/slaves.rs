@@ -231,6 +231,38 @@ fn a_master_that_says_nothing_is_given_up() {
     assert_eq!(failed(&mut socket, key), ConnectError::Breach(breach));
 }
 
+#[cfg(feature = "raw")]
+#[test]
+fn a_slave_that_waited_in_line_still_connects_by_itself() {
+    let address = fresh_address();
+    let raw = || {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
+    };
+    let to = sys::connect_address(&address).unwrap();
+    let listener = raw();
+    rustix::net::bind(&listener, &to).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let mut socket = open(&address);
+    let key = socket.add_interface(InterfaceConfig::slave(0).admin_up(false)).unwrap();
+    let crowd: Vec<_> = std::iter::repeat_with(raw)
+        .take_while(|waiting| rustix::net::connect(waiting, &to).is_ok())
+        .collect();
+    socket.set_admin_up(key, true).unwrap();
+    assert_eq!(socket.connect_now(key).unwrap(), Ok(()));
+    assert!(socket.has_connection(key).unwrap());
+    drop((listener, crowd));
+    // Nobody listens now, which is the end of waiting in line, but not of trying.
+    while socket.has_connection(key).unwrap() {
+        socket.poll(Some(Duration::from_millis(1))).unwrap();
+    }
+    let mut other = open(&address);
+    other.add_interface(InterfaceConfig::master(0)).unwrap();
+    let served = std::thread::spawn(move || other.poll(Some(WATCHDOG)));
+    expect_link(&mut socket, key);
+    served.join().unwrap().unwrap();
+}
+
 #[test]
 fn other_descriptors_and_roles_are_refused() {
     let mut socket = open(&fresh_address());
