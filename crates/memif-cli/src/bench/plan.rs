@@ -268,6 +268,7 @@ impl Plan {
             warm_up: self.warm_up(),
             time: self.time,
             patience: self.place.timeout,
+            silence: (!self.place.both).then_some(self.place.timeout),
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct Catch {
     pub(crate) time: Duration,
     /// How long the first packet may take.
     pub(crate) patience: Duration,
+    /// How long the next one may take, where the generator is not ours: its word that it sent all can be lost on the way.
+    pub(crate) silence: Option<Duration>,
 }
 
 /// What was received.
@@ -46,6 +48,8 @@ pub(crate) struct Received {
     pub(crate) numbered: bool,
     /// What the generator says that it sent and should have sent, if it came to say so.
     pub(crate) sent: Option<(u64, u64)>,
+    /// Nothing came for so long that the end was not waited for.
+    pub(crate) silent: Option<Duration>,
 }
 
 impl Received {
@@ -89,7 +93,7 @@ struct Sink<'a> {
     last: Option<(Instant, u64, u64)>,
 }
 
-/// Receives until the generator says that it sent all, or the time is over.
+/// Receives until the generator says that it sent all, or the time is over, or nothing comes any more.
 pub(crate) fn run(rx: &mut [RxQueue], catch: &Catch, until: &Until) -> Result<Received, Error> {
     let mut sink = Sink {
         catch,
@@ -142,6 +146,12 @@ pub(crate) fn run(rx: &mut [RxQueue], catch: &Catch, until: &Until) -> Result<Re
         }
         if sink.first.is_none() && now - opened >= catch.patience {
             return Err(no_packets(catch.patience));
+        }
+        if let (Some((heard, ..)), Some(silence)) = (sink.last, catch.silence)
+            && now - heard >= silence
+        {
+            sink.received.silent = Some(silence);
+            break;
         }
     }
     Ok(sink.finish())

@@ -34,6 +34,7 @@ fn main() {
         .test("a_signal_ends_both_ends", &[], both::a_signal_ends_both_ends)
         .test("a_sink_counts_what_a_generator_sent", &[], parts::sink_and_generator)
         .test("a_sink_sees_changed_packets", &[], parts::changed_packets)
+        .test("a_sink_ends_without_the_word_of_the_generator", &[], parts::end_that_is_lost)
         .test("an_echo_serves_one_after_the_other", &[], parts::echo_serves_all)
         .test("an_echo_serves_many_interfaces", &[], parts::echo_of_many)
         .test("a_generator_meets_a_peer_that_does_not_echo", &[], parts::no_echo)

@@ -40,12 +40,6 @@ pub(crate) fn changed_packets() {
     let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
     let sink = memif(&format!("bench --part sink --socket {name} --json"));
     let mut link = socket.wait_connected(key, Duration::from_secs(60)).unwrap();
-    let packet = |number: u64| {
-        let mut packet = vec![7_u8; 64];
-        packet[48..56].copy_from_slice(&number.to_le_bytes());
-        packet[56..64].copy_from_slice(&((0x6d65_6d69 << 32) | 64_u64).to_le_bytes());
-        packet
-    };
     let tx = &mut link.tx[0];
     tx.send_wait(&packet(0)).unwrap();
     tx.send_wait(&packet(1)).unwrap();
@@ -66,6 +60,36 @@ pub(crate) fn changed_packets() {
     assert_eq!((field("received_packets"), field("sent_packets")), (5, 7));
     assert_eq!((field("corrupted_packets"), field("missing_packets")), (2, 2));
     assert_eq!(field("lost_packets"), 4);
+}
+
+/// A peer that drops the generator's last packet, which says how many there were, and keeps the link up: VPP between two interfaces
+/// whose rings are full. The sink gives up waiting, and says so.
+pub(crate) fn end_that_is_lost() {
+    for mode in ["polling", "adaptive"] {
+        let name = abstract_name();
+        let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+        let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
+        let sink = memif(&format!(
+            "bench --part sink --socket {name} --rx-mode {mode} --seconds 0.1 --connect-timeout 2 --json"
+        ));
+        let mut link = socket.wait_connected(key, Duration::from_secs(60)).unwrap();
+        for number in 0..3 {
+            link.tx[0].send_wait(&packet(number)).unwrap();
+        }
+        let finished = sink.finish().code(1).complains("nothing came for 2 s");
+        let received = reports(&finished);
+        let received = only(&received, "bench_throughput");
+        assert_eq!(number(received, "received_packets"), 3);
+        assert!(received["sent_packets"].is_null() && received["lost_packets"].is_null());
+    }
+}
+
+/// A packet as the generator makes them, as far as a sink looks.
+fn packet(number: u64) -> Vec<u8> {
+    let mut packet = vec![7_u8; 64];
+    packet[48..56].copy_from_slice(&number.to_le_bytes());
+    packet[56..64].copy_from_slice(&((0x6d65_6d69 << 32) | 64_u64).to_le_bytes());
+    packet
 }
 
 pub(crate) fn echo_serves_all() {
