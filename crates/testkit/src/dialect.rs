@@ -46,6 +46,8 @@ pub struct Dialect {
     pub posts_late: bool,
     /// Signals once per call even when nothing was sent.
     pub signals_nothing: bool,
+    /// As slave: bytes by which the first part of a packet may be longer than a buffer, since headers lie in front (VPP).
+    pub in_front: usize,
 }
 
 impl Dialect {
@@ -68,6 +70,7 @@ impl Dialect {
         clears_next: false,
         posts_late: false,
         signals_nothing: false,
+        in_front: 0,
     };
 
     /// VPP with its zero-copy slave (its default), in polling mode.

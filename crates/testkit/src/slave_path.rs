@@ -105,10 +105,11 @@ impl SlaveTx {
         self.ring.size() - self.head.wrapping_sub(self.freed)
     }
 
-    /// Fills slots with a packet, chained when it is longer than a buffer. Nothing is published. False when full.
+    /// Fills slots with a packet, chained when it is longer than a buffer (and what may lie in front). Nothing is published. False when full.
     pub fn push(&mut self, packet: &[u8]) -> bool {
         let room = usize::try_from(self.places[0].room).expect("a buffer");
-        let pieces: Vec<&[u8]> = packet.chunks(room).collect();
+        let (first, rest) = packet.split_at(packet.len().min(room + self.dialect.in_front));
+        let pieces: Vec<&[u8]> = std::iter::once(first).chain(rest.chunks(room)).collect();
         if pieces.len() > usize::from(self.free()) {
             return false;
         }

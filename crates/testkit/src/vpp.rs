@@ -2,7 +2,7 @@
 //!
 //! Covered: layout by the negotiated and announcement of the configured ring size (V1), crash on an orderly end as
 //! first read (V2, as a question to [`Ending`]), one queued message per answer (V3), silent closes (V4), limits of 256
-//! (V5), lazy refill and late freeing (V7), limits of its receiver (V8), at most 256 packets per signal (V11), the
+//! (V5), lazy refill and late freeing (V7), limits of its receiver (V8), at most 256 packets per signal (V11), first parts longer than posted buffers (V15), the
 //! zero-copy layout with all descriptors zero until posted, data 14 bytes in for IP mode, DISCONNECT answered.
 
 use crate::dialect::Dialect;
@@ -62,6 +62,7 @@ impl VppLikeSlave {
         dialect.refill_from = refill.refill_from;
         dialect.refill_step = refill.refill_step;
         dialect.free_step = refill.free_step;
+        dialect.in_front = if self.zero_copy { 14 } else { 0 };
         let log2 = self.log2.min(hello_log2);
         let rings = u64::from(self.rx_queues) + u64::from(self.tx_queues);
         let pool = (rings * (2 << log2) * (2048 + 256)).next_multiple_of(2 << 20).max(16 << 20);

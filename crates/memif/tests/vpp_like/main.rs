@@ -11,6 +11,7 @@
 //! | V7 lazy refill | `v07_lazy_refill` | the slave posts |
 //! | V8 longest descriptor | `v07_lazy_refill` | `layouts_and_receive_modes` |
 //! | V11 256 packets per signal | `v11_master_*` | `v11_slave_*` |
+//! | V15 parts longer than posted | `v15_parts_longer_than_posted` | slaves only |
 //! | DISCONNECT answered | `slave_answers_disconnect` | `master_answers_disconnect` |
 //! | L1 unknown id | slaves only | `libmemif_master_without_the_id` |
 //! | D11 overrun | `dpdk_overruns` | `dpdk_overruns` |
@@ -53,6 +54,7 @@ fn main() {
         v03_one_answer_per_request &[],
         v05_queues_by_hello &[],
         v07_lazy_refill &[],
+        v15_parts_longer_than_posted &[],
         ip_mode &[],
         v04_silent_ends &[],
     )

@@ -193,6 +193,35 @@ pub(crate) fn v07_lazy_refill() {
     rig.finish();
 }
 
+/// V15: the first part of a packet is longer than any buffer on the way back. It goes back whole, as a copy over more of them.
+pub(crate) fn v15_parts_longer_than_posted() {
+    let mut rig = rig(&small(true), InterfaceConfig::master(0));
+    let (mut link, mut peer) = rig.link();
+    peer.rx[0].post();
+    assert_eq!(peer.rx[0].place(0).room, 2048);
+    for (number, len) in [(0, 2048), (1, 2049), (2, 2062), (3, 2063), (4, 4110), (5, 9014)] {
+        let head = peer.tx[0].head();
+        peer.tx[0].send(&testkit::traffic::packet(3, number, len));
+        assert_eq!(peer.tx[0].ring.descriptor(head).length as usize, len.min(2062));
+        let (rx, tx) = (&mut link.rx[0], &mut link.tx[0]);
+        assert!(rx.wait(Some(Duration::from_secs(60))).unwrap(), "no packet came");
+        let mut batch = rx.recv(1).unwrap();
+        let mut back = tx.reserve().unwrap();
+        for packet in &mut batch {
+            assert_eq!(packet.len(), len);
+            back.push_packet(&packet).unwrap();
+        }
+        assert_eq!(back.commit(), 1);
+        drop(batch);
+        let came = testkit::eventually("the packet to come back", || peer.rx[0].receive());
+        assert_eq!((came.len(), testkit::traffic::check(&came)), (len, Ok((3, number))));
+    }
+    drop(peer);
+    rig.driver.disconnected(rig.key);
+    drop(link);
+    rig.finish();
+}
+
 /// IP mode: buffers posted 14 bytes in, and nothing is written in front of them.
 pub(crate) fn ip_mode() {
     for zero_copy in [true, false] {
