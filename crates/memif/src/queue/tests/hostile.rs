@@ -238,6 +238,26 @@ fn bad_buffers_go_back_empty_and_the_packet_uses_the_next() {
 }
 
 #[test]
+fn the_same_bad_words_posted_again_are_as_bad_and_good_ones_as_good() {
+    let mut pair = Pair::sized(8, 100);
+    for round in 0..6u8 {
+        // Bad twice, good twice.
+        let bad = round % 4 < 2;
+        if bad {
+            pair.rings[M2S].store_word(0, 0, head(0, 7, 100));
+        }
+        let good = if bad { 7 } else { 8 };
+        let mut batch = pair.master.tx[0].reserve().unwrap();
+        let pushed = (0..8).take_while(|_| batch.push(&[round; 100]).is_ok()).count();
+        assert_eq!((pushed, batch.commit()), (good, good), "round {round}");
+        let mut batch = pair.slave.rx[0].recv(10).unwrap();
+        let seen: Vec<_> = (&mut batch).into_iter().map(|packet| packet.to_vec()).collect();
+        assert_eq!(seen, vec![vec![round; 100]; good]);
+    }
+    assert_eq!(pair.master.tx[0].counters().bad_descriptors, 4);
+}
+
+#[test]
 fn a_ring_of_bad_buffers_ends() {
     let mut pair = Pair::sized(8, 100);
     for slot in 0..8 {

@@ -365,6 +365,25 @@ fn bad_buffers_go_back_empty_and_the_packet_uses_the_next() {
 }
 
 #[test]
+fn the_same_bad_words_posted_again_are_as_bad_and_good_ones_as_good() {
+    let mut bed = Bed::sized(8, 100);
+    for round in 0..6 {
+        // Bad twice, good twice.
+        let bad = round % 4 < 2;
+        if bad {
+            bed.rings[M2S].store_word(0, 0, head(0, 7, 100));
+        }
+        let good = if bad { 7 } else { 8 };
+        let slots = bed.master.allocate(8, 100);
+        assert_eq!(slots.len(), good, "round {round}");
+        bed.master.send(&slots);
+        assert_eq!(bed.slave.packets().len(), good);
+        bed.slave.refill(u16::MAX);
+    }
+    assert_eq!(bed.master.tx_counters().bad_descriptors, 4);
+}
+
+#[test]
 fn a_ring_of_bad_buffers_ends() {
     let mut bed = posted(&[None; 8], 100);
     assert!(bed.master.allocate(3, 60).is_empty());
