@@ -6,6 +6,10 @@ use super::{Pair, packet};
 use crate::config::{InterfaceConfig, Memory};
 use crate::error::SendError;
 use crate::queue::{RxQueue, TxQueue};
+use crate::ring::RingMemory;
+use crate::wire::ring::{DescriptorHead, offset_from_word};
+
+const M2S: usize = 1;
 
 /// Sends as many packets as fit, then takes a few.
 fn rounds(tx: &mut TxQueue, rx: &mut RxQueue, total: u64, lens: &[usize], take: usize) {
@@ -94,6 +98,45 @@ fn forwarding_exchanges_buffers_of_one_slave_and_copies_elsewhere() {
         assert_eq!(batch.len(), 1);
         assert!((&mut batch).into_iter().all(|packet| packet.to_vec() == bytes), "packet {number}");
     }
+}
+
+/// A buffer that went on by exchange is not posted again when the ring is read afresh, though its batch was forgotten before
+/// the one in its place was posted.
+#[test]
+fn an_exchange_outlasts_an_overrun() {
+    let config = InterfaceConfig::slave(0).ring_size(16).buffer_size(256);
+    let mut pair = Pair::new(config.memory(Memory::RingsApart), InterfaceConfig::master(0));
+    let sent: Vec<_> = (0..3).map(|number| packet(number, 200)).collect();
+    for bytes in &sent {
+        pair.master.tx[0].send(bytes).unwrap();
+    }
+    {
+        let mut batch = pair.slave.rx[0].recv(8).unwrap();
+        let mut out = pair.slave.tx[0].reserve().unwrap();
+        for packet in &mut batch {
+            out.forward(packet).unwrap();
+        }
+        assert_eq!(out.commit(), 3);
+        std::mem::forget(batch);
+    }
+    pair.rings[M2S].store_tail(100);
+    assert!(pair.slave.rx[0].recv(8).unwrap().is_empty());
+    assert_eq!(pair.slave.rx[0].counters().resyncs, 1);
+    // Fills every buffer that is posted now.
+    for slot in 100..116u16 {
+        let posted = DescriptorHead::from_word(pair.rings[M2S].load_word(slot, 0));
+        let offset = offset_from_word(pair.rings[M2S].load_word(slot, 1));
+        let regions = &pair.slave.rx[0].core.regions;
+        let place = regions.slice(posted.region, offset, posted.length).unwrap();
+        assert_eq!(place.write(0, &packet(slot.into(), 256)), 256);
+    }
+    pair.rings[M2S].store_tail(116);
+    let mut batch = pair.slave.rx[0].recv(16).unwrap();
+    let seen: Vec<_> = (&mut batch).into_iter().map(|packet| packet.to_vec()).collect();
+    assert_eq!(seen, (100..116).map(|slot| packet(slot, 256)).collect::<Vec<_>>());
+    let mut batch = pair.master.rx[0].recv(8).unwrap();
+    let seen: Vec<_> = (&mut batch).into_iter().map(|packet| packet.to_vec()).collect();
+    assert_eq!(seen, sent);
 }
 
 #[test]
