@@ -32,16 +32,14 @@ pub(crate) struct SlaveMemory {
     regions: Regions,
     rings: Vec<(AddRing, Arc<OwnedFd>)>,
     mapped_rings: Vec<MappedRing>,
-    /// Rings that were written, from the first on; one more when all were touched, too.
-    written: usize,
-    /// What one of them is made of: kept for the next.
-    image: Vec<u8>,
+    /// Whether the pages of the rings are mapped.
+    touched: bool,
     down_event: OwnedFd,
 }
 
 impl SlaveMemory {
     /// Allocates and plans everything for `s2m` transmit and `m2s` receive rings of `2^log2` slots. The rings are still to be
-    /// written, see [`write_next_ring`](Self::write_next_ring).
+    /// written, see [`write_rings`](Self::write_rings).
     pub(crate) fn allocate(
         config: &InterfaceConfig,
         s2m: u8,
@@ -115,33 +113,30 @@ impl SlaveMemory {
             regions: Regions::new(mappings),
             rings,
             mapped_rings,
-            written: 0,
-            image: Vec::new(),
+            touched: false,
             down_event: new_eventfd()?,
         })
     }
 
-    /// Writes the first ring that was not written, with head and tail zero, as they must be until CONNECTED has come. To be
-    /// called after every message of the handshake that is sent, INIT first: it is done while the master works on that
-    /// message, and each ring is there before it is announced, since one region at least is announced before. What is left for the
-    /// last calls is to map the pages.
-    pub(crate) fn write_next_ring(&mut self, config: &InterfaceConfig) -> io::Result<()> {
-        let Self { layout, region_fds, mapped_rings, written, image, .. } = self;
-        let k = *written;
-        if k == mapped_rings.len() {
-            mapped_rings.iter().for_each(MappedRing::touch);
-            *written += 1;
+    /// Writes all rings, with head and tail zero, as they must be until CONNECTED has come. To be called when INIT is out, so that
+    /// it is done while the master works on that, and before a region is announced: a write waits for the lock of its file, and
+    /// whoever has the file can hold that without end.
+    pub(crate) fn write_rings(&self, config: &InterfaceConfig) -> io::Result<()> {
+        let Self { layout, region_fds, mapped_rings, .. } = self;
+        let Some((file, _)) = region_fds.first() else { return Ok(()) };
+        let mut image = Vec::new();
+        for ((ring, offset), place) in mapped_rings.iter().zip(&layout.rings).zip(&layout.buffers) {
+            let buffer = |slot| buffer(place, layout.stride, config.buffer_size, slot);
+            write_ring(file, *offset, (0..=ring.mask()).map(buffer), &mut image)?;
         }
-        let (Some(ring), Some(offset), Some(place), Some((file, _))) =
-            (mapped_rings.get(k), layout.rings.get(k), layout.buffers.get(k), region_fds.first())
-        else {
-            return Ok(());
-        };
-        let buffers =
-            (0..=ring.mask()).map(|slot| buffer(place, layout.stride, config.buffer_size, slot));
-        write_ring(file, *offset, buffers, image)?;
-        *written += 1;
         Ok(())
+    }
+
+    /// Maps the pages of the rings, once. To be called after every message of the handshake that is sent.
+    pub(crate) fn touch_rings(&mut self) {
+        if !std::mem::replace(&mut self.touched, true) {
+            self.mapped_rings.iter().for_each(MappedRing::touch);
+        }
     }
 
     /// Whether it is what a connection with so many rings of that size needs.
@@ -217,7 +212,7 @@ fn buffer(place: &BufferPlace, stride: u32, capacity: u32, slot: u16) -> BufferR
     BufferRef { region: place.region, offset, capacity }
 }
 
-/// Writes a new ring to its file, which nobody else has yet, with `image` for its bytes. Not through the mapping: each of its
+/// Writes a new ring to its file, which nobody else may have yet, with `image` for its bytes. Not through the mapping: each of its
 /// pages would fault, be zeroed and then filled, 24 µs for two rings of 1024 slots where this and one fault per 16 pages take 13.
 fn write_ring(
     file: &OwnedFd,

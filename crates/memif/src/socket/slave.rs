@@ -177,7 +177,7 @@ impl Socket {
         let Machine::Slave { machine, memory } = &mut connection.machine else {
             return Step::Done;
         };
-        let Some(event) = machine.poll_event() else { return connection.write_next_ring() };
+        let Some(event) = machine.poll_event() else { return connection.touch_rings() };
         let Some(bound) = connection.bound.clone() else { return Step::Done };
         match event {
             SlaveEvent::Closed(closed) => return Step::Closed(closed),
@@ -193,7 +193,11 @@ impl Socket {
                     || SlaveMemory::allocate(&bound.config, s2m, m2s, log2_ring_size),
                     Ok,
                 );
-                match allocated {
+                let written = allocated.and_then(|memory| {
+                    memory.write_rings(&bound.config)?;
+                    Ok(memory)
+                });
+                match written {
                     Ok(allocated) => connection.provide(allocated),
                     Err(error) => {
                         connection.disconnect(&format!("no memory for the link: {error}"))
@@ -217,23 +221,14 @@ impl Socket {
 }
 
 impl Connection {
-    /// Does some of what is left to do before CONNECT, now that a message is out and the master is busy with it.
-    fn write_next_ring(&mut self) -> Step {
-        let (Machine::Slave { machine, memory: Some(memory) }, Some(bound)) =
-            (&mut self.machine, &self.bound)
-        else {
-            return Step::Done;
-        };
-        if !self.spoke || machine.stage() == Stage::WaitHello {
-            return Step::Done;
+    /// Does what is left to do before CONNECTED comes, now that a region is announced and the master is busy with it.
+    fn touch_rings(&mut self) -> Step {
+        if let Machine::Slave { machine, memory: Some(memory) } = &mut self.machine
+            && matches!(machine.stage(), Stage::WaitAck | Stage::WaitConnected)
+        {
+            memory.touch_rings();
         }
-        match memory.write_next_ring(&bound.config) {
-            Ok(()) => Step::Done,
-            Err(error) => {
-                self.disconnect(&format!("no memory for the link: {error}"));
-                Step::Again
-            }
-        }
+        Step::Done
     }
 
     /// Hands the slave's memory to its machine.

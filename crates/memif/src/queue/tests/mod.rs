@@ -66,12 +66,10 @@ impl Pair {
         slave.validate().unwrap();
         master.validate().unwrap();
         assert_eq!((slave.role, master.role), (Role::Slave, Role::Master));
-        let mut memory =
+        let memory =
             SlaveMemory::allocate(&slave, slave.tx_queues, slave.rx_queues, slave.log2_ring_size())
                 .unwrap();
-        for _ in 0..memory.rings().len() {
-            memory.write_next_ring(&slave).unwrap();
-        }
+        memory.write_rings(&slave).unwrap();
         let mapping =
             Arc::new(Mapping::map(&*memory.regions()[0].0, memory.regions()[0].1, false).unwrap());
         let rings = memory
