@@ -5,6 +5,7 @@ mod hostile;
 mod memory;
 mod pair;
 mod regressions;
+mod scans;
 mod traffic;
 mod waiting;
 
