@@ -240,8 +240,8 @@ fn bad_buffers_go_back_empty_and_the_packet_uses_the_next() {
 #[test]
 fn the_same_bad_words_posted_again_are_as_bad_and_good_ones_as_good() {
     let mut pair = Pair::sized(8, 100);
-    for round in 0..6u8 {
-        // Bad twice, good twice.
+    for round in 0..8u8 {
+        // Bad twice, good twice, and again.
         let bad = round % 4 < 2;
         if bad {
             pair.rings[M2S].store_word(0, 0, head(0, 7, 100));
@@ -264,4 +264,17 @@ fn a_ring_of_bad_buffers_ends() {
         pair.rings[M2S].store_word(slot, 0, head(0, 9, 100));
     }
     assert_eq!(pair.master.tx[0].send(&[1; 60]), Err(SendError::Full));
+}
+
+#[test]
+fn after_an_overrun_every_buffer_is_posted_whole() {
+    let mut pair = Pair::sized(8, 100);
+    let ring = &pair.rings[M2S];
+    let before: Vec<_> = (0..8).map(|slot| ring.load_word(slot, 0)).collect();
+    // What a master leaves in slots that it used, or in any.
+    (0..8).for_each(|slot| ring.store_word(slot, 0, head(FLAG_NEXT, 9, 1)));
+    ring.store_tail(100);
+    assert!(pair.slave.rx[0].recv(1).unwrap().is_empty());
+    assert_eq!(ring.load_head(), 108);
+    assert_eq!((0..8).map(|slot| ring.load_word(slot, 0)).collect::<Vec<_>>(), before);
 }

@@ -367,8 +367,8 @@ fn bad_buffers_go_back_empty_and_the_packet_uses_the_next() {
 #[test]
 fn the_same_bad_words_posted_again_are_as_bad_and_good_ones_as_good() {
     let mut bed = Bed::sized(8, 100);
-    for round in 0..6 {
-        // Bad twice, good twice.
+    for round in 0..8 {
+        // Bad twice, good twice, and again.
         let bad = round % 4 < 2;
         if bad {
             bed.rings[M2S].store_word(0, 0, head(0, 7, 100));
