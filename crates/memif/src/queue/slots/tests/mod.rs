@@ -3,6 +3,7 @@
 mod exchange;
 mod hostile;
 mod property;
+mod send_all;
 mod traffic;
 mod watched;
 
