@@ -262,6 +262,30 @@ fn a_signal_is_taken_before_the_next_sleep() {
 }
 
 #[test]
+fn a_signal_that_ended_a_wait_counts_once_and_ends_no_other() {
+    for mode in [RxMode::Interrupt, RxMode::Adaptive] {
+        for acknowledges in [false, true] {
+            let mut pair = pair(mode);
+            let interrupt = pair.slave.tx[0].shared_interrupt();
+            let rx = &mut pair.master.rx;
+            // Readable with the signal, so that the wait is over with it and does not come to sleep again.
+            let (other, mut end) = std::io::pipe().unwrap();
+            end.write_all(b"!").unwrap();
+            for signals in 1..10 {
+                assert!(crate::link::signal(&*interrupt));
+                assert_eq!(crate::RxQueue::wait_any_or(rx, Some(other.as_fd()), None), Ok(false));
+                assert_eq!(rx[0].counters().wake_ups, signals, "{mode}");
+                if acknowledges {
+                    rx[0].acknowledge();
+                }
+                assert_eq!(rx[0].wait(Some(Duration::from_millis(2))), Ok(false), "{mode}");
+                assert_eq!(rx[0].counters().wake_ups, signals, "{mode}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_storm_of_signals_does_not_keep_a_wait_busy() {
     let Pair { mut master, slave, .. } = pair(RxMode::Interrupt);
     let interrupt = slave.tx[0].shared_interrupt();
