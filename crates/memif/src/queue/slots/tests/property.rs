@@ -35,6 +35,8 @@ enum Op {
     /// The peer: its cursor of a ring moves on by a few slots as far as it may, or to anywhere.
     Move(bool, u16),
     Cursor(bool, u16),
+    /// The peer: its cursor goes back by a few slots.
+    Back(bool, u16),
     /// The peer: a good descriptor, with NEXT perhaps.
     Good(bool, u16, u32, bool),
     Word(bool, u16, usize, u64),
@@ -67,6 +69,8 @@ fn op() -> impl Strategy<Value = Op> {
         24 => (any::<bool>(), 0..4u16).prop_map(|(rx, by)| Op::Move(rx, by)),
         2 => (prop_oneof![9 => Just(true), 1 => Just(false)], any::<u16>())
             .prop_map(|(rx, to)| Op::Cursor(rx, to)),
+        2 => (prop_oneof![9 => Just(true), 1 => Just(false)], 1..4u16)
+            .prop_map(|(rx, by)| Op::Back(rx, by)),
         12 => (any::<bool>(), slot(), 0..=BUFFER, any::<bool>())
             .prop_map(|(rx, slot, len, next)| Op::Good(rx, slot, len, next)),
         3 => (any::<bool>(), slot(), 0..2usize, words)
@@ -311,6 +315,10 @@ fn step(role: Role, end: &mut End, rings: &[MappedRing], user: &mut User, op: Op
             move_to(ring, role, at.wrapping_add(if room <= SIZE { by.min(room) } else { 0 }));
         }
         Op::Cursor(rx, to) => move_to(ring(rx), role, to),
+        Op::Back(rx, by) => {
+            let ring = ring(rx);
+            move_to(ring, role, cursor(ring, role).wrapping_sub(by));
+        }
         Op::Good(rx, slot, len, next) => {
             ring(rx).store_word(slot, 0, head(if next { FLAG_NEXT } else { 0 }, 0, len));
             if role == Role::Master {
