@@ -672,6 +672,8 @@ impl RxSlots {
     /// Panics unless the positions are in order and every mark is where it may be.
     #[cfg(all(test, not(loom)))]
     pub(super) fn check(&self) {
+        // There from the start, so that filling it allocates nothing.
+        assert!(self.table.capacity() >= usize::from(self.size));
         let from_back = |at: u16| at.wrapping_sub(self.back);
         let (next, checked, seen) =
             (from_back(self.next), from_back(self.checked), from_back(self.seen));

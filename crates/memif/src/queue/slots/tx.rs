@@ -562,6 +562,8 @@ impl TxSlots {
     /// Panics unless the positions are in order and every mark is where it may be.
     #[cfg(all(test, not(loom)))]
     pub(super) fn check(&self) {
+        // There from the start, so that filling it allocates nothing.
+        assert!(self.table.capacity() >= usize::from(self.ring_size()));
         let own = self.cursor.published();
         let from_own = |at: u16| at.wrapping_sub(own);
         let (whole, sent) = (from_own(self.whole), from_own(self.sent));

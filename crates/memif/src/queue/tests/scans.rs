@@ -148,3 +148,34 @@ fn plain_chained_and_bad_packets_are_taken_in_parts_each_once() {
         }
     }
 }
+
+#[test]
+fn no_packets_make_a_receiver_allocate() {
+    for ring in [0, 1] {
+        for len in [64, 65, 200, usize::from(SLOTS) * 64] {
+            let mut pair = Pair::sized(u32::from(SLOTS), 64);
+            let (tx, rx) = match ring {
+                0 => (&mut pair.slave.tx[0], &mut pair.master.rx[0]),
+                _ => (&mut pair.master.tx[0], &mut pair.slave.rx[0]),
+            };
+            for bad in [None, Some(0), Some(SLOTS - 1)] {
+                let first = pair.rings[ring].load_tail();
+                let mut batch = tx.reserve().unwrap();
+                while batch.push(&packet(0, len)).is_ok() {}
+                if let Some(bad) = bad {
+                    let slot = first.wrapping_add(bad);
+                    let head = DescriptorHead::from_word(pair.rings[ring].load_word(slot, 0));
+                    let none = DescriptorHead { length: 0, ..head };
+                    pair.rings[ring].store_word(slot, 0, none.to_word());
+                }
+                batch.commit();
+                let allocated = allocation_counter::measure(|| {
+                    for packet in &mut rx.recv(usize::MAX).unwrap() {
+                        packet.copy_to(&mut [0; 100]);
+                    }
+                });
+                assert_eq!(allocated.count_total, 0, "ring {ring}, {len} bytes, {bad:?}");
+            }
+        }
+    }
+}
