@@ -75,6 +75,16 @@
 //! counted, and a breach of the protocol takes its own link down with a named reason ([`Breach`]). What a peer can still do stands in
 //! the project's SECURITY.md. No function of this crate panics on anything that a peer or a caller passes to it.
 //!
+//! # Signals
+//!
+//! With the first region that a peer can still take away (memory that is not sealed, or on huge pages) this crate installs a
+//! handler of SIGBUS for the whole process, and for good. It mends faults of its own mappings. Every other SIGBUS, a
+//! fault or sent by somebody, does what it would do without this crate.
+//!
+//! - Leave SIGBUS unblocked in every thread that uses queues: the kernel ends a process that faults with the signal blocked.
+//! - A handler that you install before stays in charge of all other faults, whatever its flags. One that you install later has to
+//!   call the one that it found (`sigaction` returns it), or a peer can kill the process.
+//!
 //! # Features
 //!
 //! - `tracing`: log lines of the control path through the `tracing` crate. The data path never logs.

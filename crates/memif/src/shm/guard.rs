@@ -1,22 +1,21 @@
 //! Survives a peer that takes its memory away.
 //!
 //! A file that its owner can still shrink, or a huge page file in which a hole was punched, raises SIGBUS in
-//! whoever touches the missing pages. The handler here looks the address up among the guarded mappings of this
-//! process. One of ours is replaced, whole, by zeroed anonymous memory and marked; the access is then repeated by
-//! the processor and succeeds, and the link goes down at its next call. Any other fault goes to the handler that
-//! was there before.
+//! whoever touches the missing pages. The handler ([`sigbus`](super::sigbus)) looks the address up among the guarded
+//! mappings of this process. One of ours is replaced, whole, by zeroed anonymous memory and marked; the access is then
+//! repeated by the processor and succeeds, and the link goes down at its next call.
 //!
 //! The table of guarded mappings is the one thing in this crate that is global, since signal handlers are. It is
 //! a list of slots that only grows; a slot is taken and given back by the flag in it, so that the handler, which
 //! may run in any thread at any instruction, never waits for a lock or follows a pointer that was freed.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+
+use super::sigbus;
 
 /// A guarded range. All fields are written by the thread that holds `taken`.
 struct Slot {
@@ -35,8 +34,6 @@ struct Slot {
 
 static SLOTS: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
 static FAULTS: AtomicUsize = AtomicUsize::new(0);
-static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
-static INSTALLED: OnceLock<Result<(), i32>> = OnceLock::new();
 
 /// Number of guarded mappings that were hit in this process so far. A queue looks at this one number and only
 /// when it changed at its own mappings.
@@ -56,7 +53,7 @@ impl Guarded {
     /// The range must be a whole mapping that the caller owns and unmaps only after this value is dropped;
     /// its start and length must be multiples of `page`, the page size of its file.
     pub(super) unsafe fn new(start: NonNull<u8>, len: usize, page: usize) -> io::Result<Self> {
-        (*INSTALLED.get_or_init(install)).map_err(io::Error::from_raw_os_error)?;
+        sigbus::install()?;
         let slot = take_slot();
         slot.hit.store(false, Ordering::Relaxed);
         slot.set(start.addr().get(), len, page);
@@ -140,63 +137,21 @@ fn take_slot() -> &'static Slot {
     })
 }
 
-fn install() -> Result<(), i32> {
-    let errno = || io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL);
-    let mut previous = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: a null action only asks for the present one, which the kernel writes to `previous`.
-    if unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), previous.as_mut_ptr()) } != 0 {
-        return Err(errno());
-    }
-    // SAFETY: written by the call above, which succeeded.
-    let previous = unsafe { previous.assume_init() };
-    // Kept before the handler goes in, which reads it.
-    PREVIOUS.get_or_init(|| previous);
-    if put_in_place() { Ok(()) } else { Err(errno()) }
-}
-
-/// Makes [`handler`] the one that the kernel calls. A system call and nothing else.
-fn put_in_place() -> bool {
-    // SAFETY: all zeros is a valid `sigaction`: the default action, no flags and an empty mask.
-    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    action.sa_sigaction =
-        (handler as extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void)) as usize;
-    // On the alternate stack where the thread has one, and with the mask of the handler before.
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    if let Some(previous) = PREVIOUS.get() {
-        action.sa_mask = previous.sa_mask;
-    }
-    // SAFETY: `action` is filled; the handler only does what a signal handler may.
-    unsafe { libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut()) == 0 }
-}
-
-extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // Faults of this thread's own accesses alone: `kill` and its kin carry no address, and a memory error that
-    // the kernel only reports concerns an access that is not being made.
-    // SAFETY: the kernel hands a valid `siginfo_t` to a handler with SA_SIGINFO.
-    let code = unsafe { (*info).si_code };
-    if code == libc::BUS_ADRERR || code == libc::BUS_MCEERR_AR {
-        // SAFETY: as above; `si_addr` is set for every SIGBUS of the processor.
-        let address = unsafe { (*info).si_addr() }.addr();
-        if slots().any(|slot| replace(slot, address)) {
-            return;
+/// For the handler: puts zeros in place of the guarded mapping that holds the address and marks all guards of that memory, of which
+/// there can be several. Returns whether there is one. Only system calls and atomics.
+pub(super) fn mend(address: usize) -> bool {
+    let holds =
+        |(start, len, _): &(usize, usize, usize)| address >= *start && address - *start < *len;
+    let Some((start, len, page)) = slots().filter_map(Slot::range).find(holds) else {
+        return false;
+    };
+    // Marked before the zeros are there: a thread that reads them, and finds them wrong, must find the reason, too.
+    for slot in slots() {
+        let shares = |(at, size, _): (usize, usize, usize)| at < start + len && start < at + size;
+        if slot.range().is_some_and(shares) {
+            slot.hit.store(true, Ordering::Release);
         }
     }
-    pass_on(signal, info, context);
-    if code <= 0 {
-        // The standard library's handler takes itself, and with it this one, out when a signal is not for it.
-        // That is right for a fault, which repeats and then ends the process, and wrong for a signal that was sent.
-        let _ = put_in_place();
-    }
-}
-
-/// Replaces the mapping of this slot when it holds the address. Only system calls and atomics.
-fn replace(slot: &Slot, address: usize) -> bool {
-    let Some((start, len, page)) = slot.range() else { return false };
-    if address < start || address - start >= len {
-        return false;
-    }
-    // Marked before the zeros are there: a thread that reads them, and finds them wrong, must find the reason, too.
-    slot.hit.store(true, Ordering::Release);
     FAULTS.fetch_add(1, Ordering::Release);
     // Where memory is not to be had for all of it (`vm.overcommit_memory` of 2), the page alone.
     let only = address - (address - start) % page;
@@ -218,52 +173,10 @@ fn put_zeros(start: usize, len: usize) -> bool {
     replaced.is_ok()
 }
 
-/// Hands the signal to whoever had it before us.
-fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let previous = PREVIOUS.get();
-    let action = previous.map_or(libc::SIG_DFL, |previous| previous.sa_sigaction);
-    match action {
-        libc::SIG_DFL | libc::SIG_IGN => {
-            // The default for a fault is death, also when it was ignored: the access cannot be completed. With
-            // the default in place, returning repeats the access, or the signal is raised again if it was sent.
-            // SAFETY: all zeros is the default action.
-            let default: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-            // SAFETY: the kernel handed a valid `siginfo_t`.
-            let sent = unsafe { (*info).si_code } <= 0;
-            if sent && action == libc::SIG_IGN {
-                return;
-            }
-            // SAFETY: `default` is a valid action.
-            unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) };
-            if sent {
-                // SAFETY: no memory is involved.
-                unsafe { libc::raise(signal) };
-            }
-        }
-        handler => {
-            let flags = previous.map_or(0, |previous| previous.sa_flags);
-            if flags & libc::SA_SIGINFO != 0 {
-                // SAFETY: with SA_SIGINFO the previous action is a function of this type.
-                let handler = unsafe {
-                    std::mem::transmute::<
-                        usize,
-                        extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void),
-                    >(handler)
-                };
-                handler(signal, info, context);
-            } else {
-                // SAFETY: without SA_SIGINFO it is a function of one argument.
-                let handler =
-                    unsafe { std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler) };
-                handler(signal);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shm::Mapping;
 
     #[test]
     fn slots_are_used_again() {
@@ -277,5 +190,33 @@ mod tests {
             (2..40).map(|n| unsafe { Guarded::new(range(n), 4096, 4096) }.unwrap()).collect();
         assert!(again.iter().any(|guard| ptr::eq(guard.0, slot)));
         assert!(again.iter().all(|guard| !guard.was_hit()));
+    }
+
+    #[test]
+    fn every_guard_of_the_same_memory_hears_of_the_fault() {
+        use std::sync::Arc;
+
+        let fd = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::fs::ftruncate(&fd, 8192).unwrap();
+        let fd = Arc::new(fd);
+        let whole = crate::shm::tests::mapped_by_the_caller(&fd, 8192);
+        // SAFETY: memory that stays mapped. It is compared and read here, and no peer is given the file.
+        let (again, part) = unsafe {
+            let part = whole.start().add(4096);
+            (
+                Mapping::from_raw(whole.start(), 8192, Arc::clone(&fd)),
+                Mapping::from_raw(part, 4096, Arc::clone(&fd)),
+            )
+        };
+        let other = crate::shm::tests::mapped_by_the_caller(&fd, 8192);
+        for mapping in [&whole, &again, &part, &other] {
+            mapping.guard_callers().unwrap();
+        }
+        rustix::fs::ftruncate(&*fd, 0).unwrap();
+        whole.slice(0, 1).unwrap().read(0, &mut [0]);
+        assert_eq!(
+            [&whole, &again, &part, &other].map(Mapping::is_gone),
+            [true, true, true, false]
+        );
     }
 }

@@ -13,6 +13,7 @@ mod mapping;
 pub(crate) mod placement;
 pub(crate) mod prefetch;
 mod ring;
+mod sigbus;
 mod slice;
 mod spots;
 
