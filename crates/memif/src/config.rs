@@ -400,8 +400,8 @@ impl InterfaceConfig {
 
     /// Bytes per buffer, 1 to 65535 (default 2048), and the longest descriptor that is ever sent.
     ///
-    /// Towards DPDK keep it at or below the peer's own buffer size (its `bsize`, default 2048): its fast
-    /// path copies a longer descriptor over the end of its buffer. VPP drops descriptors over 9216 bytes.
+    /// Towards DPDK keep it at or below the peer's own buffer size (its `bsize`, default 2048), which it
+    /// counts on (D2). VPP drops descriptors over 9216 bytes.
     #[must_use]
     pub fn buffer_size(mut self, bytes: u32) -> Self {
         self.buffer_size = bytes;

@@ -109,7 +109,7 @@ impl<F> Slave<F> {
     }
 
     /// A whole message as received, with every descriptor that came with it; none should. HELLO is best handed in
-    /// while it is still in the socket: VPP masters crash when a slave takes HELLO and dies before INIT.
+    /// while it is still in the socket, and taken out once INIT is sent: every master survives a slave that dies so (V2).
     pub fn handle_message(&mut self, bytes: &[u8], fds: Vec<F>) {
         if self.stage == Stage::Closed {
             return;
@@ -260,8 +260,7 @@ impl<F> Slave<F> {
         }
     }
 
-    /// The last message: DISCONNECT, but before INIT an ACK, which every master survives. libmemif masters crash on
-    /// a DISCONNECT there, VPP masters on a plain close.
+    /// The last message: DISCONNECT, but before INIT an ACK, which every master survives (V2, L3).
     fn farewell(&self, reason: &str) -> Message {
         match self.stage {
             Stage::WaitHello => Message::Ack,

@@ -225,7 +225,7 @@ impl Connection {
     }
 
     /// Takes the HELLO that was peeked at, once INIT is out. Should this process die before, the unread HELLO
-    /// makes the kernel report a reset to the master, which a VPP master survives; a clean end it would not.
+    /// makes the kernel report a reset to the master, which every master survives (V2).
     pub(super) fn consume_hello(&mut self) {
         if let Received::Message { fds, .. } = sys::receive(&self.fd, &mut [0; MESSAGE_SIZE]) {
             drop(self.wrap(fds));

@@ -96,8 +96,8 @@ pub(crate) fn unlink_if_same(path: &Path, id: FileId) {
 
 /// Removes a socket file that nobody holds.
 ///
-/// It asks with a stream connect: a socket of another type says so, and its listener sees nothing of it. A connect of
-/// the right type that closes at once crashes VPP and ends libmemif's loop. `/proc/net/unix` is no help: it does not show
+/// It asks with a stream connect: a socket of another type says so, and its listener sees nothing of it, and
+/// no master is disturbed by a connection that is not carried on (V2, L11). `/proc/net/unix` is no help: it does not show
 /// listeners of other network namespaces.
 fn remove_stale(address: &SocketAddress, path: &Path) -> Result<(), SocketError> {
     let io = |operation| move |error: Errno| SocketError::Io { operation, source: error.into() };
