@@ -113,13 +113,13 @@ impl Ending {
         })
     }
 
-    /// Whether VPP (V2) or libmemif (L3) would have crashed: the first thing that they read was an orderly end, or a
-    /// message that they take without a connection.
+    /// Whether the slave left in a way that every master survives (V2, L3): once it had said INIT, with an ACK instead of it,
+    /// or without having read HELLO.
     #[must_use]
-    pub fn would_crash_a_master(&self) -> bool {
+    pub fn left_safely(&self) -> bool {
         match self.said.first() {
-            None => !self.reset && !self.closed_here,
-            Some(first) => !matches!(first, Message::Init(_) | Message::Ack),
+            None => self.reset || self.closed_here,
+            Some(first) => matches!(first, Message::Init(_) | Message::Ack),
         }
     }
 }
@@ -204,7 +204,7 @@ pub fn handshake(
         if matches!(message, Message::Disconnect(..)) {
             continue;
         }
-        // A slave waits for its answer: VPP masters stall when it does not (V3).
+        // A slave waits for its answer (V3).
         // Looked for a little at first; 500 rings would make a long handshake of it.
         let moment = if said.len() < 20 { Duration::from_millis(2) } else { Duration::ZERO };
         let next = socket.peek_within(moment);

@@ -232,8 +232,7 @@ impl Testpmd {
         self.restart_stopped_port();
     }
 
-    /// The same for one that was stopped before its link went down. Only that is safe: the core that forwards goes on
-    /// to read the ring while another thread unmaps it, and 22.11 now and then dies of it.
+    /// The same for one that was stopped before its link went down, which is the order that DPDK asks for.
     #[track_caller]
     pub fn restart_stopped_port(&mut self) {
         self.command("port stop 0");

@@ -111,7 +111,7 @@ pub(crate) fn with_dpdk() {
                 (Testpmd::spawn(&options), running)
             };
             testpmd.start();
-            // testpmd must not forward while its link goes down, or it may die. A sender ends when it has everything back:
+            // testpmd stops forwarding before its link goes down. A sender ends when it has everything back:
             // nothing is asked of testpmd after that.
             if *example == "sender" {
                 running.expect(&format!("sent {PACKETS}, back {PACKETS}"));

@@ -198,13 +198,6 @@ impl Bed {
         }
     }
 
-    /// Takes so many packets of queue 0 and leaves the others on the ring.
-    #[track_caller]
-    pub(crate) fn take_exactly(&mut self, count: usize) {
-        let mut batch = self.link.rx[0].recv(count).expect("receiving");
-        assert_eq!((&mut batch).into_iter().count(), count, "packets on the ring");
-    }
-
     /// Takes what is left on the ring of queue 0. The peer must have stopped.
     #[track_caller]
     pub(crate) fn drain(&mut self, mut check: impl FnMut(&[u8])) {

@@ -72,8 +72,7 @@ pub(crate) fn our_side_restarted(dpdk: Dpdk) {
     bed.testpmd.start();
     cross(&mut bed);
     for round in 0..3 {
-        // It must not forward while its link goes down: its forwarding core reads the ring that its other thread
-        // unmaps, and dies of that now and then.
+        // Forwarding ends before the link goes down, as DPDK asks for.
         bed.testpmd.stop();
         if round == 0 {
             // Interface down and up.

@@ -47,7 +47,7 @@ fn main() {
     let huge = [NEEDS, &[Need::HugePages(4)]].concat();
     let suite = suite.test("huge_pages_server", &huge, memory::huge_pages_server);
     let suite = both!(suite, count: txonly, txonly_jumbo, rxonly, flowgen);
-    let suite = both!(suite, overrun: overruns_without_end, overrun_of_one_slot, whole_frames_never_overrun);
+    let suite = both!(suite, overrun: overruns_without_end, whole_frames_never_overrun);
     let suite = both!(suite, life: dpdk_killed, our_side_restarted, abstract_name);
     let suite = both!(suite, secret: secret);
     suite.run()

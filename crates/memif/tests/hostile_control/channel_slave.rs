@@ -410,7 +410,7 @@ pub(crate) fn c23_slave_credentials() {
     let key = driver.add(config.clone());
     let error = driver.connect_failed(key);
     assert_eq!(error, ConnectError::Breach(Breach::NotAllowed { uid, gid }));
-    // It left in a way that no master crashes on, and told nothing of itself.
+    // It left in a way that every master survives, and told nothing of itself.
     let socket = master.listener.accept();
     let mut said = Vec::new();
     let _ = socket.send_now(&Message::Hello(Hello::usual("x")));

@@ -1,4 +1,4 @@
-//! Honest DPDK 22.11, which runs over its ring when chains meet a full one (D11): the link survives (Y).
+//! Honest DPDK 22.11, which runs over its ring now and then (D11): the link survives (Y).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,7 +51,7 @@ fn receive_under_fire(mut link: Link, stop: &AtomicBool) -> (Link, Seen) {
     (link, seen)
 }
 
-/// One transmit burst as DPDK 22.11 does it: the slots of a packet after its first are not looked for.
+/// One transmit burst as it was seen with DPDK 22.11.
 fn burst_like_dpdk(mut free: u16, sequence: &mut u64, mut slot: impl FnMut(&[u8], u16)) {
     for _ in 0..BURST {
         if free == 0 {
@@ -94,7 +94,7 @@ fn server_burst(peer: &mut MasterLink, sequence: &mut u64) {
     tx.resume_at(tx.ring.tail());
     burst_like_dpdk(free, sequence, |piece, flags| {
         let found = tx.ring.descriptor(tx.tail());
-        // Region and offset are read from the ring, and a server crashes on bad ones.
+        // Region and offset are read from the ring: they must be valid at all times.
         assert!(usize::from(found.region) < tx.regions().len(), "{found:?}");
         let end = u64::from(found.offset) + piece.len() as u64;
         assert!(end <= tx.regions()[usize::from(found.region)].size(), "{found:?}");

@@ -4,7 +4,7 @@
 //! | quirk | library as master | library as slave |
 //! |---|---|---|
 //! | V1 ring size announced | `v01_announced_ring_size` | `limits_of_hello` |
-//! | V2, L3 crash on an end before INIT | slaves only | `v02_*`, `other_versions` |
+//! | V2, L3 giving up before INIT | slaves only | `v02_*`, `other_versions` |
 //! | V3 one message per writable event | `v03_one_answer_per_request` | `v03_lock_step_and_v05_limits_of_256` |
 //! | V4 silent closes | `v04_silent_ends` | `v04_silent_closes` |
 //! | V5 limits of 256 | `v05_queues_by_hello` | `v03_lock_step_and_v05_limits_of_256` |

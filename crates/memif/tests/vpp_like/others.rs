@@ -170,8 +170,7 @@ pub(crate) fn dpdk_stale_next() {
     rig.finish();
 }
 
-/// D11: an honest DPDK runs over the ring when chains meet a full one. The link survives, counted, and what comes after that
-/// is good.
+/// D11: an honest DPDK runs over the ring now and then. The link survives, counted, and what comes after that is good.
 pub(crate) fn dpdk_overruns() {
     let mut rig = MasterRig::with(InterfaceConfig::master(0));
     let (mut link, mut peer) = rig.link_as(&dpdk_slave(4));

@@ -135,7 +135,7 @@ pub(crate) fn refusals_in_its_words() {
     rig.finish();
 }
 
-/// A version that is not ours: left in a way that no master crashes on.
+/// A version that is not ours: left in a way that every master survives.
 pub(crate) fn other_versions() {
     let mut rig = rig(InterfaceConfig::slave(0).ring_size(64));
     for (min, max) in [(0x0201, 0x0300), (0x0100, 0x01ff), (0, 0)] {
