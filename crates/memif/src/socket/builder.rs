@@ -71,7 +71,9 @@ impl SocketBuilder {
     }
 
     /// Longest pause between two attempts of a slave (default 2 s). The first pauses are of milliseconds and double
-    /// until they reach it.
+    /// until they reach it. For 10 s after a link was lost, or after somebody began to listen, they stop at 200 ms. Where the
+    /// address is a path, a slave does not wait for the end of the pause when the socket, or a directory on the way to it,
+    /// appears: it watches for that with inotify, if the system has it to spare.
     pub fn retry_period(mut self, period: Duration) -> Self {
         self.options.retry_period = period;
         self

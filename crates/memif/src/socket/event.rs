@@ -35,7 +35,7 @@ pub enum Event {
         interface: InterfaceKey,
         /// Why.
         error: ConnectError,
-        /// When it is tried again; `None` when it is not.
+        /// When it is tried again, unless a new socket appears at the path before; `None` when it is not.
         retry_in: Option<Duration>,
     },
     /// A slave was refused before it had a link.

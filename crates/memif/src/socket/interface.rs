@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::slave::Backoff;
+use super::reconnect::Backoff;
 use crate::config::InterfaceConfig;
 
 /// An interface that was added.

@@ -11,6 +11,7 @@ mod interface;
 mod listener;
 mod looks;
 mod master;
+mod reconnect;
 mod slave;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ use half_open::HalfOpen;
 use interface::Interface;
 use listener::Listener;
 use looks::Looks;
+use reconnect::PathWatch;
 use timers::Timers;
 use trace::control_log;
 use watch::Watch;
@@ -55,6 +57,7 @@ const TOKEN_WAKER: u64 = 2;
 const TOKEN_PENDING: u64 = 3;
 const TOKEN_ATTENTION: u64 = 4;
 const TOKEN_REPEAT: u64 = 5;
+const TOKEN_PATH: u64 = 6;
 /// Those of a binding, eight at most.
 #[cfg(feature = "raw")]
 const TOKEN_OTHER: u64 = 8;
@@ -125,6 +128,7 @@ pub struct Socket {
     others: u8,
     timers: Timers,
     looks: Looks,
+    path_watch: PathWatch,
     events: VecDeque<Event>,
     ready: Vec<Ready>,
     next_token: u64,
@@ -206,6 +210,7 @@ impl Socket {
             others: 0,
             timers: Timers::default(),
             looks: Looks::default(),
+            path_watch: PathWatch::default(),
             events: VecDeque::new(),
             ready: Vec::new(),
             next_token: TOKEN_FIRST,

@@ -2,13 +2,12 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::io::Errno;
 
 use super::connection::{Bound, Connection, Machine, SlaveFd};
 use super::event::Event;
-use super::timers::Timer;
 use super::trace::control_log;
 use super::turn::Step;
 use super::{InterfaceKey, Socket};
@@ -21,53 +20,7 @@ use crate::link::SlaveMemory;
 use crate::proto::{Slave, SlaveEvent, SlaveParams, Stage};
 use crate::sys::{self, ControlSocket};
 
-/// The first pause between two attempts; each is twice as long as the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-
-/// The pauses of a slave.
-#[derive(Debug)]
-pub(super) struct Backoff {
-    next: Duration,
-}
-
-impl Backoff {
-    pub(super) fn new() -> Self {
-        Self { next: FIRST_PAUSE }
-    }
-
-    pub(super) fn reset(&mut self) {
-        self.next = FIRST_PAUSE;
-    }
-
-    /// The pause to make now.
-    fn pause(&mut self, longest: Duration) -> Duration {
-        let pause = self.next.min(longest.max(FIRST_PAUSE));
-        self.next = pause.saturating_mul(2);
-        pause
-    }
-}
-
 impl Socket {
-    /// Plans the next attempt of a slave that is to connect. Returns the pause before it.
-    pub(super) fn schedule_connect(&mut self, key: InterfaceKey) -> Option<Duration> {
-        let longest = self.options.retry_period;
-        let interface = self.interface_mut(key).ok()?;
-        if !interface.wants_to_connect() {
-            return None;
-        }
-        let pause = interface.backoff.pause(longest);
-        self.timers.set(Timer::Connect(key.number), Instant::now().checked_add(pause));
-        Some(pause)
-    }
-
-    /// Plans an attempt for now, and short pauses after it.
-    pub(super) fn connect_at_once(&mut self, key: InterfaceKey) {
-        let Ok(interface) = self.interface_mut(key) else { return };
-        interface.backoff.reset();
-        let time = interface.wants_to_connect().then(Instant::now);
-        self.timers.set(Timer::Connect(key.number), time);
-    }
-
     /// Tries to connect.
     pub(super) fn connect(&mut self, number: u32) {
         let key = InterfaceKey { socket: self.nonce, number };
@@ -88,6 +41,15 @@ impl Socket {
     /// Tries to connect, whatever is planned.
     pub(super) fn try_connect(&mut self, key: InterfaceKey) -> Result<(), ConnectError> {
         let connected = sys::connect_address(&self.address).and_then(|to| sys::connect(&to));
+        if let Ok(interface) = self.interface_mut(key) {
+            match connected {
+                Ok(_) => interface.backoff.somebody_listens(Instant::now()),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::CONNREFUSED) => {
+                    interface.backoff.nobody_listens();
+                }
+                Err(_) => {}
+            }
+        }
         match connected {
             Ok(fd) => {
                 self.begin_slave(key, fd).map_err(|error| ConnectError::Local(error.to_string()))
@@ -304,15 +266,5 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let name = SocketAddress::Abstract(b"x".to_vec());
         assert_eq!(connect_failure(Errno::CONNREFUSED, &name), ConnectError::NobodyListens);
-    }
-
-    #[test]
-    fn pauses_double_up_to_the_period() {
-        let mut backoff = Backoff::new();
-        let period = Duration::from_millis(20);
-        let pauses: Vec<_> = (0..6).map(|_| backoff.pause(period).as_millis()).collect();
-        assert_eq!(pauses, [2, 4, 8, 16, 20, 20]);
-        backoff.reset();
-        assert_eq!(backoff.pause(Duration::ZERO), FIRST_PAUSE);
     }
 }

@@ -11,7 +11,7 @@ use super::looks::LOOKS_PER_YIELD;
 use super::timers::Timer;
 use super::trace::control_log;
 use super::{
-    InterfaceKey, Socket, TOKEN_ATTENTION, TOKEN_LISTENER, TOKEN_PENDING, TOKEN_REPEAT,
+    InterfaceKey, Socket, TOKEN_ATTENTION, TOKEN_LISTENER, TOKEN_PATH, TOKEN_PENDING, TOKEN_REPEAT,
     TOKEN_TIMER, TOKEN_WAKER, io,
 };
 use crate::config::Role;
@@ -99,6 +99,7 @@ impl Socket {
             TOKEN_PENDING => {}
             TOKEN_ATTENTION => self.collect_faults(),
             TOKEN_REPEAT => self.repeat_signals(),
+            TOKEN_PATH => self.path_changed(),
             token if self.watches.contains_key(&token) => self.watch_fired(token),
             // In a handshake the next message comes only after our answer, so a second look would find nothing; the kernel
             // tells of those that came all the same.
@@ -263,8 +264,11 @@ impl Socket {
         if interface.connection == Some(token) {
             interface.connection = None;
         }
-        if lived.is_some_and(|lived| lived >= STABLE) {
-            interface.backoff.reset();
+        if let Some(lived) = lived {
+            interface.backoff.expect(Instant::now());
+            if lived >= STABLE {
+                interface.backoff.reset();
+            }
         }
         let retry_in = self.schedule_connect(key);
         match (lived, bound.config.role()) {

@@ -1,10 +1,12 @@
-//! The operating system behind one door: sockets with descriptors, event objects, socket files. Safe calls, but for the one in
+//! The operating system behind one door: sockets with descriptors, event objects, socket files, watched
+//! directories. Safe calls, but for the one in
 //! [`credentials`].
 
 mod closer;
 mod credentials;
 mod epoll;
 mod event;
+mod inotify;
 mod seqpacket;
 mod socket_file;
 
@@ -12,6 +14,7 @@ pub(crate) use closer::{Closer, ControlSocket, ReceivedFd, is_eventfd};
 pub(crate) use credentials::peer_credentials;
 pub(crate) use epoll::{Epoll, Interest, Ready};
 pub(crate) use event::{EventFd, TimerFd, take_signals};
+pub(crate) use inotify::{Change, Inotify, Site, WatchId, sites};
 pub(crate) use seqpacket::{
     Received, SendFailure, accept, check_connected, check_listener, connect, connect_address,
     listen, peek, receive, send, set_nonblocking, shut_down,

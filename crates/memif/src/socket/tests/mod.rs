@@ -5,6 +5,7 @@ mod hostile;
 mod listening;
 mod loopback;
 mod masters;
+mod reconnect;
 mod slaves;
 
 use std::os::fd::OwnedFd;
