@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use memif::proto::{
-    Announce, Closed, MAX_MESSAGES, Master, MasterEvent, MasterParams, PeerFd, Setup, Slave,
+    Closed, MAX_MESSAGES, Master, MasterEvent, MasterParams, PeerFd, Setup, Slave,
     SlaveEvent, SlaveParams, Stage, Transmit,
 };
 use memif::wire::ring::ring_bytes;
@@ -201,8 +201,7 @@ fn master(input: &Input, open: &Rc<Cell<usize>>) {
     let params = MasterParams::from(&config);
     let mut now = Instant::now();
     let app_name = Name::lossy(b"under test");
-    let announce = Announce { app_name, regions: 256, s2m: input.queues, m2s: input.queues };
-    let mut machine: Master<Fd> = Master::new(now, &announce, TIMEOUT);
+    let mut machine: Master<Fd> = Master::new(now, app_name, TIMEOUT);
     let (mut said, mut sent, mut events) = (Said::default(), Sent::default(), Vec::new());
     let mut end: Option<Closed> = None;
     for step in &input.steps {

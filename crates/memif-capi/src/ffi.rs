@@ -214,7 +214,8 @@ fn settings(args: &mut memif_conn_args_t) -> Result<(Settings, InterfaceConfig),
     let mode = Mode::from_wire(args.mode).ok_or(err::INVAL_ARG)?;
     let name = until_zero(args.interface_name.get(..31).unwrap_or_default()).to_vec();
     let secret = until_zero(args.secret.get(..23).unwrap_or_default()).to_vec();
-    let mut limits = Limits::default();
+    // As libmemif has it: the number of rings is all that bounds them.
+    let mut limits = Limits::for_queues(rx, tx);
     // The details count regions in a byte.
     limits.regions = 255;
     let mut config = InterfaceConfig::new(role, args.interface_id)
@@ -227,6 +228,7 @@ fn settings(args: &mut memif_conn_args_t) -> Result<(Settings, InterfaceConfig),
         .rx_mode(RxMode::Interrupt)
         .memory(Memory::RingsApart)
         .limits(limits)
+        .one_way(true)
         .manual();
     if !secret.is_empty() {
         config = config.secret(Some(Secret::new(&secret).map_err(|_| err::INVAL_ARG)?));

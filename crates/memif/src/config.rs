@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::ConfigError;
+use crate::limits::Limits;
 use crate::shm::Mapping;
 use crate::wire::Text;
 
@@ -204,24 +205,6 @@ pub enum Memory {
     Mapped(Arc<Mapping>),
 }
 
-/// What a master lets a slave make it map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Number of regions, 1 to 256 (default 256).
-    pub regions: u16,
-    /// Bytes of one region (default 64 GiB: zero-copy peers offer whole buffer pools).
-    pub region_size: u64,
-    /// Bytes of all regions of one link (default 256 GiB).
-    pub total_size: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { regions: 256, region_size: 64 << 30, total_size: 256 << 30 }
-    }
-}
-
 /// Everything that describes one interface. Checked as a whole when it is handed to a socket.
 ///
 /// ```
@@ -251,6 +234,7 @@ pub struct InterfaceConfig {
     pub(crate) prefault: bool,
     pub(crate) require_sealed: bool,
     pub(crate) resync_limit: u32,
+    pub(crate) one_way: bool,
     pub(crate) limits: Limits,
     pub(crate) admin_up: bool,
     /// Receive slots are posted by their user, and a slave connects when it is told to.
@@ -320,6 +304,7 @@ impl InterfaceConfig {
             prefault: false,
             require_sealed: false,
             resync_limit: 1000,
+            one_way: false,
             limits: Limits::default(),
             admin_up: true,
             manual: false,
@@ -377,14 +362,16 @@ impl InterfaceConfig {
         self
     }
 
-    /// Number of receive queues, 0 to 255 (default 1). Slave: the number offered. Master: the most accepted.
+    /// Number of receive queues, 0 to 255 (default 1). Slave: the number brought, or fewer where the master says so. Master: the
+    /// most that are served; a slave that brings more is refused by name, because the packets of the others would be lost. A link
+    /// can have fewer, but none only if this is 0 or with [`one_way`](Self::one_way).
     #[must_use]
     pub fn rx_queues(mut self, queues: u8) -> Self {
         self.rx_queues = queues;
         self
     }
 
-    /// Number of transmit queues, 0 to 255 (default 1). Slave: the number offered. Master: the most accepted.
+    /// Number of transmit queues, 0 to 255 (default 1), as for [`rx_queues`](Self::rx_queues).
     #[must_use]
     pub fn tx_queues(mut self, queues: u8) -> Self {
         self.tx_queues = queues;
@@ -492,7 +479,15 @@ impl InterfaceConfig {
         self
     }
 
-    /// Master: what a slave may make it map.
+    /// Master: whether a slave may bring no ring at all in a direction in which queues are served (default no: it is refused
+    /// by name). The [`Link`](crate::Link) then has no queue there, and waiting for one is an error.
+    #[must_use]
+    pub fn one_way(mut self, allowed: bool) -> Self {
+        self.one_way = allowed;
+        self
+    }
+
+    /// Master: what a slave may make it map and hold.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -545,9 +540,7 @@ impl InterfaceConfig {
         if self.buffer_size == 0 || self.buffer_size > MAX_BUFFER_SIZE {
             return Err(ConfigError::BufferSize(self.buffer_size));
         }
-        if !(1..=256).contains(&self.limits.regions) {
-            return Err(ConfigError::RegionLimit(self.limits.regions));
-        }
+        self.limits.validate()?;
         if let Some(max_packet) = self.max_packet {
             if max_packet == 0 || max_packet > MAX_PACKET_SIZE {
                 return Err(ConfigError::MaxPacket(max_packet));

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::{Mode, Role};
+use crate::wire::RingDirection;
 
 /// A setting, or a pair of settings, that cannot be. The text names the one to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +47,15 @@ pub enum ConfigError {
     /// Not 1 to 256.
     #[error("region limit {0} is not in 1 to 256")]
     RegionLimit(u16),
+    /// Not 1 to 510.
+    #[error("ring limit {0} is not in 1 to 510, which is 255 each way")]
+    RingLimit(u16),
+    /// Not even one ring of one slot.
+    #[error("slot limit 0 allows no ring: raise it")]
+    SlotLimit,
+    /// Not even a region and a ring.
+    #[error("descriptor limit {0} allows no link: a region and a ring take 2")]
+    DescriptorLimit(u16),
     /// Chains are switched off and the buffer is too small for the packet.
     #[error(
         "packets of {max_packet} bytes do not fit a buffer of {buffer_size} with chaining off: \
@@ -236,14 +246,28 @@ pub enum Breach {
         /// Index that was due.
         expected: u16,
     },
-    /// More rings than configured (C12).
-    #[error("more than {limit} {direction} rings")]
+    /// More rings than the interface serves (C12): [`rx_queues`](crate::InterfaceConfig::rx_queues) from the slave to its master,
+    /// [`tx_queues`](crate::InterfaceConfig::tx_queues) the other way.
+    #[error(
+        "more than {limit} {direction} rings: bring at most {limit} ({}-queues), or raise the {} queues of the master",
+        slaves_queues(direction),
+        masters_queues(direction)
+    )]
     TooManyRings {
         /// `S2M` or `M2S`.
         direction: &'static str,
         /// Rings allowed.
         limit: u8,
     },
+    /// More rings of both directions together than [`Limits::rings`](crate::Limits::rings).
+    #[error("more than {0} rings on one link: bring fewer queues")]
+    LinkRings(u16),
+    /// More slots of all rings together than [`Limits::slots`](crate::Limits::slots).
+    #[error("more than {0} slots on one link: bring fewer queues, or smaller rings")]
+    LinkSlots(u32),
+    /// More regions and rings than [`Limits::descriptors`](crate::Limits::descriptors), since each comes with one.
+    #[error("more than {0} descriptors for one link: bring fewer queues, or fewer regions")]
+    LinkDescriptors(u16),
     /// A ring larger than announced (C13).
     #[error("{direction} ring {index} of 2^{log2}, limit 2^14")]
     RingSize {
@@ -307,6 +331,13 @@ pub enum Breach {
     /// CONNECT without any ring (C17).
     #[error("CONNECT without rings")]
     NoRings,
+    /// CONNECT without any ring of one direction, `S2M` or `M2S`, at a master that wants both (C17), see
+    /// [`one_way`](crate::InterfaceConfig::one_way).
+    #[error(
+        "no {_0} ring: bring at least 1 ({}-queues), or have the master allow one direction alone",
+        slaves_queues(_0)
+    )]
+    NoRingOneWay(&'static str),
     /// The descriptor of a ring is not an eventfd (F10).
     #[error("interrupt fd of {direction} ring {index} is not an eventfd")]
     InterruptType {
@@ -377,6 +408,19 @@ pub enum Breach {
     MemoryGone,
 }
 
+/// What a slave calls the queues whose rings go that way.
+fn slaves_queues(direction: &str) -> Direction {
+    if direction == RingDirection::S2m.as_str() { Direction::Tx } else { Direction::Rx }
+}
+
+/// What its master calls them.
+fn masters_queues(direction: &str) -> Direction {
+    match slaves_queues(direction) {
+        Direction::Rx => Direction::Tx,
+        Direction::Tx => Direction::Rx,
+    }
+}
+
 /// A queue as this end names it: `rx 0`, `tx 3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueueName {
@@ -420,6 +464,10 @@ pub enum RecvError {
     /// The peer broke the protocol; the link goes down for that reason.
     #[error("peer broke the protocol: {0}")]
     Breach(#[from] Breach),
+    /// A wait for no queue at all, which no packet and no end of a link would end. A link has no queue in a
+    /// direction only where its program allows that.
+    #[error("no queue to wait for: the link has none in this direction")]
+    NoQueue,
 }
 
 /// Why a packet was not sent. Nothing of it was.

@@ -14,13 +14,16 @@
 //! let mut there = socket.wait_connected(master, Duration::from_secs(10))?;
 //! let mut here = socket.wait_connected(slave, Duration::from_secs(10))?;
 //!
-//! let mut batch = here.tx[0].reserve()?;
+//! let (Some(tx), Some(rx)) = (here.tx.first_mut(), there.rx.first_mut()) else {
+//!     return Err("the link has no queue in this direction".into());
+//! };
+//! let mut batch = tx.reserve()?;
 //! batch.push(&[1; 60])?;
 //! batch.push(&[2; 9000])?; // longer than a buffer: sent as a chain
 //! batch.commit();
 //!
-//! assert!(there.rx[0].wait(Some(Duration::from_secs(10)))?);
-//! for packet in &mut there.rx[0].recv(64)? {
+//! assert!(rx.wait(Some(Duration::from_secs(10)))?);
+//! for packet in &mut rx.recv(64)? {
 //!     println!("{} bytes in {} segments", packet.len(), packet.segments().len());
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -58,9 +61,13 @@
 //!
 //! # Settings that matter
 //!
-//! The slave decides ring and buffer sizes, the master limits them and the number of queues. The defaults are those of every
+//! The slave decides ring and buffer sizes and how many queues there are. The defaults are those of every
 //! peer: one queue each way, 1024 slots, buffers of 2048 bytes. Towards DPDK keep the buffer size at or below the peer's
-//! (`bsize`, default 2048). A peer's HELLO does not tell how many queues it really has, so set the same number on both ends.
+//! (`bsize`, default 2048). A master's HELLO does not tell how many queues it really has, neither a peer's nor ours, so set the
+//! same number on both ends: our master refuses a slave that brings more than [`rx_queues`](InterfaceConfig::rx_queues) and
+//! [`tx_queues`](InterfaceConfig::tx_queues), in words that both ends read, and takes one that brings fewer. So a
+//! [`Link`] of a master has one queue each way unless more were allowed, and then as many as its slave wants; of
+//! one direction alone it can be only where that is allowed, too. [`Limits`] bounds what all of that costs.
 //! [`InterfaceConfig::validate`] names the setting to change when two do not fit together.
 //!
 //! A slave's memory is made as it is touched, so the first packet in each buffer waits for the kernel. With
@@ -114,6 +121,7 @@ mod address;
 mod config;
 mod counters;
 mod error;
+mod limits;
 mod link;
 pub mod proto;
 mod queue;
@@ -144,14 +152,15 @@ pub mod raw {
 
 pub use address::SocketAddress;
 pub use config::{
-    InterfaceConfig, Limits, MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, MAX_QUEUES,
-    Memory, Mode, Name, Role, RxMode, Secret,
+    InterfaceConfig, MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, MAX_QUEUES, Memory,
+    Mode, Name, Role, RxMode, Secret,
 };
 pub use counters::{Counters, QueueDetails, RegionDetails};
 pub use error::{
     Breach, ConfigError, ConnectError, Direction, QueueName, RecvError, SendError, SocketError,
     WaitError,
 };
+pub use limits::Limits;
 pub use queue::{
     ForwardError, Packet, PacketWriter, Packets, RxBatch, RxQueue, Segments, TxBatch, TxQueue,
 };

@@ -9,37 +9,27 @@ use super::{
     Closed, MAX_MESSAGES, PeerFd, PeerNames, Setup, Stage, Transmit, disconnect_message,
     parse_with_fds,
 };
-use crate::config::{InterfaceConfig, Limits, MAX_LOG2_RING_SIZE, Mode, Name, Secret};
+use crate::config::{InterfaceConfig, MAX_LOG2_RING_SIZE, Mode, Name, Secret};
 use crate::error::Breach;
+use crate::limits::Limits;
 use crate::wire::{Hello, Init, Message, VERSION};
 
-/// What HELLO says. It is sent before the interface is known, so the limits are the highest of all interfaces of
-/// the listener; those of the one interface are enforced later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Announce {
-    /// Program and version.
-    pub app_name: Name,
-    /// Number of regions, 1 to 256.
-    pub regions: u16,
-    /// Number of rings from slave to master. 0 cannot be said and is announced as 1.
-    pub s2m: u8,
-    /// Number of rings from master to slave. 0 cannot be said and is announced as 1.
-    pub m2s: u8,
-}
+/// The highest index of regions and of rings that HELLO names, whatever is configured; what a slave brings beyond that is
+/// refused by name. Less would do harm: a DPDK client cuts its rings down to what it is told and goes on using the
+/// queues that it lost, on top of ring 0, and a gomemif slave takes the index for a number.
+const HIGHEST_INDEX: u16 = 255;
 
-impl Announce {
-    fn hello(&self) -> Hello {
-        // The fields carry the highest index. The ring size is always the protocol's largest, since VPP announces
-        // rings of its configured size whatever HELLO says.
-        Hello {
-            name: self.app_name,
-            min_version: VERSION,
-            max_version: VERSION,
-            max_region: self.regions.saturating_sub(1),
-            max_m2s_ring: u16::from(self.m2s.saturating_sub(1)),
-            max_s2m_ring: u16::from(self.s2m.saturating_sub(1)),
-            max_log2_ring_size: MAX_LOG2_RING_SIZE,
-        }
+/// What every master says first.
+fn hello(app_name: Name) -> Hello {
+    Hello {
+        name: app_name,
+        min_version: VERSION,
+        max_version: VERSION,
+        max_region: HIGHEST_INDEX,
+        max_m2s_ring: HIGHEST_INDEX,
+        max_s2m_ring: HIGHEST_INDEX,
+        // The protocol's largest, since VPP announces rings of its configured size whatever HELLO says.
+        max_log2_ring_size: MAX_LOG2_RING_SIZE,
     }
 }
 
@@ -56,7 +46,9 @@ pub struct MasterParams {
     pub max_s2m: u8,
     /// Rings from master to slave that are accepted.
     pub max_m2s: u8,
-    /// Regions that are accepted.
+    /// Whether a slave may bring no ring in a direction in which some are accepted.
+    pub one_way: bool,
+    /// What is accepted of one link in all.
     pub limits: Limits,
     /// Whether memory that can still shrink is refused.
     pub require_sealed: bool,
@@ -70,6 +62,7 @@ impl From<&InterfaceConfig> for MasterParams {
             name: config.name,
             max_s2m: config.rx_queues,
             max_m2s: config.tx_queues,
+            one_way: config.one_way,
             limits: config.limits,
             require_sealed: config.require_sealed,
         }
@@ -105,9 +98,9 @@ pub struct Master<F> {
 }
 
 impl<F: PeerFd> Master<F> {
-    /// A connection that was just accepted. The handshake must be done `timeout` after `now`.
+    /// A connection that was just accepted, to be told `app_name`. The handshake must be done `timeout` after `now`.
     #[must_use]
-    pub fn new(now: Instant, announce: &Announce, timeout: Duration) -> Self {
+    pub fn new(now: Instant, app_name: Name, timeout: Duration) -> Self {
         Self {
             stage: Stage::WaitInit,
             deadline: now.checked_add(timeout),
@@ -116,7 +109,7 @@ impl<F: PeerFd> Master<F> {
             init: None,
             collector: None,
             name: Name::EMPTY,
-            outbox: VecDeque::from([Message::Hello(announce.hello()).into()]),
+            outbox: VecDeque::from([Message::Hello(hello(app_name)).into()]),
             events: VecDeque::new(),
         }
     }
@@ -189,12 +182,7 @@ impl<F: PeerFd> Master<F> {
             return Err(breach);
         }
         self.name = params.name;
-        self.collector = Some(Collector::new(
-            params.limits,
-            params.max_s2m,
-            params.max_m2s,
-            params.require_sealed,
-        ));
+        self.collector = Some(Collector::new(params));
         self.stage = Stage::Setup;
         self.outbox.push_back(Message::Ack.into());
         Ok(())

@@ -17,7 +17,7 @@ mod tests;
 
 use std::fmt;
 
-pub use master::{Announce, Master, MasterEvent, MasterParams};
+pub use master::{Master, MasterEvent, MasterParams};
 pub use setup::{RegionSetup, RingSetup, Setup};
 pub use slave::{Slave, SlaveEvent, SlaveParams};
 

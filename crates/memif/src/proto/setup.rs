@@ -1,8 +1,9 @@
 //! What a slave told about its memory, checked as it comes in and as a whole.
 
-use super::{PeerFd, PeerNames};
-use crate::config::{Limits, MAX_LOG2_RING_SIZE};
+use super::{MasterParams, PeerFd, PeerNames};
+use crate::config::MAX_LOG2_RING_SIZE;
 use crate::error::Breach;
+use crate::limits::Limits;
 use crate::wire::ring::{RING_ALIGNMENT, ring_bytes};
 use crate::wire::{AddRegion, AddRing, RingDirection};
 
@@ -50,22 +51,28 @@ pub(super) struct Collector<F> {
     total_size: u64,
     s2m: Vec<RingSetup<F>>,
     m2s: Vec<RingSetup<F>>,
+    /// Of all rings so far.
+    slots: u32,
     limits: Limits,
     max_s2m: u8,
     max_m2s: u8,
+    one_way: bool,
     require_sealed: bool,
 }
 
 impl<F: PeerFd> Collector<F> {
-    pub(super) fn new(limits: Limits, max_s2m: u8, max_m2s: u8, require_sealed: bool) -> Self {
+    pub(super) fn new(params: &MasterParams) -> Self {
+        let MasterParams { limits, max_s2m, max_m2s, one_way, require_sealed, .. } = *params;
         Self {
             regions: Vec::new(),
             total_size: 0,
             s2m: Vec::new(),
             m2s: Vec::new(),
+            slots: 0,
             limits,
             max_s2m,
             max_m2s,
+            one_way,
             require_sealed,
         }
     }
@@ -89,6 +96,7 @@ impl<F: PeerFd> Collector<F> {
         if size == 0 || size > limit {
             return Err(Breach::RegionSize { index, size, limit });
         }
+        self.one_more_descriptor()?;
         fd.check_region(index, size, self.require_sealed)?;
         self.total_size = self.total_size.saturating_add(size);
         self.regions.push(RegionSetup { size, fd });
@@ -98,38 +106,58 @@ impl<F: PeerFd> Collector<F> {
     /// C12, C13, C14 (flags were checked with the message), and the descriptor's own checks (F10). The place is looked at in [`finish`](Self::finish),
     /// since nothing says that regions come first.
     pub(super) fn add_ring(&mut self, ring: AddRing, mut interrupt: F) -> Result<(), Breach> {
-        let direction = ring.direction;
         if ring.private_hdr_size != 0 {
             return Err(Breach::PrivateHeader(ring.private_hdr_size));
         }
-        let (rings, limit) = match direction {
-            RingDirection::S2m => (&mut self.s2m, self.max_s2m),
-            RingDirection::M2s => (&mut self.m2s, self.max_m2s),
+        let direction = ring.direction.as_str();
+        let (rings, limit) = match ring.direction {
+            RingDirection::S2m => (&self.s2m, self.max_s2m),
+            RingDirection::M2s => (&self.m2s, self.max_m2s),
         };
         let expected = count(rings);
         if ring.index != expected {
-            let direction = direction.as_str();
             return Err(Breach::RingIndex { direction, found: ring.index, expected });
         }
         if expected >= u16::from(limit) {
-            return Err(Breach::TooManyRings { direction: direction.as_str(), limit });
+            return Err(Breach::TooManyRings { direction, limit });
         }
-        if ring.log2_ring_size > MAX_LOG2_RING_SIZE {
-            return Err(Breach::RingSize {
-                direction: direction.as_str(),
-                index: ring.index,
-                log2: ring.log2_ring_size,
-            });
+        if self.s2m.len() + self.m2s.len() >= usize::from(self.limits.rings) {
+            return Err(Breach::LinkRings(self.limits.rings));
         }
-        interrupt.check_interrupt(direction, ring.index)?;
+        let log2 = ring.log2_ring_size;
+        if log2 > MAX_LOG2_RING_SIZE {
+            return Err(Breach::RingSize { direction, index: ring.index, log2 });
+        }
+        // At most 510 rings of 2^14.
+        let slots = self.slots + (1 << log2);
+        if slots > self.limits.slots {
+            return Err(Breach::LinkSlots(self.limits.slots));
+        }
+        self.one_more_descriptor()?;
+        interrupt.check_interrupt(ring.direction, ring.index)?;
+        self.slots = slots;
+        let rings = match ring.direction {
+            RingDirection::S2m => &mut self.s2m,
+            RingDirection::M2s => &mut self.m2s,
+        };
         rings.push(RingSetup {
             index: ring.index,
             region: ring.region,
             offset: ring.offset,
-            log2_size: ring.log2_ring_size,
+            log2_size: log2,
             interrupt,
         });
         Ok(())
+    }
+
+    /// Whether one more may be kept.
+    fn one_more_descriptor(&self) -> Result<(), Breach> {
+        let limit = self.limits.descriptors;
+        if self.descriptors() < usize::from(limit) {
+            Ok(())
+        } else {
+            Err(Breach::LinkDescriptors(limit))
+        }
     }
 
     /// C15 and C17.
@@ -137,6 +165,14 @@ impl<F: PeerFd> Collector<F> {
         let Self { regions, s2m, m2s, .. } = self;
         if s2m.is_empty() && m2s.is_empty() {
             return Err(Breach::NoRings);
+        }
+        for (direction, rings, most) in
+            [(RingDirection::S2m, &s2m, self.max_s2m), (RingDirection::M2s, &m2s, self.max_m2s)]
+        {
+            // Where none is accepted, the program wants no queue there.
+            if rings.is_empty() && most > 0 && !self.one_way {
+                return Err(Breach::NoRingOneWay(direction.as_str()));
+            }
         }
         let mut places = Vec::with_capacity(s2m.len() + m2s.len());
         let directions = [(RingDirection::S2m, &s2m), (RingDirection::M2s, &m2s)];

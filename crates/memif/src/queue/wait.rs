@@ -34,11 +34,11 @@ impl RxQueue {
         Self::wait_any(std::slice::from_mut(self), timeout)
     }
 
-    /// Waits as [`wait`](Self::wait) does until one of several queues has a packet. Without any queue it returns
-    /// `false` at once.
+    /// Waits as [`wait`](Self::wait) does until one of several queues has a packet.
     ///
     /// # Errors
-    /// As [`recv`](Self::recv), when the link of one of them is down.
+    /// As [`recv`](Self::recv), when the link of one of them is down. [`RecvError::NoQueue`] where there is none: nothing would
+    /// ever end that wait.
     pub fn wait_any(queues: &mut [Self], timeout: Option<Duration>) -> Result<bool, RecvError> {
         Self::wait_any_or(queues, None, timeout)
     }
@@ -56,7 +56,7 @@ impl RxQueue {
         timeout: Option<Duration>,
     ) -> Result<bool, RecvError> {
         if queues.is_empty() {
-            return Ok(false);
+            return Err(RecvError::NoQueue);
         }
         if look(queues)? {
             return Ok(true);

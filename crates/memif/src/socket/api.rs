@@ -212,7 +212,6 @@ impl Socket {
         self.ids.insert(new_name, key.number);
         let interface = self.interface_mut(key)?;
         interface.config = Arc::new(config);
-        self.update_announce();
         self.listen_if_needed();
         self.connect_at_once(key);
         self.leave();
@@ -381,7 +380,6 @@ impl Socket {
         self.next_interface = self.next_interface.wrapping_add(1);
         self.ids.insert(name, number);
         self.interfaces.insert(number, Interface::new(config, reconnects));
-        self.update_announce();
         Ok(InterfaceKey { socket: self.nonce, number })
     }
 
@@ -390,7 +388,6 @@ impl Socket {
         if let Some(interface) = self.interfaces.remove(&key.number) {
             self.ids.remove(&(interface.config.role(), interface.config.id()));
         }
-        self.update_announce();
     }
 
     fn check_request(&self, request: &Request) -> Result<(), SocketError> {

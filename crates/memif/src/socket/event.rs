@@ -58,6 +58,9 @@ pub enum Event {
 }
 
 /// The queues of a connection and who is at its other end.
+///
+/// A slave brings its queues, so a master has as many as its peer wants: at most as many as configured, and at least one each
+/// way where any are, unless [`one_way`](crate::InterfaceConfig::one_way) allows none.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Link {

@@ -14,7 +14,7 @@ use super::{Socket, TOKEN_LISTENER, io};
 use crate::address::SocketAddress;
 use crate::config::Role;
 use crate::error::{Breach, SocketError};
-use crate::proto::{Announce, Master};
+use crate::proto::Master;
 use crate::sys::{self, ControlSocket, FileId, Interest};
 use crate::wire::{Disconnect, Message, Text};
 
@@ -36,13 +36,6 @@ pub(super) struct Listener {
     paused: bool,
     /// Whether it is the caller's, so that others may accept from it too.
     given: bool,
-}
-
-/// What HELLO says while there is no master interface.
-pub(super) fn nothing_announced(options: &Options) -> Announce {
-    // What an unknown id will be allowed is not known yet.
-    let (regions, rings) = if options.accept_unknown { (256, 255) } else { (1, 1) };
-    Announce { app_name: options.app_name, regions, s2m: rings, m2s: rings }
 }
 
 impl Socket {
@@ -147,18 +140,6 @@ impl Socket {
         }
     }
 
-    /// Works out what HELLO says: the most that any master interface allows.
-    pub(super) fn update_announce(&mut self) {
-        let mut announce = nothing_announced(&self.options);
-        let masters = self.interfaces.values().map(|interface| &interface.config);
-        for config in masters.filter(|config| config.role() == Role::Master) {
-            announce.regions = announce.regions.max(config.limits.regions);
-            announce.s2m = announce.s2m.max(config.rx_queues);
-            announce.m2s = announce.m2s.max(config.tx_queues);
-        }
-        self.announce = announce;
-    }
-
     pub(super) fn accept_some(&mut self) {
         for _ in 0..ACCEPTS_PER_TURN {
             if let Some(until) = self.wait_for_room() {
@@ -202,7 +183,7 @@ impl Socket {
         self.make_room();
         let now = Instant::now();
         let token = self.new_token();
-        let machine = Master::new(now, &self.announce, self.options.handshake_timeout);
+        let machine = Master::new(now, self.options.app_name, self.options.handshake_timeout);
         self.half_open.insert(token, now, credentials);
         let connection = Connection::new(fd, Machine::Master(machine), credentials);
         let begun = self.begin(token, connection);

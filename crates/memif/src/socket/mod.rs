@@ -37,7 +37,6 @@ use crate::address::SocketAddress;
 use crate::config::Role;
 use crate::error::{ConnectError, SocketError, WaitError};
 use crate::link::DriverSignals;
-use crate::proto::Announce;
 use crate::sys::{Closer, Epoll, EventFd, Interest, Ready, TimerFd};
 use builder::Options;
 use connection::Connection;
@@ -83,10 +82,11 @@ const TOKEN_FIRST: u64 = 16;
 /// let slave = socket.add_interface(InterfaceConfig::slave(0))?;
 /// let mut left = socket.wait_connected(master, Duration::from_secs(10))?;
 /// let mut right = socket.wait_connected(slave, Duration::from_secs(10))?;
-/// left.tx[0].send(b"hello")?;
 /// let mut buffer = [0; 2048];
-/// let len = right.rx[0].recv_into(&mut buffer)?;
-/// assert_eq!(len, Some(5));
+/// if let (Some(tx), Some(rx)) = (left.tx.first_mut(), right.rx.first_mut()) {
+///     tx.send(b"hello")?;
+///     assert_eq!(rx.recv_into(&mut buffer)?, Some(5));
+/// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Socket {
@@ -113,7 +113,6 @@ pub struct Socket {
     signals: DriverSignals,
     interfaces: HashMap<u32, Interface>,
     ids: HashMap<(Role, u32), u32>,
-    announce: Announce,
     connections: HashMap<u64, Connection>,
     half_open: HalfOpen,
     /// Descriptors that the handshakes of slaves hold, and may hold.
@@ -182,7 +181,6 @@ impl Socket {
         let mut socket = Self {
             nonce: RandomState::new().hash_one(0),
             always_listens: listener.is_some() || options.accept_unknown,
-            announce: listener::nothing_announced(&options),
             options,
             address,
             epoll,

@@ -12,5 +12,5 @@ mod slave_rig;
 
 pub(crate) use crossing::{LENGTHS, PeerEnd, cross, cross_lengths, receive, receive_all, send};
 pub(crate) use driver::{Driver, socket_address};
-pub(crate) use master_rig::MasterRig;
+pub(crate) use master_rig::{MasterRig, assert_queues_down};
 pub(crate) use slave_rig::SlaveRig;

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memif::{Breach, InterfaceConfig, Secret};
+use memif::{Breach, InterfaceConfig, Limits, Secret};
 use testkit::patience::Patience;
 use testkit::plan::new_eventfd;
 use testkit::wiremsg::{AddRing, Message};
@@ -161,7 +161,8 @@ pub(crate) fn c19_master_floods() {
 
 pub(crate) fn c20_master_slow_reader() {
     // A peer that sends requests and never reads the answers: 256 regions and 2 x 255 rings fill its socket.
-    let config = InterfaceConfig::master(0).rx_queues(255).tx_queues(255);
+    let limits = Limits::for_queues(255, 255);
+    let config = InterfaceConfig::master(0).rx_queues(255).tx_queues(255).limits(limits);
     let mut rig = MasterRig::with(config);
     let slave = ScriptedSlave::connect(&rig.address);
     let region = SharedFile::create(FileKind::Sealed, 1 << 20);

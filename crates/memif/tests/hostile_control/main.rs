@@ -16,7 +16,7 @@
 //! | C9 | `c09_master_mode_and_version` | `c09_slave_version` |
 //! | C10 | `c10_master_region_index_and_count` | `c10_to_c17_what_a_slave_sends` |
 //! | C11 | `c11_master_region_size` | the slave decides |
-//! | C12 | `c12_master_ring_index_and_count` | `c10_to_c17_what_a_slave_sends` |
+//! | C12 | `c12_master_ring_index_and_count`, `c12_master_limits_of_a_link` | `c10_to_c17_what_a_slave_sends` |
 //! | C13 | `c13_master_ring_size` | `c22_slave_hello_values` |
 //! | C14 | `c14_master_private_header_and_flags` | `c10_to_c17_what_a_slave_sends` |
 //! | C15 | `c15_master_ring_place` | `c10_to_c17_what_a_slave_sends` |
@@ -87,6 +87,7 @@ fn main() {
         c10_master_region_index_and_count &[],
         c11_master_region_size &[],
         c12_master_ring_index_and_count &[],
+        c12_master_limits_of_a_link &[],
         c13_master_ring_size &[],
         c14_master_private_header_and_flags &[],
         c15_master_ring_place &[],

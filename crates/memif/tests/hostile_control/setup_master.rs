@@ -7,7 +7,7 @@ use testkit::ring::ring_bytes;
 use testkit::wiremsg::Message;
 use testkit::{FileKind, Layout, ScriptedSlave, SharedFile, SlaveLink, SlavePlan};
 
-use crate::common::{MasterRig, cross};
+use crate::common::{MasterRig, assert_queues_down, cross};
 
 pub(crate) fn c10_master_region_index_and_count() {
     let mut limits = Limits::default();
@@ -114,9 +114,11 @@ pub(crate) fn c12_master_ring_index_and_count() {
     let (breach, at, _) = rig.refused_as(&many, |_| ());
     assert!(matches!(breach, Breach::TooManyRings { limit: 2, .. }), "{breach:?}");
     assert_eq!(at, "ADD_RING M2S 2");
-    // HELLO says what is really possible: highest indices.
+    // HELLO says the same whatever is possible: highest indices.
     let slave = ScriptedSlave::connect(&rig.address);
-    assert_eq!(slave.hello.max_log2, 14);
+    let hello = &slave.hello;
+    assert_eq!((hello.max_region, hello.max_s2m_ring, hello.max_m2s_ring), (255, 255, 255));
+    assert_eq!(hello.max_log2, 14);
     drop(slave);
     rig.driver.forget_events();
     // As many as allowed work, all of them.
@@ -273,13 +275,52 @@ pub(crate) fn c17_master_order() {
         script.remove("ADD_REGION 0");
     });
     assert!(matches!(breach, Breach::RingRegion { region: 0, .. }), "{breach:?}");
-    // One direction alone is a link.
+    // One direction alone is a link for programs that say so.
+    for (s2m, m2s, missing) in [(1, 0, "M2S"), (0, 1, "S2M")] {
+        let plan = SlavePlan { s2m, m2s, ..rig.plan.clone() };
+        let (breach, at, _) = rig.refused_as(&plan, |_| ());
+        assert_eq!((breach, at.as_str()), (Breach::NoRingOneWay(missing), "CONNECT"));
+    }
+    rig.finish();
+    let mut rig = MasterRig::with(InterfaceConfig::master(0).one_way(true));
     for (s2m, m2s) in [(1, 0), (0, 1)] {
         let plan = SlavePlan { s2m, m2s, ..rig.plan.clone() };
         let (mut link, mut peer) = rig.link_as(&plan);
         cross(&mut link, &mut peer);
         drop(peer);
         rig.driver.disconnected(rig.key);
+        assert_queues_down(link);
     }
+    rig.finish();
+}
+
+pub(crate) fn c12_master_limits_of_a_link() {
+    let mut limits = Limits::default();
+    (limits.rings, limits.slots, limits.descriptors) = (5, 1100, 6);
+    let config = InterfaceConfig::master(0).rx_queues(4).tx_queues(4).limits(limits);
+    let mut rig = MasterRig::with(config);
+    let quiet = rig.plan.clone();
+    for (plan, breach, step) in [
+        (
+            SlavePlan { s2m: 3, m2s: 3, log2: 4, ..quiet.clone() },
+            Breach::LinkRings(5),
+            "ADD_RING M2S 2",
+        ),
+        (
+            SlavePlan { s2m: 3, m2s: 2, log2: 8, ..quiet.clone() },
+            Breach::LinkSlots(1100),
+            "ADD_RING M2S 1",
+        ),
+        (
+            SlavePlan { s2m: 3, m2s: 2, log2: 4, layout: Layout::RingsApart, ..quiet.clone() },
+            Breach::LinkDescriptors(6),
+            "ADD_RING M2S 1",
+        ),
+    ] {
+        let (found, at, _) = rig.refused_as(&plan, |_| ());
+        assert_eq!((found, at.as_str()), (breach, step));
+    }
+    // As much as is allowed.
+    rig.plan = SlavePlan { s2m: 3, m2s: 2, log2: 7, ..quiet };
     rig.finish();
 }

@@ -138,13 +138,20 @@ pub(crate) fn v03_one_answer_per_request() {
     rig.finish();
 }
 
-/// HELLO says how many queues there really are, and VPP keeps to that.
+/// HELLO does not say how many queues there really are, so a VPP brings all of its own. More than there are is refused.
 pub(crate) fn v05_queues_by_hello() {
     let mut rig = rig(&small(true), InterfaceConfig::master(0).rx_queues(3).tx_queues(2));
-    let slave = VppLikeSlave { rx_queues: 8, tx_queues: 8, ..small(true) };
+    for (rx_queues, tx_queues, breach) in [
+        (2, 8, Breach::TooManyRings { direction: "S2M", limit: 3 }),
+        (8, 3, Breach::TooManyRings { direction: "M2S", limit: 2 }),
+    ] {
+        let plan = plan(&VppLikeSlave { rx_queues, tx_queues, ..small(true) });
+        assert_eq!(rig.refused_as(&plan, |_| ()).0, breach);
+    }
+    let slave = VppLikeSlave { rx_queues: 2, tx_queues: 3, ..small(true) };
     let mut peer = slave.connect(&rig.address);
     let mut link = rig.driver.connected(rig.key);
-    assert_eq!((peer.hello.max_s2m_ring, peer.hello.max_m2s_ring), (2, 1));
+    assert_eq!((peer.hello.max_s2m_ring, peer.hello.max_m2s_ring), (255, 255));
     assert_eq!((link.rx.len(), link.tx.len()), (3, 2));
     cross(&mut link, &mut peer);
     drop(peer);

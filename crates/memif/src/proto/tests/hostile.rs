@@ -22,7 +22,7 @@ fn fds(message: &Message, open: &Arc<AtomicUsize>) -> Vec<FakeFd> {
 
 /// A master in that stage.
 fn master_in(stage: Stage, open: &Arc<AtomicUsize>) -> Master<FakeFd> {
-    let config = InterfaceConfig::master(0);
+    let config = InterfaceConfig::master(0).one_way(true);
     let mut master = master(Instant::now());
     let steps = [
         Message::Init(init(&config)),
@@ -196,7 +196,7 @@ proptest! {
         let open: Arc<AtomicUsize> = Arc::default();
         let stage = [Stage::WaitInit, Stage::Setup, Stage::Connected][skip];
         let mut master = master_in(stage, &open);
-        let params = MasterParams::from(&InterfaceConfig::master(0));
+        let params = MasterParams::from(&InterfaceConfig::master(0).one_way(true));
         let mut ended = 0;
         for (bytes, count) in operations {
             let fds = (0..count).map(|_| FakeFd::new(&open)).collect();

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::{InterfaceConfig, Limits, Secret};
+use crate::config::{InterfaceConfig, Secret};
+use crate::limits::Limits;
 use crate::wire::{AddRegion, AddRing, Hello, Init, VERSION};
 
 /// A descriptor that counts how many of its kind are open and answers checks as told.
@@ -53,13 +54,13 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// More steps than any handshake needs: what passes it is a livelock.
 const MAX_STEPS: usize = 5000;
 
-pub(super) fn announce() -> Announce {
-    Announce { app_name: Name::lossy(b"master app"), regions: 256, s2m: 255, m2s: 255 }
+pub(super) fn master_app() -> Name {
+    Name::lossy(b"master app")
 }
 
 /// A master machine on its own, past accept, with HELLO taken.
 pub(super) fn master(now: Instant) -> Master<FakeFd> {
-    let mut master = Master::new(now, &announce(), TIMEOUT);
+    let mut master = Master::new(now, master_app(), TIMEOUT);
     assert!(master.poll_transmit().is_some());
     master
 }
@@ -76,7 +77,7 @@ pub(super) fn init(config: &InterfaceConfig) -> Init {
 
 pub(super) fn hello() -> Hello {
     Hello {
-        name: Name::lossy(b"master app"),
+        name: master_app(),
         min_version: VERSION,
         max_version: VERSION,
         max_region: 255,
@@ -148,7 +149,7 @@ impl Pair {
         Self {
             now,
             open: Arc::default(),
-            master: Master::new(now, &announce(), TIMEOUT),
+            master: Master::new(now, master_app(), TIMEOUT),
             slave: Slave::new(now, params, TIMEOUT),
             params: MasterParams::from(master),
             regions: vec![64 << 20],

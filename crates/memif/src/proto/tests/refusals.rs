@@ -138,6 +138,7 @@ fn regions_out_of_order_too_many_or_too_large_are_refused() {
         regions: 2,
         region_size: 1000,
         total_size: 1500,
+        ..Limits::default()
     });
     let cases: [(&[(u16, u64)], Breach); 8] = [
         (&[(1, 10)], Breach::RegionIndex { found: 1, expected: 0 }),
@@ -193,8 +194,106 @@ fn rings_with_wrong_numbers_are_refused() {
 }
 
 #[test]
+fn rings_beyond_the_limits_of_a_link_are_refused() {
+    let limited =
+        |limits: Limits| InterfaceConfig::master(0).rx_queues(9).tx_queues(9).limits(limits);
+    let good = Limits::default();
+    // Two rings are acknowledged, one of 2^4 and one of 2^5 slots; the third one is too much.
+    let cases = [
+        (Limits { rings: 2, ..good }, Breach::LinkRings(2)),
+        (Limits { slots: 63, ..good }, Breach::LinkSlots(63)),
+        (Limits { descriptors: 3, ..good }, Breach::LinkDescriptors(3)),
+    ];
+    let rings = |last| [add_ring(S2M, 0, 0, 0, 4), add_ring(M2S, 0, 0, 384, 5), last];
+    for (limits, breach) in cases {
+        for last in [add_ring(S2M, 1, 0, 1024, 4), add_ring(M2S, 1, 0, 1024, 4)] {
+            let mut peer = Admitted::new(&limited(limits));
+            peer.region(0, 4096);
+            peer.assert_acknowledged();
+            for ring in rings(last) {
+                peer.ring(ring);
+                if ring != last {
+                    peer.assert_acknowledged();
+                }
+            }
+            peer.assert_refused(&breach);
+        }
+    }
+    let mut peer = Admitted::new(&limited(Limits { descriptors: 2, ..good }));
+    for index in 0..2 {
+        peer.region(index, 4096);
+        peer.assert_acknowledged();
+    }
+    peer.region(2, 4096);
+    peer.assert_refused(&Breach::LinkDescriptors(2));
+    // As much as is allowed.
+    let mut peer = Admitted::new(&limited(Limits { rings: 3, slots: 64, descriptors: 4, ..good }));
+    peer.region(0, 4096);
+    for ring in rings(add_ring(S2M, 1, 0, 1024, 4)) {
+        peer.ring(ring);
+    }
+    peer.send(Message::Connect(Name::lossy(b"x")), Vec::new());
+    assert!(matches!(peer.master.poll_event(), Some(MasterEvent::Connect(_))));
+}
+
+#[test]
+fn the_default_limits_allow_32_rings_of_the_largest_size_each_way() {
+    let config = InterfaceConfig::master(0).rx_queues(32).tx_queues(33);
+    let mut peer = Admitted::new(&config);
+    for direction in [S2M, M2S] {
+        for index in 0..32 {
+            peer.ring(AddRing { log2_ring_size: 14, ..ring(direction, index) });
+            peer.assert_acknowledged();
+        }
+    }
+    peer.ring(AddRing { log2_ring_size: 0, ..ring(M2S, 32) });
+    peer.assert_refused(&Breach::LinkSlots(1 << 20));
+}
+
+#[test]
+fn what_a_refused_slave_is_told_of_queues_fits_and_names_its_own_setting() {
+    for (breach, named) in [
+        (Breach::TooManyRings { direction: "S2M", limit: 254 }, "bring at most 254 (tx-queues)"),
+        (Breach::TooManyRings { direction: "M2S", limit: 254 }, "bring at most 254 (rx-queues)"),
+        (Breach::NoRingOneWay("S2M"), "bring at least 1 (tx-queues)"),
+        (Breach::NoRingOneWay("M2S"), "bring at least 1 (rx-queues)"),
+        (Breach::LinkRings(510), "bring fewer queues"),
+        (Breach::LinkSlots(u32::MAX), "smaller rings"),
+        (Breach::LinkDescriptors(u16::MAX), "fewer regions"),
+    ] {
+        let text = breach.to_string();
+        assert!(text.len() <= 95 && text.contains(named), "{text}");
+    }
+}
+
+#[test]
+fn a_link_of_one_direction_is_for_programs_that_allow_it() {
+    let both = InterfaceConfig::master(0);
+    let open = |config: &InterfaceConfig, direction| {
+        let mut peer = Admitted::new(config);
+        peer.region(0, 4096);
+        peer.ring(ring(direction, 0));
+        peer.send(Message::Connect(Name::lossy(b"x")), Vec::new());
+        peer
+    };
+    open(&both, M2S).assert_refused(&Breach::NoRingOneWay("S2M"));
+    open(&both, S2M).assert_refused(&Breach::NoRingOneWay("M2S"));
+    let allowed = [
+        (both.clone().one_way(true), S2M),
+        (both.clone().one_way(true), M2S),
+        // Who serves none of a direction wants none.
+        (both.clone().tx_queues(0), S2M),
+        (both.clone().rx_queues(0), M2S),
+    ];
+    for (config, direction) in allowed {
+        let mut peer = open(&config, direction);
+        assert!(matches!(peer.master.poll_event(), Some(MasterEvent::Connect(_))), "{config:?}");
+    }
+}
+
+#[test]
 fn ring_places_are_checked_at_connect() {
-    let config = InterfaceConfig::master(0).rx_queues(2).tx_queues(2);
+    let config = InterfaceConfig::master(0).rx_queues(2).tx_queues(2).one_way(true);
     let at = |direction, index, region, offset| add_ring(direction, index, region, offset, 4);
     let size = 1000; // one ring of 16 slots has 384 bytes
     let place =
@@ -241,7 +340,7 @@ fn ring_places_are_checked_at_connect() {
 
 #[test]
 fn rings_may_come_before_their_region() {
-    let mut peer = Admitted::new(&InterfaceConfig::master(0));
+    let mut peer = Admitted::new(&InterfaceConfig::master(0).one_way(true));
     peer.ring(ring(S2M, 0));
     peer.region(0, 4096);
     peer.send(Message::Connect(Name::EMPTY), Vec::new());
@@ -284,7 +383,7 @@ fn descriptors_of_the_wrong_kind_are_refused_by_their_own_check() {
 
 #[test]
 fn memory_that_cannot_be_mapped_is_refused_after_connect() {
-    let mut peer = Admitted::new(&InterfaceConfig::master(0));
+    let mut peer = Admitted::new(&InterfaceConfig::master(0).one_way(true));
     peer.region(0, 4096);
     peer.ring(ring(S2M, 0));
     peer.send(Message::Connect(Name::EMPTY), Vec::new());

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::wire::AddRegion;
 
 /// A TCP socket whose last close waits for seconds, and its other end.
 fn lingering() -> (OwnedFd, TcpStream) {
@@ -194,6 +193,64 @@ fn unfinished_handshakes_share_a_number_of_descriptors() {
     while !socket.connections.is_empty() {
         socket.poll(Some(Duration::from_millis(1))).unwrap();
     }
+    assert_eq!(socket.held, 0);
+}
+
+/// However many queues are served, one handshake holds no more than its limits, and several no more than all may.
+#[test]
+fn handshakes_of_many_rings_stay_within_the_bounds() {
+    let address = fresh_address();
+    let mut socket = Socket::builder(address.clone()).handshake_timeout(WATCHDOG).open().unwrap();
+    socket.most_held = 512;
+    for id in 0..2 {
+        let config = InterfaceConfig::master(id).rx_queues(255).tx_queues(255);
+        socket.add_interface(config).unwrap();
+    }
+    let memory = rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::fs::ftruncate(&memory, 4096).unwrap();
+    let interrupt = eventfd(0, EventfdFlags::NONBLOCK).unwrap();
+    let add_region = |index| Message::AddRegion(AddRegion { index, size: 4096 });
+    let add_ring = |direction, index| {
+        let (region, offset) = (0, 0);
+        Message::AddRing(AddRing {
+            direction,
+            index,
+            region,
+            offset,
+            log2_ring_size: 0,
+            private_hdr_size: 0,
+        })
+    };
+    // So many regions, and so many rings each way.
+    let hold = |socket: &mut Socket, id, regions, rings| {
+        let raw = Raw::connect(&address);
+        raw.expect(socket, "HELLO");
+        raw.send(init(id));
+        raw.expect(socket, "ACK");
+        let rings = (0..rings)
+            .flat_map(|n| [add_ring(RingDirection::S2m, n), add_ring(RingDirection::M2s, n)]);
+        let regions = (0..regions).map(|n| (add_region(n), &memory));
+        for (message, fd) in regions.chain(rings.map(|ring| (ring, &interrupt))) {
+            raw.send_fd(message, fd);
+            raw.expect(socket, "ACK");
+        }
+        raw
+    };
+    let first = hold(&mut socket, 0, 2, 255);
+    assert_eq!(socket.held, 512);
+    let second = hold(&mut socket, 1, 0, 0);
+    second.send_fd(add_region(0), &memory);
+    first.expect_refusal(&mut socket, &Breach::TooManyDescriptors(512));
+    assert_eq!(socket.held, 1);
+    drop(second);
+    while !socket.connections.is_empty() {
+        socket.poll(Some(Duration::from_millis(1))).unwrap();
+    }
+    // Alone it may hold what its interface allows, and not one more.
+    let alone = hold(&mut socket, 0, 256, 128);
+    assert_eq!(socket.held, 512);
+    alone.send_fd(add_ring(RingDirection::M2s, 128), &interrupt);
+    alone.expect_refusal(&mut socket, &Breach::LinkDescriptors(512));
     assert_eq!(socket.held, 0);
 }
 

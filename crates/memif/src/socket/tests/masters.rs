@@ -162,7 +162,7 @@ fn a_handshake_that_stalls_ends_and_frees_the_id() {
 
 #[test]
 fn a_pipelining_slave_is_answered_once_per_request_and_its_memory_is_checked() {
-    let (mut socket, key, address) = master(InterfaceConfig::master(0));
+    let (mut socket, key, address) = master(InterfaceConfig::master(0).one_way(true));
     let raw = Raw::connect(&address);
     raw.send(init(0));
     raw.send_fd(Message::AddRegion(AddRegion { index: 0, size: 1 << 16 }), &region());
@@ -179,7 +179,7 @@ fn a_pipelining_slave_is_answered_once_per_request_and_its_memory_is_checked() {
 #[test]
 fn after_connected_only_disconnect_is_legal() {
     for message in [init(0), Message::Ack, Message::Connect(Name::EMPTY), hello()] {
-        let (mut socket, key, address) = master(InterfaceConfig::master(0));
+        let (mut socket, key, address) = master(InterfaceConfig::master(0).one_way(true));
         let raw = Raw::connect(&address);
         connect_raw(&raw, &mut socket);
         let link = expect_link(&mut socket, key);
@@ -211,7 +211,7 @@ fn connect_raw(raw: &Raw, socket: &mut Socket) {
 
 #[test]
 fn a_goodbye_or_a_plain_end_takes_the_link_down_without_an_answer() {
-    let (mut socket, key, address) = master(InterfaceConfig::master(0));
+    let (mut socket, key, address) = master(InterfaceConfig::master(0).one_way(true));
     let raw = Raw::connect(&address);
     connect_raw(&raw, &mut socket);
     raw.send(farewell("had enough"));

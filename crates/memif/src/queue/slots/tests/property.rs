@@ -169,7 +169,7 @@ fn step(role: Role, end: &mut End, rings: &[MappedRing], user: &mut User, op: Op
             given.into_iter().for_each(|slot| user.take_received(end, slot));
             match result {
                 Ok(_) => {}
-                Err(RecvError::Breach(_) | RecvError::Disconnected) => return false,
+                Err(_) => return false,
             }
         }
         Op::Refill(count, headroom) => {
