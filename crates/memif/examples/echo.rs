@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use memif::{Event, InterfaceConfig, Link, RecvError, Socket};
+use memif::{Event, InterfaceConfig, Link, RecvError, RxQueue, Socket, TxQueue};
 
 fn main() {
     if let Err(error) = run() {
@@ -42,22 +42,29 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Echoes until the link is down.
 fn echo(mut link: Link) -> RecvError {
-    let (rx, tx) = (&mut link.rx[0], &mut link.tx[0]);
     loop {
-        // Adaptive by default: looks at the ring for a while, then sleeps until the peer signals.
-        if let Err(error) = rx.wait(None) {
+        // Adaptive by default: looks at the rings for a while, then sleeps until the peer signals.
+        if let Err(error) = RxQueue::wait_any(&mut link.rx, None) {
             return error;
         }
-        let mut packets = match rx.recv(64) {
-            Ok(packets) => packets,
-            Err(error) => return error,
-        };
-        let Ok(mut replies) = tx.reserve() else { continue };
-        for packet in &mut packets {
-            // As slave the buffers change places and nothing is copied. A full ring drops the packet here.
-            let _ = replies.forward(packet);
+        // How many queues there are is the peer's to say: one each way unless the configuration allows more, and of
+        // another number one way than the other then. What comes by one goes back by one of them.
+        let queues = link.tx.len().max(1);
+        for (number, rx) in link.rx.iter_mut().enumerate() {
+            let mut packets = match rx.recv(64) {
+                Ok(packets) => packets,
+                Err(error) => return error,
+            };
+            let Some(Ok(mut replies)) = link.tx.get_mut(number % queues).map(TxQueue::reserve)
+            else {
+                continue;
+            };
+            for packet in &mut packets {
+                // As slave the buffers change places and nothing is copied. A full ring drops the packet here.
+                let _ = replies.forward(packet);
+            }
+            replies.commit();
         }
-        replies.commit();
     }
 }
 
@@ -69,11 +76,14 @@ fn echo_to_itself() -> Result<(), Box<dyn std::error::Error>> {
     let mut asking = socket.wait_connected(master, Duration::from_secs(5))?;
     let answering = socket.wait_connected(slave, Duration::from_secs(5))?;
     let echoing = std::thread::spawn(move || echo(answering));
+    let (Some(tx), Some(rx)) = (asking.tx.first_mut(), asking.rx.first_mut()) else {
+        return Err("the link has no queue in one direction".into());
+    };
     for number in 0..1000u32 {
-        asking.tx[0].send_wait(&number.to_be_bytes())?;
-        assert!(asking.rx[0].wait(Some(Duration::from_secs(5)))?, "no reply in time");
+        tx.send_wait(&number.to_be_bytes())?;
+        assert!(rx.wait(Some(Duration::from_secs(5)))?, "no reply in time");
         let mut reply = [0; 4];
-        assert_eq!(asking.rx[0].recv_into(&mut reply)?, Some(4));
+        assert_eq!(rx.recv_into(&mut reply)?, Some(4));
         assert_eq!(reply, number.to_be_bytes());
     }
     drop(socket); // ends both links

@@ -69,13 +69,12 @@ fn sender(address: memif::SocketAddress) -> Result<(), Box<dyn std::error::Error
     let slave = socket.add_interface(InterfaceConfig::slave(3))?;
     // Either side may start first: the slave tries again until the master listens.
     let mut link = socket.wait_connected(slave, Duration::from_secs(5))?;
+    let tx = link.tx.first_mut().ok_or("the link has no queue to send on")?;
     for number in 0..PACKETS {
-        link.tx[0].send_wait(&number.to_be_bytes())?;
+        tx.send_wait(&number.to_be_bytes())?;
     }
     // Gone with the socket, packets that the other side has not taken yet would be lost.
-    let details =
-        |socket: &Socket| Ok::<_, memif::SocketError>(socket.details(slave)?.tx[0].clone());
-    while details(&socket)?.tail != details(&socket)?.head {
+    while socket.details(slave)?.tx.iter().any(|ring| ring.tail != ring.head) {
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())

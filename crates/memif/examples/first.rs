@@ -11,9 +11,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let interface = socket.add_interface(InterfaceConfig::slave(0))?;
     let mut link = socket.wait_connected(interface, Duration::from_secs(10))?;
 
-    link.tx[0].send(&[0; 60])?;
-    link.rx[0].wait(Some(Duration::from_secs(10)))?;
-    for packet in &mut link.rx[0].recv(64)? {
+    let (Some(tx), Some(rx)) = (link.tx.first_mut(), link.rx.first_mut()) else {
+        return Err("the link has no queue in one direction".into());
+    };
+    tx.send(&[0; 60])?;
+    rx.wait(Some(Duration::from_secs(10)))?;
+    for packet in &mut rx.recv(64)? {
         println!("{} bytes", packet.len());
     }
     Ok(())

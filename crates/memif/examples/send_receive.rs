@@ -25,7 +25,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut sending = socket.wait_connected(slave, Duration::from_secs(5))?;
     println!("connected to {} as {}", sending.peer.app_name, sending.peer.interface_name);
 
-    let (tx, rx) = (&mut sending.tx[0], &mut receiving.rx[0]);
+    let (Some(tx), Some(rx)) = (sending.tx.first_mut(), receiving.rx.first_mut()) else {
+        return Err("the link has no queue from the slave to the master".into());
+    };
     let (mut sent, mut received) = (0u32, 0u32);
     while received < PACKETS {
         // A batch is published as a whole by `commit`, with one store to shared memory.
