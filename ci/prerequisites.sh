@@ -18,6 +18,7 @@ needs=(
   "node nodejs"
   "node.h libnode-dev"
   "npm npm"
+  "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk openvswitch-switch-dpdk"
   "ping iputils-ping"
   "pkg-config pkg-config"
   "python3 python3"

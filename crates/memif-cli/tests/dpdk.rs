@@ -67,8 +67,7 @@ fn counted_alike(testpmd: &mut Testpmd, mut pinger: Program) {
         // One packet more than requests at least: ARP.
         (received > COUNT && received == sent).then_some(())
     });
-    // It must not forward while its link goes down, or it may die: its forwarding core reads what its other thread
-    // unmaps.
+    // Forwarding ends before the link goes down, as DPDK asks for.
     testpmd.stop();
     pinger.kill();
 }

@@ -1,5 +1,5 @@
 //! What the tests of memif stand on: peers that are written from the protocol description alone and can be told to
-//! misbehave at every step, shared files, a census of descriptors and mappings, real DPDK, helper processes, and a
+//! misbehave at every step, shared files, a census of descriptors and mappings, real DPDK and Open vSwitch, helper processes, and a
 //! test runner that cannot hang.
 //!
 //! Nothing here uses the `memif` crate, so a test does not share the mistakes of what it tests. Everything here
@@ -20,6 +20,7 @@ pub mod dialect;
 pub mod master;
 pub mod master_path;
 pub mod netns;
+pub mod ovs;
 pub mod patience;
 pub mod plan;
 pub mod ring;
@@ -38,6 +39,7 @@ pub use child::{Child, Parent};
 pub use dialect::Dialect;
 pub use master::{MasterLink, MasterPlan, Reply, ScriptedMaster};
 pub use netns::Namespace;
+pub use ovs::Ovs;
 pub use patience::{Patience, eventually};
 pub use plan::{Layout, Script, SlaveMemory, SlavePlan};
 pub use ring::{Descriptor, Ring};

@@ -15,7 +15,7 @@ use crate::child::Parent;
 pub enum Need {
     /// User 0.
     Root,
-    /// A program in `PATH`.
+    /// A program in `PATH`, or by its path.
     Program(&'static str),
     /// Another network namespace (`unshare`, as root).
     NetNamespace,
@@ -83,6 +83,9 @@ fn package(program: &str) -> &str {
         "ip" | "tc" => "iproute2",
         "ping" => "iputils-ping",
         "setpriv" | "unshare" => "util-linux",
+        crate::ovs::DAEMON => {
+            "openvswitch-switch-dpdk, with librte-net-memif23 and librte-mempool-ring23"
+        }
         other => other,
     }
 }
@@ -104,6 +107,7 @@ pub struct Suite {
     tests: Vec<Test>,
     scenarios: HashMap<&'static str, Scenario>,
     alone: bool,
+    last: fn(),
 }
 
 impl fmt::Debug for Suite {
@@ -122,13 +126,20 @@ impl Suite {
     /// No tests yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { tests: Vec::new(), scenarios: HashMap::new(), alone: false }
+        Self { tests: Vec::new(), scenarios: HashMap::new(), alone: false, last: || () }
     }
 
     /// No two tests of such suites run at the same time on this machine, whatever runs them.
     #[must_use]
     pub fn alone(mut self) -> Self {
         self.alone = true;
+        self
+    }
+
+    /// What is done after all tests, as ending what they share.
+    #[must_use]
+    pub fn last(mut self, run: fn()) -> Self {
+        self.last = run;
         self
     }
 
@@ -201,6 +212,7 @@ impl Suite {
             })
             .collect();
         let conclusion = libtest_mimic::run(&arguments, trials);
+        (self.last)();
         crate::shared::give_huge_pages_back();
         conclusion.exit()
     }
