@@ -45,6 +45,7 @@ tests!(
     typed,
     dpdk_server,
     dpdk_client,
+    ovs,
     rust,
     kernel,
     two_bridges,
@@ -59,8 +60,19 @@ const NEEDS: &[Need] = &[Need::Root, Need::NetNamespace, Need::Program("nsenter"
 const NEEDS_DPDK: &[Need] =
     &[Need::Root, Need::NetNamespace, Need::Program("nsenter"), Need::Program("dpdk-testpmd")];
 
+const NEEDS_OVS: &[Need] = &[
+    Need::Root,
+    Need::NetNamespace,
+    Need::Program("nsenter"),
+    Need::Program(testkit::ovs::DAEMON),
+];
+
 fn needs(name: &str) -> &'static [Need] {
-    if name.starts_with("dpdk") { NEEDS_DPDK } else { NEEDS }
+    match name {
+        "dpdk_server" | "dpdk_client" => NEEDS_DPDK,
+        "ovs" => NEEDS_OVS,
+        _ => NEEDS,
+    }
 }
 
 /// The words that the help texts show and the manual must explain.

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::blocks::{Block, Talk, without_numbers};
 
@@ -51,8 +51,24 @@ impl Rooms {
     }
 }
 
+impl Rooms {
+    /// Processes in the network of the example, daemons that went to the background among them.
+    fn processes(&self) -> Vec<Pid> {
+        let network = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+        let ours = network(&self.holder.id().to_string());
+        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        all.filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|pid| ours.is_some() && network(pid) == ours)
+            .filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw))
+            .collect()
+    }
+}
+
 impl Drop for Rooms {
     fn drop(&mut self) {
+        for process in self.processes() {
+            let _ = kill_process(process, Signal::KILL);
+        }
         let _ = self.holder.kill();
         let _ = self.holder.wait();
     }
