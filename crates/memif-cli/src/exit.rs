@@ -16,7 +16,7 @@ Exit status:
   1    ping, demo: replies did not come, or came with wrong bytes; bench: packets were lost or changed;
        show: no master to connect to
   2    wrong use, no connection, or another error; the message says what to do
-  130  ended by a second Ctrl-C or SIGTERM
+  130  ended by a second Ctrl-C or SIGTERM, 300 ms or more after the first
 A closed pipe on standard output is no error.";
 
 /// Status after an error.
