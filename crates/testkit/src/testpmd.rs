@@ -1,4 +1,4 @@
-//! DPDK's `dpdk-testpmd` with one memif port, as server or as client.
+//! DPDK's `dpdk-testpmd` with one memif port or two, as server or as client.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -29,6 +29,10 @@ pub struct Options {
     pub forward: &'static str,
     /// Queues each way.
     pub queues: u8,
+    /// Transmit queues, where they are not as many.
+    pub tx_queues: Option<u8>,
+    /// Interface id of a second port at the same socket: what one port receives the other one sends.
+    pub second_id: Option<u32>,
     /// Lets it send packets that lie in chains of mbufs. It takes such from the ring in any case.
     pub jumbo: bool,
     /// Bytes per mbuf, headroom of 128 included (default 2176).
@@ -55,6 +59,8 @@ impl Options {
             secret: None,
             forward,
             queues: 1,
+            tx_queues: None,
+            second_id: None,
             jumbo: false,
             mbuf_size: None,
             tx_packets: None,
@@ -63,11 +69,10 @@ impl Options {
         }
     }
 
-    fn arguments(&self, prefix: &str) -> Vec<String> {
+    fn device(&self, number: u8, id: u32) -> String {
         let mut device = format!(
-            "net_memif0,role={},id={},socket={},socket-abstract={},rsize={},bsize={}",
+            "--vdev=net_memif{number},role={},id={id},socket={},socket-abstract={},rsize={},bsize={}",
             self.role,
-            self.id,
             self.socket,
             if self.is_abstract { "yes" } else { "no" },
             self.log2,
@@ -79,6 +84,10 @@ impl Options {
         if self.zero_copy {
             device.push_str(",zero-copy=yes");
         }
+        device
+    }
+
+    fn arguments(&self, prefix: &str) -> Vec<String> {
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let cores = if cpus > 1 { "0@0,1@1" } else { "0@0,1@0" };
         let mut arguments: Vec<String> =
@@ -90,12 +99,13 @@ impl Options {
             arguments.push("--log-level=pmd.net.memif:debug".to_owned());
         }
         arguments.push(format!("--file-prefix={prefix}"));
-        arguments.push(format!("--vdev={device}"));
+        arguments.push(self.device(0, self.id));
+        arguments.extend(self.second_id.map(|id| self.device(1, id)));
         arguments
             .extend(["--", "-i", "--total-num-mbufs=16384", "--no-flush-rx"].map(str::to_owned));
         arguments.push(format!("--forward-mode={}", self.forward));
         arguments.push(format!("--rxq={}", self.queues));
-        arguments.push(format!("--txq={}", self.queues));
+        arguments.push(format!("--txq={}", self.tx_queues.unwrap_or(self.queues)));
         if self.jumbo {
             // The driver reports a longest packet of 1518 and refuses to start with more, but takes any.
             arguments.push("--tx-offloads=0x8000".to_owned());
