@@ -193,7 +193,8 @@ pub(crate) fn run(
         round_trips: histogram()?,
         lost: 0,
     };
-    let packets = Packets::new(place.interface.framing(), Sizes::Fixed(super::packet::SHORTEST));
+    let sizes = Sizes::Fixed(super::packet::SHORTEST);
+    let packets = Packets::new(place.interface.framing(), sizes, 0, 0);
     let mut buffer = [0; 2048];
     let start = Instant::now();
     let keys = many.keys.clone();

@@ -4,10 +4,11 @@ use std::hint::spin_loop;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use memif::{SendError, TxQueue};
+use memif::{Link, SendError, TxQueue};
 
 use super::link::Until;
 use super::packet::{Packets, Sizes};
+use super::reconnect::Reconnect;
 use crate::exit::Error;
 use crate::net::Framing;
 
@@ -21,7 +22,10 @@ const BEHIND: Duration = Duration::from_micros(20);
 /// How long the last packet may wait for room.
 const LAST: Duration = Duration::from_secs(1);
 /// How long the receiver has to take what is on the ring, unless it ends the link before.
-const LINGER: Duration = Duration::from_millis(500);
+pub(crate) const LINGER: Duration = Duration::from_millis(500);
+/// How long the word that all was sent comes after the last packet, where the sink may be behind a switch: while the
+/// rings there are full, that word is dropped like anything else.
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is sent.
 #[derive(Clone, Debug)]
@@ -44,25 +48,36 @@ pub(crate) struct Sent {
     /// Packets that should have been sent: those, and what found a ring full at its time.
     pub(crate) offered: u64,
     pub(crate) time: Duration,
-    /// Whether the link went down before the time was over.
+    /// Whether the link went down before the time was over, and did not come back.
     pub(crate) cut: bool,
 }
 
-/// The queues of a link, and what they send.
-pub(crate) struct Generator<'q> {
-    lanes: Vec<(&'q mut TxQueue, Packets)>,
+/// What is sent on the queues of a link: on each a stream of packets with numbers of its own.
+pub(crate) struct Generator {
+    streams: Vec<Packets>,
     framing: Framing,
+    sizes: Sizes,
     dropped: u64,
     bytes: u64,
     cut: bool,
 }
 
-impl<'q> Generator<'q> {
-    pub(crate) fn new(tx: &'q mut [TxQueue], flow: &Flow) -> Self {
-        let packets = || Packets::new(flow.framing, flow.sizes);
+/// How far a run is, which may go over several links.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    start: Instant,
+    /// Packets that were due and are accounted for.
+    asked: u64,
+    /// The queue whose turn it is.
+    lane: usize,
+}
+
+impl Generator {
+    pub(crate) fn new(flow: &Flow) -> Self {
         Self {
-            lanes: tx.iter_mut().map(|queue| (queue, packets())).collect(),
+            streams: Vec::new(),
             framing: flow.framing,
+            sizes: flow.sizes,
             dropped: 0,
             bytes: 0,
             cut: false,
@@ -72,45 +87,109 @@ impl<'q> Generator<'q> {
     /// Sends for the time of the flow; `between` is called again and again and says whether it had something to do.
     pub(crate) fn run(
         &mut self,
+        tx: &mut [TxQueue],
         flow: &Flow,
         until: &Until,
         mut between: impl FnMut() -> bool,
     ) -> Result<Sent, Error> {
-        let before = (self.packets(), self.bytes, self.dropped);
-        let start = Instant::now();
-        match flow.rate {
-            None => self.flood(flow, start, until, &mut between)?,
-            Some(rate) => self.paced(flow, rate, start, until, &mut between)?,
+        self.run_over(flow, |generator, run| generator.go_on(run, tx, flow, until, &mut between))
+    }
+
+    /// The same over one link after the other, where one may be waited for. What was due meanwhile counts as offered.
+    pub(crate) fn run_on_links(
+        &mut self,
+        link: &mut Link,
+        flow: &Flow,
+        again: &mut Reconnect<'_>,
+        until: &Until,
+    ) -> Result<Sent, Error> {
+        self.run_over(flow, |generator, run| {
+            loop {
+                generator.go_on(run, &mut link.tx, flow, until, &mut || false)?;
+                if !generator.cut || until.is_over() {
+                    return Ok(());
+                }
+                let next = again.link(until)?;
+                generator.skip(run, flow);
+                let Some(next) = next else { return Ok(()) };
+                *link = next;
+            }
+        })
+    }
+
+    fn run_over(
+        &mut self,
+        flow: &Flow,
+        send: impl FnOnce(&mut Self, &mut Run) -> Result<(), Error>,
+    ) -> Result<Sent, Error> {
+        if self.sizes != flow.sizes {
+            self.sizes = flow.sizes;
+            for (stream, packets) in (0..).zip(&mut self.streams) {
+                *packets = Packets::new(self.framing, self.sizes, stream, packets.number());
+            }
         }
+        let before = (self.packets(), self.bytes, self.dropped);
+        let mut run = Run { start: Instant::now(), asked: 0, lane: 0 };
+        send(self, &mut run)?;
         let packets = self.packets() - before.0;
         Ok(Sent {
             packets,
             bytes: self.bytes - before.1,
             offered: packets + self.dropped - before.2,
-            time: start.elapsed(),
+            time: run.start.elapsed(),
             cut: self.cut,
         })
     }
 
+    /// Sends over that link until the time is over, or it is cut.
+    fn go_on(
+        &mut self,
+        run: &mut Run,
+        tx: &mut [TxQueue],
+        flow: &Flow,
+        until: &Until,
+        between: &mut impl FnMut() -> bool,
+    ) -> Result<(), Error> {
+        self.cut = false;
+        for stream in self.streams.len()..tx.len() {
+            let stream = u8::try_from(stream).unwrap_or(u8::MAX);
+            self.streams.push(Packets::new(self.framing, self.sizes, stream, 0));
+        }
+        match flow.rate {
+            None => self.flood(run, tx, flow, until, between),
+            Some(rate) => self.paced(run, tx, rate, flow, until, between),
+        }
+    }
+
+    /// What was due until now, and could not be sent.
+    fn skip(&mut self, run: &mut Run, flow: &Flow) {
+        let Some(rate) = flow.rate else { return };
+        let due = whole(run.start.elapsed().min(flow.time).as_secs_f64() * rate);
+        self.dropped += due.saturating_sub(run.asked);
+        run.asked = run.asked.max(due);
+    }
+
     fn packets(&self) -> u64 {
-        self.lanes.iter().map(|(_, packets)| packets.number()).sum()
+        self.streams.iter().map(Packets::number).sum()
     }
 
     fn flood(
         &mut self,
+        run: &Run,
+        tx: &mut [TxQueue],
         flow: &Flow,
-        start: Instant,
         until: &Until,
         between: &mut impl FnMut() -> bool,
     ) -> Result<(), Error> {
         let mut idle = 0_u32;
         for round in 0_u64.. {
-            if round.is_multiple_of(ROUNDS) && (start.elapsed() >= flow.time || until.is_over()) {
+            if round.is_multiple_of(ROUNDS) && (run.start.elapsed() >= flow.time || until.is_over())
+            {
                 break;
             }
             let mut sent = 0;
-            for lane in 0..self.lanes.len() {
-                sent += self.burst(lane, flow.burst)?;
+            for lane in 0..tx.len() {
+                sent += self.burst(tx, lane, flow.burst)?;
             }
             if self.cut {
                 break;
@@ -129,21 +208,22 @@ impl<'q> Generator<'q> {
 
     fn paced(
         &mut self,
-        flow: &Flow,
+        run: &mut Run,
+        tx: &mut [TxQueue],
         rate: f64,
-        start: Instant,
+        flow: &Flow,
         until: &Until,
         between: &mut impl FnMut() -> bool,
     ) -> Result<(), Error> {
         let behind = whole(rate * BEHIND.as_secs_f64()).max(4 * flow.burst as u64);
-        let (mut asked, mut idle, mut lane) = (0, 0_u32, 0);
+        let mut idle = 0_u32;
         loop {
-            let now = start.elapsed();
+            let now = run.start.elapsed();
             if now >= flow.time || until.is_over() || self.cut {
                 return Ok(());
             }
             let due = whole(now.as_secs_f64() * rate);
-            let mut owed = due.saturating_sub(asked);
+            let mut owed = due.saturating_sub(run.asked);
             let busy = between();
             if owed == 0 {
                 idle = if busy { 0 } else { idle.wrapping_add(1) };
@@ -154,21 +234,23 @@ impl<'q> Generator<'q> {
                 continue;
             }
             if owed > behind {
-                asked += owed - behind;
+                run.asked += owed - behind;
                 owed = behind;
             }
             let burst = usize::try_from(owed).unwrap_or(usize::MAX).min(flow.burst);
-            let sent = self.burst(lane, burst)?;
+            let sent = self.burst(tx, run.lane, burst)?;
             self.dropped += burst.saturating_sub(sent) as u64;
-            asked += burst as u64;
-            lane = (lane + 1) % self.lanes.len().max(1);
+            run.asked += burst as u64;
+            run.lane = (run.lane + 1) % tx.len().max(1);
         }
     }
 
     /// Sends up to `burst` packets on a queue and says how many there was room for.
     #[inline]
-    fn burst(&mut self, lane: usize, burst: usize) -> Result<usize, Error> {
-        let Some((queue, packets)) = self.lanes.get_mut(lane) else { return Ok(0) };
+    fn burst(&mut self, tx: &mut [TxQueue], lane: usize, burst: usize) -> Result<usize, Error> {
+        let (Some(queue), Some(packets)) = (tx.get_mut(lane), self.streams.get_mut(lane)) else {
+            return Ok(0);
+        };
         let Ok(mut batch) = queue.reserve() else {
             self.cut = true;
             return Ok(0);
@@ -183,19 +265,23 @@ impl<'q> Generator<'q> {
         Ok(batch.commit())
     }
 
-    /// Tells a sink that all was sent, and gives it time to take it.
-    pub(crate) fn finish(mut self, until: &Until) {
-        let mut dropped = self.dropped;
-        for (queue, packets) in &mut self.lanes {
-            let offered = packets.number() + std::mem::take(&mut dropped);
+    /// Tells a sink that all was sent, on each queue.
+    pub(crate) fn close(&self, tx: &mut [TxQueue]) {
+        let sent = self.packets();
+        for (queue, packets) in tx.iter_mut().zip(&self.streams) {
             // Whoever does not take it learns nothing from it.
-            let _ = queue.send_timeout(&packets.last(self.framing, offered), LAST);
+            let last = packets.last(self.framing, sent, sent + self.dropped);
+            let _ = queue.send_timeout(&last, LAST);
         }
-        let start = Instant::now();
-        let up = |(queue, _): &(&mut TxQueue, Packets)| queue.is_connected();
-        while self.lanes.iter().all(up) && start.elapsed() < LINGER && !until.is_over() {
-            thread::sleep(Duration::from_millis(1));
-        }
+    }
+}
+
+/// Keeps the link open for that time, unless its other end closes it before, or `until` says so where it is given.
+pub(crate) fn linger(tx: &[TxQueue], time: Duration, until: Option<&Until>) {
+    let start = Instant::now();
+    let is_over = || start.elapsed() >= time || until.is_some_and(Until::is_over);
+    while tx.iter().all(TxQueue::is_connected) && !is_over() {
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -4,11 +4,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use memif::{Link, RxMode, RxQueue, SendError, TxQueue};
+use memif::{Link, RxMode, RxQueue, SendError};
 
 use super::generator::{too_long, whole};
 use super::link::{LOOK, Until};
 use super::packet::{Kind, LONGEST, Packets, Sizes, kind};
+use super::reconnect::{Outages, Reconnect};
 use super::sink::real;
 use crate::exit::Error;
 use crate::net::Framing;
@@ -54,6 +55,14 @@ pub(crate) struct Answers {
     /// Packets that came and were none of ours, or changed.
     pub(crate) corrupted: u64,
     pub(crate) time: Duration,
+    /// Times without a link.
+    pub(crate) outages: Outages,
+}
+
+/// Why a packet was not sent or did not come back.
+enum Trouble {
+    LinkDown,
+    Failed(Error),
 }
 
 /// An empty histogram of times.
@@ -71,10 +80,10 @@ pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).clamp(1, LONGEST_TIME)
 }
 
-/// A link that is asked.
-struct Asker<'l> {
-    tx: &'l mut TxQueue,
-    rx: &'l mut [RxQueue],
+/// A link that is asked, and the next one when it goes down.
+struct Asker<'l, 'e> {
+    link: &'l mut Link,
+    again: &'l mut Reconnect<'e>,
     packets: Packets,
     scratch: Vec<u8>,
     ask: &'l Ask,
@@ -82,11 +91,16 @@ struct Asker<'l> {
 }
 
 /// Measures over that link. `None` when its end came before the measurement began.
-pub(crate) fn run(link: &mut Link, ask: &Ask, until: &Until) -> Result<Option<Answers>, Error> {
-    let Some(tx) = link.tx.first_mut() else { return Ok(None) };
-    let packets = Packets::new(ask.framing, ask.sizes);
+pub(crate) fn run(
+    link: &mut Link,
+    ask: &Ask,
+    again: &mut Reconnect<'_>,
+    until: &Until,
+) -> Result<Option<Answers>, Error> {
+    let packets = Packets::new(ask.framing, ask.sizes, 0, 0);
     let scratch = vec![0; LONGEST];
-    let mut asker = Asker { tx, rx: &mut link.rx, packets, scratch, ask, corrupted: 0 };
+    let before = again.outages();
+    let mut asker = Asker { link, again, packets, scratch, ask, corrupted: 0 };
     if !asker.knock(until)? {
         return Ok(None);
     }
@@ -94,16 +108,51 @@ pub(crate) fn run(link: &mut Link, ask: &Ask, until: &Until) -> Result<Option<An
         None => asker.one_by_one(until)?,
         Some(rate) => asker.at_rate(rate, until)?,
     };
-    Ok(Some(Answers { corrupted: asker.corrupted, ..answers }))
+    let outages = asker.again.outages().since(before);
+    Ok(Some(Answers { corrupted: asker.corrupted, outages, ..answers }))
 }
 
-impl Asker<'_> {
+/// A measurement at a rate.
+struct Paced {
+    rate: f64,
+    /// Number of the first packet.
+    first: u64,
+    /// Packets to warm up, and all packets.
+    warm: u64,
+    all: u64,
+    start: Instant,
+    times: Histogram<u64>,
+    /// Packets that were due, and were sent or lost for want of a link.
+    sent: u64,
+    received: u64,
+    /// When the last packet came back, and since when nothing has happened.
+    last: Instant,
+    quiet: Instant,
+    looks: u32,
+}
+
+impl Paced {
+    fn due(&self, number: u64) -> Duration {
+        Duration::from_secs_f64(real(number) / self.rate)
+    }
+
+    fn is_due(&self, number: u64) -> bool {
+        number < self.all && self.due(number) <= self.start.elapsed()
+    }
+}
+
+impl Asker<'_, '_> {
     /// Sends until one packet comes back, so that the peer is known to be one that sends back.
     fn knock(&mut self, until: &Until) -> Result<bool, Error> {
         let start = Instant::now();
         while start.elapsed() < self.ask.patience {
-            let number = self.send()?;
-            let back = self.wait(number, TRY, until)?;
+            let back = match self.ask_once(TRY, until) {
+                Ok(back) => back,
+                Err(trouble) => {
+                    self.mend(trouble, until)?;
+                    false
+                }
+            };
             if until.is_over() {
                 return Ok(false);
             }
@@ -120,26 +169,42 @@ impl Asker<'_> {
         )))
     }
 
-    /// Sends the next packet, however long the ring is full, and gives its number.
-    fn send(&mut self) -> Result<u64, Error> {
+    /// Goes on over the next link where this one went down, if that is wanted; false when there is none and what was
+    /// measured is to be told. Any other trouble is an error.
+    fn mend(&mut self, trouble: Trouble, until: &Until) -> Result<bool, Error> {
+        if let Trouble::Failed(error) = trouble {
+            return Err(error);
+        }
+        if let Some(link) = self.again.link(until)? {
+            *self.link = link;
+            return Ok(true);
+        }
+        if until.is_over() || self.again.outages().for_good { Ok(false) } else { Err(link_down()) }
+    }
+
+    /// One round trip; says whether the packet came back in that time.
+    fn ask_once(&mut self, limit: Duration, until: &Until) -> Result<bool, Trouble> {
         let number = self.packets.number();
-        match self.tx.send(self.packets.next()) {
-            Err(SendError::Full) => self.tx.send_timeout(self.packets.next(), LOST),
+        // However long the ring is full.
+        let tx = self.link.tx.first_mut().ok_or(Trouble::LinkDown)?;
+        match tx.send(self.packets.next()) {
+            Err(SendError::Full) => tx.send_timeout(self.packets.next(), LOST),
             sent => sent,
         }
         .map_err(failed)?;
         self.packets.sent();
-        Ok(number)
+        self.wait(number, limit, until)
     }
 
     /// Waits until that packet comes back.
     #[inline]
-    fn wait(&mut self, wanted: u64, limit: Duration, until: &Until) -> Result<bool, Error> {
+    fn wait(&mut self, wanted: u64, limit: Duration, until: &Until) -> Result<bool, Trouble> {
         let mut looks = 0_u32;
         let mut start = None;
         loop {
             if self.ask.mode != RxMode::Polling {
-                RxQueue::wait_any(self.rx, Some(LOOK.min(limit))).map_err(|_| link_down())?;
+                RxQueue::wait_any(&mut self.link.rx, Some(LOOK.min(limit)))
+                    .map_err(|_| Trouble::LinkDown)?;
             }
             let mut found = false;
             self.receive(|number| found |= number == wanted)?;
@@ -161,15 +226,15 @@ impl Asker<'_> {
 
     /// Takes what came back, and passes the numbers on. Says whether there was anything.
     #[inline]
-    fn receive(&mut self, mut number: impl FnMut(u64)) -> Result<bool, Error> {
+    fn receive(&mut self, mut number: impl FnMut(u64)) -> Result<bool, Trouble> {
         let mut any = false;
-        for queue in self.rx.iter_mut() {
-            let mut batch = queue.recv(BURST).map_err(|_| link_down())?;
+        for queue in &mut self.link.rx {
+            let mut batch = queue.recv(BURST).map_err(|_| Trouble::LinkDown)?;
             for packet in &mut batch {
                 any = true;
                 let len = packet.copy_to(&mut self.scratch);
                 match kind(self.scratch.get(..len).unwrap_or_default()) {
-                    Kind::Data(found) => number(found),
+                    Kind::Data { number: found, .. } => number(found),
                     _ => self.corrupted += 1,
                 }
             }
@@ -184,7 +249,7 @@ impl Asker<'_> {
         let warm = start + self.ask.warm_up;
         let mut warming = true;
         let mut now = start;
-        loop {
+        while !until.is_over() {
             if warming && now >= warm {
                 warming = false;
                 times.reset();
@@ -194,9 +259,17 @@ impl Asker<'_> {
                 break;
             }
             let asked = Instant::now();
-            let number = self.send()?;
             sent += 1;
-            let back = self.wait(number, LOST, until)?;
+            let back = match self.ask_once(LOST, until) {
+                Ok(back) => back,
+                Err(trouble) => {
+                    if !self.mend(trouble, until)? {
+                        break;
+                    }
+                    // The one in flight is lost.
+                    false
+                }
+            };
             now = Instant::now();
             if back {
                 received += 1;
@@ -206,72 +279,117 @@ impl Asker<'_> {
                 break;
             }
         }
-        Ok(Answers { times, sent, received, corrupted: 0, time: now - start })
+        let time = now - start;
+        Ok(Answers { times, sent, received, corrupted: 0, time, outages: Outages::default() })
     }
 
     /// Sends on time, whatever has come back; every packet counts from the time at which it was due.
     fn at_rate(&mut self, rate: f64, until: &Until) -> Result<Answers, Error> {
-        let mut times = histogram()?;
-        let first = self.packets.number();
         let warm = whole(rate * self.ask.warm_up.as_secs_f64());
         let all = warm + whole(rate * self.ask.time.as_secs_f64()).max(1);
-        let (mut sent, mut received, mut looks) = (0, 0, 0_u32);
         let start = Instant::now();
-        let due = |number: u64| Duration::from_secs_f64(real(number) / rate);
-        // When the last packet came back, and since when nothing has happened.
-        let (mut last, mut quiet) = (start, start);
-        while received < all - warm {
-            let now = start.elapsed();
-            if sent < all && due(sent) <= now {
-                sent += self.send_due(|ahead| sent + ahead < all && due(sent + ahead) <= now)?;
-                quiet = start + now;
-            } else if sent == all && (start + now).saturating_duration_since(quiet) >= LOST {
-                break;
-            }
-            let (mut wanted, mut back) = (false, start);
-            let arrived = self.receive(|number| {
-                let number = number.wrapping_sub(first);
-                // What was sent to knock, or to warm up, is not counted.
-                if (warm..all).contains(&number) {
-                    if !wanted {
-                        wanted = true;
-                        back = Instant::now();
+        let mut paced = Paced {
+            rate,
+            first: self.packets.number(),
+            warm,
+            all,
+            start,
+            times: histogram()?,
+            sent: 0,
+            received: 0,
+            last: start,
+            quiet: start,
+            looks: 0,
+        };
+        loop {
+            match self.go_on(&mut paced, until) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(trouble) => {
+                    let is_back = self.mend(trouble, until)?;
+                    // What was due meanwhile is lost.
+                    while paced.is_due(paced.sent) {
+                        self.packets.sent();
+                        paced.sent += 1;
                     }
-                    received += 1;
-                    let took = (back - start).saturating_sub(due(number));
-                    times.saturating_record(nanoseconds(took));
+                    paced.quiet = Instant::now();
+                    if !is_back {
+                        break;
+                    }
                 }
-            })?;
-            if wanted {
-                (last, quiet) = (back, back);
-            }
-            if arrived {
-                looks = 0;
-                continue;
-            }
-            looks = looks.wrapping_add(1);
-            if looks.is_multiple_of(LOOKS) && until.is_over() {
-                break;
-            }
-            if self.ask.mode != RxMode::Polling {
-                let left =
-                    if sent < all { due(sent).saturating_sub(start.elapsed()) } else { LOOK };
-                if left > EARLY {
-                    let left = (left - EARLY).min(LOOK);
-                    RxQueue::wait_any(self.rx, Some(left)).map_err(|_| link_down())?;
-                }
-            } else if looks > PATIENCE {
-                thread::yield_now();
             }
         }
-        let sent = sent.saturating_sub(warm);
-        let time = (last - start).saturating_sub(self.ask.warm_up);
-        Ok(Answers { times, sent, received, corrupted: 0, time })
+        Ok(Answers {
+            times: paced.times,
+            sent: paced.sent.saturating_sub(warm),
+            received: paced.received,
+            corrupted: 0,
+            time: (paced.last - start).saturating_sub(self.ask.warm_up),
+            outages: Outages::default(),
+        })
+    }
+
+    /// Sends what is due and takes what came back; false at the end.
+    #[inline]
+    fn go_on(&mut self, paced: &mut Paced, until: &Until) -> Result<bool, Trouble> {
+        if until.is_over() && paced.sent < paced.all {
+            // No more are sent, and those that are on their way are waited for.
+            paced.all = paced.sent.max(paced.warm);
+            paced.quiet = Instant::now();
+        }
+        if paced.received >= paced.all - paced.warm {
+            return Ok(false);
+        }
+        let now = paced.start.elapsed();
+        if paced.sent < paced.all && paced.due(paced.sent) <= now {
+            let sent = paced.sent;
+            paced.sent +=
+                self.send_due(|ahead| sent + ahead < paced.all && paced.due(sent + ahead) <= now)?;
+            paced.quiet = paced.start + now;
+        } else if paced.sent == paced.all
+            && (paced.start + now).saturating_duration_since(paced.quiet) >= LOST
+        {
+            return Ok(false);
+        }
+        let mut back = None;
+        let arrived = self.receive(|number| {
+            let number = number.wrapping_sub(paced.first);
+            // What was sent to knock, or to warm up, is not counted.
+            if (paced.warm..paced.all).contains(&number) {
+                let back = *back.get_or_insert_with(Instant::now);
+                paced.received += 1;
+                let took = (back - paced.start).saturating_sub(paced.due(number));
+                paced.times.saturating_record(nanoseconds(took));
+            }
+        })?;
+        if let Some(back) = back {
+            (paced.last, paced.quiet) = (back, back);
+        }
+        if arrived {
+            paced.looks = 0;
+            return Ok(true);
+        }
+        paced.looks = paced.looks.wrapping_add(1);
+        if self.ask.mode != RxMode::Polling {
+            let left = if paced.sent < paced.all {
+                paced.due(paced.sent).saturating_sub(paced.start.elapsed())
+            } else {
+                LOOK
+            };
+            if left > EARLY {
+                let left = (left - EARLY).min(LOOK);
+                RxQueue::wait_any(&mut self.link.rx, Some(left)).map_err(|_| Trouble::LinkDown)?;
+            }
+        } else if paced.looks > PATIENCE {
+            thread::yield_now();
+        }
+        Ok(true)
     }
 
     /// Sends what is due in one go, as far as there is room, and says how many.
-    fn send_due(&mut self, due: impl Fn(u64) -> bool) -> Result<u64, Error> {
-        let mut batch = self.tx.reserve().map_err(failed)?;
+    fn send_due(&mut self, due: impl Fn(u64) -> bool) -> Result<u64, Trouble> {
+        let mut batch =
+            self.link.tx.first_mut().ok_or(Trouble::LinkDown)?.reserve().map_err(failed)?;
         let mut sent = 0;
         while sent < BURST as u64 && due(sent) {
             match batch.push(self.packets.next()) {
@@ -295,13 +413,13 @@ fn link_down() -> Error {
     )
 }
 
-fn failed(error: SendError) -> Error {
+fn failed(error: SendError) -> Trouble {
     match error {
-        SendError::TooLong { len, max } => too_long(len, max),
-        SendError::Full => Error::NotConnected(
+        SendError::TooLong { len, max } => Trouble::Failed(too_long(len, max)),
+        SendError::Full => Trouble::Failed(Error::NotConnected(
             "the peer takes no packets; look whether it runs (dpdk-testpmd: start forwarding)"
                 .to_owned(),
-        ),
-        _ => link_down(),
+        )),
+        _ => Trouble::LinkDown,
     }
 }

@@ -79,6 +79,7 @@ impl Place {
         let (sender, notices) = mpsc::channel();
         Ok(End {
             notices,
+            last_reason: None,
             reporter: Reporter::new(self.address.clone()),
             role,
             place: self.clone(),
@@ -107,6 +108,8 @@ impl Place {
 #[derive(Debug)]
 pub(crate) struct End {
     notices: Receiver<Notice>,
+    /// Why the link went down that was there last.
+    last_reason: Option<String>,
     reporter: Reporter,
     role: Role,
     place: Place,
@@ -127,6 +130,11 @@ impl End {
         until: &Until,
     ) -> Result<Option<Link>, Error> {
         self.wait(until, false, other)
+    }
+
+    /// Why the last link went down, if that was met when the next one was waited for.
+    pub(crate) fn last_reason(&self) -> Option<&str> {
+        self.last_reason.as_deref()
     }
 
     fn wait(
@@ -150,6 +158,9 @@ impl End {
                 continue;
             };
             self.tell(&event)?;
+            if let Event::Disconnected { reason, .. } = &event {
+                self.last_reason = Some(reason.to_string());
+            }
             if let Event::Connected { link, .. } = event {
                 if link.rx.is_empty() || link.tx.is_empty() {
                     return Err(Error::NotConnected(

@@ -7,15 +7,19 @@ mod generator;
 mod latency;
 mod link;
 mod ndr;
+mod numbers;
 mod other;
 mod packet;
+mod parts;
 mod plan;
 mod plot;
 mod progress;
+mod reconnect;
 mod report;
 mod runs;
 mod setup;
 mod sink;
+mod tally;
 
 use std::sync::mpsc;
 
@@ -40,7 +44,9 @@ Examples:
   memif bench throughput --part sink --role master --socket @lab
       counts what a slave sends: memif bench --part generator --socket @lab, or any other program
   memif bench latency --part generator --socket /tmp/memif.sock
-      round trips over a peer that sends packets back, as dpdk-testpmd --forward-mode=macswap";
+      round trips over a peer that sends packets back, as dpdk-testpmd --forward-mode=macswap
+  memif bench --part generator --rate 100k --seconds 60 --reconnect
+      with memif bench --part sink --reconnect at the other port of a switch: what a restart of it loses";
 
 /// Measures what it is asked to.
 pub(crate) fn run(options: &BenchOptions) -> Result<Outcome, Error> {
@@ -61,10 +67,10 @@ pub(crate) fn run(options: &BenchOptions) -> Result<Outcome, Error> {
         warn(format_args!("{doubt}"));
     }
     match (plan.part, plan.work) {
-        (Some(Part::Echo), Work::Interfaces) => runs::echo_many(&plan, &until),
-        (Some(Part::Echo), _) => runs::echo(&plan, &until),
-        (Some(Part::Sink), _) => runs::sink(&plan, &until),
-        (Some(Part::Generator), Work::Throughput) => runs::generator(&plan, &until),
+        (Some(Part::Echo), Work::Interfaces) => parts::echo_many(&plan, &until),
+        (Some(Part::Echo), _) => parts::echo(&plan, &until),
+        (Some(Part::Sink), _) => parts::sink(&plan, &until),
+        (Some(Part::Generator), Work::Throughput) => parts::generator(&plan, &until),
         (None, Work::Throughput) => runs::throughput(&plan, &until),
         (_, Work::Latency) => runs::latency(&plan, &until),
         (_, Work::Ndr) => runs::ndr(&plan, &until),

@@ -3,7 +3,7 @@
 use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
-use memif::RxQueue;
+use memif::{Link, RxQueue};
 
 use super::generator::{Flow, Generator};
 use super::link::Until;
@@ -111,17 +111,19 @@ pub(crate) fn search(
     Ok(Some(Found { rate: good, not_judged: doubt }))
 }
 
-/// One trial over a link that stays. What arrived is what the rings took or, with `returns`, what came back.
+/// One trial over a link that stays. What arrived is what the rings took or, where `returns` says how long the first one may
+/// take, what came back.
 pub(crate) fn over_link(
-    generator: &mut Generator<'_>,
-    rx: &mut [RxQueue],
+    generator: &mut Generator,
+    link: &mut Link,
     flow: &Flow,
-    returns: bool,
+    returns: Option<Duration>,
     until: &Until,
 ) -> Result<Trial, Error> {
     let mut scratch = vec![0; LONGEST];
     let mut back = 0;
-    let sent = generator.run(flow, until, || {
+    let Link { tx, rx, .. } = link;
+    let sent = generator.run(tx, flow, until, || {
         let got = take(rx, flow.burst, &mut scratch);
         back += got;
         got > 0
@@ -132,7 +134,12 @@ pub(crate) fn over_link(
         ));
     }
     let mut last = Instant::now();
-    while last.elapsed() < LINGER && (back < sent.packets || !returns) && !until.is_over() {
+    loop {
+        let all = returns.is_some() && back >= sent.packets;
+        let patience = returns.filter(|_| back == 0).unwrap_or(LINGER);
+        if all || last.elapsed() >= patience || until.is_over() {
+            break;
+        }
         let got = take(rx, flow.burst, &mut scratch);
         if got > 0 {
             back += got;
@@ -140,14 +147,14 @@ pub(crate) fn over_link(
         }
         spin_loop();
     }
-    if returns && back == 0 && sent.packets > 0 && !until.is_over() {
+    if returns.is_some() && back == 0 && sent.packets > 0 && !until.is_over() {
         return Err(Error::NotConnected(
             "nothing came back: start a peer that sends packets back (memif bench --part echo, or dpdk-testpmd with \
              --forward-mode=macswap), or leave --return out"
                 .to_owned(),
         ));
     }
-    let arrived = if returns { back } else { sent.packets };
+    let arrived = if returns.is_some() { back } else { sent.packets };
     Ok(Trial { rate: flow.rate, offered: sent.offered, arrived, time: sent.time })
 }
 
@@ -159,7 +166,7 @@ fn take(rx: &mut [RxQueue], burst: usize, scratch: &mut [u8]) -> u64 {
         let Ok(mut batch) = queue.recv(burst) else { continue };
         for packet in &mut batch {
             let len = packet.copy_to(scratch);
-            let ours = matches!(kind(scratch.get(..len).unwrap_or_default()), Kind::Data(_));
+            let ours = matches!(kind(scratch.get(..len).unwrap_or_default()), Kind::Data { .. });
             back += u64::from(ours);
         }
     }
@@ -172,13 +179,9 @@ pub(crate) fn received(
     received: &super::sink::Received,
     time: Duration,
 ) -> Trial {
-    let offered = received.lost().map_or(0, |lost| received.packets + lost);
-    Trial {
-        rate,
-        offered,
-        arrived: received.packets - received.corrupted.min(received.packets),
-        time,
-    }
+    let wrong = received.corrupted + received.duplicates;
+    let arrived = received.packets.saturating_sub(wrong);
+    Trial { rate, offered: received.sent.map_or(0, |(_, offered)| offered), arrived, time }
 }
 
 #[cfg(test)]

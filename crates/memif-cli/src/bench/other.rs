@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use memif::Role;
 use serde::{Deserialize, Serialize};
 
-use super::generator::{Flow, Generator};
+use super::generator::{self, Flow, Generator};
 use super::link::{Place, Until};
 use super::{Plan, Work, cpus, crowd, echo};
 use crate::exit::{Error, Outcome};
@@ -210,10 +210,11 @@ fn serve(order: &Order, plan: &Plan, until: &Until, ready: impl FnOnce()) -> Res
             let mut end = place.open(role)?;
             let _pinned = cpus::pin(order.cpu)?;
             let Some(mut link) = end.link(until, false)? else { return Ok(()) };
-            let mut generator = Generator::new(&mut link.tx, &flow);
-            let sent = generator.run(&flow, until, || false)?;
+            let mut generator = Generator::new(&flow);
+            let sent = generator.run(&mut link.tx, &flow, until, || false)?;
             if !sent.cut {
-                generator.finish(until);
+                generator.close(&mut link.tx);
+                generator::linger(&link.tx, generator::LINGER, Some(until));
             }
             Ok(())
         }

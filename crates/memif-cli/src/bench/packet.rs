@@ -25,9 +25,12 @@ const KIND: usize = 56;
 const OFFERED: usize = 64;
 /// Bytes of the last packet of a run.
 pub(crate) const LAST: usize = 72;
-/// In the upper half of the eight bytes, above the length.
+/// In the upper half of the eight bytes, above the stream and the length.
 const DATA: u64 = 0x6d65_6d69 << 32;
 const END: u64 = 0x454e_4421 << 32;
+/// Where the stream stands in the eight bytes: twice, so that a byte that was changed shows. Streams are the queues of a
+/// generator, each with numbers of its own.
+const STREAM: [u32; 2] = [16, 24];
 /// UDP port at both ends: discard (RFC 863).
 const PORT: u16 = 9;
 /// Addresses of the two ends, from a net that is for measurements (RFC 2544).
@@ -87,7 +90,7 @@ impl std::str::FromStr for Sizes {
     }
 }
 
-/// Packets ready to send on one queue, numbered from 0. Each already carries its number.
+/// Packets ready to send on one queue. Each already carries its number.
 #[derive(Debug)]
 pub(crate) struct Packets {
     /// One packet after the other, each in as many bytes as the longest has.
@@ -102,17 +105,19 @@ pub(crate) struct Packets {
 }
 
 impl Packets {
-    pub(crate) fn new(framing: Framing, sizes: Sizes) -> Self {
+    /// Packets of that stream, from that number on.
+    pub(crate) fn new(framing: Framing, sizes: Sizes, stream: u8, first: u64) -> Self {
         let (place, lengths) = (sizes.longest(), sizes.round());
         let mut ready = Vec::with_capacity(place * lengths.len());
-        for (number, &length) in (0_u64..).zip(&lengths) {
+        for (number, &length) in (first..).zip(&lengths) {
             let mut packet = blank(framing, length);
             write(&mut packet, NUMBER, number);
+            write(&mut packet, KIND, tag(stream) | length as u64);
             packet.resize(place, 0);
             ready.append(&mut packet);
         }
         let alike = lengths.iter().all(|&length| length == place);
-        Self { ready, place, lengths, alike, at: 0, number: 0 }
+        Self { ready, place, lengths, alike, at: 0, number: first }
     }
 
     /// The next packet.
@@ -198,15 +203,15 @@ impl Packets {
         (bytes, None)
     }
 
-    /// The number of the next packet, which is how many were sent.
+    /// The number of the next packet, which is how many were sent if the first had the number 0.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The packet that tells a sink that all were sent, and how many should have been.
-    pub(crate) fn last(&self, framing: Framing, offered: u64) -> Vec<u8> {
+    /// The packet that tells a sink that all were sent, and how many were and should have been, on all queues.
+    pub(crate) fn last(&self, framing: Framing, sent: u64, offered: u64) -> Vec<u8> {
         let mut packet = blank(framing, LAST);
-        write(&mut packet, NUMBER, self.number);
+        write(&mut packet, NUMBER, sent);
         write(&mut packet, KIND, END | LAST as u64);
         write(&mut packet, OFFERED, offered);
         packet
@@ -216,18 +221,23 @@ impl Packets {
 /// What a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// One of ours, with its number.
-    Data(u64),
-    /// The last of a queue: how many were sent and should have been.
+    /// One of ours, with its number in its stream.
+    Data { stream: u8, number: u64 },
+    /// The last one: how many were sent and should have been, on all queues.
     End { sent: u64, offered: u64 },
     /// Not ours, or changed on its way.
     Other,
 }
 
-/// Whether that is the packet of ours with that number: `buffer` holds it, and is longer.
+/// How packets of that stream are marked, above their length.
+pub(crate) fn tag(stream: u8) -> u64 {
+    STREAM.iter().fold(DATA, |tag, place| tag | u64::from(stream) << place)
+}
+
+/// Whether that is the packet of ours with that [`tag`] and number: `buffer` holds it, and is longer.
 #[inline(always)]
-pub(crate) fn is_next(buffer: &[u8; LONGEST], len: usize, number: u64) -> bool {
-    read(buffer, NUMBER) == Some(number) && read(buffer, KIND) == Some(DATA | len as u64)
+pub(crate) fn is_next(buffer: &[u8; LONGEST], len: usize, tag: u64, number: u64) -> bool {
+    read(buffer, NUMBER) == Some(number) && read(buffer, KIND) == Some(tag | len as u64)
 }
 
 /// Reads a packet.
@@ -235,13 +245,20 @@ pub(crate) fn is_next(buffer: &[u8; LONGEST], len: usize, number: u64) -> bool {
 pub(crate) fn kind(packet: &[u8]) -> Kind {
     let len = packet.len() as u64;
     match (read(packet, NUMBER), read(packet, KIND)) {
-        (Some(number), Some(kind)) if kind == DATA | len => Kind::Data(number),
+        (Some(number), Some(kind)) if kind == tag(stream_of(kind)) | len => {
+            Kind::Data { stream: stream_of(kind), number }
+        }
         (Some(sent), Some(kind)) if kind == END | len => match read(packet, OFFERED) {
             Some(offered) => Kind::End { sent, offered },
             None => Kind::Other,
         },
         _ => Kind::Other,
     }
+}
+
+fn stream_of(kind: u64) -> u8 {
+    let [_, _, stream, ..] = kind.to_le_bytes();
+    stream
 }
 
 #[inline]
@@ -288,15 +305,16 @@ mod tests {
     fn packets_carry_their_numbers_and_lengths() {
         for framing in [Framing::Ethernet, Framing::Ip] {
             for sizes in [Sizes::Fixed(64), Sizes::Fixed(65_535), Sizes::Imix] {
-                let mut packets = Packets::new(framing, sizes);
+                let stream = 254;
+                let mut packets = Packets::new(framing, sizes, stream, 3);
                 let mut longest = 0;
-                for number in 0..100 {
-                    assert_eq!(kind(packets.next()), Kind::Data(number));
+                for number in 3..103 {
+                    assert_eq!(kind(packets.next()), Kind::Data { stream, number });
                     longest = longest.max(packets.next().len());
                     packets.sent();
                 }
                 assert_eq!(longest, sizes.longest());
-                let last = packets.last(framing, 107);
+                let last = packets.last(framing, 100, 107);
                 assert_eq!(kind(&last), Kind::End { sent: 100, offered: 107 });
             }
         }
@@ -305,7 +323,7 @@ mod tests {
     #[test]
     fn refused_packets_come_again() {
         for sizes in [Sizes::Fixed(64), Sizes::Fixed(9000), Sizes::Imix] {
-            let mut packets = Packets::new(Framing::Ethernet, sizes);
+            let mut packets = Packets::new(Framing::Ethernet, sizes, 0, 0);
             let (mut numbers, mut bytes) = (Vec::new(), 0);
             let mut sent = 0;
             for room in [0, 1, 40, 7, 16, 0, 100] {
@@ -323,45 +341,50 @@ mod tests {
                 assert_eq!(refused, (room < 40).then_some("full"));
             }
             assert_eq!(sent, bytes);
-            let expected: Vec<_> = (0..104).map(Kind::Data).collect();
+            let data = |number| Kind::Data { stream: 0, number };
+            let expected: Vec<_> = (0..104).map(data).collect();
             assert_eq!(numbers, expected, "{sizes}");
             assert_eq!(packets.number(), 104);
-            assert_eq!(kind(packets.next()), Kind::Data(104));
+            assert_eq!(kind(packets.next()), data(104));
         }
     }
 
     #[test]
     fn the_next_packet_is_known() {
-        let mut packets = Packets::new(Framing::Ethernet, Sizes::Fixed(100));
+        let mut packets = Packets::new(Framing::Ethernet, Sizes::Fixed(100), 9, 0);
         packets.sent();
         let mut buffer = [0; LONGEST];
         buffer[..100].copy_from_slice(packets.next());
-        assert!(is_next(&buffer, 100, 1));
-        assert!(!is_next(&buffer, 100, 0), "another number");
-        assert!(!is_next(&buffer, 99, 1), "cut");
+        assert!(is_next(&buffer, 100, tag(9), 1));
+        assert!(!is_next(&buffer, 100, tag(9), 0), "another number");
+        assert!(!is_next(&buffer, 100, tag(8), 1), "another stream");
+        assert!(!is_next(&buffer, 99, tag(9), 1), "cut");
         buffer[KIND + 5] ^= 1;
-        assert!(!is_next(&buffer, 100, 1), "changed");
+        assert!(!is_next(&buffer, 100, tag(9), 1), "changed");
     }
 
     #[test]
     fn changed_packets_show() {
-        let packets = Packets::new(Framing::Ethernet, Sizes::Fixed(64));
+        let packets = Packets::new(Framing::Ethernet, Sizes::Fixed(64), 0, 0);
         let packet = packets.next();
         assert_eq!(kind(&packet[..63]), Kind::Other);
         assert_eq!(kind(&[]), Kind::Other);
-        let mut changed = packet.to_vec();
-        changed[KIND + 5] ^= 1;
-        assert_eq!(kind(&changed), Kind::Other);
+        let mut changed = Vec::new();
+        for byte in [2, 3, 5] {
+            changed = packet.to_vec();
+            changed[KIND + byte] ^= 1;
+            assert_eq!(kind(&changed), Kind::Other);
+        }
         changed.push(0);
         assert_eq!(kind(&changed), Kind::Other);
     }
 
     #[test]
     fn other_programs_can_read_them() {
-        let packets = Packets::new(Framing::Ethernet, Sizes::Fixed(200));
+        let packets = Packets::new(Framing::Ethernet, Sizes::Fixed(200), 0, 0);
         let read = etherparse::SlicedPacket::from_ethernet(packets.next()).unwrap();
         assert!(matches!(read.transport, Some(etherparse::TransportSlice::Udp(_))), "{read:?}");
-        let packets = Packets::new(Framing::Ip, Sizes::Fixed(64));
+        let packets = Packets::new(Framing::Ip, Sizes::Fixed(64), 0, 0);
         assert!(etherparse::SlicedPacket::from_ip(packets.next()).is_ok());
     }
 

@@ -105,6 +105,14 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "N", value_parser = number::<u32>(1, 100_000), allow_negative_numbers = true)]
     count: Option<u32>,
 
+    /// With --part: wait for a link that goes down, and go on. What is lost meanwhile counts as lost
+    #[arg(long)]
+    reconnect: bool,
+
+    /// --part generator: keep the link open for that time after the end; DPDK's counters read 0 once it is gone
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
+    linger: Option<Duration>,
+
     /// Processors: of the generator and of the other end [default: the first two], or of the only one [default: any]
     #[arg(long, value_name = "A,B")]
     cpus: Option<Cpus>,
@@ -113,7 +121,7 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
 
-    /// Seconds to wait for the link to come up, and for the first packet
+    /// Seconds to wait for the link to come up, at first and with --reconnect, and for the first packet
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "10",
         allow_negative_numbers = true)]
     connect_timeout: Duration,
@@ -153,6 +161,8 @@ pub(crate) struct Plan {
     /// A part, not a percentage.
     pub(crate) loss: f64,
     pub(crate) count: u32,
+    pub(crate) reconnect: bool,
+    pub(crate) linger: Option<Duration>,
     pub(crate) time: Duration,
     pub(crate) cpus: (usize, usize),
     /// Whether the processors hold. One end alone goes where the kernel puts it unless told: where the other
@@ -195,6 +205,8 @@ impl Plan {
             returns: options.returns,
             loss: options.loss / 100.0,
             count: options.count.unwrap_or(1000),
+            reconnect: options.reconnect,
+            linger: options.linger,
             time: options.seconds.unwrap_or(Duration::from_secs(default_seconds)),
             cpus: cpus::choose(options.cpus.as_ref())?,
             pinned: both || options.cpus.is_some(),
@@ -353,13 +365,7 @@ impl BenchOptions {
         if !self.size.is_empty() && matches!(self.part, Some(Part::Sink | Part::Echo)) {
             return wrong("the generator chooses the size: give --size there".to_owned());
         }
-        let alone = self.part == Some(Part::Generator) && self.work == Work::Throughput;
-        if self.size.len() > 1 && alone {
-            return wrong(
-                "the sink ends with its generator: give one --size at a time, or leave --part out"
-                    .to_owned(),
-            );
-        }
+        self.check_link()?;
         match (self.part, self.work) {
             (Some(Part::Sink), Work::Latency | Work::Setup | Work::Interfaces) => {
                 wrong(format!("a sink sends nothing back, which {name} needs: give --part echo"))
@@ -382,6 +388,29 @@ impl BenchOptions {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl BenchOptions {
+    /// The same for options of how the link is kept.
+    fn check_link(&self) -> Result<(), Error> {
+        let name = self.work.name();
+        let wrong = |text: String| Err(Error::Usage(text));
+        if self.reconnect && self.part.is_none() {
+            return wrong("--reconnect is for a link to another program: give --part".to_owned());
+        }
+        if self.reconnect && !matches!(self.work, Work::Throughput | Work::Latency) {
+            return wrong(format!(
+                "--reconnect is for throughput and latency: leave it out for {name}"
+            ));
+        }
+        if self.linger.is_some() && self.part != Some(Part::Generator) {
+            return wrong("--linger is for --part generator: leave it out here".to_owned());
+        }
+        if self.linger.is_some() && matches!(self.work, Work::Setup | Work::Interfaces) {
+            return wrong(format!("{name} takes its links down itself: leave --linger out"));
+        }
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is done for each work and part: ends are opened, figures taken, told and drawn.
+//! What is done for each work: ends are opened, figures taken, told and drawn. [`parts`] has what one end does alone.
 
 use hdrhistogram::Histogram;
 use memif::Link;
@@ -11,19 +11,20 @@ use super::packet::Sizes;
 use super::plan::Plan;
 use super::plot::{self, Picture};
 use super::progress::Progress;
+use super::reconnect::Reconnect;
 use super::sink::{self, Received};
-use super::{cpus, crowd, echo as echoing, latency as asking, report, setup as setting_up};
+use super::{cpus, crowd, latency as asking, parts, report, setup as setting_up};
 use crate::exit::{Error, Outcome};
 use crate::output::{self, say, warn};
 
 /// Draws, if that was asked for.
-fn draw(plan: &Plan, picture: &Picture<'_>) -> Result<(), Error> {
+pub(super) fn draw(plan: &Plan, picture: &Picture<'_>) -> Result<(), Error> {
     let Some(file) = &plan.plot else { return Ok(()) };
     plot::draw(file, &plan.conditions().0, picture)
 }
 
 /// Whether everything came.
-fn outcome(complete: bool) -> Outcome {
+pub(super) fn outcome(complete: bool) -> Outcome {
     if complete { Outcome::Success } else { Outcome::Lost }
 }
 
@@ -59,12 +60,28 @@ fn one_way(
 }
 
 /// Tells what a sink found; says whether all is well.
-fn tell(sizes: Option<Sizes>, received: &Received) -> Result<bool, Error> {
+pub(super) fn tell(sizes: Option<Sizes>, received: &Received) -> Result<bool, Error> {
     let (row, report) = report::throughput(sizes, received);
     say(format_args!("{row}"))?;
+    // An end alone does not know how a switch spreads packets.
+    if sizes.is_none() {
+        for line in report::queues(received) {
+            say(format_args!("{line}"))?;
+        }
+    }
+    if let Some(line) = report::outages(received.outages) {
+        say(format_args!("{line}"))?;
+    }
     output::report(&report)?;
-    if received.missing > 0 {
-        warn(format_args!("{} numbers of packets did not come in order", received.missing));
+    for (count, what) in [
+        (received.missing, "did not come, though later ones did"),
+        (received.reordered, "came after a later one on the same queue"),
+        (received.duplicates, "came again"),
+    ] {
+        if count > 0 {
+            let packets = if count == 1 { "packet" } else { "packets" };
+            warn(format_args!("{count} {packets} {what}"));
+        }
     }
     if let Some(silence) = received.silent {
         warn(format_args!(
@@ -72,8 +89,7 @@ fn tell(sizes: Option<Sizes>, received: &Received) -> Result<bool, Error> {
             silence.as_secs_f64(),
         ));
     }
-    let lost = received.lost().unwrap_or(0) > 0 || received.silent.is_some();
-    Ok(received.corrupted == 0 && received.missing == 0 && !lost)
+    Ok(received.is_complete())
 }
 
 /// Both ends, one way, for each size.
@@ -98,77 +114,13 @@ pub(crate) fn throughput(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     Ok(outcome(complete))
 }
 
-/// The end that receives, alone.
-pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    let mut end = plan.place.open(plan.role)?;
-    let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
-    let progress = Progress::new();
-    progress.show("receiving", plan.time);
-    let received = {
-        let _pinned = plan.pin()?;
-        sink::run(&mut link.rx, &plan.catch(), until)?
-    };
-    drop(end);
-    progress.clear();
-    say(format_args!("{}", report::THROUGHPUT))?;
-    let complete = tell(None, &received)?;
-    let rows: Vec<_> =
-        received.rates().map(|(pps, bps)| ("received".to_owned(), pps, bps)).into_iter().collect();
-    draw(plan, &Picture::Rates(&rows))?;
-    Ok(outcome(complete))
-}
-
-/// The end that sends, alone.
-pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    let mut end = plan.place.open(plan.role)?;
-    let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
-    let progress = Progress::new();
-    progress.show("sending", plan.time);
-    let flow = plan.flow();
-    let pinned = plan.pin()?;
-    let mut generator = Generator::new(&mut link.tx, &flow);
-    let sent = generator.run(&flow, until, || false)?;
-    if !sent.cut {
-        generator.finish(until);
-    }
-    drop(pinned);
-    progress.clear();
-    if sent.cut && !until.is_over() {
-        warn(format_args!(
-            "the link went down before the time was over: look what the other end says"
-        ));
-    }
-    let (text, report) = report::generator(flow.sizes, &sent);
-    say(format_args!("{text}"))?;
-    output::report(&report)?;
-    Ok(outcome(!sent.cut))
-}
-
-/// Sends back what comes over one link after the other, until a signal.
-pub(crate) fn echo(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    let mut end = plan.place.open(plan.role)?;
-    while let Some(mut link) = end.link(until, true)? {
-        let _pinned = plan.pin()?;
-        let returned_packets = echoing::run(&mut link, plan.burst, plan.mode(), until);
-        say(format_args!("{returned_packets} packets sent back"))?;
-        output::report(&report::Report::Echo { returned_packets })?;
-    }
-    Ok(Outcome::Success)
-}
-
-/// The same on many interfaces.
-pub(crate) fn echo_many(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    let _pinned = plan.pin()?;
-    crowd::echo(&plan.place, plan.role, plan.count, until, || {})?;
-    Ok(Outcome::Success)
-}
-
 /// Round trips for each size.
 pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let (mut other, mut end) = open(plan, Task::Echo, until)?;
     let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(Outcome::Success) };
     say(format_args!("{}", report::times_head("size")))?;
     let progress = Progress::new();
+    let mut again = Reconnect::new(&mut end, plan.reconnect);
     let mut rows: Vec<(String, Histogram<u64>)> = Vec::new();
     let mut complete = true;
     for &sizes in &plan.sizes {
@@ -184,11 +136,14 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         };
         let answers = {
             let _pinned = plan.pin()?;
-            asking::run(&mut link, &ask, until)?
+            asking::run(&mut link, &ask, &mut again, until)?
         };
         progress.clear();
         let Some(answers) = answers else { break };
         say(format_args!("{}", report::times_row(&sizes.to_string(), &answers.times)))?;
+        if let Some(line) = report::outages(answers.outages) {
+            say(format_args!("{line}"))?;
+        }
         output::report(&report::latency(sizes, plan.rate, &answers))?;
         let lost = answers.sent.saturating_sub(answers.received);
         if lost + answers.corrupted > 0 {
@@ -198,8 +153,9 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             ));
             complete = false;
         }
+        let lost_link = answers.outages.for_good;
         rows.push((format!("{sizes} bytes"), answers.times));
-        if until.is_over() {
+        if lost_link || until.is_over() {
             break;
         }
     }
@@ -210,7 +166,15 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         }
     }
     draw(plan, &Picture::Times(&rows))?;
+    linger_if_told(plan, &link, &progress, until);
     Ok(outcome(complete))
+}
+
+/// Keeps the link open after the end, where that was asked for.
+fn linger_if_told(plan: &Plan, link: &Link, progress: &Progress, until: &Until) {
+    if plan.linger.is_some() {
+        parts::linger(plan, &link.tx, progress, until);
+    }
 }
 
 /// The rate without loss for each size.
@@ -234,20 +198,22 @@ pub(crate) fn ndr(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         for &sizes in &plan.sizes {
             let _pinned = plan.pin()?;
             let flow = Flow { sizes, rate: None, time: plan.time, ..plan.flow() };
-            let Link { tx, rx, .. } = &mut link;
-            let mut generator = Generator::new(tx, &flow);
+            let mut generator = Generator::new(&flow);
+            let returns = plan.returns.then_some(plan.place.timeout);
             let trial = |rate| {
                 progress.show(&format!("{sizes} bytes, trial"), plan.time);
                 let flow = Flow { rate, ..flow.clone() };
-                ndr::over_link(&mut generator, rx, &flow, plan.returns, until).map(Some)
+                ndr::over_link(&mut generator, &mut link, &flow, returns, until).map(Some)
             };
             found.push(search(plan, sizes, &progress, until, trial)?);
         }
+        linger_if_told(plan, &link, &progress, until);
     }
+    let complete = found.iter().all(|found| found.as_ref().is_some_and(|(_, rate)| *rate > 0.0));
     if let Some((trials, rate)) = found.into_iter().flatten().next_back() {
         draw(plan, &Picture::Trials(&trials, rate))?;
     }
-    Ok(Outcome::Success)
+    Ok(outcome(complete))
 }
 
 /// Looks for the rate of one size, and tells every trial.
@@ -269,9 +235,16 @@ fn search(
         trials.push(tried);
         Ok(Some(tried))
     })?;
-    let Some(found) = found else { return Ok(None) };
+    let Some(found) = found else {
+        warn(format_args!("{sizes} bytes: ended before a rate was found"));
+        return Ok(None);
+    };
     let (text, report) = report::ndr(sizes, plan.loss, &found);
-    say(format_args!("{text}"))?;
+    if found.rate > 0.0 {
+        say(format_args!("{text}"))?;
+    } else {
+        warn(format_args!("{text}"));
+    }
     output::report(&report)?;
     Ok(Some((trials, found.rate)))
 }

@@ -1,5 +1,6 @@
 //! The end that receives: it counts, and checks every packet.
 
+use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -7,13 +8,18 @@ use memif::{RxMode, RxQueue};
 
 use super::generator::PATIENCE;
 use super::link::{LOOK, Until};
-use super::packet::{Kind, LONGEST, is_next, kind};
+use super::packet::{LONGEST, is_next};
+use super::reconnect::Outages;
+use super::tally::{Lane, LaneCount, Tally};
 use crate::exit::Error;
 
 /// Batches with packets between two looks at the clock.
 const BUSY: u32 = 64;
 /// Looks at empty rings between two looks at the clock.
 const IDLE: u32 = 1024;
+/// How long nothing new comes on any queue before packets that were sent and did not come are given up, once the
+/// generator has said that it sent all. A switch may have them in other queues until then.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// How it is received.
 #[derive(Clone, Debug)]
@@ -32,24 +38,32 @@ pub(crate) struct Catch {
 }
 
 /// What was received.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Received {
     pub(crate) packets: u64,
-    pub(crate) bytes: u64,
     /// Of that, what came between the two looks at the clock that are `time` apart.
     pub(crate) measured_packets: u64,
     pub(crate) measured_bytes: u64,
     pub(crate) time: Duration,
-    /// Numbers that did not come, or not in order.
+    /// Numbers that never came, though later ones did.
     pub(crate) missing: u64,
+    /// Packets that came before.
+    pub(crate) duplicates: u64,
+    /// Packets that came after a later one on the same queue.
+    pub(crate) reordered: u64,
+    /// Packets that came after a later one which another queue had.
+    pub(crate) reordered_over_queues: u64,
     /// Packets that were changed on their way.
     pub(crate) corrupted: u64,
     /// Whether the packets have numbers.
     pub(crate) numbered: bool,
+    pub(crate) queues: Vec<LaneCount>,
     /// What the generator says that it sent and should have sent, if it came to say so.
     pub(crate) sent: Option<(u64, u64)>,
     /// Nothing came for so long that the end was not waited for.
     pub(crate) silent: Option<Duration>,
+    /// Times without a link.
+    pub(crate) outages: Outages,
 }
 
 impl Received {
@@ -63,7 +77,15 @@ impl Received {
 
     /// Packets that should have been sent and did not come.
     pub(crate) fn lost(&self) -> Option<u64> {
-        self.sent.map(|(_, offered)| offered.saturating_sub(self.packets))
+        let arrived = self.packets.saturating_sub(self.duplicates);
+        self.sent.map(|(_, offered)| offered.saturating_sub(arrived))
+    }
+
+    /// Whether every packet came that should have been sent: once, unchanged, and in order on its queue.
+    pub(crate) fn is_complete(&self) -> bool {
+        let wrong = self.corrupted + self.duplicates + self.reordered;
+        let lost = self.missing > 0 || self.lost().is_some_and(|lost| lost > 0);
+        wrong == 0 && !lost && self.silent.is_none() && !self.outages.for_good
     }
 }
 
@@ -73,134 +95,166 @@ pub(crate) fn real(count: u64) -> f64 {
     count as f64
 }
 
-/// One queue.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lane {
-    next: u64,
-    end: Option<(u64, u64)>,
+/// Why receiving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The generator said that it sent all, or the time is over, or nothing comes any more.
+    Over,
+    /// The link went down before.
+    LinkDown,
+}
+
+/// What is still waited for when the generator has said that it sent all.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    /// Numbers that have come.
+    came: u64,
+    /// Since when there were no more.
+    since: Instant,
+    /// Whether that was long enough: one more look at all queues then ends it.
+    long: bool,
 }
 
 /// Counts, and what the clock said.
-struct Sink<'a> {
+pub(crate) struct Sink<'a> {
     catch: &'a Catch,
     lanes: Vec<Lane>,
-    received: Received,
+    tally: Tally,
+    packets: u64,
+    bytes: u64,
     /// The first look that found packets: time, packets and bytes until then.
     first: Option<(Instant, u64, u64)>,
     /// The same where the measurement begins.
     start: Option<(Instant, u64, u64)>,
     /// The last look that found new packets.
     last: Option<(Instant, u64, u64)>,
+    rest: Option<Rest>,
+    silent: Option<Duration>,
+    scratch: Box<[u8; LONGEST]>,
 }
 
-/// Receives until the generator says that it sent all, or the time is over, or nothing comes any more.
+/// Receives over one link, until the generator says that it sent all, or the time is over, or nothing comes any more.
 pub(crate) fn run(rx: &mut [RxQueue], catch: &Catch, until: &Until) -> Result<Received, Error> {
-    let mut sink = Sink {
-        catch,
-        lanes: vec![Lane::default(); rx.len()],
-        received: Received::default(),
-        first: None,
-        start: None,
-        last: None,
-    };
-    let mut scratch = Box::new([0; LONGEST]);
-    let opened = Instant::now();
-    let (mut busy, mut idle) = (0_u32, 0_u32);
-    let mut down = false;
-    while !down {
-        let mut got = false;
-        for (queue, lane) in rx.iter_mut().zip(0..) {
-            match sink.batch(queue, lane, &mut scratch) {
-                Some(any) => got |= any,
-                None => down = true,
-            }
+    let mut sink = Sink::new(catch);
+    sink.receive(rx, until)?;
+    Ok(sink.finish(Outages::default()))
+}
+
+impl<'a> Sink<'a> {
+    pub(crate) fn new(catch: &'a Catch) -> Self {
+        Self {
+            catch,
+            lanes: Vec::new(),
+            tally: Tally::default(),
+            packets: 0,
+            bytes: 0,
+            first: None,
+            start: None,
+            last: None,
+            rest: None,
+            silent: None,
+            scratch: Box::new([0; LONGEST]),
         }
-        if got {
-            idle = 0;
-            busy += 1;
-            if busy < BUSY && !sink.is_ended() {
-                continue;
+    }
+
+    /// Receives over a link; over another one after it where that went down.
+    pub(crate) fn receive(&mut self, rx: &mut [RxQueue], until: &Until) -> Result<Ended, Error> {
+        self.lanes.resize(self.lanes.len().max(rx.len()), Lane::default());
+        let catch = self.catch;
+        let opened = Instant::now();
+        let (mut busy, mut idle) = (0_u32, 0_u32);
+        loop {
+            let (mut got, mut up) = (false, false);
+            for (queue, lane) in rx.iter_mut().zip(0..) {
+                if let Some(any) = self.batch(queue, lane) {
+                    up = true;
+                    got |= any;
+                }
             }
-        } else if !down {
-            idle = idle.wrapping_add(1);
-            if idle.is_multiple_of(PATIENCE) {
-                thread::yield_now();
+            if !up {
+                self.note(Instant::now());
+                // Whatever is missing was in that link.
+                let over = self.tally.end.is_some() || until.is_over();
+                return Ok(if over { Ended::Over } else { Ended::LinkDown });
             }
-            if catch.mode == RxMode::Polling {
-                if !idle.is_multiple_of(IDLE) {
+            if got {
+                idle = 0;
+                busy += 1;
+                if busy < BUSY && !self.tally.has_all() {
                     continue;
                 }
             } else {
-                // What came is noted before the sleep, which is no part of its time.
-                if busy > 0 && sink.look(Instant::now()) {
-                    break;
+                idle = idle.wrapping_add(1);
+                if idle.is_multiple_of(PATIENCE) {
+                    thread::yield_now();
                 }
-                // A link that is down is told by the next look.
-                let _ = RxQueue::wait_any(rx, Some(LOOK));
+                if catch.mode == RxMode::Polling {
+                    if !idle.is_multiple_of(IDLE) && !self.tally.has_all() {
+                        continue;
+                    }
+                } else {
+                    // What came is noted before the sleep, which is no part of its time.
+                    if busy > 0 && self.look(Instant::now(), true) {
+                        return Ok(Ended::Over);
+                    }
+                    // A link that is down is told by the next look.
+                    let _ = RxQueue::wait_any(rx, Some(LOOK));
+                }
+            }
+            busy = 0;
+            let now = Instant::now();
+            if self.look(now, !got) || until.is_over() {
+                return Ok(Ended::Over);
+            }
+            if self.first.is_none() && now - opened >= catch.patience {
+                return Err(no_packets(catch.patience));
+            }
+            if let (Some((heard, ..)), Some(silence)) = (self.last, catch.silence)
+                && now - heard.max(opened) >= silence
+            {
+                self.silent = Some(silence);
+                return Ok(Ended::Over);
             }
         }
-        busy = 0;
-        let now = Instant::now();
-        if sink.look(now) || until.is_over() {
-            break;
-        }
-        if sink.first.is_none() && now - opened >= catch.patience {
-            return Err(no_packets(catch.patience));
-        }
-        if let (Some((heard, ..)), Some(silence)) = (sink.last, catch.silence)
-            && now - heard >= silence
-        {
-            sink.received.silent = Some(silence);
-            break;
-        }
     }
-    Ok(sink.finish())
-}
 
-impl Sink<'_> {
     /// Takes what is on a ring; says whether there was anything, and `None` when the link is down.
     #[inline]
-    fn batch(
-        &mut self,
-        queue: &mut RxQueue,
-        lane: usize,
-        scratch: &mut [u8; LONGEST],
-    ) -> Option<bool> {
+    fn batch(&mut self, queue: &mut RxQueue, lane: usize) -> Option<bool> {
         let mut batch = queue.recv(self.catch.burst).ok()?;
         let any = !batch.is_empty();
         let lane = self.lanes.get_mut(lane)?;
-        // In registers, as far as there are enough.
-        let (mut next, mut packets, mut bytes) = (lane.next, 0, 0);
+        let scratch = &mut *self.scratch;
+        // In registers, as far as there are enough. Numbers from `first` up to `next` came one after the other.
+        let (mut first, mut next, mut tag) = (lane.next, lane.next, lane.tag);
+        let (mut packets, mut bytes) = (0, 0);
         for packet in &mut batch {
             let len = packet.copy_to(scratch);
             packets += 1;
             bytes += packet.len() as u64;
-            if is_next(scratch, len, next) {
+            if is_next(scratch, len, tag, next) {
                 next += 1;
                 continue;
             }
+            self.tally.take_run(lane, first..next);
             lane.next = next;
-            let read = scratch.get(..len).unwrap_or_default();
-            if !odd_packet(read, lane, &mut self.received) {
+            if !self.tally.take_odd(lane, scratch.get(..len).unwrap_or_default()) {
                 packets -= 1;
                 bytes -= packet.len() as u64;
             }
-            next = lane.next;
+            (first, next, tag) = (lane.next, lane.next, lane.tag);
         }
+        self.tally.take_run(lane, first..next);
         lane.next = next;
-        self.received.packets += packets;
-        self.received.bytes += bytes;
+        lane.count.packets += packets;
+        self.packets += packets;
+        self.bytes += bytes;
         Some(any)
     }
 
-    /// Whether the generator said on all queues that it sent all.
-    fn is_ended(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.end.is_some())
-    }
-
-    /// Notes how far it is; says whether that is all.
-    fn look(&mut self, now: Instant) -> bool {
-        let (packets, bytes) = (self.received.packets, self.received.bytes);
+    /// Notes how far it is.
+    fn note(&mut self, now: Instant) {
+        let (packets, bytes) = (self.packets, self.bytes);
         let known = self.last.map_or(0, |(_, packets, _)| packets);
         if packets > known {
             let (first, ..) = *self.first.get_or_insert((now, packets, bytes));
@@ -209,49 +263,64 @@ impl Sink<'_> {
             }
             self.last = Some((now, packets, bytes));
         }
-        let numbered = self.lanes.iter().any(|lane| lane.next > 0);
-        let enough = self.start.is_some_and(|(start, ..)| now - start >= self.catch.time);
-        self.is_ended() || (enough && !numbered)
     }
 
-    fn finish(mut self) -> Received {
-        self.look(Instant::now());
-        let received = &mut self.received;
-        received.numbered = self.lanes.iter().any(|lane| lane.next > 0);
-        if !received.numbered {
-            // Packets of another program are as it made them.
-            received.corrupted = 0;
+    /// Notes how far it is; says whether that is all. `empty` where all queues were found so.
+    fn look(&mut self, now: Instant, empty: bool) -> bool {
+        self.note(now);
+        let enough = self.start.is_some_and(|(start, ..)| now - start >= self.catch.time);
+        self.is_settled(now, empty) || (enough && !self.is_numbered())
+    }
+
+    /// Whether the generator said that it sent all, and no more of it comes.
+    fn is_settled(&mut self, now: Instant, empty: bool) -> bool {
+        let Some((sent, _)) = self.tally.end else { return false };
+        let came = self.tally.came();
+        let rest = self.rest.get_or_insert(Rest { came, since: now, long: false });
+        if came >= sent && empty {
+            return true;
         }
-        let ends: Option<Vec<_>> = self.lanes.iter().map(|lane| lane.end).collect();
-        received.sent =
-            ends.map(|ends| ends.iter().fold((0, 0), |sum, end| (sum.0 + end.0, sum.1 + end.1)));
+        // Beyond what was sent, news are none.
+        if came > rest.came && rest.came < sent {
+            *rest = Rest { came, since: now, long: false };
+            return false;
+        }
+        now - rest.since >= SETTLE && mem::replace(&mut rest.long, true)
+    }
+
+    fn is_numbered(&self) -> bool {
+        self.tally.came() > 0
+    }
+
+    /// What was received over all links.
+    pub(crate) fn finish(mut self, outages: Outages) -> Received {
+        self.note(Instant::now());
+        let queues: Vec<_> = self.lanes.iter().map(|lane| lane.count).collect();
+        let sum = |of: fn(&LaneCount) -> u64| queues.iter().map(of).sum();
+        let numbered = self.is_numbered();
+        let mut received = Received {
+            packets: self.packets,
+            missing: self.tally.missing(),
+            duplicates: sum(|queue| queue.duplicates),
+            reordered: sum(|queue| queue.reordered),
+            reordered_over_queues: self.tally.reordered_over_queues,
+            // Packets of another program are as it made them.
+            corrupted: if numbered { self.tally.strange } else { 0 },
+            numbered,
+            queues,
+            sent: self.tally.end,
+            silent: self.silent,
+            outages,
+            ..Received::default()
+        };
         // Of a run that is shorter than the warm-up, all of it counts.
         if let (Some(start), Some(last)) = (self.start.or(self.first), self.last) {
             received.time = last.0 - start.0;
             received.measured_packets = last.1 - start.1;
             received.measured_bytes = last.2 - start.2;
         }
-        self.received
+        received
     }
-}
-
-/// Looks what a packet is that is not the next of ours. Says whether it counts.
-#[cold]
-#[inline(never)]
-fn odd_packet(packet: &[u8], lane: &mut Lane, received: &mut Received) -> bool {
-    match kind(packet) {
-        Kind::Data(number) if number >= lane.next => {
-            received.missing = received.missing.saturating_add(number - lane.next);
-            lane.next = number.saturating_add(1);
-        }
-        Kind::Data(_) => {}
-        Kind::End { sent, offered } => {
-            lane.end = Some((sent, offered));
-            return false;
-        }
-        Kind::Other => received.corrupted += 1,
-    }
-    true
 }
 
 fn no_packets(patience: Duration) -> Error {

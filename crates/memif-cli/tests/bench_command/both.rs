@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::parts::no_rate_code;
 use crate::util::reports::{has_fields, only, reports};
 use crate::util::{Directory, memif};
 
@@ -38,14 +39,26 @@ pub(crate) fn throughput_counts_every_packet() {
     let report = only(&found, "bench_throughput");
     has_fields(
         report,
-        "type packet_bytes sent_packets received_packets lost_packets missing_packets corrupted_packets \
+        "type packet_bytes sent_packets received_packets lost_packets missing_packets duplicate_packets \
+         reordered_packets reordered_over_queues_packets corrupted_packets queues outages without_link_ms \
          measured_packets measured_ms packets_per_second bits_per_second",
     );
     assert_eq!(report["packet_bytes"], 64);
     assert_eq!(report["sent_packets"], report["received_packets"]);
-    for none in ["lost_packets", "missing_packets", "corrupted_packets"] {
+    for none in [
+        "lost_packets",
+        "missing_packets",
+        "duplicate_packets",
+        "reordered_packets",
+        "reordered_over_queues_packets",
+        "corrupted_packets",
+        "outages",
+    ] {
         assert_eq!(report[none], 0, "{report}");
     }
+    let queue = &report["queues"][0];
+    has_fields(queue, "received_packets duplicate_packets reordered_packets");
+    assert_eq!(queue["received_packets"], report["received_packets"]);
     let measured = number(report, "measured_packets");
     assert!(0 < measured && measured < number(report, "received_packets"), "{report}");
     let pps = report["packets_per_second"].as_f64().unwrap();
@@ -108,7 +121,7 @@ pub(crate) fn round_trips_one_in_flight() {
         has_fields(
             report,
             "type packet_bytes asked_per_second sent_packets received_packets lost_packets corrupted_packets \
-             duration_ms received_per_second round_trip",
+             duration_ms received_per_second outages without_link_ms round_trip",
         );
         assert_eq!(report["asked_per_second"], Value::Null);
         assert_eq!(report["sent_packets"], report["received_packets"]);
@@ -133,7 +146,10 @@ pub(crate) fn round_trips_at_a_rate() {
 
 pub(crate) fn the_rate_without_loss() {
     for settings in ["", "--return", "--loss 5"] {
-        let found = bench(&format!("ndr --seconds 0.02 {settings}"));
+        let finished = memif(&format!("bench ndr --seconds 0.02 {settings} --json")).finish();
+        let found = reports(&finished);
+        // On a busy machine there may be no rate without loss.
+        finished.code(no_rate_code(&found));
         let trials: Vec<_> =
             found.iter().filter(|report| report["type"] == "bench_ndr_trial").collect();
         has_fields(
@@ -195,7 +211,11 @@ pub(crate) fn pictures_are_well_formed() {
     ] {
         let file = directory.path("picture.svg");
         let path = directory.text("picture.svg");
-        memif(&format!("bench {arguments} --seconds 0.02 --plot {path}")).finish().code(0);
+        let finished = memif(&format!("bench {arguments} --seconds 0.02 --plot {path}")).finish();
+        // On a busy machine there may be no rate without loss.
+        if arguments != "ndr" {
+            finished.code(0);
+        }
         let picture = std::fs::read_to_string(&file).expect("a picture");
         assert!(picture.contains(word), "{arguments}: {picture}");
         assert_well_formed(&picture, &file);

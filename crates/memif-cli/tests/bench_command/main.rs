@@ -10,6 +10,8 @@
 mod both;
 mod dpdk;
 mod parts;
+mod restart;
+mod switch;
 #[path = "../util/mod.rs"]
 mod util;
 mod wrong;
@@ -38,10 +40,25 @@ fn main() {
         .test("an_echo_serves_one_after_the_other", &[], parts::echo_serves_all)
         .test("an_echo_serves_many_interfaces", &[], parts::echo_of_many)
         .test("a_generator_meets_a_peer_that_does_not_echo", &[], parts::no_echo)
+        .test("a_generator_sends_several_sizes", &[], parts::several_sizes)
+        .test("a_generator_keeps_its_link", &[], parts::linger)
+        .test("no_rate_is_no_success", &[], parts::no_rate)
+        .test("packets_spread_over_queues_are_not_lost", &[], switch::spread_over_queues)
+        .test("the_end_comes_on_one_queue_of_several", &[], switch::one_queue_of_several)
+        .test("several_queues_come_in_one", &[], switch::several_queues_into_one)
+        .test("packets_behind_the_end_are_waited_for", &[], switch::the_end_comes_first)
+        .test("loss_is_told_as_loss", &[], switch::loss_is_loss)
+        .test("order_and_copies_are_told", &[], switch::order_and_copies)
+        .test("a_run_outlives_a_restart_of_the_switch", &[], restart::a_switch_is_restarted)
+        .test("round_trips_outlive_a_restart", &[], restart::a_mirror_is_restarted)
+        .test("an_echo_tells_times_without_link", &[], restart::an_asker_is_restarted)
+        .test("a_link_that_stays_away_ends_the_run", &[], restart::a_link_does_not_come_back)
         .test("wrong_use_has_an_answer", &[], wrong::wrong_use_has_an_answer)
         .test("absent_peers_have_an_answer", &[], wrong::absent_peers)
         .test("testpmd_sends_to_a_sink", DPDK, dpdk::sends_to_a_sink)
         .test("testpmd_takes_from_a_generator", DPDK, dpdk::takes_from_a_generator)
         .test("testpmd_sends_back", DPDK, dpdk::sends_back)
+        .test("testpmd_forwards_to_a_sink", DPDK, dpdk::forwards_to_a_sink)
+        .test("testpmd_is_restarted_between_both", DPDK, dpdk::is_restarted)
         .run()
 }

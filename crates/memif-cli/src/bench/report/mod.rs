@@ -1,6 +1,7 @@
 //! What was measured, as rows of a table and as JSON.
 
 mod crowd;
+mod outages;
 mod rates;
 mod times;
 mod trials;
@@ -10,7 +11,10 @@ use serde::Serialize;
 use super::packet::Sizes;
 
 pub(crate) use crowd::{CrowdReport, crowd};
-pub(crate) use rates::{GeneratorReport, THROUGHPUT, ThroughputReport, generator, throughput};
+pub(crate) use outages::{OutageReport, OutagesReport, outage, outages};
+pub(crate) use rates::{
+    EchoReport, GeneratorReport, THROUGHPUT, ThroughputReport, echo, generator, queues, throughput,
+};
 pub(crate) use times::{LatencyReport, SetupReport, bars, latency, setup, times_head, times_row};
 pub(crate) use trials::{NdrReport, TRIALS, TrialReport, ndr, trial};
 
@@ -25,7 +29,9 @@ pub(crate) enum Report {
     #[serde(rename = "bench_generator")]
     Generator(GeneratorReport),
     #[serde(rename = "bench_echo")]
-    Echo { returned_packets: u64 },
+    Echo(EchoReport),
+    #[serde(rename = "bench_outage")]
+    Outage(OutageReport),
     #[serde(rename = "bench_latency")]
     Latency(Box<LatencyReport>),
     #[serde(rename = "bench_ndr_trial")]

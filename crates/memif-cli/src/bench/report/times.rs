@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{Report, packet_bytes};
+use super::{OutagesReport, Report, packet_bytes};
 use crate::bench::generator::whole;
 use crate::bench::latency::Answers;
 use crate::bench::packet::Sizes;
@@ -136,6 +136,8 @@ pub(crate) struct LatencyReport {
     corrupted_packets: u64,
     duration_ms: f64,
     received_per_second: Option<f64>,
+    #[serde(flatten)]
+    outages: OutagesReport,
     round_trip: TimesReport,
 }
 
@@ -151,6 +153,7 @@ pub(crate) fn latency(sizes: Sizes, rate: Option<f64>, answers: &Answers) -> Rep
         corrupted_packets: answers.corrupted,
         duration_ms: milliseconds(answers.time),
         received_per_second: (seconds > 0.0).then(|| real(answers.received) / seconds),
+        outages: answers.outages.into(),
         round_trip: times(&answers.times),
     }))
 }
