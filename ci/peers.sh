@@ -137,13 +137,13 @@ port() { # name number role socket settings...
 
 ovs_is_4() { [ "$(inside_peer ovs-vsctl --version | sed -n 's/.* //;1s/\..*//p')" -ge 4 ]; }
 
-# ---- cases
+# ---- cases: each ping has a testpmd of its own, which is to forward as long as its link is up and no longer
 
 dpdk_server() {
   testpmd role=server "$SMALL" ""
   await_file /run/dpdk.sock
   await /run/testpmd.log "Press enter"
-  for size in 56 1472 2000; do ping_all "--socket /run/dpdk.sock --size $size"; done
+  ping_all "--socket /run/dpdk.sock --size 2000"
 }
 
 dpdk_server_jumbo() {
@@ -179,8 +179,8 @@ dpdk_client_zero_copy() {
   if [ "$release" = sid ]; then
     [ "$(awk '/^HugePages_Free/ { print $2 }' /proc/meminfo)" -ge 300 ] ||
       skip "needs 300 free huge pages: sysctl vm.nr_hugepages=300"
-    mkdir -p /run/huge
-    mount -t hugetlbfs none /run/huge
+    mkdir /run/huge
+    mount -t hugetlbfs none "$root/run/huge"
     memory="--single-file-segments --huge-dir=/run/huge -m 512"
   fi
   client 1 1 ",zero-copy=yes" "$memory"
@@ -341,7 +341,7 @@ for release in "${releases[@]}"; do
     { tail -n 20 "$directory/log/$release.make" >&2; exit 1; }
   # shellcheck disable=SC2016
   chroot "$directory/$release" dpkg-query -W -f '${Package} ${Version}\n' dpdk openvswitch-switch-dpdk suricata 2>/dev/null |
-    sed "s/^/$release: /"
+    sed "s/^/$release: /" || true # Not all of them are in each release.
   for name in "${cases[@]}"; do
     log=$directory/log/$release.$name
     status=0
