@@ -45,7 +45,7 @@ fn main() {
     );
     let suite = tests!(suite, queues:
         queues_in_threads &[],
-        the_master_limits_the_queues &[],
+        the_slave_brings_fewer_queues &[],
         the_most_queues &[],
         many_queues_with_large_rings &[],
         three_hundred_interfaces_on_one_socket &[],

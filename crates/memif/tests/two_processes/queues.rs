@@ -20,9 +20,9 @@ pub(crate) fn queues_in_threads() {
     }
 }
 
-/// The master has fewer queues than the slave would like, and its HELLO says so.
-pub(crate) fn the_master_limits_the_queues() {
-    let mut pair = Pair::new(json!({"rx": 2, "tx": 3}), json!({"rx": 200, "tx": 100, "ring": 64}));
+/// The slave brings fewer queues than the master would serve.
+pub(crate) fn the_slave_brings_fewer_queues() {
+    let mut pair = Pair::new(json!({"rx": 200, "tx": 100}), json!({"rx": 3, "tx": 2, "ring": 64}));
     let details = pair.slave.details(pair.at_slave);
     let count = |name: &str| details[name].as_array().expect("queues").len();
     assert_eq!((count("rx"), count("tx")), (3, 2));

@@ -247,7 +247,7 @@ fn one_wait_serves_many_queues() {
 #[test]
 fn waiting_for_no_queue_is_an_error_and_no_busy_loop() {
     let (readable, mut write) = std::io::pipe().unwrap();
-    std::io::Write::write_all(&mut write, &[0]).unwrap();
+    write.write_all(&[0]).unwrap();
     for timeout in [None, Some(Duration::ZERO), Some(Duration::from_secs(60))] {
         assert_eq!(crate::RxQueue::wait_any(&mut [], timeout), Err(RecvError::NoQueue));
         for other in [None, Some(readable.as_fd())] {

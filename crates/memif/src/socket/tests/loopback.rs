@@ -307,6 +307,37 @@ fn three_hundred_interfaces_connect_at_once() {
     assert_eq!(up, 600);
 }
 
+/// Neither end is left to guess why there is no link, and what to change.
+#[test]
+fn a_slave_with_more_queues_is_refused_in_words_that_both_ends_read() {
+    for (rx, tx, direction, advice) in
+        [(1, 3, "S2M", "at most 2 (tx-queues)"), (3, 1, "M2S", "at most 2 (rx-queues)")]
+    {
+        let address = fresh_address();
+        let mut socket = open(&address);
+        let master = InterfaceConfig::master(0).rx_queues(2).tx_queues(2);
+        let master = socket.add_interface(master).unwrap();
+        let config = InterfaceConfig::slave(0).ring_size(2).rx_queues(rx).tx_queues(tx);
+        let slave = socket.add_interface(config).unwrap();
+        let reason = expect(&mut socket, |event| match event {
+            Event::Refused { reason, .. } => Some(reason),
+            _ => None,
+        });
+        assert_eq!(reason, Breach::TooManyRings { direction, limit: 2 });
+        let told = expect_failure(&mut socket, slave);
+        assert_eq!(told, ConnectError::Refused(reason.to_string()));
+        assert!(reason.to_string().contains(advice), "{reason}");
+        // As many as there are, and the link is up.
+        let fewer = InterfaceConfig::slave(0).ring_size(2).rx_queues(2).tx_queues(1);
+        socket.remove_interface(slave).unwrap();
+        let slave = socket.add_interface(fewer).unwrap();
+        let there = socket.wait_connected(master, WATCHDOG).unwrap();
+        let here = socket.wait_connected(slave, WATCHDOG).unwrap();
+        assert_eq!((there.rx.len(), there.tx.len()), (1, 2));
+        assert_eq!((here.rx.len(), here.tx.len()), (2, 1));
+    }
+}
+
 /// A thousand slaves at once, each of which holds three descriptors until it is connected: newcomers wait for those
 /// before them, and nobody is turned away or has to come again.
 #[test]

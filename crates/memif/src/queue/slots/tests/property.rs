@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{Bed, End, M2S, S2M, Slot, head};
 use crate::config::Role;
-use crate::error::{RecvError, SendError};
+use crate::error::SendError;
 use crate::queue::slots::{Enqueue, RefillError, swap};
 use crate::ring::RingMemory;
 use crate::shm::MappedRing;
