@@ -27,9 +27,9 @@ pub struct Options {
     pub secret: Option<String>,
     /// `icmpecho`, `macswap`, `txonly`, `rxonly`, `flowgen` ...
     pub forward: &'static str,
-    /// Queues each way.
+    /// Queues each way, and transmit queues where they are of another number. It serves as many of each as it has of both.
     pub queues: u8,
-    /// Transmit queues, where they are not as many.
+    /// See [`queues`](Self::queues).
     pub tx_queues: Option<u8>,
     /// Interface id of a second port at the same socket: what one port receives the other one sends.
     pub second_id: Option<u32>,

@@ -1,8 +1,10 @@
 //! `macswap`: testpmd sends back what it gets, with the addresses exchanged.
 
-use memif::RxMode;
+use memif::{Breach, InterfaceConfig, RxMode};
+use testkit::{Testpmd, eventually};
 
 use crate::bed::{Dpdk, Plan, exchange};
+use crate::common::Driver;
 use crate::frames::swapped;
 
 /// More packets than an index can count before it wraps.
@@ -52,12 +54,71 @@ pub(crate) fn zero_copy_client() {
     assert!(bed.driver.details(bed.key).regions.len() > 1, "its packet memory is no region");
 }
 
-/// Two queues each way, each pair in a thread of its own: what goes in at one comes out of the same.
+/// Several queues each way, each pair in a thread of its own: what goes in at one comes out of the same.
 pub(crate) fn two_queues(dpdk: Dpdk) {
+    several_queues(dpdk, 2, 2, |config| config.rx_queues(2).tx_queues(2));
+}
+
+pub(crate) fn four_queues(dpdk: Dpdk) {
+    several_queues(dpdk, 4, 4, |config| config.rx_queues(4).tx_queues(4));
+}
+
+pub(crate) fn more_queues_one_way(dpdk: Dpdk) {
+    several_queues(dpdk, 2, 4, |config| config.rx_queues(4).tx_queues(2));
+    several_queues(dpdk, 4, 2, |config| config.rx_queues(2).tx_queues(4));
+}
+
+/// A master that would serve more takes what the client brings.
+pub(crate) fn more_queues_here_than_a_client_has() {
+    for (rx, tx) in [(1, 1), (4, 4), (2, 3)] {
+        several_queues(Dpdk::Client, rx, tx, |config| config.rx_queues(9).tx_queues(7));
+    }
+}
+
+/// A master that serves fewer says so at both ends. A client that is told of a lower number by HELLO would cut its rings
+/// and go on using its other queues.
+pub(crate) fn fewer_queues_here_than_a_client_has() {
+    let plan = |queues| {
+        Plan::new(Dpdk::Client, "macswap")
+            .options(|options| {
+                options.queues = queues;
+                options.verbose = true;
+            })
+            .config(|config| config.rx_queues(2).tx_queues(2))
+    };
+    let surplus = plan(4);
+    let mut driver = Driver::open(&surplus.address);
+    let key = driver.add(surplus.config.clone());
+    let testpmd = Testpmd::spawn(&surplus.options);
+    let (breach, peer) = driver.refused();
+    assert_eq!(breach, Breach::TooManyRings { direction: "S2M", limit: 2 });
+    assert!(peer.app_name.to_string().starts_with("DPDK "), "{peer:?}");
+    assert!(!driver.details(key).link_up);
+    let words = format!("Disconnect received: {breach}");
+    eventually("our words in the output of testpmd", || {
+        testpmd.output().contains(&words).then_some(())
+    });
+    drop((testpmd, driver));
+    several_queues(Dpdk::Client, 2, 2, |config| config.rx_queues(2).tx_queues(2));
+}
+
+/// testpmd has so many queues, and serves of each kind as many as it has of both.
+fn several_queues(
+    dpdk: Dpdk,
+    rx_queues: u8,
+    tx_queues: u8,
+    config: impl FnOnce(InterfaceConfig) -> InterfaceConfig,
+) {
     let mut bed = Plan::new(dpdk, "macswap")
-        .options(|options| options.queues = 2)
-        .config(|config| config.rx_queues(2).tx_queues(2))
+        .options(|options| {
+            options.queues = rx_queues;
+            options.tx_queues = Some(tx_queues);
+        })
+        .config(config)
         .link();
+    // What it sends is what we receive.
+    assert_eq!(bed.link.rx.len(), usize::from(tx_queues));
+    assert_eq!(bed.link.tx.len(), usize::from(rx_queues));
     bed.testpmd.start();
     std::thread::scope(|scope| {
         for (stream, (rx, tx)) in (10..).zip(bed.link.rx.iter_mut().zip(&mut bed.link.tx)) {

@@ -41,7 +41,19 @@ macro_rules! both {
 fn main() {
     let suite = Suite::new().alone();
     let suite = both!(suite, echo: icmpecho);
-    let suite = both!(suite, bounce: macswap, macswap_small_ring, two_queues, receive_modes);
+    let suite = both!(suite, bounce: macswap, macswap_small_ring, receive_modes);
+    let suite = both!(suite, bounce: two_queues, four_queues, more_queues_one_way);
+    let suite = suite
+        .test(
+            "more_queues_here_than_a_client_has",
+            NEEDS,
+            bounce::more_queues_here_than_a_client_has,
+        )
+        .test(
+            "fewer_queues_here_than_a_client_has",
+            NEEDS,
+            bounce::fewer_queues_here_than_a_client_has,
+        );
     let suite = suite.test("zero_copy_client", NEEDS, bounce::zero_copy_client);
     let suite = both!(suite, memory: prefault);
     let huge = [NEEDS, &[Need::HugePages(4)]].concat();
