@@ -33,11 +33,12 @@ must (const char *what, int err)
   exit (1);
 }
 
-/* The same for calls on a link: the peer may be gone already, of which on_disconnect tells. */
+/* The same for calls on a link: the peer may be gone already, of which on_disconnect tells, and as slave it may have brought
+ * no such queue. */
 static inline void
 must_unless_gone (const char *what, int err)
 {
-  if (err != MEMIF_ERR_DISCONNECTED)
+  if (err != MEMIF_ERR_DISCONNECTED && err != MEMIF_ERR_QID)
     must (what, err);
 }
 

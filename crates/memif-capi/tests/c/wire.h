@@ -168,10 +168,14 @@ wire_slave_open (struct wire_slave *slave, uint32_t cookie)
     }
 }
 
+/* Which rings a slave by hand brings. */
+#define WIRE_S2M 1u
+#define WIRE_M2S 2u
+
 /* Says everything up to CONNECT; what comes back is read by `wire_receive`. `more` is offered as every region but the first. */
 static inline void
-wire_slave_connect (struct wire_slave *slave, const char *path, memif_socket_handle_t library, uint32_t id,
-                    unsigned regions, const struct wire_region *more)
+wire_slave_connect_with (struct wire_slave *slave, const char *path, memif_socket_handle_t library, uint32_t id,
+                         unsigned regions, const struct wire_region *more, unsigned rings)
 {
   struct wire message;
   unsigned i;
@@ -197,6 +201,8 @@ wire_slave_connect (struct wire_slave *slave, const char *path, memif_socket_han
     }
   for (i = 0; i < 2; i++)
     {
+      if (!(rings & (i == 0 ? WIRE_S2M : WIRE_M2S)))
+        continue;
       message = wire (WIRE_ADD_RING);
       wire_put (&message, 2, i == 0, 2);
       wire_put (&message, 8, WIRE_RING (i), 4);
@@ -207,6 +213,14 @@ wire_slave_connect (struct wire_slave *slave, const char *path, memif_socket_han
   message = wire (WIRE_CONNECT);
   memcpy (message.bytes + 2, "hand", 5);
   CHECK (wire_send (slave->sock, &message, -1));
+}
+
+/* The same with a ring each way. */
+static inline void
+wire_slave_connect (struct wire_slave *slave, const char *path, memif_socket_handle_t library, uint32_t id,
+                    unsigned regions, const struct wire_region *more)
+{
+  wire_slave_connect_with (slave, path, library, id, regions, more, WIRE_S2M | WIRE_M2S);
 }
 
 static inline void

@@ -31,6 +31,7 @@ const PROGRAMS: &[&str] = &[
     "poll",
     "traffic",
     "queues",
+    "unequal",
     "zero_copy",
     "control",
     "regions",
