@@ -1,4 +1,4 @@
-//! From the peer to the kernel: one receive queue into one queue of the device.
+//! From the peer to the kernel: receive queues into queues of the device.
 
 use memif::{RecvError, RxQueue};
 use rustix::io::Errno;
@@ -22,23 +22,37 @@ impl From<RecvError> for Ended {
     }
 }
 
-/// Runs until the link is down or the device is gone. Waits as the receive mode of the queue says.
-pub(super) fn run(device: &Device, at: usize, mut rx: RxQueue, failure: &Failure) -> Flow {
+/// Runs until the link is down or the device is gone. Waits as the receive mode of the queues says.
+pub(super) fn run(device: &Device, mut queues: Vec<RxQueue>, failure: &Failure) -> Flow {
     let mut flow = Flow::default();
-    let queues = device.queues();
-    if let Some(to) = queues.get(at % queues.len().max(1)) {
-        let mut buffer = vec![0; MAX_PACKET];
-        let ended = loop {
-            if let Err(ended) = burst(&mut rx, to, &mut buffer, &mut flow) {
-                break ended;
-            }
-        };
-        if matches!(ended, Ended::DeviceGone) {
-            failure.tell(device.gone());
+    let mut buffer = vec![0; MAX_PACKET];
+    let ended = loop {
+        if let Err(ended) = serve(device, &mut queues, &mut buffer, &mut flow) {
+            break ended;
+        }
+    };
+    if matches!(ended, Ended::DeviceGone) {
+        failure.tell(device.gone());
+    }
+    flow.drop_some(Reason::Malformed, queues.iter().map(|rx| rx.counters().dropped).sum());
+    flow
+}
+
+/// Waits for packets and passes on up to a burst of each queue.
+fn serve(
+    device: &Device,
+    queues: &mut [RxQueue],
+    buffer: &mut [u8],
+    flow: &mut Flow,
+) -> Result<(), Ended> {
+    RxQueue::wait_any(queues, None)?;
+    let into = device.queues();
+    for rx in queues {
+        if let Some(to) = into.get(usize::from(rx.index()) % into.len().max(1)) {
+            burst(rx, to, buffer, flow)?;
         }
     }
-    flow.drop_some(Reason::Malformed, rx.counters().dropped);
-    flow
+    Ok(())
 }
 
 fn burst(
@@ -47,7 +61,6 @@ fn burst(
     buffer: &mut [u8],
     flow: &mut Flow,
 ) -> Result<(), Ended> {
-    rx.wait(None)?;
     for packet in &mut rx.recv(BURST)? {
         let len = packet.copy_to(buffer);
         let Some(bytes) = buffer.get(..len) else { continue };

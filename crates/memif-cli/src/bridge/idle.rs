@@ -26,7 +26,7 @@ pub(super) fn run(device: &Device, order: &Order, failure: &Failure) -> Flow {
                 }
             }
         }
-        match order.wait_readable(device.queues().iter().map(AsFd::as_fd), &mut fds) {
+        match order.wait_readable(device.queues().iter().map(AsFd::as_fd), None, &mut fds) {
             Ok(false) => {}
             Ok(true) => return flow,
             Err(error) => {

@@ -1,5 +1,6 @@
-//! The threads of a bridge: one per queue of a link, or a single one while there is no link.
+//! The threads of a bridge: up to one per processor and direction, or a single one while there is no link.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -19,7 +20,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Passes packets both ways: a thread for each queue of the link.
+    /// Passes packets both ways: with a thread for each queue of the link, or for several of them where there are more than
+    /// processors.
     ///
     /// Transmit queue `i` of `n` takes from queues `i`, `i + n`, `i + 2n` and so on of the device, and receive queue `i`
     /// gives to queue `i` of the device, modulo their number. The kernel sends the packets of a flow through the queue
@@ -30,20 +32,26 @@ impl Session {
         failure: &Failure,
     ) -> Result<Self, Error> {
         let mut session = Self { order: Order::new()?, threads: Vec::new() };
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let transmit_queues = link.tx.len();
-        for (at, queue) in link.tx.into_iter().enumerate() {
-            let mine = (at..device.queues().len()).step_by(transmit_queues).collect();
+        let fed = link.tx.into_iter().enumerate().map(|(at, queue)| {
+            let from: Vec<_> = (at..device.queues().len()).step_by(transmit_queues).collect();
+            (from, queue)
+        });
+        // A transmit queue that no queue of the device feeds has nothing to send.
+        let fed = fed.filter(|(from, _)| !from.is_empty());
+        for (number, mine) in spread(fed, threads).into_iter().enumerate() {
             let (device, failure) = (Arc::clone(device), failure.clone());
             let order = session.order.clone();
-            session.start(format!("to-memif-{at}"), move || {
-                let to_memif = to_memif::run(&device, mine, queue, &order, &failure);
+            session.start(format!("to-memif-{number}"), move || {
+                let to_memif = to_memif::run(&device, mine, &order, &failure);
                 Tally { to_memif, ..Tally::default() }
             })?;
         }
-        for (at, queue) in link.rx.into_iter().enumerate() {
+        for (number, mine) in spread(link.rx.into_iter(), threads).into_iter().enumerate() {
             let (device, failure) = (Arc::clone(device), failure.clone());
-            session.start(format!("from-memif-{at}"), move || {
-                let from_memif = from_memif::run(&device, at, queue, &failure);
+            session.start(format!("from-memif-{number}"), move || {
+                let from_memif = from_memif::run(&device, mine, &failure);
                 Tally { from_memif, ..Tally::default() }
             })?;
         }
@@ -89,9 +97,34 @@ impl Session {
     }
 }
 
+/// Deals queues out to at most so many threads, each of which gets one at least.
+fn spread<Q>(queues: impl Iterator<Item = Q>, threads: usize) -> Vec<Vec<Q>> {
+    let mut dealt: Vec<Vec<Q>> = Vec::new();
+    for (number, queue) in queues.enumerate() {
+        match dealt.get_mut(number % threads.max(1)) {
+            Some(mine) => mine.push(queue),
+            None => dealt.push(vec![queue]),
+        }
+    }
+    dealt
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         // Threads that nobody waits for end when they can.
         self.order.give();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_are_dealt_out_to_no_more_threads_than_there_are_processors() {
+        assert_eq!(spread(0..0, 4), Vec::<Vec<i32>>::new());
+        assert_eq!(spread(0..2, 4), [vec![0], vec![1]]);
+        assert_eq!(spread(0..5, 2), [vec![0, 2, 4], vec![1, 3]]);
+        assert_eq!(spread(0..3, 0), [vec![0, 1, 2]]);
     }
 }

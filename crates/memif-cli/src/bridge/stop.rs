@@ -4,8 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
 use crate::exit::Error;
@@ -33,16 +34,19 @@ impl Order {
         let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
     }
 
-    /// Sleeps until one of the descriptors can be read or the order is given. Returns whether it is.
+    /// Sleeps until one of the descriptors can be read, the order is given, or the time is over if there is one. Returns whether
+    /// the order is given.
     pub(super) fn wait_readable<'fd>(
         &'fd self,
         descriptors: impl Iterator<Item = BorrowedFd<'fd>>,
+        time: Option<Duration>,
         fds: &mut Vec<PollFd<'fd>>,
     ) -> io::Result<bool> {
         fds.clear();
         fds.push(PollFd::new(&*self.0, PollFlags::IN));
         fds.extend(descriptors.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        match poll(fds, None) {
+        let time = time.and_then(|time| Timespec::try_from(time).ok());
+        match poll(fds, time.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,6 +1,7 @@
-//! From the kernel to the peer: some queues of the device into one transmit queue.
+//! From the kernel to the peer: queues of the device into transmit queues.
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use memif::{SendError, TxQueue};
 use tun_rs::SyncDevice;
@@ -10,6 +11,10 @@ use super::stop::{Failure, Order};
 use super::tally::{Flow, Reason};
 use super::{BURST, MAX_PACKET};
 
+/// How long a full ring is left alone at first, and at last: nothing signals a free slot.
+const SHORTEST: Duration = Duration::from_micros(10);
+const LONGEST: Duration = Duration::from_millis(1);
+
 /// Why the queues are not served any more.
 enum Ended {
     /// The reason comes as an event.
@@ -17,62 +22,126 @@ enum Ended {
     DeviceGone,
 }
 
+/// What a look at the queues found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// The kernel has nothing more.
+    Nothing,
+    /// The kernel may have more.
+    More,
+    /// The ring is full.
+    Full,
+}
+
+/// A transmit queue and the queues of the device that it empties.
+struct Lane<'d> {
+    from: Vec<&'d SyncDevice>,
+    tx: TxQueue,
+    /// A packet that found the ring full. What is behind it stays with the kernel: its queue is bounded, and what it has no
+    /// room for it drops and counts itself.
+    kept: Vec<u8>,
+}
+
 /// Runs until the link is down, the order to end, or the device is gone.
 pub(super) fn run(
     device: &Device,
-    mine: Vec<usize>,
-    mut tx: TxQueue,
+    queues: Vec<(Vec<usize>, TxQueue)>,
     order: &Order,
     failure: &Failure,
 ) -> Flow {
     let mut flow = Flow::default();
-    let mine: Vec<&SyncDevice> = mine.iter().filter_map(|at| device.queues().get(*at)).collect();
+    let mut lanes: Vec<Lane<'_>> = queues
+        .into_iter()
+        .map(|(from, tx)| Lane {
+            from: from.iter().filter_map(|at| device.queues().get(*at)).collect(),
+            tx,
+            kept: Vec::new(),
+        })
+        .collect();
+    if let Err(error) = serve(&mut lanes, order, &mut flow) {
+        match error {
+            Stopped::By(Ended::LinkDown) => {}
+            Stopped::By(Ended::DeviceGone) => failure.tell(device.gone()),
+            Stopped::CannotWait(error) => failure.tell(super::cannot_wait(error)),
+        }
+    }
+    let kept = lanes.iter().filter(|lane| !lane.kept.is_empty()).count();
+    flow.drop_some(Reason::NoLink, kept as u64);
+    flow
+}
+
+/// What ends a thread before it is told to end.
+enum Stopped {
+    By(Ended),
+    CannotWait(std::io::Error),
+}
+
+fn serve(lanes: &mut [Lane<'_>], order: &Order, flow: &mut Flow) -> Result<(), Stopped> {
     let mut buffer = vec![0; MAX_PACKET];
-    let mut fds = Vec::with_capacity(mine.len() + 1);
+    let mut fds = Vec::new();
+    let mut pause = SHORTEST;
     loop {
-        let mut more = false;
-        for from in &mine {
-            match burst(from, &mut tx, &mut buffer, &mut flow) {
-                Ok(full) => more |= full,
-                Err(Ended::LinkDown) => return flow,
-                Err(Ended::DeviceGone) => {
-                    failure.tell(device.gone());
-                    return flow;
-                }
-            }
+        let (mut more, mut full) = (false, false);
+        for lane in lanes.iter_mut() {
+            let found = lane.pass_on(&mut buffer, flow).map_err(Stopped::By)?;
+            more |= found == Found::More;
+            full |= found == Found::Full;
         }
         if more {
             continue;
         }
-        match order.wait_readable(mine.iter().map(|queue| queue.as_fd()), &mut fds) {
-            Ok(false) => {}
-            Ok(true) => return flow,
-            Err(error) => {
-                failure.tell(super::cannot_wait(error));
-                return flow;
-            }
+        // A lane whose ring is full holds up no other one.
+        let idle = lanes.iter().filter(|lane| lane.kept.is_empty());
+        let idle = idle.flat_map(|lane| lane.from.iter().map(|queue| (*queue).as_fd()));
+        let ordered = order
+            .wait_readable(idle, full.then_some(pause), &mut fds)
+            .map_err(Stopped::CannotWait)?;
+        if ordered {
+            return Ok(());
         }
+        pause = if full { (pause * 2).min(LONGEST) } else { SHORTEST };
     }
 }
 
-/// Passes on what the kernel has, up to a burst, with one signal at its end. Returns whether there may be more.
-///
-/// A full ring is waited for, and packets meanwhile stay with the kernel: its queue is bounded, and what it has no room
-/// for it drops and counts itself.
+impl Lane<'_> {
+    /// Passes on what the kernel has, up to a burst of each of its queues.
+    fn pass_on(&mut self, buffer: &mut [u8], flow: &mut Flow) -> Result<Found, Ended> {
+        if !self.kept.is_empty() {
+            match self.tx.send(&self.kept) {
+                Ok(()) => flow.pass(self.kept.len()),
+                Err(SendError::Full) => return Ok(Found::Full),
+                Err(_) => return Err(Ended::LinkDown),
+            }
+            self.kept.clear();
+        }
+        let mut all = Found::Nothing;
+        for from in &self.from {
+            match burst(from, &mut self.tx, buffer, &mut self.kept, flow)? {
+                Found::Nothing => {}
+                Found::More => all = Found::More,
+                Found::Full => return Ok(Found::Full),
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Passes on what the kernel has in one queue, up to a burst, with one signal at its end. What finds the ring full is kept.
 fn burst(
     from: &SyncDevice,
     tx: &mut TxQueue,
     buffer: &mut [u8],
+    kept: &mut Vec<u8>,
     flow: &mut Flow,
-) -> Result<bool, Ended> {
+) -> Result<Found, Ended> {
     let mut pending = Pending::default();
     let mut batch = tx.reserve().map_err(|_| Ended::LinkDown)?;
-    let mut more = Ok(true);
+    let mut found = Ok(Found::More);
     for _ in 0..BURST {
         let len = match from.recv(buffer) {
             Ok(len) => len,
             Err(error) => {
-                more = if is_gone(&error) { Err(Ended::DeviceGone) } else { Ok(false) };
+                found = if is_gone(&error) { Err(Ended::DeviceGone) } else { Ok(Found::Nothing) };
                 break;
             }
         };
@@ -81,25 +150,22 @@ fn burst(
             Ok(()) => pending.add(len),
             Err(SendError::Full) => {
                 flow.waits += 1;
-                pending.sent(batch.commit(), flow);
-                // Nothing signals a free slot: this looks again after short pauses.
-                let sent = tx.send_wait(packet);
-                pending.add(len);
-                pending.sent(usize::from(sent.is_ok()), flow);
-                batch = tx.reserve().map_err(|_| Ended::LinkDown)?;
+                kept.extend_from_slice(packet);
+                found = Ok(Found::Full);
+                break;
             }
             Err(SendError::TooLong { .. } | SendError::Empty) => {
                 flow.drop_some(Reason::TooLong, 1);
             }
             Err(_) => {
                 pending.add(len);
-                more = Err(Ended::LinkDown);
+                found = Err(Ended::LinkDown);
                 break;
             }
         }
     }
     pending.sent(batch.commit(), flow);
-    more
+    found
 }
 
 /// Packets of a batch that is not committed yet.
