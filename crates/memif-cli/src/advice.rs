@@ -56,9 +56,11 @@ pub(crate) fn refusal(reason: &Breach) -> &'static str {
         }
         Breach::NotAllowed { .. } => "run the slave as another user, or add --allow-uid",
         Breach::RegionUnsealed(_) => "leave --require-sealed out if you trust the slave",
-        Breach::TooManyRings { .. } => {
-            "raise --rx-queues and --tx-queues, or lower those of the slave"
+        Breach::TooManyRings { .. } => "give the slave fewer queues, or raise --max-queues here",
+        Breach::LinkRings(_) | Breach::LinkSlots(_) | Breach::LinkDescriptors(_) => {
+            "give the slave fewer queues or smaller rings"
         }
+        Breach::NoRingOneWay(_) => "give the slave queues in both directions",
         Breach::RingSize { .. } => {
             "lower the ring size of the slave to 16384 (VPP: ring-size 16384)"
         }
@@ -144,6 +146,8 @@ fn refused(reason: &str) -> &'static str {
         "this side or the master is very busy: wait, and look what takes the processors"
     } else if says(&["cookie", "message size", "mmap"]) {
         "look into the log of the master"
+    } else if says(&["bring at most", "bring fewer"]) {
+        "lower --rx-queues, --tx-queues and --ring-size here, or raise what the master takes (memif: --max-queues)"
     } else if says(&["ring", "queue"]) {
         "check --rx-queues, --tx-queues and --ring-size against the master"
     } else if says(&["version"]) {
@@ -162,6 +166,7 @@ mod tests {
     #[test]
     fn every_failure_has_advice_that_fits() {
         let address: SocketAddress = "@x".parse().unwrap();
+        let many = Breach::TooManyRings { direction: "M2S", limit: 1 };
         for (error, word) in [
             (ConnectError::NotFound, "--socket @x"),
             (ConnectError::NobodyListens, "start the master"),
@@ -187,7 +192,8 @@ mod tests {
             (ConnectError::Refused("Invalid ring index".into()), "--rx-queues"),
             (ConnectError::Refused("incompatible version".into()), "version"),
             (ConnectError::Refused("Invalid message size".into()), "log of the master"),
-            (ConnectError::Refused("more than 1 S2M rings".into()), "--rx-queues"),
+            (ConnectError::Refused(many.to_string()), "--max-queues"),
+            (ConnectError::Refused(Breach::LinkSlots(9).to_string()), "--ring-size"),
             (ConnectError::Refused("uid 1 gid 1 not allowed".into()), "--allow-uid"),
             (ConnectError::Refused("interface id 3 is down".into()), "interface of the master up"),
             (ConnectError::Refused("interface id 3 already connected".into()), "stop it"),
@@ -206,6 +212,10 @@ mod tests {
         assert!(refusal(&Breach::UnknownId(3)).contains("--id"));
         assert!(refusal(&Breach::SecretWrong).contains("--secret-file"));
         assert!(refusal(&Breach::NoRings).contains("makers"));
+        assert!(refusal(&Breach::NoRingOneWay("S2M")).contains("both directions"));
+        let many = Breach::TooManyRings { direction: "S2M", limit: 32 };
+        assert!(refusal(&many).contains("--max-queues"));
+        assert!(refusal(&Breach::LinkSlots(1)).contains("smaller rings"));
         assert!(refusal(&Breach::HandshakeTimeout(5000)).contains("halted"));
         let leave = Breach::UnexpectedMessage { message: "ACK", state: "waiting for INIT" };
         assert!(refusal(&leave).contains("gave up"));

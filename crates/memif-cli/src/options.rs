@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use memif::{
-    InterfaceConfig, Mode, Name, Role, RxMode, Secret, Socket, SocketAddress, SocketBuilder,
+    InterfaceConfig, Limits, MAX_QUEUES, Mode, Name, Role, RxMode, Secret, Socket, SocketAddress,
+    SocketBuilder,
 };
 
 use crate::exit::Error;
@@ -14,6 +15,9 @@ use crate::parse::{number, parse_group, parse_mode, parse_user};
 
 /// Where VPP and libmemif meet when nothing else is said.
 pub(crate) const DEFAULT_SOCKET: &str = "/run/vpp/memif.sock";
+
+/// Queues each way that a master takes from its slave when nothing else is said.
+const MASTERS_QUEUES: u8 = 32;
 
 /// What a packet on the link starts with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -48,18 +52,23 @@ pub(crate) struct InterfaceOptions {
     #[arg(long, value_enum, default_value_t)]
     mode: ModeOption,
 
-    /// Queues in each direction
+    /// Queues in each direction: as many are brought by a slave, and taken at most by a master
     #[arg(long, value_name = "N", value_parser = number::<u8>(1, 255), allow_negative_numbers = true,
         conflicts_with_all = ["rx_queues", "tx_queues"])]
     queues: Option<u8>,
 
-    /// Receive queues [default: 1]
+    /// Receive queues, likewise [default: 1; master: what the slave brings, up to --max-queues]
     #[arg(long, value_name = "N", value_parser = number::<u8>(1, 255), allow_negative_numbers = true)]
     rx_queues: Option<u8>,
 
-    /// Transmit queues [default: 1]
+    /// Transmit queues, likewise
     #[arg(long, value_name = "N", value_parser = number::<u8>(1, 255), allow_negative_numbers = true)]
     tx_queues: Option<u8>,
+
+    /// Master: the most queues in each direction that a slave may bring; all that it brings are served [default: 32]
+    #[arg(long, value_name = "N", value_parser = number::<u8>(1, 255), allow_negative_numbers = true,
+        conflicts_with_all = ["queues", "rx_queues", "tx_queues"])]
+    max_queues: Option<u8>,
 
     /// Slots of each ring, a power of two up to 16384; the slave's choice counts
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = number::<u32>(1, 16384), allow_negative_numbers = true)]
@@ -143,10 +152,12 @@ impl InterfaceOptions {
         options
     }
 
-    /// The same options with that many queues in each direction where none were given.
-    pub(crate) fn with_queues(&self, queues: u8) -> Self {
+    /// The same options for a master whose slave has these, too, so that they are the numbers of that one's queues.
+    pub(crate) fn for_own_slave(&self) -> Self {
+        let unsaid = (None, None, None);
         let mut options = self.clone();
-        options.queues.get_or_insert(queues);
+        (options.queues, options.rx_queues, options.tx_queues) = unsaid;
+        options.max_queues = Some(MAX_QUEUES);
         options
     }
 
@@ -183,7 +194,7 @@ impl InterfaceOptions {
             ModeOption::Ethernet => Mode::Ethernet,
             ModeOption::Ip => Mode::Ip,
         };
-        let (rx_queues, tx_queues) = self.queues();
+        let (rx_queues, tx_queues) = self.queues(role);
         let mut config = InterfaceConfig::new(role, id)
             .mode(mode)
             .secret(self.secret()?)
@@ -195,7 +206,8 @@ impl InterfaceOptions {
             .huge_pages(self.huge_pages)
             .numa_node(self.numa_node)
             .prefault(self.prefault)
-            .require_sealed(self.require_sealed);
+            .require_sealed(self.require_sealed)
+            .limits(Limits::for_queues(rx_queues, tx_queues));
         if let Some(name) = self.name {
             config = config.name(name);
         }
@@ -203,15 +215,20 @@ impl InterfaceOptions {
         Ok(config)
     }
 
-    /// Receive and transmit queues asked for.
-    pub(crate) fn queues(&self) -> (u8, u8) {
-        let queues = |own: Option<u8>| own.or(self.queues).unwrap_or(1);
+    /// Receive and transmit queues: as many as a slave brings, and a master takes at most.
+    pub(crate) fn queues(&self, role: Role) -> (u8, u8) {
+        let unsaid = match role {
+            Role::Slave => 1,
+            Role::Master => self.max_queues.unwrap_or(MASTERS_QUEUES),
+        };
+        let queues = |own: Option<u8>| own.or(self.queues).unwrap_or(unsaid);
         (queues(self.rx_queues), queues(self.tx_queues))
     }
 
-    /// Receive queues of each interface.
-    pub(crate) fn rx_queues(&self) -> u8 {
-        self.queues().0
+    /// The larger of both numbers that were asked for, 1 where none was.
+    pub(crate) fn queues_asked_for(&self) -> u8 {
+        let asked = [self.queues, self.rx_queues, self.tx_queues, self.max_queues];
+        asked.into_iter().flatten().max().unwrap_or(1)
     }
 
     /// How receive queues learn of packets.
@@ -253,6 +270,7 @@ impl InterfaceOptions {
         let peers = [
             (!self.allow_uid.is_empty(), "--allow-uid"),
             (self.require_sealed, "--require-sealed"),
+            (self.max_queues.is_some(), "--max-queues"),
         ];
         let given = |options: &[(bool, &'static str)]| {
             options.iter().find_map(|(given, name)| given.then_some(*name))
@@ -301,6 +319,23 @@ mod tests {
     }
 
     #[test]
+    fn a_master_takes_up_to_32_queues_and_a_slave_brings_one() {
+        for (arguments, slave, master, asked) in [
+            ("", (1, 1), (32, 32), 1),
+            ("--max-queues 255", (1, 1), (255, 255), 255),
+            ("--queues 3", (3, 3), (3, 3), 3),
+            ("--rx-queues 2", (2, 1), (2, 32), 2),
+            ("--rx-queues 2 --tx-queues 5", (2, 5), (2, 5), 5),
+        ] {
+            let options = options(arguments).unwrap();
+            assert_eq!(options.queues(Role::Slave), slave, "{arguments}");
+            assert_eq!(options.queues(Role::Master), master, "{arguments}");
+            assert_eq!(options.queues_asked_for(), asked, "{arguments}");
+            assert_eq!(options.for_own_slave().queues(Role::Master), (255, 255));
+        }
+    }
+
+    #[test]
     fn both_names_of_a_role_and_both_kinds_of_address_are_taken() {
         for (text, role) in [
             ("slave", Role::Slave),
@@ -326,6 +361,10 @@ mod tests {
             ("--buffer-size 0", "from 1 to 65535"),
             ("--queues 256", "from 1 to 255"),
             ("--queues 2 --rx-queues 1", "cannot be used with"),
+            ("--max-queues 0", "from 1 to 255"),
+            ("--max-queues 256", "from 1 to 255"),
+            ("--max-queues 2 --queues 1", "cannot be used with"),
+            ("--max-queues 2 --tx-queues 1", "cannot be used with"),
             ("--secret this-secret-is-too-long-to-fit", "1 to 23 bytes"),
             ("--secret a --secret-file b", "cannot be used with"),
             ("--numa-node x", "from 0 to 1023"),
@@ -345,9 +384,13 @@ mod tests {
     fn options_of_a_listener_need_one() {
         let path: SocketAddress = "/tmp/x".parse().unwrap();
         let name: SocketAddress = "@x".parse().unwrap();
-        for arguments in
-            ["--socket-mode 660", "--socket-group 0", "--allow-uid 0", "--require-sealed"]
-        {
+        for arguments in [
+            "--socket-mode 660",
+            "--socket-group 0",
+            "--allow-uid 0",
+            "--require-sealed",
+            "--max-queues 2",
+        ] {
             let options = options(arguments).unwrap();
             let error = options.socket(path.clone(), Role::Slave).unwrap_err().to_string();
             assert!(error.contains("--role master"), "{error}");

@@ -27,8 +27,14 @@ fn main() {
             NEEDS,
             ping_over_an_abstract_name_with_a_secret,
         )
-        .test("responder_opposite_a_server", NEEDS, || responder_opposite("server"))
-        .test("responder_opposite_a_client", NEEDS, || responder_opposite("client"))
+        .test("responder_opposite_a_server", NEEDS, || responder_opposite("server", 1))
+        .test("responder_opposite_a_client", NEEDS, || responder_opposite("client", 1))
+        .test("responder_opposite_a_server_of_4_queues", NEEDS, || responder_opposite("server", 4))
+        .test("responder_opposite_a_client_of_4_queues", NEEDS, || responder_opposite("client", 4))
+        .test("ping_a_client_of_several_queues", NEEDS, ping_a_client_of_several_queues)
+        .test("ping_a_server_of_several_queues", NEEDS, ping_a_server_of_several_queues)
+        .test("a_client_with_too_many_queues", NEEDS, a_client_with_too_many_queues)
+        .test("bench_opposite_a_client_of_4_queues", NEEDS, bench_opposite_a_client_of_4_queues)
         .run()
 }
 
@@ -128,12 +134,92 @@ fn ping_over_an_abstract_name_with_a_secret() {
     memif(&format!("{right} --count {COUNT}")).finish().code(0).says(&all_received());
 }
 
-/// The responder answers none of flowgen's packets and counts every one.
-fn responder_opposite(role: &'static str) {
+/// Receive and transmit queues of a testpmd that answers pings. It answers by the transmit queue of the same number as the
+/// receive queue, so it must have as many of those.
+const QUEUES: [(u8, u8); 3] = [(4, 4), (2, 4), (1, 3)];
+
+fn queues_of(mut options: Options, (rx, tx): (u8, u8)) -> Options {
+    options.queues = rx;
+    options.tx_queues = Some(tx);
+    options
+}
+
+/// A master whose client has more queues than one: without an option all are served, and every answer comes once.
+fn ping_a_client_of_several_queues() {
+    for queues in QUEUES {
+        for limit in ["", "--max-queues 4", "--queues 5"] {
+            let directory = Directory::new();
+            let socket = directory.path("memif.sock");
+            let arguments = arguments(&directory.text("memif.sock"), "master", 56);
+            let pinger = memif(&format!("{arguments} {limit} --count {COUNT}"));
+            eventually("the socket of the pinger", || socket.exists().then_some(()));
+            let mut testpmd = Testpmd::spawn(&queues_of(icmpecho("client", &socket), queues));
+            testpmd.start();
+            let finished = pinger.finish().code(0).says(&all_received());
+            assert!(!finished.out.contains("DUP!"), "{queues:?} {limit}: {finished:#?}");
+            testpmd.kill();
+        }
+    }
+}
+
+/// Our slave has as many queues as its server.
+fn ping_a_server_of_several_queues() {
+    for (rx, tx) in QUEUES {
+        let directory = Directory::new();
+        let socket = directory.path("memif.sock");
+        let mut testpmd = Testpmd::spawn(&queues_of(icmpecho("server", &socket), (rx, tx)));
+        testpmd.start();
+        let arguments = arguments(&directory.text("memif.sock"), "slave", 56);
+        let pinger =
+            memif(&format!("{arguments} --rx-queues {tx} --tx-queues {rx} --count {COUNT}"));
+        let finished = pinger.finish().code(0).says(&all_received());
+        assert!(!finished.out.contains("DUP!"), "{finished:#?}");
+        testpmd.kill();
+    }
+}
+
+/// What is too much is said at both ends.
+fn a_client_with_too_many_queues() {
     let directory = Directory::new();
     let socket = directory.path("memif.sock");
-    let ours = if role == "server" { "slave" } else { "master" };
-    let options = Options::new(role, &socket, "flowgen");
+    let arguments = arguments(&directory.text("memif.sock"), "master", 56);
+    let mut pinger = memif(&format!("{arguments} --max-queues 2"));
+    eventually("the socket of the pinger", || socket.exists().then_some(()));
+    let mut options = queues_of(icmpecho("client", &socket), (4, 4));
+    options.verbose = true;
+    let testpmd = Testpmd::spawn(&options);
+    let line = pinger.expect_complaint("bring at most 2 (tx-queues)");
+    assert!(line.contains("--max-queues"), "{line}");
+    eventually("our words in the output of testpmd", || {
+        testpmd.output().contains("bring at most 2 (tx-queues)").then_some(())
+    });
+    pinger.terminate();
+    pinger.finish().code(1);
+}
+
+/// A generator sends on all queues, and all that comes back is its own.
+fn bench_opposite_a_client_of_4_queues() {
+    let directory = Directory::new();
+    let socket = directory.path("memif.sock");
+    let bench = memif(&format!(
+        "bench latency --part generator --role master --socket {} --connect-timeout 30 --seconds 0.2 --rate 2000",
+        socket.display()
+    ));
+    eventually("the socket of the generator", || socket.exists().then_some(()));
+    let options = queues_of(Options::new("client", &socket, "macswap"), (4, 4));
+    let mut testpmd = Testpmd::spawn(&options);
+    testpmd.start();
+    let finished = bench.finish().code(0).says("up to 32 queues each way");
+    assert!(!finished.err.contains("lost"), "{finished:#?}");
+}
+
+/// The responder answers none of flowgen's packets and counts every one.
+fn responder_opposite(role: &'static str, queues: u8) {
+    let directory = Directory::new();
+    let socket = directory.path("memif.sock");
+    let ours =
+        if role == "server" { format!("slave --queues {queues}") } else { "master".to_owned() };
+    let options = queues_of(Options::new(role, &socket, "flowgen"), (queues, queues));
     let respond = || {
         let mut responder =
             memif(&format!("responder --socket {} --role {ours}", socket.display()));

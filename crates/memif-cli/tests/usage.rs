@@ -24,6 +24,7 @@ fn help_has_examples_and_exit_statuses() {
                 "--queues",
                 "--rx-queues",
                 "--tx-queues",
+                "--max-queues",
                 "--ring-size",
                 "--buffer-size",
                 "--huge-pages",

@@ -111,7 +111,7 @@ impl Many {
         };
         for number in 0..count {
             let id = place.id.wrapping_add(number);
-            let config = place.interface.interface(role, id)?.rx_mode(RxMode::Interrupt);
+            let config = place.config(role, id)?.rx_mode(RxMode::Interrupt);
             let key = many.socket.add_interface(config)?;
             many.socket.watch(key, 0)?;
             many.keys.push(key);
@@ -119,16 +119,22 @@ impl Many {
         Ok(many)
     }
 
-    /// The interface that has packets, if one has any within that time.
-    fn next(&mut self, time: Duration) -> Result<Option<InterfaceKey>, Error> {
+    /// The interface that has packets, and the queue, if one has any within that time.
+    fn next(&mut self, time: Duration) -> Result<Option<(InterfaceKey, usize)>, Error> {
         match self.socket.poll(Some(time))? {
             Some(Event::Connected { interface, link }) => {
+                // Of the first one it is known that there is one.
+                for rx in link.rx.iter().skip(1) {
+                    self.socket.watch(interface, rx.index())?;
+                }
                 self.links.insert(interface, link);
             }
             Some(Event::Disconnected { interface, .. }) => {
                 self.links.remove(&interface);
             }
-            Some(Event::Readable { interface, .. }) => return Ok(Some(interface)),
+            Some(Event::Readable { interface, queue }) => {
+                return Ok(Some((interface, usize::from(queue))));
+            }
             Some(event) => self.last = self.reporter.cause(&event).or(self.last.take()),
             None => {}
         }
@@ -147,9 +153,12 @@ pub(crate) fn echo(
     let mut many = Many::open(place, role, count)?;
     ready();
     while !until.is_over() {
-        let Some(key) = many.next(LOOK)? else { continue };
+        let Some((key, queue)) = many.next(LOOK)? else { continue };
         let Some(link) = many.links.get_mut(&key) else { continue };
-        let (Some(rx), Some(tx)) = (link.rx.first_mut(), link.tx.first_mut()) else { continue };
+        let back = queue % link.tx.len().max(1);
+        let (Some(rx), Some(tx)) = (link.rx.get_mut(queue), link.tx.get_mut(back)) else {
+            continue;
+        };
         // None when the link is down: the event comes.
         while echo::forward(rx, tx, 64, until).is_some_and(|sent| sent > 0) {}
     }
@@ -210,8 +219,8 @@ pub(crate) fn run(
         }
         let mut back = false;
         while !back && asked.elapsed() < LOST {
-            let Some(readable) = many.next(LOST)? else { continue };
-            let rx = many.links.get_mut(&readable).and_then(|link| link.rx.first_mut());
+            let Some((readable, queue)) = many.next(LOST)? else { continue };
+            let rx = many.links.get_mut(&readable).and_then(|link| link.rx.get_mut(queue));
             let Some(rx) = rx else { continue };
             while matches!(rx.recv_into(&mut buffer), Ok(Some(_))) {
                 back |= readable == *key;

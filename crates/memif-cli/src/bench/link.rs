@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use memif::{ConnectError, Event, Link, Role, SocketAddress, SocketBuilder};
+use memif::{ConnectError, Event, InterfaceConfig, Link, Role, SocketAddress, SocketBuilder};
 
 use super::other::Other;
 use crate::events::Reporter;
@@ -71,9 +71,17 @@ impl Place {
         }
     }
 
+    /// The interface of that role and id. Between two ends of ours the options are the slave's.
+    pub(crate) fn config(&self, role: Role, id: u32) -> Result<InterfaceConfig, Error> {
+        match (role, self.both) {
+            (Role::Master, true) => self.interface.for_own_slave().interface(role, id),
+            _ => self.interface.interface(role, id),
+        }
+    }
+
     /// Opens an end of that role.
     pub(crate) fn open(&self, role: Role) -> Result<End, Error> {
-        let config = self.interface.interface(role, self.id)?;
+        let config = self.config(role, self.id)?;
         let mut socket = self.socket(role)?.open()?;
         socket.add_interface(config)?;
         let (sender, notices) = mpsc::channel();
@@ -162,12 +170,6 @@ impl End {
                 self.last_reason = Some(reason.to_string());
             }
             if let Event::Connected { link, .. } = event {
-                if link.rx.is_empty() || link.tx.is_empty() {
-                    return Err(Error::NotConnected(
-                        "the peer gave queues in one direction only; give both ends --queues 1 or more"
-                            .to_owned(),
-                    ));
-                }
                 return Ok(Some(link));
             }
             last = self.reporter.cause(&event).or(last);

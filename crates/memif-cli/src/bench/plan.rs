@@ -225,7 +225,7 @@ impl Plan {
             if !self.place.both && role != self.role {
                 continue;
             }
-            let config = self.place.interface.interface(role, self.place.id)?;
+            let config = self.place.config(role, self.place.id)?;
             if role == Role::Slave {
                 config.max_packet(longest).validate()?;
             }
@@ -288,7 +288,9 @@ impl Plan {
     pub(crate) fn conditions(&self) -> (String, Report) {
         let interface = &self.place.interface;
         let (ring, buffer) = interface.ring();
-        let queues = interface.queues().0;
+        // The slave's, or where that is another program the most that are taken.
+        let foreign = !self.place.both && self.role == Role::Master;
+        let queues = interface.queues(if foreign { Role::Master } else { Role::Slave }).0;
         let (huge_pages, numa_node, prefault) = interface.placement();
         let (one, other) = self.cpus;
         let (role, mode, burst) = (self.role, self.mode(), self.burst);
@@ -312,6 +314,7 @@ impl Plan {
                 ("both", ends, vec![one, other])
             }
         };
+        let up_to = if foreign { "up to " } else { "" };
         let plural = if queues == 1 { "" } else { "s" };
         let placed = [
             huge_pages.then(|| " on huge pages".to_owned()),
@@ -320,7 +323,7 @@ impl Plan {
         ];
         let placed: String = placed.into_iter().flatten().collect();
         let text = format!(
-            "{}: {ends}; {queues} queue{plural} each way, rings of {ring} buffers of {buffer} bytes{placed}, {mode}, burst {burst}",
+            "{}: {ends}; {up_to}{queues} queue{plural} each way, rings of {ring} buffers of {buffer} bytes{placed}, {mode}, burst {burst}",
             self.work.name(),
         );
         let report = LinkReport {

@@ -30,7 +30,7 @@ pub(crate) fn run(
     other: &mut Option<Other>,
     until: &Until,
 ) -> Result<Setups, Error> {
-    let config = place.interface.interface(Role::Slave, place.id)?;
+    let config = place.config(Role::Slave, place.id)?;
     let mut socket = place.socket(Role::Slave)?.retry_period(Duration::from_millis(1)).open()?;
     let mut found = Setups {
         connect: histogram()?,

@@ -101,8 +101,8 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     options.config(options.mtu.unwrap_or(DEFAULT_MTU))?;
     let (sender, notices) = mpsc::channel();
     let stop = Stop::listen(sender.clone())?;
-    let (rx, tx) = interface.queues();
-    let wanted = rx.max(tx);
+    // It is there before the peer says how many queues the link has.
+    let wanted = interface.queues_asked_for();
     let device = Arc::new(Device::open(&Wish {
         name: options.tap.clone(),
         framing: interface.framing(),

@@ -69,9 +69,8 @@ impl Table {
                 other.unwrap_or_default()
             ));
         }
-        let options = self.options_for(role);
         let config =
-            options.interface(role, u32::from(index)).map_err(|error| error.to_string())?;
+            self.options.interface(role, u32::from(index)).map_err(|error| error.to_string())?;
         let key = self
             .driver
             .with(move |socket| socket.add_interface(config))
@@ -143,7 +142,7 @@ impl Table {
         let queues = if details.link_up {
             details.rx.len()
         } else {
-            usize::from(self.options_for(role).rx_queues())
+            usize::from(self.options.queues(role).0)
         };
         if usize::from(queue) >= queues {
             return Err(format!(
@@ -269,14 +268,6 @@ impl Table {
                  --interactive a second time, and del the slaves here",
                 self.address
             )
-        })
-    }
-
-    /// As the example of libmemif has it: one queue as slave, up to two as master.
-    fn options_for(&self, role: Role) -> InterfaceOptions {
-        self.options.with_queues(match role {
-            Role::Slave => 1,
-            Role::Master => 2,
         })
     }
 

@@ -88,7 +88,11 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
         Some(address) => address.clone(),
         None => format!("@memif-demo-{}", std::process::id()).parse()?,
     };
-    let config = |role, id| interface.interface(role, id);
+    let masters = interface.for_own_slave();
+    let config = |role, id| match role {
+        Role::Master => masters.interface(role, id),
+        Role::Slave => interface.interface(role, id),
+    };
     let pair = |role| -> Result<[InterfaceConfig; 2], Error> {
         let throughput = config(role, options.id.wrapping_add(1))?;
         Ok([config(role, options.id)?, throughput.rx_mode(RxMode::Polling)])

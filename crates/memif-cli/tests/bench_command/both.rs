@@ -73,6 +73,9 @@ pub(crate) fn throughput_in_every_setting() {
         "--threads",
         "--rx-mode interrupt",
         "--rx-mode adaptive --queues 3",
+        // The slave's, whose master takes them.
+        "--rx-queues 1 --tx-queues 3",
+        "--role master --rx-queues 3 --tx-queues 1",
         "--mode ip --burst 1",
         "--burst 512 --ring-size 16",
         "--size 9000 --buffer-size 512",

@@ -83,7 +83,7 @@ pub(crate) fn nothing_dropped(line: &str) {
 }
 
 /// Two namespaces, bridged to each other: `one` is the master and has 10.0.0.1 and fd00::1, `two` is the slave and
-/// has 10.0.0.2 and fd00::2.
+/// has 10.0.0.2 and fd00::2. Options for receive queues of the slave are for transmit queues of the master.
 pub(crate) struct Pair {
     pub(crate) bridges: [Program; 2],
     pub(crate) namespaces: [Namespace; 2],
@@ -124,6 +124,15 @@ impl Pair {
 
 fn start_end(namespace: &Namespace, end: usize, options: &str) -> Program {
     let role = ["master", "slave"][end];
+    let mirrored = |option| match option {
+        "--rx-queues" => "--tx-queues",
+        "--tx-queues" => "--rx-queues",
+        other => other,
+    };
+    let options = match role {
+        "master" => options.split(' ').map(mirrored).collect::<Vec<_>>().join(" "),
+        _ => options.to_owned(),
+    };
     let mut program = bridge(namespace, &format!("--role {role} {options}"));
     program.expect(" device ");
     program

@@ -76,6 +76,15 @@ pub(crate) fn many_queues_carry_many_flows() {
             let next = format!("ls -d /sys/class/net/{TAP}/queues/tx-{wanted}");
             assert!(!pair.namespaces[end].run(&next).status.success(), "more than {wanted}");
         }
+        // No more threads than processors work in a direction.
+        let most = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        for bridge in &pair.bridges {
+            let names = thread_names(bridge.pid());
+            for direction in ["to-memif-", "from-memif-"] {
+                let count = names.iter().filter(|name| name.starts_with(direction)).count();
+                assert!((1..=most).contains(&count), "{options}: {names:?}");
+            }
+        }
         // The kernel spread the flows over its queues, and all of them were emptied.
         let queues = pair.namespaces[0].must(&format!("tc -s qdisc show dev {TAP}"));
         let used = queues.lines().filter(|l| l.starts_with(" Sent ") && !l.contains(" 0 pkt"));
@@ -85,6 +94,12 @@ pub(crate) fn many_queues_carry_many_flows() {
             nothing_dropped(&bridge.expect("to memif:"));
         }
     }
+}
+
+/// What the threads of a process are called.
+fn thread_names(pid: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("/proc");
+    tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("comm")).ok()).collect()
 }
 
 /// Serves the file `sent` of the pair's directory on port 8000 of the second namespace.
