@@ -116,6 +116,10 @@ pub enum RxMode {
     /// The peer signals every burst. Safe with any event loop and any sender.
     Interrupt,
     /// Polls while packets come, sleeps when none do. No system call on either side while busy.
+    ///
+    /// A wait looks at the ring for up to [`InterfaceConfig::spin`] before it sleeps, as long as that brings packets. Where it never
+    /// does, because both ends share a processor or packets are far apart, waits soon sleep at once, as in interrupt mode. They try again
+    /// now and then, and look first again as soon as that pays.
     #[default]
     Adaptive,
 }
@@ -416,7 +420,11 @@ impl InterfaceConfig {
         self
     }
 
-    /// How long an adaptive wait looks at the ring before it sleeps (default 50 µs).
+    /// How long an adaptive wait looks at the ring before it sleeps, at most (default 50 µs); zero for never.
+    ///
+    /// Once four times as long was spent in vain, without a packet in between, waits sleep at once. From then on one wait in eight at most, and
+    /// one in 5 ms, tries whether looking pays again. With the default that is a hundredth of the time, and a peer that got a processor of
+    /// its own is noticed within some milliseconds if packets keep coming.
     #[must_use]
     pub fn spin(mut self, spin: Duration) -> Self {
         self.spin = spin;

@@ -50,7 +50,7 @@
 //! |---|---|---|---|
 //! | [`Polling`](RxMode::Polling) | never | looks all the time | a core |
 //! | [`Interrupt`](RxMode::Interrupt) | every burst | sleeps at once | a system call per burst on both sides |
-//! | [`Adaptive`](RxMode::Adaptive) | only while we sleep | looks a little, then sleeps | nothing while busy, nothing while idle |
+//! | [`Adaptive`](RxMode::Adaptive) | only while we sleep | looks a little where that pays, then sleeps | nothing while busy, nothing while idle |
 //!
 //! In an event loop of your own take interrupt mode: [`RxQueue`] is [`AsFd`](std::os::fd::AsFd) and readable when packets
 //! came; then [`acknowledge`](RxQueue::acknowledge), receive until a batch is empty, and wait again. The [`Socket`] is `AsFd`

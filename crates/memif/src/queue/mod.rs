@@ -8,6 +8,7 @@ mod rx_batch;
 mod rx_core;
 #[cfg(feature = "raw")]
 pub(crate) mod slots;
+mod spin;
 mod tx;
 mod tx_batch;
 #[cfg(feature = "raw")]

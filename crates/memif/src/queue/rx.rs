@@ -3,13 +3,14 @@
 use std::cell::{Cell, OnceCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use rustix::event::epoll;
 
 use super::BufferRef;
 use super::rx_batch::RxBatch;
 use super::rx_core::{Progress, RxCore};
+use super::spin::Spin;
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role, RxMode};
 use crate::counters::Counters;
 use crate::error::{Breach, QueueName, RecvError};
@@ -27,11 +28,15 @@ pub struct RxQueue {
     pub(super) core: RxCore,
     pub(super) shared: Arc<QueueShared>,
     pub(super) mode: RxMode,
-    pub(super) spin: Duration,
+    pub(super) spin: Spin,
     /// What this queue last asked of its sender.
     pub(super) masked: bool,
-    /// The bounded first sleep after the last clearing of the mask is done.
-    pub(super) settled: bool,
+    /// Adaptive: when a wait cleared the mask, until that is long enough ago for a sleep without limit.
+    pub(super) cleared: Option<Instant>,
+    /// Adaptive: a wait went to sleep, and no packet came since.
+    pub(super) asleep: bool,
+    /// Adaptive: batches with packets since the last sleep while the mask was clear.
+    pub(super) unslept: u32,
     /// Signals in a row that brought nothing.
     pub(super) fruitless: u32,
     /// The signal that ended the last sleep is still to be taken.
@@ -66,9 +71,11 @@ impl RxQueue {
             core,
             shared,
             mode: config.rx_mode,
-            spin: config.spin,
+            spin: Spin::new(config.spin),
             masked: true,
-            settled: false,
+            cleared: None,
+            asleep: false,
+            unslept: 0,
             fruitless: 0,
             untaken: Cell::new(false),
             faults: 0,
@@ -146,7 +153,8 @@ impl RxQueue {
     /// Tells the sender whether to signal.
     pub(super) fn set_masked(&mut self, masked: bool) {
         self.masked = masked;
-        self.settled = false;
+        self.cleared = None;
+        self.asleep = false;
         self.core.ring.store_flags(if masked { FLAG_MASK_INT } else { 0 });
         if !masked {
             // Orders the clearing before the next look at the ring. Without it the sender could read the old
@@ -184,7 +192,7 @@ impl RxQueue {
             self.resyncs_in_row = 0;
             self.fruitless = 0;
             if !self.masked && self.mode == RxMode::Adaptive {
-                self.set_masked(true);
+                self.wake();
             }
         }
         Ok(RxBatch::new(self))

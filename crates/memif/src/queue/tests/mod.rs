@@ -6,6 +6,7 @@ mod memory;
 mod pair;
 mod regressions;
 mod scans;
+mod spinning;
 mod traffic;
 mod waiting;
 
