@@ -124,7 +124,11 @@ fn meet(job: &Job, control: &Control) -> Result<Option<f64>> {
         }
         std::thread::sleep(Duration::from_micros(200));
     }
-    if job.lingers { Ok(None) } else { work::distance(job, control, came_first).map(Some) }
+    // Ends that share a core would look for each other's bounce as long as they have it.
+    if job.lingers || job.shared {
+        return Ok(None);
+    }
+    work::distance(job, control, came_first).map(Some)
 }
 
 /// Keeps this process on one core.

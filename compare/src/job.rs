@@ -62,6 +62,21 @@ impl Role {
     }
 }
 
+/// Where the two ends run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// On a core each.
+    Apart,
+    /// Both on the first core.
+    Shared,
+    /// The end on the first core spends the warm-up on the other one's core, and comes back
+    /// [`AFTER_VISIT`] milliseconds before what is measured begins.
+    SharedBefore,
+}
+
+/// Milliseconds in which waits may learn that the ends have a core each.
+pub(crate) const AFTER_VISIT: u64 = 100;
+
 /// What an end does during the slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Task {
@@ -110,6 +125,10 @@ pub(crate) struct Job {
     /// Interfaces on one socket, for `Crowd` and `Serve`.
     pub(crate) interfaces: u32,
     pub(crate) cpu: usize,
+    /// Both ends have the same core.
+    pub(crate) shared: bool,
+    /// The other end's core, on which this one begins.
+    pub(crate) visits: Option<usize>,
     /// Milliseconds that are measured, after those of the warm-up.
     pub(crate) milliseconds: u64,
     pub(crate) warm_up: u64,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::job::{Carrier, Report, Role, Task, Waiting};
+use crate::job::{Carrier, Cores, Report, Role, Task, Waiting};
 use crate::runner::{Slice, Spec};
 
 /// A figure of a slice.
@@ -210,6 +210,8 @@ pub(crate) fn all(peers: &Peers) -> Vec<Row> {
         one_way_waiting(peers),
         round_trip(peers),
         round_trip_waiting(peers),
+        round_trip_one_core(peers),
+        round_trip_moved(),
         echo(peers),
         forward(peers),
         queues(peers),
@@ -287,17 +289,18 @@ fn one_way_large(
     Row { targets, ..row(id, title, RATE, peers.with_limit(spec)) }
 }
 
-/// The Rust API in its three ways of waiting, libraries in the two that they have.
-fn waiting(peers: &Peers, spec: impl Fn(Carrier) -> Spec) -> Contenders {
-    let ways = [Waiting::Polling, Waiting::Adaptive, Waiting::Interrupt];
-    peers.variants(&ways, |carrier, waiting| {
+const WAYS: [Waiting; 3] = [Waiting::Polling, Waiting::Adaptive, Waiting::Interrupt];
+
+/// The Rust API in these ways of waiting, libraries in those that they have.
+fn waiting(peers: &Peers, ways: &[Waiting], spec: impl Fn(Carrier) -> Spec) -> Contenders {
+    peers.variants(ways, |carrier, waiting| {
         (waiting != Waiting::Adaptive || carrier == Carrier::Rust)
             .then(|| Spec { waiting, ..spec(carrier) })
     })
 }
 
 fn one_way_waiting(peers: &Peers) -> Row {
-    let contenders = waiting(peers, Spec::one_way);
+    let contenders = waiting(peers, &WAYS, Spec::one_way);
     let targets = vec![
         Target::at_least("Rust API, adaptive", "Rust API, polling", 0.8),
         Target::at_least("Rust API, interrupt", "reference, interrupt", 1.0),
@@ -328,19 +331,46 @@ fn round_trip(peers: &Peers) -> Row {
 }
 
 fn round_trip_waiting(peers: &Peers) -> Row {
-    let mut contenders = waiting(peers, Spec::round_trip);
-    let blocking = |carrier| Spec { waiting: Waiting::Interrupt, ..Spec::round_trip(carrier) };
-    contenders.extend([
-        ("Unix seqpacket, poll".to_owned(), Slice::Pair(blocking(Carrier::Seqpacket))),
-        ("UDP on loopback, poll".to_owned(), Slice::Pair(blocking(Carrier::Udp))),
-    ]);
+    let mut contenders = waiting(peers, &WAYS, Spec::round_trip);
+    contenders.extend(kernel_that_blocks(Spec::round_trip));
     let targets = vec![
-        Target::at_most(Metric::P50, "Rust API, adaptive", "Rust API, polling", 1.5),
+        Target::at_most(Metric::P50, "Rust API, adaptive", "Rust API, polling", 1.1),
         Target::at_most(Metric::P50, "Rust API, interrupt", "reference, interrupt", 0.9),
         Target::at_most(Metric::P50, "our libmemif.so, interrupt", "reference, interrupt", 0.9),
     ];
     let title = "Round trip, 64 B, ways of waiting";
     Row { targets, ..row("round-trip-waiting", title, TIMES, contenders) }
+}
+
+/// The kernel's own ways, asleep until packets come.
+fn kernel_that_blocks(spec: impl Fn(Carrier) -> Spec) -> Contenders {
+    [("Unix seqpacket, poll", Carrier::Seqpacket), ("UDP on loopback, poll", Carrier::Udp)]
+        .map(|(name, carrier)| {
+            let spec = Spec { waiting: Waiting::Interrupt, ..spec(carrier) };
+            (name.to_owned(), Slice::Pair(spec))
+        })
+        .into()
+}
+
+fn round_trip_one_core(peers: &Peers) -> Row {
+    let spec = |carrier| Spec { cores: Cores::Shared, ..Spec::round_trip(carrier) };
+    let mut contenders = waiting(peers, &[Waiting::Adaptive, Waiting::Interrupt], spec);
+    contenders.extend(kernel_that_blocks(spec));
+    let target = Target::at_most(Metric::P50, "Rust API, adaptive", "Rust API, interrupt", 1.3);
+    let title = "Round trip, 64 B, both ends on one core";
+    Row { targets: vec![target], ..row("round-trip-one-core", title, TIMES, contenders) }
+}
+
+fn round_trip_moved() -> Row {
+    let pair = |waiting: Waiting, cores| {
+        let spec = Spec { waiting, cores, ..Spec::round_trip(Carrier::Rust) };
+        (format!("{RUST}, {waiting}"), Slice::Pair(spec))
+    };
+    let contenders =
+        vec![pair(Waiting::Polling, Cores::Apart), pair(Waiting::Adaptive, Cores::SharedBefore)];
+    let target = Target::at_most(Metric::P50, "Rust API, adaptive", "Rust API, polling", 1.1);
+    let title = "Round trip, 64 B, adaptive ends that shared a core until 100 ms before";
+    Row { targets: vec![target], ..row("round-trip-moved", title, TIMES, contenders) }
 }
 
 fn echo(peers: &Peers) -> Row {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::clock;
-use crate::job::{Carrier, Job, Report, Role, Task, Waiting};
+use crate::job::{AFTER_VISIT, Carrier, Cores, Job, Report, Role, Task, Waiting};
 use crate::port::{Result, bare, io_error};
 use crate::shared::{self, Control};
 use crate::testpmd::Testpmd;
@@ -33,6 +33,7 @@ pub(crate) struct Spec {
     pub(crate) buffer_size: u32,
     pub(crate) queues: u8,
     pub(crate) interfaces: u32,
+    pub(crate) cores: Cores,
 }
 
 impl Spec {
@@ -49,6 +50,7 @@ impl Spec {
             buffer_size: 2048,
             queues: 1,
             interfaces: 1,
+            cores: Cores::Apart,
         }
     }
 
@@ -131,6 +133,8 @@ impl Runner {
     }
 
     fn job(&mut self, spec: &Spec, first: bool) -> Job {
+        let first_core = first || spec.cores == Cores::Shared;
+        let visits = (first && spec.cores == Cores::SharedBefore).then_some(self.cpus.1);
         Job {
             carrier: spec.carrier.clone(),
             task: if first { spec.tasks.0 } else { spec.tasks.1 },
@@ -142,9 +146,11 @@ impl Runner {
             buffer_size: spec.buffer_size,
             queues: spec.queues,
             interfaces: spec.interfaces,
-            cpu: if first { self.cpus.0 } else { self.cpus.1 },
+            cpu: if first_core { self.cpus.0 } else { self.cpus.1 },
+            shared: spec.cores == Cores::Shared,
+            visits,
             milliseconds: self.milliseconds,
-            warm_up: WARM_UP,
+            warm_up: WARM_UP + visits.map_or(0, |_| AFTER_VISIT),
             own_packets: true,
             lingers: false,
             nanoseconds_per_tick: self.nanoseconds_per_tick,

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use hdrhistogram::Histogram;
 
 use crate::clock::ticks;
-use crate::job::{Job, Report, Task};
+use crate::end::pin;
+use crate::job::{AFTER_VISIT, Job, Report, Task};
 use crate::port::{Port, Result};
 use crate::shared::Control;
 
@@ -50,6 +51,8 @@ pub(crate) struct Meter {
     /// When it began or begins; when it ends.
     start: u64,
     end: u64,
+    /// When a visit of the other end's core is over.
+    home: u64,
     ticks_of_patience: u64,
     last: u64,
     bursts: u32,
@@ -66,6 +69,7 @@ impl Meter {
             nanoseconds_per_tick: job.nanoseconds_per_tick,
             start,
             end: start + ticks_of(job.milliseconds),
+            home: start.saturating_sub(ticks_of(AFTER_VISIT)),
             ticks_of_patience: ticks_of(PATIENCE_MS),
             last: now,
             bursts: 0,
@@ -93,6 +97,12 @@ impl Meter {
             return false;
         }
         self.counting && self.last >= self.end
+    }
+
+    /// Whether the rest of the warm-up is for after a visit of the other end's core.
+    #[inline]
+    fn ends_visit(&self) -> bool {
+        self.last >= self.home
     }
 
     /// Called when nothing comes for long.
@@ -181,6 +191,10 @@ impl Work<'_> {
         times.saturating_record(1);
         times.reset();
         let mut was_counting = false;
+        let mut visiting = self.job.visits;
+        if let Some(cpu) = visiting {
+            pin(cpu)?;
+        }
         loop {
             let start = ticks();
             while port.send(&self.payload, 1)? == 0 {}
@@ -207,6 +221,10 @@ impl Work<'_> {
             if meter.counting && !was_counting {
                 was_counting = true;
                 times.reset();
+            }
+            if visiting.is_some() && meter.ends_visit() {
+                visiting = None;
+                pin(self.job.cpu)?;
             }
             self.rarely(port)?;
         }
