@@ -11,12 +11,13 @@ use memif::{InterfaceConfig, InterfaceKey, Link, Peer, Role};
 use crate::abi::{FD_EVENT_DEL, err};
 use crate::callbacks::{InterfaceCallbacks, Record, control_fd_update};
 use crate::cell::Cells;
+use crate::codes::socket_code;
 use crate::data::{Rx, Tx};
 use crate::gate::Gate;
 use crate::lock;
 use crate::regions::Regions;
 use crate::slab::{Places, handle};
-use crate::socket::{SocketState, socket_code};
+use crate::socket::SocketState;
 
 /// Interfaces by their handles.
 pub(crate) static INTERFACES: Places<Conn> = Places::new();

@@ -3,7 +3,7 @@
 //!
 //! - `abi`: types, constants, texts. `ffi`: the functions, each a thin layer that checks pointers.
 //! - `slab`, `cell`: handles that can be checked, and queues that one thread at a time is in.
-//! - `socket`, `interface`, `gate`, `details`, `regions`: the control side. `data`: bursts.
+//! - `socket`, `waited`, `codes`, `interface`, `gate`, `details`, `regions`: the control side. `data`: bursts.
 //!
 //! Three rules hold everywhere. A handle or a pointer of the caller is checked before it is used, and of the pointers that
 //! a buffer carries none is followed. No lock is held while a callback of the caller runs, so it may call anything. Nothing
@@ -23,6 +23,7 @@
 mod abi;
 mod callbacks;
 mod cell;
+mod codes;
 mod data;
 mod details;
 mod ffi;
@@ -32,6 +33,7 @@ mod regions;
 mod slab;
 mod socket;
 mod strings;
+mod waited;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

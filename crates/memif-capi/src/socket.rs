@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use memif::raw::Report;
 use memif::{ConnectError, DisconnectReason, Event, InterfaceKey, Name, Socket, SocketAddress};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
@@ -15,9 +14,11 @@ use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
 use crate::abi::{ControlFdUpdate, FD_EVENT_DEL, FD_EVENT_READ, PATH_BYTES, err};
 use crate::callbacks::{Allocator, Opaque, Record, RegionCallbacks, control_fd_update};
 use crate::cell::this_thread;
+use crate::codes::{code, last_code, socket_code};
 use crate::interface::Interface;
 use crate::lock;
 use crate::slab::{Places, handle};
+use crate::waited::Waited;
 
 /// Sockets by their handles.
 pub(crate) static SOCKETS: Places<SocketPlace> = Places::new();
@@ -431,93 +432,6 @@ impl SocketState {
 
 /// Looks for an answer before another thread is let run, as in the core.
 const LOOKS_PER_YIELD: u32 = 8;
-/// Reports taken per call. What is more comes with the next one: the kernel goes round.
-const REPORTS: usize = 32;
-
-/// What the kernel reported.
-struct Waited {
-    reports: [libc::epoll_event; REPORTS],
-    count: usize,
-}
-
-impl Waited {
-    /// Waits, all signals let in, until something is ready.
-    fn on(control: &OwnedFd, timeout: c_int) -> Result<Self, Errno> {
-        const NOTHING: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
-        let mut reports = [NOTHING; REPORTS];
-        let mut signals = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
-        // SAFETY: writes the set that it is given.
-        unsafe { libc::sigemptyset(signals.as_mut_ptr()) };
-        // SAFETY: a descriptor of ours, room for as many events as is said, and a set that was written above.
-        let count = unsafe {
-            libc::epoll_pwait(
-                control.as_raw_fd(),
-                reports.as_mut_ptr(),
-                REPORTS as c_int,
-                timeout.max(-1),
-                signals.as_ptr(),
-            )
-        };
-        let count = usize::try_from(count).map_err(|_| last_errno())?;
-        Ok(Self { reports, count })
-    }
-
-    fn reports(&self) -> impl Iterator<Item = Report> {
-        const END: u32 = (libc::EPOLLHUP | libc::EPOLLERR) as u32;
-        self.reports
-            .iter()
-            .take(self.count)
-            .map(|report| Report { token: report.u64, ended: report.events & END != 0 })
-    }
-
-    fn has(&self, token: u64) -> bool {
-        self.reports().any(|report| report.token == token)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-}
-
-fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
-}
-
-fn last_code() -> c_int {
-    code(last_errno())
-}
-
-/// The code for what the kernel said.
-pub(crate) fn code(errno: Errno) -> c_int {
-    match errno {
-        Errno::ACCESS | Errno::PERM => err::ACCES,
-        Errno::NFILE => err::FILE_LIMIT,
-        Errno::MFILE => err::PROC_FILE_LIMIT,
-        Errno::NOMEM => err::NOMEM,
-        Errno::CONNREFUSED => err::CONNREFUSED,
-        Errno::ALREADY => err::ALREADY,
-        Errno::AGAIN => err::AGAIN,
-        Errno::BADF => err::BAD_FD,
-        Errno::NOENT => err::NO_FILE,
-        _ => err::SYSCALL,
-    }
-}
-
-/// The code for what the core says.
-pub(crate) fn socket_code(error: &memif::SocketError) -> c_int {
-    use memif::SocketError as E;
-    match error {
-        E::NoDirectory(_) => err::NO_FILE,
-        E::NotASocket(_) => err::FILE_NOT_SOCK,
-        E::Permission(_) => err::ACCES,
-        E::WrongDescriptor(_) | E::Config(_) | E::IdInUse { .. } => err::INVAL_ARG,
-        E::NoSuchInterface => err::NOCONN,
-        E::Io { source, .. } => code(Errno::from_io_error(source).unwrap_or(Errno::IO)),
-        // Somebody else listens: EADDRINUSE.
-        _ => err::SYSCALL,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
