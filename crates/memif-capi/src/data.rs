@@ -62,6 +62,11 @@ impl Rx {
     pub(crate) fn new(slots: RxSlots, serial: u64, queue: u8, place: Option<ChooseOffset>) -> Self {
         Self { slots, token: Token::new(serial, false, queue), place }
     }
+
+    /// Slots that a peer which left has filled and nobody has taken.
+    pub(crate) fn leftovers(&mut self) -> u16 {
+        self.slots.leftovers()
+    }
 }
 
 impl Tx {
@@ -165,13 +170,7 @@ pub(crate) fn receive(
     match result {
         Ok(got) if got.more => Err(err::NOBUF),
         Ok(_) => Ok(()),
-        Err(_) => {
-            if received == 0 {
-                // Nothing of it is of use any more; memory stays as long as others need it.
-                *guard = None;
-            }
-            Err(err::DISCONNECTED)
-        }
+        Err(_) => Err(err::DISCONNECTED),
     }
 }
 
@@ -192,10 +191,7 @@ pub(crate) fn refill(
     };
     drop(calling);
     refilled.map_err(|error| match error {
-        raw::RefillError::Disconnected => {
-            *guard = None;
-            err::DISCONNECTED
-        }
+        raw::RefillError::Disconnected => err::DISCONNECTED,
         _ => err::INVAL_ARG,
     })
 }
@@ -224,8 +220,8 @@ pub(crate) fn allocate(
     let mut at = bufs;
     let mut allocated: u16 = 0;
     let give = |slot: Slot| {
-        // SAFETY: no packet takes more slots than its size asks for with buffers of the size that the interface was made
-        // with, which is what callers reckon with.
+        // SAFETY: all packets together take no more slots than their sizes ask for with buffers of the size that the interface
+        // was made with, which is what callers reckon with.
         unsafe { hand_over(at, slot, pointer) };
         at = at.wrapping_add(1);
         allocated += 1;
@@ -242,10 +238,7 @@ pub(crate) fn allocate(
         Ok(got) if size > 0 && got.packets < count => Err(err::NOBUF_RING),
         Ok(_) => Ok(()),
         Err(memif::SendError::TooLong { .. }) => Err(err::INVAL_ARG),
-        Err(_) => {
-            *guard = None;
-            Err(err::DISCONNECTED)
-        }
+        Err(_) => Err(err::DISCONNECTED),
     }
 }
 
@@ -265,7 +258,6 @@ pub(crate) fn send(
     // SAFETY: not null; a place for the result, by the interface.
     unsafe { tx.write(0) };
     if slots.ready().is_err() {
-        *guard = None;
         return Err(err::DISCONNECTED);
     }
     if count == 0 {

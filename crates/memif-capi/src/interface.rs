@@ -252,6 +252,10 @@ impl Interface {
         let serial = {
             let mut link = lock(&self.link);
             link.reason = reason;
+            // From now on bursts say so, once they have handed out what the peer left.
+            if let Some(keeper) = &link.keeper {
+                keeper.tell();
+            }
             link.serial
         };
         self.tell_disconnected();
@@ -302,12 +306,36 @@ impl Interface {
         }
     }
 
-    /// A receive queue was signalled.
+    /// A receive queue was signalled. Of a peer that left, what it published is handed out in as many calls as the application
+    /// takes: nothing tells of it again.
     pub(crate) fn interrupted(&self, queue: u8) -> c_int {
-        match self.gate.enter() {
-            Some(_inside) if self.is_up() => self.callbacks.interrupted(self.handle(), queue),
-            _ => err::SUCCESS,
+        let Some(_inside) = self.gate.enter() else { return err::SUCCESS };
+        if !self.is_up() || lock(&self.link).keeper.as_ref().is_none_or(Keeper::is_broken) {
+            return err::SUCCESS;
         }
+        let mut result = err::SUCCESS;
+        let mut left = u16::MAX;
+        loop {
+            let returned = self.callbacks.interrupted(self.handle(), queue);
+            if returned != err::SUCCESS {
+                result = returned;
+            }
+            let now = self.leftovers(queue);
+            if now == 0 || now >= left {
+                return result;
+            }
+            left = now;
+        }
+    }
+
+    /// Slots that a peer which left has filled and the application has not taken.
+    fn leftovers(&self, queue: u8) -> u16 {
+        // The place may be another interface's when the callback deleted this one.
+        if self.gate.is_closing() {
+            return 0;
+        }
+        let cell = self.conn.rx.get(u16::from(queue)).and_then(|cell| cell.enter());
+        cell.and_then(|mut rx| rx.as_mut().map(Rx::leftovers)).unwrap_or(0)
     }
 
     /// Tells the application of regions whose connection came to nothing.

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use rustix::fs::fstat;
 
-use super::shared::{
-    DriverSignals, LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name,
-};
+use super::shared::{LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name};
+use super::signals::DriverSignals;
 use super::{Connected, peer_fd};
 use crate::config::{InterfaceConfig, Role, RxMode};
 use crate::error::{Breach, Direction};

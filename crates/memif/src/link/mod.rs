@@ -4,13 +4,14 @@ mod interrupt;
 mod master;
 mod peer_fd;
 mod shared;
+mod signals;
 mod slave;
+mod standing;
 
 pub(crate) use interrupt::{drain, signal};
 pub(crate) use master::MasterMemory;
-pub(crate) use shared::{
-    DriverSignals, LinkHandle, LinkShared, PACKETS_PER_SIGNAL, QueueParts, QueueShared,
-};
+pub(crate) use shared::{LinkHandle, LinkShared, PACKETS_PER_SIGNAL, QueueParts, QueueShared};
+pub(crate) use signals::DriverSignals;
 pub(crate) use slave::SlaveMemory;
 
 use crate::queue::{RxQueue, TxQueue};

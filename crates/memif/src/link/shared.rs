@@ -1,14 +1,17 @@
 //! What the queues of a link, and the driver of its socket, share.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
+#[cfg(feature = "raw")]
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
 
 use super::interrupt::{drain, is_signalled, signal};
+use super::signals::{DriverSignals, FIRST_REPEAT, nanoseconds};
+use super::standing::Standing;
 use crate::config::Role;
 use crate::counters::{CounterCells, QueueDetails, RegionDetails};
 use crate::error::{Breach, Direction, QueueName};
@@ -16,8 +19,6 @@ use crate::ring::{Left, RingMemory};
 use crate::shm::{MappedRing, Regions};
 use crate::wire::ring::FLAG_MASK_INT;
 
-/// Time after which the signal to a lagging receiver is repeated first.
-const FIRST_REPEAT: Duration = Duration::from_millis(1);
 /// Longest time between repeats to a receiver that reads them and makes no progress.
 const LAST_REPEAT: Duration = Duration::from_millis(1024);
 /// Longest time between two looks whether a receiver has read its signal: it may be halted in a debugger.
@@ -25,99 +26,18 @@ const LAST_LOOK: Duration = Duration::from_millis(16);
 /// Packets per signal: VPP in interrupt mode takes at most this many for each and forgets the rest (V11).
 pub(crate) const PACKETS_PER_SIGNAL: u16 = 256;
 
-/// What the queues of every link of a socket need from its driver. Both descriptors are in the driver's epoll set.
-#[derive(Clone, Debug)]
-pub(crate) struct DriverSignals(Arc<Timer>);
-
-#[derive(Debug)]
-struct Timer {
-    /// An eventfd. A queue that found a breach writes it.
-    attention: Arc<OwnedFd>,
-    /// A timerfd. Armed by a sender whose receiver may need another signal, and by the driver.
-    repeat: Arc<OwnedFd>,
-    /// [`IDLE`], [`SLOW`] or [`FAST`].
-    state: AtomicU8,
-    /// For [`SLOW`]: when it expires, in nanoseconds since `start`. Driver only.
-    expiry: AtomicU64,
-    start: Instant,
-}
-
-/// The timer is not on its way.
-const IDLE: u8 = 0;
-/// It is, for receivers that made no progress.
-const SLOW: u8 = 1;
-/// It expires within [`FIRST_REPEAT`].
-const FAST: u8 = 2;
-
-impl DriverSignals {
-    /// Both not blocking: an eventfd and a timerfd of the monotonic clock.
-    pub(crate) fn new(attention: Arc<OwnedFd>, repeat: Arc<OwnedFd>) -> Self {
-        let (state, expiry) = (AtomicU8::new(IDLE), AtomicU64::new(0));
-        Self(Arc::new(Timer { attention, repeat, state, expiry, start: Instant::now() }))
-    }
-
-    /// Makes sure that the timer expires within a millisecond. A system call only when it is not on its way,
-    /// hence at most one per millisecond. A failure costs a repeated signal, not a packet.
-    #[inline]
-    pub(crate) fn arm_repeat(&self) {
-        if self.0.state.swap(FAST, Ordering::SeqCst) != FAST {
-            self.set(FIRST_REPEAT);
-        }
-    }
-
-    /// For the driver, when the timer has expired and before it asks the links with
-    /// [`LinkHandle::repeat_signals`]: a sender that finds the timer still on its way has marked its queue
-    /// before, and one that comes later arms it again.
-    pub(crate) fn repeat_expired(&self) {
-        self.0.state.store(IDLE, Ordering::SeqCst);
-    }
-
-    /// For the driver: the timer is to expire after `delay` at the latest.
-    fn arm_slow(&self, delay: Duration) {
-        let timer = &*self.0;
-        let expiry = self.now().saturating_add(nanoseconds(delay));
-        let from =
-            match timer.state.compare_exchange(IDLE, SLOW, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => IDLE,
-                Err(state) => state,
-            };
-        if from == FAST || (from == SLOW && timer.expiry.load(Ordering::Relaxed) <= expiry) {
-            return;
-        }
-        timer.expiry.store(expiry, Ordering::Relaxed);
-        self.set(delay);
-        // A sender may have armed it for a shorter time between the two.
-        if timer.state.load(Ordering::SeqCst) == FAST {
-            self.set(FIRST_REPEAT);
-        }
-    }
-
-    fn set(&self, delay: Duration) {
-        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let once =
-            Itimerspec { it_interval: zero, it_value: Timespec::try_from(delay).unwrap_or(zero) };
-        let _ = timerfd_settime(&*self.0.repeat, TimerfdTimerFlags::empty(), &once);
-    }
-
-    /// Nanoseconds since the socket was opened.
-    fn now(&self) -> u64 {
-        nanoseconds(self.0.start.elapsed())
-    }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// One link, shared by its queues and the driver.
 #[derive(Debug)]
 pub(crate) struct LinkShared {
     pub(crate) role: Role,
     pub(crate) regions: Regions,
-    down: AtomicBool,
+    standing: Standing,
     fault: OnceLock<Breach>,
     /// Ours alone, so that no peer can drain it: readable for good once the link is down.
     down_event: OwnedFd,
+    /// The connection while the driver has it: once it lets go, the peer is to see that at once.
+    #[cfg(feature = "raw")]
+    control: OnceLock<Weak<OwnedFd>>,
     signals: DriverSignals,
     pub(crate) rx: Vec<Arc<QueueShared>>,
     pub(crate) tx: Vec<Arc<QueueShared>>,
@@ -135,9 +55,11 @@ impl LinkShared {
         Arc::new(Self {
             role,
             regions,
-            down: AtomicBool::new(false),
+            standing: Standing::default(),
             fault: OnceLock::new(),
             down_event,
+            #[cfg(feature = "raw")]
+            control: OnceLock::new(),
             signals: signals.clone(),
             rx,
             tx,
@@ -147,7 +69,32 @@ impl LinkShared {
     /// Whether the link is down.
     #[inline]
     pub(crate) fn is_down(&self) -> bool {
-        self.down.load(Ordering::Acquire)
+        !self.standing.is_up()
+    }
+
+    /// Whether it went down because the peer left, so that receivers still take what that published before.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        self.standing.has_leftovers()
+    }
+
+    /// Whether the peer left and the application of a binding was not told: to it the link is up.
+    #[cfg(feature = "raw")]
+    pub(crate) fn is_untold(&self) -> bool {
+        self.standing.is_untold()
+    }
+
+    /// The application of a binding is told now, if the peer left.
+    #[cfg(feature = "raw")]
+    pub(crate) fn tell(&self) {
+        self.standing.tell();
+    }
+
+    /// Looks whether the peer is gone, of which the driver may not know yet. One system call at most.
+    #[cfg(feature = "raw")]
+    pub(crate) fn peer_is_gone(&self) -> bool {
+        let Some(control) = self.control.get() else { return false };
+        // Where the driver let go of it, it ended the link.
+        control.upgrade().is_none_or(|control| crate::sys::hung_up(&control))
     }
 
     /// Readable once the link is down.
@@ -162,15 +109,26 @@ impl LinkShared {
         let breach = if self.regions.any_gone() { Breach::MemoryGone } else { breach };
         let first = self.fault.get_or_init(|| breach).clone();
         self.shut();
-        let _ = rustix::io::write(&*self.signals.0.attention, &1u64.to_ne_bytes());
+        self.signals.call_attention();
         first
     }
 
     /// Takes the link down: every call on its queues says so from now on, and sleepers wake.
     pub(crate) fn shut(&self) {
-        if !self.down.swap(true, Ordering::AcqRel) {
-            let _ = rustix::io::write(&self.down_event, &1u64.to_ne_bytes());
+        if self.standing.shut() {
+            self.wake_sleepers();
         }
+    }
+
+    /// Takes the link down because the peer left. Receivers first take what it published before.
+    fn leave(&self) {
+        if self.standing.leave() {
+            self.wake_sleepers();
+        }
+    }
+
+    fn wake_sleepers(&self) {
+        let _ = rustix::io::write(&self.down_event, &1u64.to_ne_bytes());
     }
 
     /// Makes sure that the driver repeats signals while this link's receivers lag.
@@ -188,6 +146,28 @@ impl LinkHandle {
     /// Takes the link down. Once is enough, more does no harm.
     pub(crate) fn shut(&self) {
         self.0.shut();
+    }
+
+    /// The same because the peer closed, or said so, and did nothing that is forbidden.
+    pub(crate) fn leave(&self) {
+        self.0.leave();
+    }
+
+    /// Whether the peer left and receivers still take what it published before.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        self.0.has_leftovers()
+    }
+
+    /// The connection that the link belongs to.
+    #[cfg(feature = "raw")]
+    pub(crate) fn set_control(&self, control: Weak<OwnedFd>) {
+        let _ = self.0.control.set(control);
+    }
+
+    /// Whether the sender signalled a receive queue and nobody has taken that yet.
+    pub(crate) fn rx_signalled(&self, index: u8) -> bool {
+        let queue = self.0.rx.get(usize::from(index));
+        queue.is_some_and(|queue| is_signalled(&*queue.interrupt))
     }
 
     /// The breach that a queue found, if one did.

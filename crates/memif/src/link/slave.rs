@@ -9,9 +9,8 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, pwrite};
 
-use super::shared::{
-    DriverSignals, LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name,
-};
+use super::shared::{LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name};
+use super::signals::DriverSignals;
 use super::{Connected, peer_fd};
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::Direction;

@@ -1,6 +1,7 @@
 //! Queues: one direction of one ring pair each, movable to a thread of its own, with batches and packets on top of
 //! the cursors.
 
+mod leftovers;
 mod notify;
 mod packet;
 mod rx;

@@ -22,8 +22,8 @@ use crate::wire::ring::FLAG_MASK_INT;
 /// The receiving half of a queue pair: packets come out.
 ///
 /// Movable to a thread of its own, used by one thread at a time. Stays valid when its link goes down; every call
-/// then says so, and a later connection brings new queues. Packets that are still on the ring at that moment are
-/// lost.
+/// then says so, and a later connection brings new queues. What a peer published before it closed or disconnected is
+/// received first; what lies on the ring when this side ends the link, or the peer broke the protocol, is lost.
 pub struct RxQueue {
     pub(super) core: RxCore,
     pub(super) shared: Arc<QueueShared>,
@@ -44,6 +44,8 @@ pub struct RxQueue {
     faults: usize,
     resync_limit: u32,
     resyncs_in_row: u32,
+    /// Up to where the peer had published when it left, once that was looked at.
+    pub(super) end: Option<u16>,
     /// See [`AsFd`]; made when first asked for, `None` inside where that failed.
     readiness: OnceCell<Option<OwnedFd>>,
     /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
@@ -81,6 +83,7 @@ impl RxQueue {
             faults: 0,
             resync_limit: config.resync_limit,
             resyncs_in_row: 0,
+            end: None,
             readiness: OnceCell::new(),
             #[cfg(feature = "raw")]
             own: if config.manual { buffers } else { Box::default() },
@@ -169,11 +172,12 @@ impl RxQueue {
     /// No system call, no lock, no allocation.
     ///
     /// # Errors
-    /// [`RecvError::Disconnected`] once the link is down, [`RecvError::Breach`] when the peer broke the protocol.
+    /// [`RecvError::Disconnected`] once the link is down and, where the peer left, all that it published before was taken;
+    /// [`RecvError::Breach`] when the peer broke the protocol.
     #[inline]
     pub fn recv(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
         if self.core.link.is_down() {
-            return Err(RecvError::Disconnected);
+            return self.recv_leftovers(max);
         }
         self.check_memory()?;
         if self.core.taken.get() > 0 {
@@ -247,7 +251,7 @@ impl RxQueue {
     }
 
     #[cold]
-    fn fail(&mut self, breach: Breach) -> RecvError {
+    pub(super) fn fail(&mut self, breach: Breach) -> RecvError {
         self.core.forget_scan();
         RecvError::Breach(self.core.link.fail(breach))
     }

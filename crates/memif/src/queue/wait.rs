@@ -33,7 +33,7 @@ impl RxQueue {
     /// in [`RxMode::Adaptive`] it looks for a little while, if that brought packets lately, and then sleeps.
     ///
     /// # Errors
-    /// As [`recv`](Self::recv). A link that goes down ends every wait.
+    /// As [`recv`](Self::recv). A link that goes down ends every wait, with `true` where the peer left packets.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<bool, RecvError> {
         Self::wait_any(std::slice::from_mut(self), timeout)
     }
@@ -41,8 +41,8 @@ impl RxQueue {
     /// Waits as [`wait`](Self::wait) does until one of several queues has a packet.
     ///
     /// # Errors
-    /// As [`recv`](Self::recv), when the link of one of them is down. [`RecvError::NoQueue`] where there is none: nothing would
-    /// ever end that wait.
+    /// As [`recv`](Self::recv), when the link of one of them is down and no peer that left has left packets on any.
+    /// [`RecvError::NoQueue`] where there is none: nothing would ever end that wait.
     pub fn wait_any(queues: &mut [Self], timeout: Option<Duration>) -> Result<bool, RecvError> {
         Self::wait_any_or(queues, None, timeout)
     }
@@ -180,13 +180,30 @@ impl RxQueue {
 
 /// Whether one of the queues has a packet.
 fn look(queues: &mut [RxQueue]) -> Result<bool, RecvError> {
+    if !queues.iter().all(RxQueue::is_connected) {
+        return look_for_leftovers(queues);
+    }
     for queue in queues.iter_mut() {
-        if !queue.is_connected() {
-            return Err(RecvError::Disconnected);
-        }
         queue.check_memory()?;
     }
     Ok(queues.iter().any(RxQueue::has_work))
+}
+
+/// Where a link is down: whether one of the queues has packets that the peer left.
+#[cold]
+fn look_for_leftovers(queues: &mut [RxQueue]) -> Result<bool, RecvError> {
+    for queue in queues.iter_mut() {
+        if queue.is_connected() {
+            queue.check_memory()?;
+            continue;
+        }
+        match queue.leftovers() {
+            Ok(_) => return Ok(true),
+            Err(RecvError::Disconnected) => {}
+            Err(breach) => return Err(breach),
+        }
+    }
+    Err(RecvError::Disconnected)
 }
 
 /// Looks for a moment. The queue that has a packet learns that it paid; the call that receives it checks the rest.

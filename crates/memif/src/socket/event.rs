@@ -22,7 +22,8 @@ pub enum Event {
         /// Its queues, new with every connection.
         link: Link,
     },
-    /// A link is down. Its queues say so from their next call on. A slave connects again by itself.
+    /// A link is down. Its queues say so from their next call on; where the peer left, its receive queues first give what it
+    /// published before. A slave connects again by itself.
     Disconnected {
         /// The interface.
         interface: InterfaceKey,
@@ -48,7 +49,8 @@ pub enum Event {
     /// A slave asks for an id that no interface has. Answer with [`Socket::accept`](super::Socket::accept) or
     /// [`Socket::refuse`](super::Socket::refuse) before the handshake time is over.
     Requested(Request),
-    /// A watched receive queue was signalled, see [`Socket::watch`](super::Socket::watch).
+    /// A watched receive queue was signalled, see [`Socket::watch`](super::Socket::watch). The last signal of a peer that left comes
+    /// before the end of the link.
     Readable {
         /// The interface.
         interface: InterfaceKey,

@@ -129,6 +129,8 @@ impl Socket {
             peer.interface_name,
             peer.app_name
         );
+        #[cfg(feature = "raw")]
+        handle.set_control(connection.fd.weak());
         connection.link = Some(Up { handle: handle.clone(), since: Instant::now() });
         let interface = bound.interface;
         self.events.push_back(Event::Connected { interface, link: Link { rx, tx, peer } });

@@ -244,7 +244,11 @@ impl Socket {
         }
         self.epoll.remove(&connection);
         let lived = connection.link.as_ref().map(|up| {
-            up.handle.shut();
+            match closed {
+                // Receivers first take what it published before.
+                Closed::Peer(_) | Closed::Hangup(_) => up.handle.leave(),
+                Closed::Local(_) | Closed::Breach(_) | Closed::UnknownId => up.handle.shut(),
+            }
             up.since.elapsed()
         });
         let peer = connection.peer();
@@ -258,6 +262,7 @@ impl Socket {
         drop(connection);
         let key = bound.interface;
         if lived.is_some() {
+            self.report_last_signals(key);
             self.unwatch_queues(key, |_| true);
         }
         let Ok(interface) = self.interface_mut(key) else { return };

@@ -118,12 +118,32 @@ impl Socket {
             self.timers.set(Timer::Watch(token), now.checked_add(PAUSE));
         }
         let (key, number) = (watch.interface, watch.queue);
+        self.report_readable(key, number);
+    }
+
+    /// Queues an event of a receive queue of the present link.
+    pub(super) fn report_readable(&mut self, key: InterfaceKey, number: u8) {
+        let of_this_link = self.events.iter().rev().take_while(
+            |event| !matches!(event, Event::Connected { interface, .. } if *interface == key),
+        );
         // Once is enough for a caller who does not take events.
-        let told = self.events.iter().any(|event| {
+        let told = of_this_link.into_iter().any(|event| {
             matches!(event, Event::Readable { interface, queue } if (*interface, *queue) == (key, number))
         });
         if !told {
             self.events.push_back(Event::Readable { interface: key, queue: number });
+        }
+    }
+
+    /// The peer of a link has left: what it signalled and nobody has taken yet is reported, before the end of the link is.
+    pub(super) fn report_last_signals(&mut self, key: InterfaceKey) {
+        let Ok(interface) = self.interface(key) else { return };
+        for token in interface.watch_tokens.clone() {
+            let Some(Watch { queue, link, .. }) = self.watches.get(&token) else { continue };
+            let queue = *queue;
+            if link.has_leftovers() && link.rx_signalled(queue) && !link.rx_polls(queue) {
+                self.report_readable(key, queue);
+            }
         }
     }
 

@@ -184,6 +184,12 @@ impl ControlSocket {
     pub(crate) fn closer(&self) -> &Closer {
         &self.closer
     }
+
+    /// For a look at it while it is there.
+    #[cfg(feature = "raw")]
+    pub(crate) fn weak(&self) -> std::sync::Weak<OwnedFd> {
+        Arc::downgrade(&self.fd)
+    }
 }
 
 impl AsFd for ControlSocket {

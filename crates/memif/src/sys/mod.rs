@@ -15,6 +15,8 @@ pub(crate) use credentials::peer_credentials;
 pub(crate) use epoll::{Epoll, Interest, Ready};
 pub(crate) use event::{EventFd, TimerFd, take_signals};
 pub(crate) use inotify::{Change, Inotify, Site, WatchId, sites};
+#[cfg(feature = "raw")]
+pub(crate) use seqpacket::hung_up;
 pub(crate) use seqpacket::{
     Received, SendFailure, accept, check_connected, check_listener, connect, connect_address,
     listen, peek, receive, send, set_nonblocking, shut_down,

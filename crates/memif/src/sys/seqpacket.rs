@@ -237,9 +237,10 @@ fn classify(
     }
 }
 
-fn hung_up(fd: BorrowedFd<'_>) -> bool {
+/// Whether the peer closed, whatever there is left to read.
+pub(crate) fn hung_up(fd: impl AsFd) -> bool {
     const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
+    let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::RDHUP)];
     poll(&mut fds, Some(&NOW)) != Ok(0)
 }
 

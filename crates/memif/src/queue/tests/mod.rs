@@ -2,6 +2,7 @@
 
 mod forwarding;
 mod hostile;
+mod leftovers;
 mod memory;
 mod pair;
 mod regressions;

@@ -2,6 +2,7 @@
 
 mod events;
 mod hostile;
+mod leaving;
 mod listening;
 mod loopback;
 mod masters;

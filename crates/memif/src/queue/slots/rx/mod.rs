@@ -1,15 +1,21 @@
 //! Receiving, slot by slot.
 
+mod back;
+mod chains;
+mod leftovers;
+
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use super::{BufferRef, Held, Ring, Slot};
-use crate::config::{MAX_PACKET_SIZE, Role, RxMode};
+pub use back::RefillError;
+
+use super::{BufferRef, Ring, Slot};
+use crate::config::{Role, RxMode};
 use crate::error::{Breach, RecvError};
 use crate::link::{LinkShared, QueueShared, drain, signal};
 use crate::ring::RingMemory;
 use crate::shm::{Addresses, MappedRing, Regions, fault_count, prefetch};
-use crate::wire::ring::{DescriptorHead, FLAG_MASK_INT, offset_from_word, offset_to_word};
+use crate::wire::ring::{DescriptorHead, FLAG_MASK_INT, offset_from_word};
 
 /// One slot as its user's side knows it. Nothing of this is read back from shared memory.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,6 +76,8 @@ pub struct RxSlots {
     faults: usize,
     resync_limit: u32,
     resyncs_in_row: u32,
+    /// Whether `seen` is where the peer's cursor was once it had left.
+    ended: bool,
 }
 
 /// What a call of [`RxSlots::receive`] brought.
@@ -79,21 +87,6 @@ pub struct Received {
     pub count: u16,
     /// Whether there was more than was asked for.
     pub more: bool,
-}
-
-/// Why buffers were not given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RefillError {
-    /// The link is down.
-    #[error("the link is down")]
-    Disconnected,
-    /// Nothing is left of a buffer behind the headroom.
-    #[error("the headroom is as long as a buffer or longer")]
-    Headroom,
-    /// The offset that was chosen for a buffer leaves its region.
-    #[error("the chosen offset leaves the region")]
-    Offset,
 }
 
 impl RxSlots {
@@ -145,6 +138,7 @@ impl RxSlots {
             faults: 0,
             resync_limit,
             resyncs_in_row: 0,
+            ended: false,
             ring: super::ring(ring),
         };
         slots.set_interrupts(mode == RxMode::Interrupt);
@@ -202,12 +196,13 @@ impl RxSlots {
     /// driver takes the signal, see [`Socket::watch_level`](crate::Socket::watch_level).
     ///
     /// # Errors
-    /// [`RecvError::Disconnected`] once the link is down, [`RecvError::Breach`] when the peer broke the protocol; buffers that
-    /// the same call handed out before stay held.
+    /// [`RecvError::Disconnected`] once the link is down and, where the peer left, all that it published before was handed out and
+    /// [`Keeper::tell`](super::Keeper::tell) was called; [`RecvError::Breach`] when the peer broke the protocol. Buffers that the same
+    /// call handed out before stay held.
     #[inline]
     pub fn receive(&mut self, max: u16, mut give: impl FnMut(Slot)) -> Result<Received, RecvError> {
         if self.link.is_down() {
-            return Err(RecvError::Disconnected);
+            return self.receive_leftovers(max, give);
         }
         let faults = fault_count();
         if faults != self.faults {
@@ -402,94 +397,6 @@ impl RxSlots {
         Ok(found.map(|data| Place { data, offset }))
     }
 
-    /// Reads a chain to its end, each descriptor once, into the table. Returns whether it has an end.
-    #[cold]
-    fn check_chain(&mut self, head: DescriptorHead, tally: &mut Tally) -> Result<bool, RecvError> {
-        self.fill_table();
-        let start = self.next;
-        let mut head = head;
-        let mut at = start;
-        let mut bytes: u32 = 0;
-        let mut bad: u16 = 0;
-        loop {
-            bytes = bytes.saturating_add(head.length);
-            let place = match self.role {
-                Role::Master => self.locate::<true>(at, head)?,
-                Role::Slave => self.locate::<false>(at, head)?,
-            };
-            bad += u16::from(place.is_none() || bytes > MAX_PACKET_SIZE);
-            // Of no use where there is none: the chain is left out then.
-            let offset = place.map_or(0, |place| place.offset);
-            let role = self.role;
-            if let Some(entry) = self.table.get_mut(usize::from(at & self.mask)) {
-                entry.length = head.length;
-                entry.next = head.has_next();
-                if role == Role::Master {
-                    entry.buffer = BufferRef { region: head.region, offset, capacity: head.length };
-                }
-            }
-            self.chained += u16::from(head.has_next());
-            at = at.wrapping_add(1);
-            if !head.has_next() {
-                break;
-            }
-            if at == self.seen {
-                // Peers publish whole packets; the rest of this one may still come.
-                if at.wrapping_sub(start) == self.size {
-                    let queue = self.shared.name;
-                    return Err(self.fail(Breach::EndlessChain { queue, slot: start }));
-                }
-                for i in 0..at.wrapping_sub(start) {
-                    let at = usize::from(start.wrapping_add(i) & self.mask);
-                    if let Some(entry) = self.table.get_mut(at) {
-                        entry.next = false;
-                    }
-                }
-                self.chained = self.chained.saturating_sub(at.wrapping_sub(start));
-                self.unfinished = Some(self.seen);
-                return Ok(false);
-            }
-            head = DescriptorHead::from_word(self.ring.load_word(at, 0));
-        }
-        self.checked = at;
-        // Parts may be empty, a packet is not: masters give buffers back so that they have no use for.
-        bad += u16::from(bytes == 0 && bad == 0);
-        if bad > 0 {
-            self.next = at;
-            self.skip(start, at.wrapping_sub(start), tally);
-            tally.bad += u64::from(bad - 1);
-        }
-        Ok(true)
-    }
-
-    /// Hands out the next slot of a chain that was checked. Returns whether it did, which is always.
-    #[cold]
-    fn hand_out_chained(&mut self, give: &mut impl FnMut(Slot), tally: &mut Tally) -> bool {
-        let index = self.next;
-        self.next = index.wrapping_add(1);
-        let Some(entry) = self.table.get(usize::from(index & self.mask)) else { return false };
-        let offset = match self.role {
-            Role::Master => entry.buffer.offset,
-            Role::Slave => entry.posted_offset,
-        };
-        let (len, next) = (entry.length, entry.next);
-        // The chain was found with these very numbers, which are ours and did not change since.
-        let found = self.addresses.find(entry.buffer.region, offset, len.max(1));
-        let Some(data) = found else {
-            debug_assert!(false, "a part of a chain has left its region");
-            return false;
-        };
-        tally.packets += u64::from(!next);
-        tally.bytes += u64::from(len);
-        give(Slot { index, data, len, next });
-        true
-    }
-
-    /// An entry for each slot, from here on. Allocates nothing.
-    fn fill_table(&mut self) {
-        self.table.resize(usize::from(self.size), Entry::default());
-    }
-
     /// Marks the slots of a bad packet. With nothing before them that somebody holds they go back at once.
     #[cold]
     fn skip(&mut self, start: u16, slots: u16, tally: &mut Tally) {
@@ -512,166 +419,9 @@ impl RxSlots {
         }
     }
 
-    /// Gives the oldest `count` of the buffers that were handed out back to the peer, and bad ones between them. More than
-    /// are held is all of them; a slave has all of them to give when the link comes up. A slave's buffers are posted from byte
-    /// `headroom` on, or where `place` says: an offset into the region of the buffer.
-    ///
-    /// # Errors
-    /// [`RefillError`]; those given back before stay so.
-    #[inline]
-    pub fn refill(
-        &mut self,
-        count: u16,
-        headroom: u32,
-        place: Option<&mut dyn FnMut() -> u32>,
-    ) -> Result<(), RefillError> {
-        if self.link.is_down() {
-            return Err(RefillError::Disconnected);
-        }
-        let held = self.next.wrapping_sub(self.back);
-        let slots = if self.skipped == 0 { count.min(held) } else { self.reach(count, held) };
-        if self.role == Role::Slave {
-            let posted = self.post_all(slots, headroom, place);
-            if let Err((done, error)) = posted {
-                self.give_back(done);
-                return Err(error);
-            }
-        }
-        if slots > 0 {
-            self.give_back(slots);
-        }
-        Ok(())
-    }
-
-    /// Slots from the oldest on that hold `count` buffers which were handed out, and the skipped ones behind them.
-    #[cold]
-    fn reach(&self, count: u16, held: u16) -> u16 {
-        let mut left = count;
-        let mut slots = 0;
-        while slots < held {
-            let at = usize::from(self.back.wrapping_add(slots) & self.mask);
-            if !self.table.get(at).is_some_and(|entry| entry.skipped) {
-                if left == 0 {
-                    break;
-                }
-                left -= 1;
-            }
-            slots += 1;
-        }
-        slots
-    }
-
-    /// Slave: writes the descriptors of `slots` empty buffers. On failure says how many were written.
-    #[inline]
-    fn post_all(
-        &mut self,
-        slots: u16,
-        headroom: u32,
-        mut place: Option<&mut dyn FnMut() -> u32>,
-    ) -> Result<(), (u16, RefillError)> {
-        for i in 0..slots {
-            let index = self.back.wrapping_add(i);
-            let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { continue };
-            let BufferRef { region, offset, capacity } = entry.buffer;
-            let posted = capacity
-                .checked_sub(headroom)
-                .filter(|posted| *posted > 0)
-                .ok_or((i, RefillError::Headroom))?;
-            let offset = match &mut place {
-                None => offset.saturating_add(headroom),
-                Some(place) => {
-                    let offset = place();
-                    // All of the buffer, as with any other.
-                    if self.addresses.find(region, offset, capacity).is_none() {
-                        return Err((i, RefillError::Offset));
-                    }
-                    entry.buffer.offset = offset;
-                    offset
-                }
-            };
-            if entry.posted_offset != offset {
-                self.ring.store_word(index, 1, offset_to_word(offset));
-                entry.posted_offset = offset;
-            }
-            entry.posted = posted;
-            let head = DescriptorHead { flags: 0, region, length: posted };
-            self.ring.store_word(index, 0, head.to_word());
-        }
-        Ok(())
-    }
-
-    /// Slave: posts a slot as it was posted before.
-    fn repost(&self, index: u16) {
-        if self.role == Role::Slave
-            && let Some(entry) = self.table.get(usize::from(index & self.mask))
-        {
-            let head =
-                DescriptorHead { flags: 0, region: entry.buffer.region, length: entry.posted };
-            self.ring.store_word(index, 0, head.to_word());
-        }
-    }
-
-    /// Publishes our cursor past the `slots` oldest slots.
-    #[inline]
-    fn give_back(&mut self, slots: u16) {
-        if self.skipped > 0 || self.chained > 0 {
-            self.clear_marks(slots);
-        }
-        self.back = self.back.wrapping_add(slots);
-        match self.role {
-            Role::Master => self.ring.store_tail(self.back),
-            Role::Slave => self.ring.store_head(self.back.wrapping_add(self.size)),
-        }
-    }
-
-    /// Takes the marks off slots that go back. A master clears NEXT in the ring, too, because DPDK 22.11 does not when it uses
-    /// a slot again, and would glue two packets.
-    #[cold]
-    fn clear_marks(&mut self, slots: u16) {
-        for i in 0..slots {
-            let index = self.back.wrapping_add(i);
-            let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { continue };
-            let skipped = u16::from(std::mem::take(&mut entry.skipped));
-            self.skipped = self.skipped.saturating_sub(skipped);
-            if std::mem::take(&mut entry.next) {
-                self.chained = self.chained.saturating_sub(1);
-                if self.role == Role::Master {
-                    let (region, length) = (entry.buffer.region, entry.length);
-                    let head = DescriptorHead { flags: 0, region, length };
-                    self.ring.store_word(index, 0, head.to_word());
-                }
-            }
-        }
-    }
-
-    /// A buffer that was handed out and not given back. `None` as master, and for any other slot.
-    pub fn held(&mut self, index: u16) -> Option<Held<'_>> {
-        let inside = index.wrapping_sub(self.back) < self.next.wrapping_sub(self.back);
-        if self.role != Role::Slave || !inside {
-            return None;
-        }
-        let entry = self.table.get_mut(usize::from(index & self.mask))?;
-        (!entry.skipped).then_some(Held { buffer: &mut entry.buffer, link: &self.link })
-    }
-
-    /// Lets the buffers of two held slots of this queue change places. Returns whether they did.
-    pub fn swap(&mut self, left: u16, right: u16) -> bool {
-        let Some(one) = self.held(left).map(|held| *held.buffer) else { return false };
-        let Some(two) = self.held(right).map(|held| *held.buffer) else { return false };
-        if one.region != two.region {
-            return false;
-        }
-        for (index, buffer) in [(left, two), (right, one)] {
-            if let Some(held) = self.held(index) {
-                *held.buffer = buffer;
-            }
-        }
-        true
-    }
-
     /// Panics unless the positions are in order and every mark is where it may be.
     #[cfg(all(test, not(loom)))]
-    pub(super) fn check(&self) {
+    pub(in crate::queue::slots) fn check(&self) {
         // There from the start, so that filling it allocates nothing.
         assert!(self.table.capacity() >= usize::from(self.size));
         let from_back = |at: u16| at.wrapping_sub(self.back);
@@ -702,53 +452,6 @@ impl RxSlots {
     #[cold]
     fn fail(&self, breach: Breach) -> RecvError {
         RecvError::Breach(self.link.fail(breach))
-    }
-
-    /// The peer's cursor is beyond the ring: starts afresh from there, see
-    /// [`RxQueue`](crate::RxQueue). Buffers that were handed out are the peer's again.
-    #[cold]
-    fn resynchronise(&mut self, found: u16, limit: u16) -> Result<(), RecvError> {
-        let queue = self.shared.name;
-        if self.resync_limit == 0 {
-            let cursor = match self.role {
-                Role::Master => "head",
-                Role::Slave => "tail",
-            };
-            let (low, high) = (self.next, self.next.wrapping_add(limit));
-            return Err(self.fail(Breach::Cursor { queue, cursor, found, low, high }));
-        }
-        if self.resyncs_in_row >= self.resync_limit {
-            return Err(self.fail(Breach::Overrun { queue, count: self.resyncs_in_row }));
-        }
-        self.resyncs_in_row += 1;
-        self.shared.counters.resyncs.add(1);
-        for entry in &mut self.table {
-            (entry.skipped, entry.next) = (false, false);
-            if self.role == Role::Slave {
-                let BufferRef { offset, capacity, .. } = entry.buffer;
-                if entry.posted == 0 {
-                    entry.posted = capacity;
-                }
-                // What the descriptor has is another slot's buffer where the two changed places since it was written.
-                let headroom = capacity.saturating_sub(entry.posted);
-                if entry.posted_offset.wrapping_sub(offset) > headroom {
-                    entry.posted_offset = offset.saturating_add(headroom);
-                }
-            }
-        }
-        for slot in 0..self.size {
-            let index = found.wrapping_add(slot);
-            if let Some(entry) = self.table.get(usize::from(index & self.mask)) {
-                if self.role == Role::Slave {
-                    self.ring.store_word(index, 1, offset_to_word(entry.posted_offset));
-                }
-                self.repost(index);
-            }
-        }
-        (self.skipped, self.chained, self.unfinished) = (0, 0, None);
-        (self.next, self.checked, self.seen, self.back) = (found, found, found, found);
-        self.give_back(0);
-        Ok(())
     }
 
     /// Adds to the counters.

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod hostile;
+mod leftovers;
 mod property;
 mod send_all;
 mod traffic;
