@@ -395,6 +395,20 @@ pub enum Breach {
         /// Bytes that there are.
         capacity: u32,
     },
+    /// A buffer was posted that does not lie in a region, or has no bytes (M7, M8). Through the C library alone this ends a link.
+    #[error("{queue} slot {slot}: posted {length} bytes at {offset} of region {region}")]
+    PostedBuffer {
+        /// The queue, as this end names it.
+        queue: QueueName,
+        /// The slot.
+        slot: u16,
+        /// The region that the descriptor names.
+        region: u16,
+        /// Offset in the region.
+        offset: u32,
+        /// Bytes from there on.
+        length: u32,
+    },
     /// A chain fills the whole ring and has no end (M9).
     #[error("{queue} slot {slot}: chain fills the ring without an end")]
     EndlessChain {

@@ -353,46 +353,48 @@ fn posted(lengths: &[Option<u32>], buffer_size: u32) -> Bed {
 }
 
 #[test]
-fn bad_buffers_go_back_empty_and_the_packet_uses_the_next() {
-    let (good, bad) = (Some(100), None);
-    let mut bed = posted(&[bad, good, Some(0), bad, good, bad, good, good], 100);
-    assert!(bed.master.send_packet(&packet(1, 150)));
-    assert_eq!(bed.rings[M2S].load_tail(), 8);
-    assert_eq!(bed.master.tx_counters().bad_descriptors, 4);
-    let sent = [0, 0, 0, 0, 0, 0, 100, 50];
-    assert_eq!(lengths(&bed, M2S, 0..8).iter().map(|(len, _)| *len).collect::<Vec<_>>(), sent);
-    assert_eq!(bed.slave.packets(), [packet(1, 150)]);
-}
-
-#[test]
-fn the_same_bad_words_posted_again_are_as_bad_and_good_ones_as_good() {
-    let mut bed = Bed::sized(8, 100);
-    for round in 0..8 {
-        // Bad twice, good twice, and again.
-        let bad = round % 4 < 2;
-        if bad {
-            bed.rings[M2S].store_word(0, 0, head(0, 7, 100));
-        }
-        let good = if bad { 7 } else { 8 };
-        let slots = bed.master.allocate(8, 100);
-        assert_eq!(slots.len(), good, "round {round}");
-        bed.master.send(&slots);
-        assert_eq!(bed.slave.packets().len(), good);
-        bed.slave.refill(u16::MAX);
+fn a_posted_buffer_that_breaks_the_rules_ends_the_link_by_name() {
+    for (bad, packets, size, given) in [
+        // Alone, empty, behind good ones, within a chain, and behind buffers that are too short.
+        (&[None][..], 3, 60, 0),
+        (&[Some(0)], 3, 60, 0),
+        (&[Some(100), Some(100), None], 3, 60, 2),
+        (&[Some(100), None], 1, 150, 0),
+        (&[Some(50), None], 2, 100, 0),
+    ] {
+        let mut bed = posted(bad, 100);
+        let mut handed = 0;
+        let result = bed.master.tx.allocate(packets, size, None, |_| handed += 1);
+        let Err(SendError::Breach(breach)) = result else { panic!("{bad:?}: {result:?}") };
+        let slot = bad.len() - 1;
+        assert!(breach.to_string().starts_with(&format!("tx 0 slot {slot}: posted ")), "{breach}");
+        assert_eq!(handed, given, "{bad:?}");
+        assert_eq!(bed.master.rx.receive(1, |_| ()), Err(RecvError::Disconnected));
+        assert_eq!(bed.rings[M2S].load_tail(), 0);
     }
-    assert_eq!(bed.master.tx_counters().bad_descriptors, 4);
+    let mut bed = posted(&[None], 100);
+    let offset = offset_from_word(bed.rings[M2S].load_word(0, 1));
+    let result = bed.master.tx.allocate(1, 60, None, |_| ());
+    let Err(error) = result else { panic!("{result:?}") };
+    let text = format!("tx 0 slot 0: posted 100 bytes at {offset} of region 7");
+    assert_eq!(error.to_string(), format!("peer broke the protocol: {text}"));
 }
 
 #[test]
-fn a_ring_of_bad_buffers_ends() {
-    let mut bed = posted(&[None; 8], 100);
-    assert!(bed.master.allocate(3, 60).is_empty());
-    assert_eq!(bed.rings[M2S].load_tail(), 8);
-    assert!(bed.master.allocate(3, 60).is_empty());
-    bed.slave.receive(8);
-    assert_eq!(bed.rings[M2S].load_head(), 16);
-    assert!(bed.master.send_packet(&packet(1, 60)));
-    assert_eq!(bed.slave.packets(), [packet(1, 60)]);
+fn words_that_were_never_written_are_no_buffer() {
+    let mut bed = Bed::sized(8, 100);
+    bed.rings[M2S].store_word(0, 0, 0);
+    bed.rings[M2S].store_word(0, 1, 0);
+    let result = bed.master.tx.allocate(1, 60, None, |_| ());
+    assert!(matches!(result, Err(SendError::Breach(Breach::PostedBuffer { length: 0, .. }))));
+}
+
+#[test]
+fn what_lies_before_a_bad_buffer_is_sent() {
+    let mut bed = posted(&[Some(100), Some(100), None], 100);
+    assert!(bed.master.send_packet(&packet(1, 150)));
+    assert_eq!(bed.slave.packets(), [packet(1, 150)]);
+    assert!(bed.master.tx.allocate(1, 60, None, |_| ()).is_err());
 }
 
 #[test]
@@ -402,6 +404,8 @@ fn buffers_that_are_merely_short_stay_for_shorter_packets() {
         assert!(bed.master.allocate(1, 91).is_empty());
         // Two of them are no room for 181 bytes, and three would be more than the user counts on.
         assert!(bed.master.allocate(1, 181).is_empty());
+        assert_eq!(bed.master.allocate(2, 181).len(), 3);
+        assert!(bed.master.tx.set_next(0));
     }
     assert_eq!(bed.rings[M2S].load_tail(), 0);
     assert_eq!(bed.master.tx_counters().bad_descriptors, 0);
@@ -411,39 +415,50 @@ fn buffers_that_are_merely_short_stay_for_shorter_packets() {
 }
 
 #[test]
-fn a_bad_buffer_within_a_chain_of_the_user_goes_along_empty() {
-    let mut bed = posted(&[Some(100), None, Some(100), Some(100)], 100);
-    let slots = bed.master.allocate(2, 100);
-    assert_eq!(slots.iter().map(|slot| slot.index).collect::<Vec<_>>(), [0, 2]);
-    bed.master.write(slots[0].data, &packet(1, 100));
-    bed.master.write(slots[1].data, &packet(2, 100));
-    bed.master.tx.send(0, slots[0].data, 100, true).unwrap();
-    // Not even under its own number.
-    assert!(bed.master.tx.send(1, slots[1].data, 0, false).is_err());
-    bed.master.tx.check();
-    bed.master.tx.send(2, slots[1].data, 100, false).unwrap();
-    bed.master.tx.publish();
-    bed.master.tx.check();
-    assert_eq!(lengths(&bed, M2S, 0..3), [(100, true), (0, true), (100, false)]);
-    assert_eq!(bed.slave.packets(), [[packet(1, 100), packet(2, 100)].concat()]);
+fn short_buffers_make_longer_chains_for_fewer_packets_and_never_beyond_the_array() {
+    // Of buffers of 100 bytes each of these packets takes as many as `each`; the array has `packets` times that.
+    for (posted_lengths, packets, size, each, chains) in [
+        (&[Some(50); 8][..], 4, 100, 1, &[2, 2][..]),
+        (&[Some(50); 8], 1, 100, 1, &[]),
+        (&[Some(50); 8], 2, 150, 2, &[3]),
+        (&[Some(50); 8], 3, 150, 2, &[3, 3]),
+        (&[Some(40); 8], 3, 100, 1, &[3]),
+        // Longer ones behind them are not used beyond the array, either.
+        (
+            &[Some(50), Some(50), Some(100), Some(100), Some(100), Some(100), Some(100), Some(100)],
+            3,
+            100,
+            1,
+            &[2, 1],
+        ),
+        (&[Some(50), Some(50), Some(100), Some(100)], 2, 100, 1, &[2]),
+    ] {
+        let mut bed = posted(posted_lengths, 100);
+        let slots = bed.master.allocate(packets, size);
+        assert!(slots.len() <= usize::from(packets * each));
+        let mut found = vec![];
+        let mut parts = 0;
+        for slot in &slots {
+            parts += 1;
+            if !slot.next {
+                found.push(std::mem::take(&mut parts));
+            }
+        }
+        assert_eq!((found.as_slice(), parts), (chains, 0), "{packets} of {size}");
+        bed.master.send(&slots);
+        assert_eq!(bed.slave.packets().len(), chains.len());
+    }
 }
 
 #[test]
-fn a_bad_buffer_that_is_taken_back_is_met_again() {
-    let mut bed = posted(&[Some(100), None, Some(100), Some(100)], 100);
-    let slots = bed.master.allocate(2, 100);
-    for _ in 0..3 {
-        assert!(bed.master.tx.set_next(slots[0].index));
-        bed.master.tx.check();
-        assert_eq!(bed.master.allocate(2, 100), slots);
+fn a_full_ring_stays_full_however_often_it_is_asked() {
+    let mut bed = Bed::sized(8, 100);
+    for end in [&mut bed.master, &mut bed.slave] {
+        assert_eq!(end.allocate(8, 100).len(), 8);
+        for _ in 0..5000 {
+            assert!(end.allocate(1, 60).is_empty());
+        }
     }
-    // On the bad one itself.
-    assert!(bed.master.tx.set_next(1));
-    bed.master.tx.check();
-    assert_eq!(bed.master.allocate(1, 100), slots[1..]);
-    bed.master.send(&slots);
-    assert_eq!(bed.slave.receive(8).0.len(), 2);
-    assert_eq!(bed.master.tx_counters().bad_descriptors, 1);
 }
 
 #[test]

@@ -239,9 +239,8 @@ fn step(role: Role, end: &mut End, rings: &[MappedRing], user: &mut User, op: Op
                     .is_none_or(|last| (1..=SIZE).contains(&index.wrapping_sub(last.index)));
                 if let Some(first) = first {
                     user.allocated.truncate(first);
-                } else if !behind {
-                    // Between two, on a bad one.
-                    user.allocated.retain(|slot| index.wrapping_sub(slot.index) <= SIZE);
+                } else {
+                    assert!(behind, "{index}");
                 }
             }
         }

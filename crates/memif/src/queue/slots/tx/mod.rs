@@ -1,25 +1,25 @@
 //! Sending, slot by slot.
 
+mod allocate;
+
 use std::sync::Arc;
 
-use super::{BufferRef, Held, Ring, Slot, swap};
+use super::{BufferRef, Held, Ring, swap};
 use crate::config::Role;
 use crate::error::{Breach, SendError};
 use crate::link::{LinkShared, QueueShared};
 use crate::queue::notify::notify;
-use crate::ring::{OutOfRange, RingMemory, TxCursor};
-use crate::shm::{Addresses, MappedRing, Regions, fault_count, prefetch};
+use crate::ring::{RingMemory, TxCursor};
+use crate::shm::{Addresses, MappedRing, Regions, fault_count};
 use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_word};
 
 /// One slot as our side knows it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
-    /// Slave: the buffer of the slot. Master: what the slave posted, with no capacity where that broke the rules.
+    /// Slave: the buffer of the slot. Master: what the slave posted there last, with no capacity before it did.
     buffer: BufferRef,
     /// Slave: the offset that the descriptor holds.
     written: u32,
-    /// Allocated and of no use: goes back empty.
-    void: bool,
 }
 
 /// The sending half of a queue pair, as slots. Used by one thread at a time.
@@ -46,13 +46,20 @@ pub struct TxSlots {
     bytes: u64,
     /// Bytes per buffer by our settings.
     buffer_size: u32,
-    /// Slots marked as void.
-    voids: u16,
     /// As master empty before the first buffer was found posted, and then the memory that was allocated at first.
     table: Vec<Entry>,
     /// Master: the words by which each buffer was posted. Slave: empty.
     posted: Box<[(u64, u64)]>,
     faults: usize,
+    empty: Empty,
+}
+
+/// Calls of [`TxSlots::allocate`] in a row that found no room.
+#[derive(Clone, Copy, Debug, Default)]
+struct Empty {
+    count: u16,
+    /// The next slot to allocate then.
+    at: u16,
 }
 
 /// What a call of [`TxSlots::allocate`] brought.
@@ -98,6 +105,9 @@ pub enum Enqueue {
 }
 
 impl TxSlots {
+    /// Bytes that a master may send beyond the end of a posted buffer, where no other buffer of the ring lies.
+    pub const LONGER: u32 = 64;
+
     pub(in crate::queue) fn new(
         ring: MappedRing,
         cursor: TxCursor,
@@ -111,8 +121,7 @@ impl TxSlots {
         let size = usize::from(cursor.size());
         let mut table = Vec::with_capacity(size);
         if role == Role::Slave {
-            let entry =
-                |buffer: &BufferRef| Entry { buffer: *buffer, written: buffer.offset, void: false };
+            let entry = |buffer: &BufferRef| Entry { buffer: *buffer, written: buffer.offset };
             table.extend(buffers.iter().map(entry));
         }
         Self {
@@ -129,7 +138,6 @@ impl TxSlots {
             packets: 0,
             bytes: 0,
             buffer_size,
-            voids: 0,
             // No bytes at all, which is what the table begins with, too.
             posted: match role {
                 Role::Master => vec![(0, 0); size].into(),
@@ -137,6 +145,7 @@ impl TxSlots {
             },
             table,
             faults: 0,
+            empty: Empty::default(),
         }
     }
 
@@ -157,13 +166,13 @@ impl TxSlots {
         self.cursor.size()
     }
 
-    /// Whether the link is up and its memory there.
+    /// Whether the link is up, as far as the user was told, and its memory there.
     ///
     /// # Errors
     /// [`SendError::Disconnected`] or [`SendError::Breach`].
     #[inline]
     fn check_link(&mut self) -> Result<(), SendError> {
-        if self.link.is_down() {
+        if self.link.is_down() && !self.link.is_untold() {
             return Err(SendError::Disconnected);
         }
         let faults = fault_count();
@@ -174,233 +183,6 @@ impl TxSlots {
             }
         }
         Ok(())
-    }
-
-    /// Takes slots for `packets` packets of `size` bytes each, chains where a packet is longer than a buffer, and hands their
-    /// buffers out; the last of a chain is as long as is left. A packet is allocated whole or not at all, and never takes
-    /// more slots than buffers of our own size would: callers count on that. A slave's buffers start at their beginning, or where
-    /// `place` says: an offset into the region of the buffer.
-    ///
-    /// # Errors
-    /// [`SendError::Disconnected`], [`SendError::Breach`]; [`SendError::TooLong`] when `place` names room outside the region,
-    /// with what was handed out before still allocated.
-    #[inline]
-    pub fn allocate(
-        &mut self,
-        packets: u16,
-        size: u32,
-        mut place: Option<&mut dyn FnMut() -> u32>,
-        mut give: impl FnMut(Slot),
-    ) -> Result<Allocated, SendError> {
-        self.check_link()?;
-        let mut done = Allocated { slots: 0, packets: 0 };
-        if size == 0 {
-            return Ok(done);
-        }
-        let most = size.div_ceil(self.buffer_size);
-        while done.packets < packets {
-            if place.is_none() {
-                let singles = self.allocate_singles(packets - done.packets, size, &mut give);
-                done.slots += singles;
-                done.packets += singles;
-                if done.packets == packets {
-                    break;
-                }
-            }
-            let Some(slots) = self.find(size, most)? else { break };
-            if self.role == Role::Slave
-                && let Some(place) = &mut place
-                && !self.choose(slots, place)
-            {
-                return Err(SendError::TooLong { len: size as usize, max: 0 });
-            }
-            let mut left = size;
-            for _ in 0..slots {
-                let index = self.cursor.next();
-                let BufferRef { region, offset, capacity } = self.entry(index).buffer;
-                let len = capacity.min(left);
-                // All of the buffer was found inside when it was laid out, chosen or posted.
-                let Some(data) = self.addresses.find(region, offset, len) else {
-                    debug_assert!(false, "a buffer has left its region");
-                    return Ok(done);
-                };
-                prefetch::to_write(data);
-                left -= len;
-                self.cursor.advance(1);
-                give(Slot { index, data, len, next: left > 0 });
-            }
-            done.slots += slots;
-            done.packets += 1;
-        }
-        if self.voids > 0 {
-            self.return_voids();
-        }
-        Ok(done)
-    }
-
-    /// Hands out the next buffers for a packet each, as long as the peer is known to have freed them and they take it.
-    /// Returns how many.
-    #[inline]
-    fn allocate_singles(&mut self, packets: u16, size: u32, give: &mut impl FnMut(Slot)) -> u16 {
-        let most = packets.min(self.cursor.free());
-        let start = self.cursor.next();
-        let mut done = 0;
-        while done < most {
-            let index = start.wrapping_add(done);
-            let BufferRef { region, offset, capacity } = self.entry(index).buffer;
-            if capacity < size {
-                break;
-            }
-            // All of the buffer was found inside when it was laid out or posted.
-            let Some(data) = self.addresses.find(region, offset, size) else { break };
-            prefetch::to_write(data);
-            done += 1;
-            give(Slot { index, data, len: size, next: false });
-        }
-        self.cursor.advance(done);
-        done
-    }
-
-    /// Puts the next slots' buffers where `place` says. Returns whether all of that lies in the region.
-    fn choose(&mut self, slots: u16, place: &mut dyn FnMut() -> u32) -> bool {
-        (0..slots).all(|i| {
-            let at = usize::from(self.cursor.next().wrapping_add(i) & self.mask);
-            let Some(entry) = self.table.get_mut(at) else { return false };
-            let BufferRef { region, capacity, .. } = entry.buffer;
-            let offset = place();
-            let inside = self.addresses.find(region, offset, capacity).is_some();
-            if inside {
-                entry.buffer.offset = offset;
-            }
-            inside
-        })
-    }
-
-    /// How many slots from the cursor on take `size` bytes; `None` when not enough are free, or when `most` of them
-    /// are too short, which then stay for shorter packets.
-    ///
-    /// Each turn of the loop looks at a slot for the first time in this call, and at `most` of them or at bad ones alone.
-    #[inline]
-    fn find(&mut self, size: u32, most: u32) -> Result<Option<u16>, SendError> {
-        let mut room: u32 = 0;
-        let mut slots: u16 = 0;
-        while u32::from(slots) < most {
-            if slots >= self.cursor.free() && self.refresh()? <= slots {
-                return Ok(None);
-            }
-            let capacity = self.entry(self.cursor.next().wrapping_add(slots)).buffer.capacity;
-            slots += 1;
-            if capacity == 0 {
-                self.void(slots);
-                (room, slots) = (0, 0);
-                continue;
-            }
-            room = room.saturating_add(capacity);
-            if room >= size {
-                return Ok(Some(slots));
-            }
-        }
-        Ok(None)
-    }
-
-    #[inline]
-    fn entry(&self, index: u16) -> Entry {
-        self.table.get(usize::from(index & self.mask)).copied().unwrap_or_default()
-    }
-
-    /// Takes slots for nothing: a bad buffer, and those before it that are too short for the packet without it.
-    #[cold]
-    fn void(&mut self, slots: u16) {
-        for _ in 0..slots {
-            let index = self.cursor.next();
-            if let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) {
-                self.voids += u16::from(!entry.void);
-                entry.void = true;
-            }
-            self.cursor.advance(1);
-        }
-    }
-
-    /// Sends slots of no use back empty, as far as they are next. Within a chain that its user made of two allocations
-    /// they are parts of it.
-    #[cold]
-    fn return_voids(&mut self) {
-        while self.sent != self.cursor.next() {
-            let index = self.sent;
-            let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { break };
-            if !entry.void {
-                break;
-            }
-            entry.void = false;
-            let BufferRef { region, capacity, .. } = entry.buffer;
-            let bad = capacity == 0;
-            let chained = index != self.whole;
-            let flags = if chained { FLAG_NEXT } else { 0 };
-            self.ring.store_word(index, 0, DescriptorHead { flags, region, length: 0 }.to_word());
-            self.voids = self.voids.saturating_sub(1);
-            self.sent = index.wrapping_add(1);
-            if !chained {
-                self.whole = self.sent;
-            }
-            self.shared.counters.bad_descriptors.add(u64::from(bad));
-        }
-        if self.packets == 0 && self.whole != self.cursor.published() {
-            self.cursor.publish_to(self.whole, &self.ring);
-        }
-    }
-
-    /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it. Returns the free slots.
-    #[inline]
-    fn refresh(&mut self) -> Result<u16, SendError> {
-        let mut index = self.cursor.limit();
-        match self.cursor.refresh(&self.ring) {
-            Ok(free) => {
-                if self.role == Role::Master {
-                    if self.table.is_empty() {
-                        self.fill_table();
-                    }
-                    while index != self.cursor.limit() {
-                        self.learn(index);
-                        index = index.wrapping_add(1);
-                    }
-                }
-                Ok(free)
-            }
-            Err(overrun) => Err(self.overrun(overrun)),
-        }
-    }
-
-    /// Allocates nothing.
-    #[cold]
-    fn fill_table(&mut self) {
-        self.table.resize(self.posted.len(), Entry::default());
-    }
-
-    #[cold]
-    fn overrun(&self, overrun: OutOfRange) -> SendError {
-        let OutOfRange { cursor, found, low, high } = overrun;
-        let queue = self.shared.name;
-        SendError::Breach(self.link.fail(Breach::Cursor { queue, cursor, found, low, high }))
-    }
-
-    /// Slaves post the same buffers again and again: what a slot had before is remembered, and the same words need no second
-    /// check.
-    #[inline]
-    fn learn(&mut self, index: u16) {
-        let words = (self.ring.load_word(index, 0), self.ring.load_word(index, 1));
-        let at = usize::from(index & self.mask);
-        let (Some(known), Some(entry)) = (self.posted.get_mut(at), self.table.get_mut(at)) else {
-            return;
-        };
-        if *known == words {
-            return;
-        }
-        *known = words;
-        let head = DescriptorHead::from_word(words.0);
-        let offset = offset_from_word(words.1);
-        let inside = self.addresses.find(head.region, offset, head.length).is_some();
-        let capacity = if inside { head.length } else { 0 };
-        entry.buffer = BufferRef { region: head.region, offset, capacity };
     }
 
     /// Sends one buffer, as [`send_all`](Self::send_all) does.
@@ -420,43 +202,32 @@ impl TxSlots {
     }
 
     /// Sends buffers: each is to be the next one that was allocated, filled with `len` bytes, with `next` where its packet goes on
-    /// in the buffer after it. A slave's data may start anywhere in its buffer; a master's starts where it was handed out.
-    /// Returns how many were sent: the first that is not like that ends it.
+    /// in the buffer after it. A slave's data may start anywhere in its buffer; a master's starts where it was handed out, and may be
+    /// [a little longer](Self::LONGER) than the buffer that was posted. Returns how many were sent: the first that is not like
+    /// that ends it.
     ///
     /// The peer sees nothing before [`publish`](Self::publish).
     #[inline]
     pub fn send_all(&mut self, parts: impl IntoIterator<Item = Part>) -> u16 {
-        if self.voids == 0 {
-            return self.send_next(parts);
-        }
-        let mut done = 0;
-        for part in parts {
-            self.return_voids();
-            if self.send_next(std::iter::once(part)) == 0 {
-                break;
-            }
-            done += 1;
-        }
-        done
-    }
-
-    /// As [`send_all`](Self::send_all), where no slot of no use is the next one. What changes with every packet lies in registers.
-    #[inline]
-    fn send_next(&mut self, parts: impl IntoIterator<Item = Part>) -> u16 {
+        // What changes with every packet lies in registers.
         let (mut sent, mut whole) = (self.sent, self.whole);
         let (mut packets, mut bytes) = (self.packets, self.bytes);
         let (next, mask, role) = (self.cursor.next(), self.mask, self.role);
-        let Self { ring, addresses, table, .. } = self;
+        let Self { ring, addresses, table, cursor, .. } = self;
         let mut done = 0;
         for part in parts {
             if (part.index ^ sent) & mask != 0 || sent == next {
                 break;
             }
-            let Some(entry) = table.get_mut(usize::from(sent & mask)) else { break };
-            let BufferRef { region, offset, capacity } = entry.buffer;
+            let at = usize::from(sent & mask);
+            let Some(&Entry { buffer, written }) = table.get(at) else { break };
+            let BufferRef { region, offset, capacity } = buffer;
             let Part { data, len, .. } = part;
             if len > capacity {
-                break;
+                let posted = Posted { table, ring, limit: cursor.limit() };
+                if role == Role::Slave || !posted.may_be_longer(addresses, at, len) {
+                    break;
+                }
             }
             if role == Role::Slave {
                 let Some(start) = addresses.find(region, offset, capacity) else { break };
@@ -467,9 +238,11 @@ impl TxSlots {
                 }
                 // Beyond 4 GiB only where a caller's own region ends there.
                 let Some(offset) = offset.checked_add(moved) else { break };
-                if entry.written != offset {
+                if written != offset {
                     ring.store_word(sent, 1, offset_to_word(offset));
-                    entry.written = offset;
+                    if let Some(entry) = table.get_mut(at) {
+                        entry.written = offset;
+                    }
                 }
             }
             let flags = if part.next { FLAG_NEXT } else { 0 };
@@ -561,7 +334,7 @@ impl TxSlots {
 
     /// Panics unless the positions are in order and every mark is where it may be.
     #[cfg(all(test, not(loom)))]
-    pub(super) fn check(&self) {
+    pub(in crate::queue::slots) fn check(&self) {
         // There from the start, so that filling it allocates nothing.
         assert!(self.table.capacity() >= usize::from(self.ring_size()));
         let own = self.cursor.published();
@@ -569,10 +342,6 @@ impl TxSlots {
         let (whole, sent) = (from_own(self.whole), from_own(self.sent));
         let (next, limit) = (from_own(self.cursor.next()), from_own(self.cursor.limit()));
         assert!(whole <= sent && sent <= next && next <= limit && limit <= self.ring_size());
-        let marked = |i: &u16| self.entry(own.wrapping_add(*i)).void;
-        let voids: Vec<u16> = (0..self.ring_size()).filter(marked).collect();
-        assert!(voids.iter().all(|i| (sent..next).contains(i)), "{voids:?} of {sent} to {next}");
-        assert_eq!(voids.len(), usize::from(self.voids));
     }
 
     /// Takes an allocation back: makes that slot, which was allocated and not sent, the next one to allocate. Returns
@@ -582,18 +351,54 @@ impl TxSlots {
         if index.wrapping_sub(self.sent) > next.wrapping_sub(self.sent) {
             return false;
         }
-        if self.voids > 0 {
-            // They are met again.
-            for i in 0..next.wrapping_sub(index) {
-                let at = usize::from(index.wrapping_add(i) & self.mask);
-                if let Some(entry) = self.table.get_mut(at) {
-                    let void = u16::from(std::mem::take(&mut entry.void));
-                    self.voids = self.voids.saturating_sub(void);
-                }
-            }
-        }
         self.cursor.rewind(index);
         true
+    }
+}
+
+/// The buffers that a ring has.
+struct Posted<'a> {
+    table: &'a [Entry],
+    ring: &'a Ring,
+    /// Buffers from there on are not in the table yet.
+    limit: u16,
+}
+
+impl Posted<'_> {
+    /// Whether `len` bytes of a master, more than the slave posted in that slot, lie in the region and in no other buffer.
+    ///
+    /// VPP as a slave sends parts that are a little longer than the buffers that it posts, and programs send them back slot by
+    /// slot (V15). Slots that were sent and not posted again count, too: their packets may not be read yet.
+    #[cold]
+    fn may_be_longer(&self, addresses: &Addresses, at: usize, len: u32) -> bool {
+        let Some(BufferRef { region, offset, capacity }) =
+            self.table.get(at).map(|entry| entry.buffer)
+        else {
+            return false;
+        };
+        let inside = addresses.find(region, offset, len).is_some();
+        if !inside || len - capacity > TxSlots::LONGER {
+            return false;
+        }
+        let start = u64::from(offset) + u64::from(capacity);
+        let end = u64::from(offset) + u64::from(len);
+        let apart = |other: BufferRef| {
+            let from = u64::from(other.offset);
+            other.region != region || end <= from || from + u64::from(other.capacity) <= start
+        };
+        self.table.iter().all(|entry| apart(entry.buffer)) && self.unread().all(apart)
+    }
+
+    /// What was posted since the last look. Compared, and read again when it is to be used.
+    fn unread(&self) -> impl Iterator<Item = BufferRef> {
+        let count = self.ring.load_head().wrapping_sub(self.limit);
+        let count = if usize::from(count) <= self.table.len() { count } else { 0 };
+        (0..count).map(|i| {
+            let index = self.limit.wrapping_add(i);
+            let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
+            let offset = offset_from_word(self.ring.load_word(index, 1));
+            BufferRef { region: head.region, offset, capacity: head.length }
+        })
     }
 }
 
