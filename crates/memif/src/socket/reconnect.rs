@@ -177,7 +177,7 @@ impl PathWatch {
         if appeared || moved {
             self.checked = None;
         }
-        if !self.counted_since.is_some_and(|since| now.saturating_duration_since(since) < PERIOD) {
+        if self.counted_since.is_none_or(|since| now.saturating_duration_since(since) >= PERIOD) {
             self.counted_since = Some(now);
             self.reports = 0;
         }

@@ -38,11 +38,11 @@ impl TxSlots {
             return Ok(done);
         }
         // Of which long chains of short buffers leave fewer than one per packet.
-        let mut room = u32::from(packets) * size.div_ceil(self.buffer_size);
+        let mut room = u32::from(packets).saturating_mul(size.div_ceil(self.buffer_size));
         while done.packets < packets {
             if place.is_none() {
-                let most = u32::from(packets - done.packets).min(room);
-                let singles = self.allocate_singles(most as u16, size, &mut give);
+                let most = (packets - done.packets).min(u16::try_from(room).unwrap_or(u16::MAX));
+                let singles = self.allocate_singles(most, size, &mut give);
                 done.slots += singles;
                 done.packets += singles;
                 room -= u32::from(singles);
