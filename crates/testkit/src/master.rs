@@ -56,6 +56,14 @@ impl MasterPlan {
             dialect,
         }
     }
+
+    /// A DPDK server, by its HELLO too.
+    #[must_use]
+    pub fn dpdk_server() -> Self {
+        let mut plan = Self::of(Dialect::DPDK);
+        plan.hello.name = Hello::usual("DPDK 22.11.11").name;
+        plan
+    }
 }
 
 /// What a test does at one point of a handshake.

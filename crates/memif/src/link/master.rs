@@ -102,6 +102,7 @@ impl MasterMemory {
             self.regions,
             signals,
             self.down_event,
+            None,
             rx.iter().map(|(_, shared)| Arc::clone(shared)).collect(),
             tx.iter().map(|(_, shared)| Arc::clone(shared)).collect(),
         );

@@ -16,7 +16,7 @@ use crate::config::Role;
 use crate::counters::{CounterCells, QueueDetails, RegionDetails};
 use crate::error::{Breach, Direction, QueueName};
 use crate::ring::{Left, RingMemory};
-use crate::shm::{MappedRing, Regions};
+use crate::shm::{Decoy, MappedRing, Regions};
 use crate::wire::ring::FLAG_MASK_INT;
 
 /// Longest time between repeats to a receiver that reads them and makes no progress.
@@ -38,6 +38,8 @@ pub(crate) struct LinkShared {
     /// The connection while the driver has it: once it lets go, the peer is to see that at once.
     #[cfg(feature = "raw")]
     control: OnceLock<Weak<OwnedFd>>,
+    /// Slave: what a peer with more queues than the link sends to.
+    decoy: Option<Decoy>,
     signals: DriverSignals,
     pub(crate) rx: Vec<Arc<QueueShared>>,
     pub(crate) tx: Vec<Arc<QueueShared>>,
@@ -49,6 +51,7 @@ impl LinkShared {
         regions: Regions,
         signals: &DriverSignals,
         down_event: OwnedFd,
+        decoy: Option<Decoy>,
         rx: Vec<Arc<QueueShared>>,
         tx: Vec<Arc<QueueShared>>,
     ) -> Arc<Self> {
@@ -60,6 +63,7 @@ impl LinkShared {
             down_event,
             #[cfg(feature = "raw")]
             control: OnceLock::new(),
+            decoy,
             signals: signals.clone(),
             rx,
             tx,
@@ -192,6 +196,16 @@ impl LinkHandle {
             }
         }
         soon
+    }
+
+    /// Whether the peer sends on more queues than the link has, see [`Decoy`].
+    pub(crate) fn surplus_used(&self) -> bool {
+        self.0.decoy.as_ref().is_some_and(Decoy::is_used)
+    }
+
+    /// Receive queues of the link.
+    pub(crate) fn rx_count(&self) -> u8 {
+        u8::try_from(self.0.rx.len()).unwrap_or(u8::MAX)
     }
 
     pub(crate) fn rx_details(&self) -> Vec<QueueDetails> {

@@ -17,7 +17,7 @@ use crate::error::Direction;
 use crate::queue::{BufferRef, RxQueue, TxQueue};
 use crate::shm::layout::{BufferPlace, Layout};
 use crate::shm::placement::HUGE_PAGE;
-use crate::shm::{MappedRing, Mapping, Regions};
+use crate::shm::{Decoy, MappedRing, Mapping, Regions, decoy};
 use crate::wire::ring::{COOKIE, COOKIE_OFFSET, DescriptorHead, HEADER_SIZE, offset_to_word};
 use crate::wire::{AddRing, RingDirection};
 
@@ -31,6 +31,7 @@ pub(crate) struct SlaveMemory {
     regions: Regions,
     rings: Vec<(AddRing, Arc<OwnedFd>)>,
     mapped_rings: Vec<MappedRing>,
+    decoy: Decoy,
     /// Whether the pages of the rings are mapped.
     touched: bool,
     down_event: OwnedFd,
@@ -104,7 +105,10 @@ impl SlaveMemory {
             rings.push((message, Arc::new(new_eventfd()?)));
             mapped_rings.push(ring);
         }
+        let decoy = Decoy::new(&mappings[0])
+            .ok_or_else(|| io::Error::other("decoy does not fit its region"))?;
         Ok(Self {
+            decoy,
             layout,
             log2,
             s2m: usize::from(s2m),
@@ -124,6 +128,8 @@ impl SlaveMemory {
         let Self { layout, region_fds, mapped_rings, .. } = self;
         let Some((file, _)) = region_fds.first() else { return Ok(()) };
         let mut image = Vec::new();
+        decoy::image(layout.decoy_buffer, &mut image);
+        write(file, 0, &image)?;
         for ((ring, offset), place) in mapped_rings.iter().zip(&layout.rings).zip(&layout.buffers) {
             let buffer = |slot| buffer(place, layout.stride, config.buffer_size, slot);
             write_ring(file, *offset, (0..=ring.mask()).map(buffer), &mut image)?;
@@ -183,6 +189,7 @@ impl SlaveMemory {
             self.regions,
             signals,
             self.down_event,
+            Some(self.decoy),
             rx.iter().map(|(_, shared, _)| Arc::clone(shared)).collect(),
             tx.iter().map(|(_, shared, _)| Arc::clone(shared)).collect(),
         );
@@ -228,7 +235,10 @@ fn write_ring(
         image.extend_from_slice(&head.to_word().to_ne_bytes());
         image.extend_from_slice(&offset_to_word(buffer.offset).to_ne_bytes());
     }
-    let (mut rest, mut at) = (image.as_slice(), u64::from(offset));
+    write(file, u64::from(offset), image)
+}
+
+fn write(file: &OwnedFd, mut at: u64, mut rest: &[u8]) -> io::Result<()> {
     while !rest.is_empty() {
         let written = match pwrite(file, rest, at) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -157,3 +157,16 @@ pub struct PeerNames {
     /// Interface name, from CONNECT or CONNECTED.
     pub interface_name: Name,
 }
+
+impl PeerNames {
+    /// Whether the peer says that it is a DPDK.
+    #[must_use]
+    pub fn is_dpdk(&self) -> bool {
+        is_dpdk(&self.app_name)
+    }
+}
+
+/// Whether a peer of that program name is a DPDK: all versions send "DPDK " and their number, whatever program they are part of.
+pub(crate) fn is_dpdk(app_name: &Name) -> bool {
+    app_name.as_bytes().starts_with(b"DPDK")
+}

@@ -1,11 +1,17 @@
 //! Where a slave puts its rings and buffers.
 //!
-//! Rings come first in region 0, S2M before M2S. Buffers follow in the same region or in regions of their own. Huge pages hold
-//! buffers alone: rings are some pages at most, and their file can then be sealed so that no page of it is ever lost.
+//! Rings come first in region 0, behind a decoy that no message names, see [`decoy`](super::decoy). Buffers follow in the same region or
+//! in regions of their own. Huge pages hold buffers alone: rings are some pages at most, and their file can then be sealed so that no page
+//! of it is ever lost.
+//!
+//! A ring's place depends on its direction, index and size alone, and there are places for 16 rings each way at least. A queue of a DPDK
+//! server that had a ring on an earlier link keeps that place when the next slave brings fewer (D5), and so finds zeros there: neither our
+//! other rings nor buffers nor the end of the region.
 //! Offsets have 32 bits, so a region ends at 4 GiB and further buffers go to the next one.
 
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::ConfigError;
+use crate::shm::decoy;
 use crate::shm::placement::{self, HUGE_PAGE};
 use crate::wire::ring::ring_bytes;
 
@@ -18,6 +24,8 @@ const LEAST_BUFFER: u64 = 2048;
 const SPARE: u64 = 128;
 /// First offset that 32 bits cannot name.
 const REGION_END: u64 = 1 << 32;
+/// Rings of each direction that have a place, whether they are there or not. Pages of the others are never made.
+const PLACES: u8 = 16;
 /// Buffers in region 0 start at a page of their own.
 const PAGE: u64 = 4096;
 
@@ -37,6 +45,8 @@ pub(crate) struct Layout {
     pub(crate) regions: Vec<u64>,
     /// Offset of each ring in region 0, S2M rings first.
     pub(crate) rings: Vec<u32>,
+    /// Offset of the decoy's buffer in region 0.
+    pub(crate) decoy_buffer: u32,
     /// Place of each queue's buffers, in the same order.
     pub(crate) buffers: Vec<BufferPlace>,
     /// Bytes from one buffer to the next.
@@ -61,9 +71,12 @@ impl Layout {
         };
         let per_queue = stride << log2;
         // At most 510 rings of 262,272 bytes and queues of 16384 buffers of 65,664 bytes, far below 2^32 and 2^64.
-        let rings: Vec<u32> =
-            (0..queues as u64).map(|k| u32::try_from(k * ring).unwrap_or(u32::MAX)).collect();
-        let rings_end = queues as u64 * ring;
+        let decoy_buffer = decoy::RING_BYTES.next_multiple_of(LINE);
+        let first = decoy_buffer + (decoy::BUFFER_BYTES + SPARE).next_multiple_of(LINE);
+        let place = |pair: u8, m2s: bool| first + (2 * u64::from(pair) + u64::from(m2s)) * ring;
+        let rings = (0..s2m).map(|k| place(k, false)).chain((0..m2s).map(|k| place(k, true)));
+        let rings = rings.map(|offset| u32::try_from(offset).unwrap_or(u32::MAX)).collect();
+        let rings_end = first + 2 * u64::from(s2m.max(m2s).max(PLACES)) * ring;
 
         let (mut regions, mut next) = match &config.memory {
             Memory::OneRegion if !config.huge_pages => (vec![], rings_end.next_multiple_of(PAGE)),
@@ -110,7 +123,13 @@ impl Layout {
                 return Err(ConfigError::MemoryTooSmall { size, needed });
             }
         }
-        Ok(Self { regions, rings, buffers, stride: u32::try_from(stride).unwrap_or(u32::MAX) })
+        Ok(Self {
+            regions,
+            rings,
+            decoy_buffer: u32::try_from(decoy_buffer).unwrap_or(u32::MAX),
+            buffers,
+            stride: u32::try_from(stride).unwrap_or(u32::MAX),
+        })
     }
 }
 
@@ -133,7 +152,12 @@ mod tests {
 
     /// No two rings or buffers share a byte, and all lie in their regions.
     fn disjoint(layout: &Layout, log2: u8, buffer_size: u64) {
-        let mut ranges: Vec<(u64, u64, u64)> = Vec::new();
+        let decoy_buffer = u64::from(layout.decoy_buffer);
+        assert!(decoy_buffer.is_multiple_of(LINE));
+        let mut ranges: Vec<(u64, u64, u64)> = vec![
+            (0, 0, decoy::RING_BYTES),
+            (0, decoy_buffer, decoy_buffer + decoy::BUFFER_BYTES + SPARE),
+        ];
         for offset in &layout.rings {
             assert!(u64::from(*offset).is_multiple_of(RING_ALIGNMENT.max(LINE)));
             ranges.push((0, u64::from(*offset), u64::from(*offset) + ring_bytes(log2)));
@@ -168,12 +192,34 @@ mod tests {
     }
 
     #[test]
+    fn fewer_rings_leave_the_others_places_empty() {
+        let config = InterfaceConfig::slave(0);
+        let most = Layout::new(&config, 16, 16, 8).unwrap();
+        for (s2m, m2s) in [(1, 1), (1, 16), (16, 1), (3, 2)] {
+            for memory in [Memory::OneRegion, Memory::RingsApart] {
+                let config = config.clone().memory(memory);
+                let layout = Layout::new(&config, s2m, m2s, 8).unwrap();
+                let (sends, receives) = layout.rings.split_at(usize::from(s2m));
+                assert_eq!(sends, &most.rings[..usize::from(s2m)]);
+                assert_eq!(receives, &most.rings[16..][..usize::from(m2s)]);
+                let end = u64::from(most.rings[31]) + ring_bytes(8);
+                assert!(layout.regions[0] >= end);
+                for place in layout.buffers.iter().filter(|place| place.region == 0) {
+                    assert!(u64::from(place.offset) >= end);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn huge_pages_hold_whole_regions_of_buffers() {
         for memory in [Memory::OneRegion, Memory::RingsApart] {
             let config = InterfaceConfig::slave(0).memory(memory).huge_pages(true);
             let layout = Layout::new(&config, 1, 1, 10).unwrap();
             disjoint(&layout, 10, 2048);
-            assert_eq!(layout.regions, [36_864, 3 * HUGE_PAGE]);
+            // The decoy with its buffer, and places for 32 rings of 16,512 bytes.
+            assert_eq!((layout.decoy_buffer, layout.rings), (192, vec![65_856, 82_368]));
+            assert_eq!(layout.regions, [0x92_000, 3 * HUGE_PAGE]);
             let layout = Layout::new(&config.buffer_size(65_535), 64, 64, 14).unwrap();
             assert!(layout.regions.len() > 3);
             for size in &layout.regions[1..] {

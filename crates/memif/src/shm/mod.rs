@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 mod copy;
+pub(crate) mod decoy;
 mod guard;
 pub(crate) mod layout;
 mod mapping;
@@ -17,6 +18,7 @@ mod sigbus;
 mod slice;
 mod spots;
 
+pub(crate) use decoy::Decoy;
 pub(crate) use guard::fault_count;
 #[cfg(feature = "raw")]
 pub(crate) use mapping::Addresses;

@@ -279,6 +279,7 @@ impl Socket {
             rx: up.map(|(_, up)| up.handle.rx_details()).unwrap_or_default(),
             tx: up.map(|(_, up)| up.handle.tx_details()).unwrap_or_default(),
             regions: up.map(|(_, up)| up.handle.region_details()).unwrap_or_default(),
+            surplus_queues: up.is_some_and(|(_, up)| up.handle.surplus_used()),
         })
     }
 
@@ -427,6 +428,7 @@ fn event_interface(event: &Event) -> Option<InterfaceKey> {
         Event::Connected { interface, .. }
         | Event::Disconnected { interface, .. }
         | Event::ConnectFailed { interface, .. }
+        | Event::SurplusQueues { interface, .. }
         | Event::Readable { interface, .. } => Some(*interface),
         Event::Refused { .. } | Event::Requested(_) => None,
     }

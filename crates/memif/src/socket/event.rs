@@ -8,7 +8,7 @@ use crate::address::SocketAddress;
 use crate::config::{Mode, Name, Role};
 use crate::counters::{QueueDetails, RegionDetails};
 use crate::error::{Breach, ConnectError};
-use crate::proto::{Closed, PeerNames};
+use crate::proto::{Closed, PeerNames, is_dpdk};
 use crate::queue::{RxQueue, TxQueue};
 
 /// Something happened. Events are values: nothing is borrowed, so whoever handles one may do anything to the socket.
@@ -49,6 +49,19 @@ pub enum Event {
     /// A slave asks for an id that no interface has. Answer with [`Socket::accept`](super::Socket::accept) or
     /// [`Socket::refuse`](super::Socket::refuse) before the handshake time is over.
     Requested(Request),
+    /// The master of this slave's link transmits on more queues than the link has, and what it sends on the others is lost: nothing of it
+    /// is received, and it disturbs nothing of the link. A DPDK server with more transmit queues than the slave brings does so without a
+    /// word (OVS has one for each of its PMD threads and one more). Bring as many with
+    /// [`InterfaceConfig::rx_queues`](crate::InterfaceConfig::rx_queues).
+    ///
+    /// Told at most once per link, of links to a DPDK only ([`Peer::is_dpdk`]), some time after it happens (20 ms after the link came up at
+    /// the earliest; the older the link, the later, up to 10 s). It rests on memory that the peer writes: a hint, no proof.
+    SurplusQueues {
+        /// The interface.
+        interface: InterfaceKey,
+        /// Receive queues that the link has.
+        rx_queues: u8,
+    },
     /// A watched receive queue was signalled, see [`Socket::watch`](super::Socket::watch). The last signal of a peer that left comes
     /// before the end of the link.
     Readable {
@@ -90,6 +103,12 @@ impl Peer {
     pub(super) fn new(names: PeerNames, credentials: Option<Credentials>) -> Self {
         let PeerNames { app_name, interface_name } = names;
         Self { app_name, interface_name, credentials }
+    }
+
+    /// Whether it says of itself that it is a DPDK, as OVS and other programs on DPDK do: its [`app_name`](Self::app_name) begins so.
+    #[must_use]
+    pub fn is_dpdk(&self) -> bool {
+        is_dpdk(&self.app_name)
     }
 }
 
@@ -250,4 +269,7 @@ pub struct Details {
     pub tx: Vec<QueueDetails>,
     /// Regions of shared memory, while connected.
     pub regions: Vec<RegionDetails>,
+    /// Whether the master of a slave's link transmits on more queues than the link has, as far as its writing tells now: see
+    /// [`Event::SurplusQueues`].
+    pub surplus_queues: bool,
 }

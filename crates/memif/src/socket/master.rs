@@ -133,6 +133,7 @@ impl Socket {
         handle.set_control(connection.fd.weak());
         connection.link = Some(Up { handle: handle.clone(), since: Instant::now() });
         let interface = bound.interface;
+        self.look_for_surplus(interface, connection);
         self.events.push_back(Event::Connected { interface, link: Link { rx, tx, peer } });
         self.watch_link(interface, &handle);
     }

@@ -13,6 +13,7 @@ mod looks;
 mod master;
 mod reconnect;
 mod slave;
+mod surplus;
 #[cfg(test)]
 mod tests;
 mod timers;

@@ -14,6 +14,8 @@ pub(super) enum Timer {
     Listener,
     /// The pause of a watched queue, by its token.
     Watch(u64),
+    /// The next look whether a slave's master uses queues that the link does not have, by the number of its interface.
+    Surplus(u32),
 }
 
 /// At most one time per purpose, the next one at hand.

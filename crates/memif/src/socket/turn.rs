@@ -125,6 +125,7 @@ impl Socket {
                 Timer::Connect(number) => self.connect(number),
                 Timer::Listener => self.waited_for_room(),
                 Timer::Watch(token) => self.resume_watch(token),
+                Timer::Surplus(number) => self.look_at_surplus(number),
             }
         }
         any
@@ -264,6 +265,7 @@ impl Socket {
         if lived.is_some() {
             self.report_last_signals(key);
             self.unwatch_queues(key, |_| true);
+            self.forget_surplus(key);
         }
         let Ok(interface) = self.interface_mut(key) else { return };
         if interface.connection == Some(token) {
@@ -293,7 +295,10 @@ impl Socket {
     /// Queues an event. Peers can bring failures about as fast as they like, so those are dropped when the caller
     /// does not take them.
     pub(super) fn report(&mut self, event: Event) {
-        let dispensable = matches!(event, Event::Refused { .. } | Event::ConnectFailed { .. });
+        let dispensable = matches!(
+            event,
+            Event::Refused { .. } | Event::ConnectFailed { .. } | Event::SurplusQueues { .. }
+        );
         if !dispensable || self.events.len() < MANY_EVENTS {
             self.events.push_back(event);
         }

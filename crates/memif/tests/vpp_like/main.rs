@@ -14,6 +14,7 @@
 //! | V15 parts longer than posted | `v15_parts_longer_than_posted` | slaves only |
 //! | DISCONNECT answered | `slave_answers_disconnect` | `master_answers_disconnect` |
 //! | L1 unknown id | slaves only | `libmemif_master_without_the_id` |
+//! | D5 more queues than rings | slaves only | `d05_*` |
 //! | D11 overrun | `dpdk_overruns` | `dpdk_overruns` |
 
 #![allow(
@@ -32,6 +33,7 @@ mod aborts;
 mod flow;
 mod others;
 mod signals;
+mod surplus;
 mod vpp_master;
 mod vpp_slave;
 
@@ -87,6 +89,11 @@ fn main() {
         dpdk_server_masks_and_zeroes &[],
         dpdk_stale_next &[],
         dpdk_overruns &[],
+    );
+    let suite = tests!(suite, surplus:
+        d05_surplus_queues_disturb_nothing &[],
+        d05_surplus_is_told_of &[],
+        d05_no_surplus_no_word &[],
     );
     suite.run()
 }

@@ -1,0 +1,46 @@
+//! What a slave does about a DPDK master that has more queues than the link (D5): it looks whether they are used.
+
+use std::time::{Duration, Instant};
+
+use super::connection::{Connection, Machine};
+use super::event::Event;
+use super::timers::Timer;
+use super::trace::control_log;
+use super::{InterfaceKey, Socket};
+
+/// A link's age at the first look. Later ones come when it is twice as old as at the one before: whoever uses such queues does so soon.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+/// The longest pause between two looks.
+const LAST_PAUSE: Duration = Duration::from_secs(10);
+
+impl Socket {
+    /// A link is up: where its master may use more queues than it has, that is looked for. No other master does.
+    pub(super) fn look_for_surplus(&mut self, key: InterfaceKey, connection: &Connection) {
+        let slave = matches!(connection.machine, Machine::Slave { .. });
+        if slave && connection.names.is_dpdk() {
+            self.timers.set(Timer::Surplus(key.number), Instant::now().checked_add(FIRST_LOOK));
+        }
+    }
+
+    /// It is time to look. Nothing signals what is sent on queues that the link does not have.
+    pub(super) fn look_at_surplus(&mut self, number: u32) {
+        let key = InterfaceKey { socket: self.nonce, number };
+        let token = self.interface(key).ok().and_then(|interface| interface.connection);
+        let Some(up) = token.and_then(|token| self.connections.get(&token)?.link.as_ref()) else {
+            return;
+        };
+        if !up.handle.surplus_used() {
+            let pause = up.since.elapsed().clamp(FIRST_LOOK, LAST_PAUSE);
+            self.timers.set(Timer::Surplus(number), Instant::now().checked_add(pause));
+            return;
+        }
+        let rx_queues = up.handle.rx_count();
+        control_log!(warn, "the master of slave {number} sends on more than {rx_queues} queues");
+        self.report(Event::SurplusQueues { interface: key, rx_queues });
+    }
+
+    /// A link that ended is not looked at.
+    pub(super) fn forget_surplus(&mut self, key: InterfaceKey) {
+        self.timers.set(Timer::Surplus(key.number), None);
+    }
+}
