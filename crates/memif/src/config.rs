@@ -226,6 +226,7 @@ pub struct InterfaceConfig {
     pub(crate) name: Name,
     pub(crate) rx_queues: u8,
     pub(crate) tx_queues: u8,
+    pub(crate) probe_rx_queues: Option<u8>,
     pub(crate) ring_size: u32,
     pub(crate) buffer_size: u32,
     pub(crate) max_packet: Option<u32>,
@@ -296,6 +297,7 @@ impl InterfaceConfig {
             name: Name::lossy(format!("memif{id}").as_bytes()),
             rx_queues: 1,
             tx_queues: 1,
+            probe_rx_queues: None,
             ring_size: 1024,
             buffer_size: 2048,
             max_packet: None,
@@ -372,6 +374,22 @@ impl InterfaceConfig {
     #[must_use]
     pub fn rx_queues(mut self, queues: u8) -> Self {
         self.rx_queues = queues;
+        self
+    }
+
+    /// For a slave whose master is a DPDK server ([`Peer::is_dpdk`](crate::Peer::is_dpdk), OVS among them): finds out how many transmit
+    /// queues that has, up to `most`, in place of [`rx_queues`](Self::rx_queues), which counts towards every other master. `None`, the
+    /// default, and `Some(0)`: does not.
+    ///
+    /// Nothing in the protocol tells the number, and a server with more queues than the slave brings loses what it sends on the others
+    /// ([`Event::SurplusQueues`](crate::Event::SurplusQueues)). It refuses the first ring that it has no queue for with the text "Invalid
+    /// ring index", though. So the slave brings `most`, and is that refused so, it connects a second time at once, with as many as were
+    /// taken. Any other refusal, or one of that attempt, is a failure as usual. Every new link starts anew. Limits: a server with more
+    /// than `most` takes them and keeps its surplus; one without transmit queues refuses the first ring, which is a failure; each such link
+    /// costs a connection that the server logs as refused.
+    #[must_use]
+    pub fn probe_rx_queues(mut self, most: Option<u8>) -> Self {
+        self.probe_rx_queues = most.filter(|most| *most > 0);
         self
     }
 

@@ -25,6 +25,8 @@ pub struct SlaveParams {
     pub s2m: u8,
     /// Rings from master to slave wanted.
     pub m2s: u8,
+    /// Where the master is a DPDK by its HELLO: rings from master to slave wanted in place of [`m2s`](Self::m2s).
+    pub m2s_of_dpdk: Option<u8>,
     /// Binary logarithm of the ring size wanted.
     pub log2_ring_size: u8,
 }
@@ -41,6 +43,7 @@ impl SlaveParams {
             secret: config.secret,
             s2m: config.tx_queues,
             m2s: config.rx_queues,
+            m2s_of_dpdk: config.probe_rx_queues,
             log2_ring_size: config.log2_ring_size(),
         }
     }
@@ -80,6 +83,8 @@ pub struct Slave<F> {
     known: bool,
     /// What is to be sent, one per answer. `None` until it is provided.
     plan: Option<VecDeque<Transmit<F>>>,
+    /// The ring that was announced last, until it is acknowledged.
+    unanswered: Option<AddRing>,
     outbox: VecDeque<Transmit<F>>,
     events: VecDeque<SlaveEvent>,
 }
@@ -97,6 +102,7 @@ impl<F> Slave<F> {
             owed: false,
             known: false,
             plan: None,
+            unanswered: None,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -106,6 +112,12 @@ impl<F> Slave<F> {
     #[must_use]
     pub fn stage(&self) -> Stage {
         self.stage
+    }
+
+    /// The ring whose announcement was not answered yet. It stays when the connection is over: then the master refused it.
+    #[must_use]
+    pub fn unanswered_ring(&self) -> Option<&AddRing> {
+        self.unanswered.as_ref()
     }
 
     /// A whole message as received, with every descriptor that came with it; none should. HELLO is best handed in
@@ -238,9 +250,10 @@ impl<F> Slave<F> {
         };
         self.outbox.push_back(Message::Init(init).into());
         self.stage = Stage::WaitInitAck;
+        let m2s = params.m2s_of_dpdk.filter(|_| self.peer.is_dpdk()).unwrap_or(params.m2s);
         self.events.push_back(SlaveEvent::Allocate {
             s2m: ring_count(hello.max_s2m_ring, params.s2m),
-            m2s: ring_count(hello.max_m2s_ring, params.m2s),
+            m2s: ring_count(hello.max_m2s_ring, m2s),
             log2_ring_size: params.log2_ring_size.min(hello.max_log2_ring_size),
         });
         Ok(())
@@ -251,9 +264,14 @@ impl<F> Slave<F> {
         match self.plan.as_mut().and_then(VecDeque::pop_front) {
             Some(next) => {
                 self.stage = Stage::WaitAck;
+                self.unanswered = match Message::parse(&next.bytes) {
+                    Ok(Message::AddRing(ring)) => Some(ring),
+                    _ => None,
+                };
                 self.outbox.push_back(next);
             }
             None => {
+                self.unanswered = None;
                 self.stage = Stage::WaitConnected;
                 self.outbox.push_back(Message::Connect(self.params.name).into());
             }

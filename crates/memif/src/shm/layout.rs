@@ -136,7 +136,8 @@ impl Layout {
 /// Whether the queues of this configuration fit the memory that it names, and whether there is such memory.
 pub(crate) fn check(config: &InterfaceConfig) -> Result<(), ConfigError> {
     if config.role == Role::Slave {
-        Layout::new(config, config.tx_queues, config.rx_queues, config.log2_ring_size())?;
+        let most = config.rx_queues.max(config.probe_rx_queues.unwrap_or(0));
+        Layout::new(config, config.tx_queues, most, config.log2_ring_size())?;
         if let Some(node) = config.numa_node {
             let wrong = |problem| ConfigError::NumaNode { node, problem };
             placement::check_node(node).map_err(wrong)?;

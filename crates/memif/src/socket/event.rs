@@ -52,7 +52,8 @@ pub enum Event {
     /// The master of this slave's link transmits on more queues than the link has, and what it sends on the others is lost: nothing of it
     /// is received, and it disturbs nothing of the link. A DPDK server with more transmit queues than the slave brings does so without a
     /// word (OVS has one for each of its PMD threads and one more). Bring as many with
-    /// [`InterfaceConfig::rx_queues`](crate::InterfaceConfig::rx_queues).
+    /// [`InterfaceConfig::rx_queues`](crate::InterfaceConfig::rx_queues), or have it found out by
+    /// [`InterfaceConfig::probe_rx_queues`](crate::InterfaceConfig::probe_rx_queues).
     ///
     /// Told at most once per link, of links to a DPDK only ([`Peer::is_dpdk`]), some time after it happens (20 ms after the link came up at
     /// the earliest; the older the link, the later, up to 10 s). It rests on memory that the peer writes: a hint, no proof.

@@ -19,6 +19,8 @@ pub(super) struct Interface {
     /// The connection that has it, by its token: a link, or a handshake that was admitted.
     pub(super) connection: Option<u64>,
     pub(super) backoff: Backoff,
+    /// Receive queues that the master takes, as its refusal of one more told, for the attempt that follows.
+    pub(super) queues_found: Option<u8>,
     /// Receive queues to watch on every link.
     pub(super) watched: BTreeSet<u8>,
     /// Whether their signals are taken before an event tells of them.
@@ -38,6 +40,7 @@ impl Interface {
             waits_in_line: false,
             connection: None,
             backoff: Backoff::new(),
+            queues_found: None,
             watched: BTreeSet::new(),
             watch_takes: true,
             watch_leaves: false,

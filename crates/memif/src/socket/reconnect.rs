@@ -197,6 +197,7 @@ impl Socket {
         let longest = self.options.retry_period;
         let now = Instant::now();
         let interface = self.interface_mut(key).ok()?;
+        interface.queues_found = None;
         if !interface.wants_to_connect() {
             return None;
         }

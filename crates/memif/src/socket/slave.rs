@@ -112,11 +112,14 @@ impl Socket {
         let config = Arc::clone(&interface.config);
         interface.connection = Some(token);
         let in_line = std::mem::take(&mut interface.waits_in_line);
-        let machine = Slave::new(Instant::now(), SlaveParams::new(&config, app_name), timeout);
+        let found = interface.queues_found;
+        let mut params = SlaveParams::new(&config, app_name);
+        params.m2s_of_dpdk = found.or(params.m2s_of_dpdk);
+        let machine = Slave::new(Instant::now(), params, timeout);
         let credentials = sys::peer_credentials(&fd);
         let allowed = self.options.check_allowed(credentials);
         // While the master wakes up. INIT does not wait for it: HELLO is not here yet.
-        let memory = if allowed.is_ok() { prepare(&config) } else { None };
+        let memory = if allowed.is_ok() { prepare(&config, found) } else { None };
         let machine = Machine::Slave { machine, memory };
         let fd = ControlSocket::new(fd, &self.closer);
         let mut connection = Connection::new(fd, machine, credentials);
@@ -207,8 +210,8 @@ impl Connection {
 }
 
 /// The memory that a link will most likely need. Where that fails, or the caller has a part in it, it is time for that when
-/// HELLO has come.
-fn prepare(config: &InterfaceConfig) -> Option<SlaveMemory> {
+/// HELLO has come. `found`: receive queues that the master is known to take.
+fn prepare(config: &InterfaceConfig, found: Option<u8>) -> Option<SlaveMemory> {
     let external = config.external.as_ref().is_some_and(|external| external.0.allocates());
     if external || !matches!(config.memory, Memory::OneRegion | Memory::RingsApart) {
         return None;
@@ -217,8 +220,8 @@ fn prepare(config: &InterfaceConfig) -> Option<SlaveMemory> {
     if config.prefault || config.huge_pages || config.numa_node.is_some() {
         return None;
     }
-    let (s2m, m2s, log2) = (config.tx_queues, config.rx_queues, config.log2_ring_size());
-    SlaveMemory::allocate(config, s2m, m2s, log2).ok()
+    let m2s = found.unwrap_or(config.rx_queues);
+    SlaveMemory::allocate(config, config.tx_queues, m2s, config.log2_ring_size()).ok()
 }
 
 impl super::interface::Interface {

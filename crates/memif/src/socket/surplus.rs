@@ -1,4 +1,5 @@
-//! What a slave does about a DPDK master that has more queues than the link (D5): it looks whether they are used.
+//! What a slave does about a DPDK master that has more queues than the link (D5): it looks whether they are used, and where that was asked for
+//! it brings as many receive queues as the master has.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +8,15 @@ use super::event::Event;
 use super::timers::Timer;
 use super::trace::control_log;
 use super::{InterfaceKey, Socket};
+use crate::proto::Closed;
+use crate::wire::RingDirection;
 
 /// A link's age at the first look. Later ones come when it is twice as old as at the one before: whoever uses such queues does so soon.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// The longest pause between two looks.
 const LAST_PAUSE: Duration = Duration::from_secs(10);
+/// What a DPDK server says to a ring that it has no queue for.
+const NO_SUCH_QUEUE: &[u8] = b"Invalid ring index";
 
 impl Socket {
     /// A link is up: where its master may use more queues than it has, that is looked for. No other master does.
@@ -42,5 +47,32 @@ impl Socket {
     /// A link that ended is not looked at.
     pub(super) fn forget_surplus(&mut self, key: InterfaceKey) {
         self.timers.set(Timer::Surplus(key.number), None);
+    }
+
+    /// Where the master refused the first receive queue that it does not have, and it was tried how many it has: connects again with as
+    /// many, once. Returns whether it does.
+    pub(super) fn connect_with_fewer(&mut self, key: InterfaceKey, has: Option<u8>) -> bool {
+        let Ok(interface) = self.interface_mut(key) else { return false };
+        let first = interface.queues_found.is_none() && interface.config.probe_rx_queues.is_some();
+        interface.queues_found = has.filter(|_| first);
+        if interface.queues_found.is_none() || !interface.wants_to_connect() {
+            return false;
+        }
+        control_log!(debug, "slave {}: the master takes {has:?} receive queues", key.number);
+        self.timers.set(Timer::Connect(key.number), Some(Instant::now()));
+        true
+    }
+}
+
+impl Connection {
+    /// How many receive queues the master takes, when it closed because it had none for the next.
+    pub(super) fn queues_of_master(&self, closed: &Closed) -> Option<u8> {
+        let (Machine::Slave { machine, .. }, Closed::Peer(end)) = (&self.machine, closed) else {
+            return None;
+        };
+        let ring = machine.unanswered_ring()?;
+        let refused =
+            ring.direction == RingDirection::M2s && end.reason.as_bytes() == NO_SUCH_QUEUE;
+        u8::try_from(ring.index).ok().filter(|has| refused && *has > 0)
     }
 }

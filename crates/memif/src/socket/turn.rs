@@ -260,6 +260,7 @@ impl Socket {
             }
             return;
         };
+        let queues_of_master = connection.queues_of_master(&closed);
         drop(connection);
         let key = bound.interface;
         if lived.is_some() {
@@ -276,6 +277,9 @@ impl Socket {
             if lived >= STABLE {
                 interface.backoff.reset();
             }
+        }
+        if lived.is_none() && self.connect_with_fewer(key, queues_of_master) {
+            return;
         }
         let retry_in = self.schedule_connect(key);
         match (lived, bound.config.role()) {

@@ -14,7 +14,7 @@
 //! | V15 parts longer than posted | `v15_parts_longer_than_posted` | slaves only |
 //! | DISCONNECT answered | `slave_answers_disconnect` | `master_answers_disconnect` |
 //! | L1 unknown id | slaves only | `libmemif_master_without_the_id` |
-//! | D5 more queues than rings | slaves only | `d05_*` |
+//! | D5 more queues than rings | slaves only | `d05_*`, `queues_*` |
 //! | D11 overrun | `dpdk_overruns` | `dpdk_overruns` |
 
 #![allow(
@@ -94,6 +94,9 @@ fn main() {
         d05_surplus_queues_disturb_nothing &[],
         d05_surplus_is_told_of &[],
         d05_no_surplus_no_word &[],
+        queues_of_a_dpdk_server_are_found &[],
+        queues_are_found_once_per_connection &[],
+        queues_of_other_masters_are_not_looked_for &[],
     );
     suite.run()
 }

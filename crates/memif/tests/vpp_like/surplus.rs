@@ -119,3 +119,84 @@ pub(crate) fn d05_no_surplus_no_word() {
     drop_link(&mut rig, link, peer);
     rig.finish();
 }
+
+/// A server of `queues` queues each way.
+fn server(queues: u16) -> MasterPlan {
+    MasterPlan { most_rings: queues, ..MasterPlan::dpdk_server() }
+}
+
+fn finds(most: u8) -> InterfaceConfig {
+    InterfaceConfig::slave(0).ring_size(64).probe_rx_queues(Some(most))
+}
+
+/// The first attempt is refused at the first ring too many, the second brings as many as there are, and nobody hears of the first.
+pub(crate) fn queues_of_a_dpdk_server_are_found() {
+    for queues in [1, 2, 5] {
+        let mut rig = rig(finds(32), server(queues));
+        rig.lengths = &[64];
+        rig.driver.set_admin_up(rig.key, true);
+        let ending = rig.master.serve_with(|_| Reply::Usual).expect_err("refused");
+        assert_eq!(ending.reason(), None, "{ending:?}");
+        let rings = |message: &&Message| matches!(message, Message::AddRing(_));
+        // One of S2M, those of M2S, and the one too many.
+        assert_eq!(ending.said.iter().filter(rings).count(), 1 + usize::from(queues) + 1);
+        let mut peer = rig.master.serve();
+        let mut link = rig.driver.connected(rig.key);
+        assert_eq!((link.rx.len(), link.tx.len()), (usize::from(queues), 1));
+        assert!(rig.driver.pending().is_empty(), "{:?}", rig.driver.pending());
+        for (rx, tx) in link.rx.iter_mut().zip(&mut peer.tx) {
+            tx.send(&[7; 60]);
+            assert_eq!(receive(rx), [7; 60]);
+        }
+        drop_link(&mut rig, link, peer);
+    }
+}
+
+/// What was found holds for one attempt: the next connection finds it anew, and a second refusal is a failure.
+pub(crate) fn queues_are_found_once_per_connection() {
+    let mut rig = rig(finds(3), server(2));
+    rig.driver.set_admin_up(rig.key, true);
+    for _ in 0..2 {
+        rig.master.serve_with(|_| Reply::Usual).expect_err("refused");
+        let peer = rig.master.serve();
+        let link = rig.driver.connected(rig.key);
+        assert_eq!(link.rx.len(), 2);
+        drop(peer);
+        rig.driver.disconnected(rig.key);
+    }
+    // It has fewer by the second attempt.
+    rig.master.serve_with(|_| Reply::Usual).expect_err("refused");
+    rig.master.plan.most_rings = 1;
+    rig.master.serve_with(|_| Reply::Usual).expect_err("refused");
+    let refused = ConnectError::Refused("Invalid ring index".to_owned());
+    assert_eq!(rig.driver.connect_failed(rig.key), refused);
+    // That is the end of what was found: three are brought again.
+    rig.master.plan.most_rings = 3;
+    let peer = rig.master.serve();
+    assert_eq!(rig.driver.connected(rig.key).rx.len(), 3);
+    drop(peer);
+    rig.driver.disconnected(rig.key);
+    rig.down();
+    // Another word than DPDK's is a failure at once.
+    rig.driver.set_admin_up(rig.key, true);
+    let other = |point: &testkit::master::Point<'_>| match point {
+        testkit::master::Point::Got(Message::AddRing(ring)) if ring.index == 1 => {
+            Reply::Say(Message::disconnect("no more rings"))
+        }
+        _ => Reply::Usual,
+    };
+    let _ = rig.master.serve_with(other);
+    let refused = ConnectError::Refused("no more rings".to_owned());
+    assert_eq!(rig.driver.connect_failed(rig.key), refused);
+    rig.down();
+}
+
+/// Others get the rings that were configured: libmemif closes without a word on one too many, and VPP takes any number.
+pub(crate) fn queues_of_other_masters_are_not_looked_for() {
+    for dialect in [Dialect::VPP, Dialect::LIBMEMIF, Dialect::PLAIN] {
+        let mut rig = rig(finds(32).rx_queues(2), MasterPlan::of(dialect));
+        let (link, peer) = rig.link();
+        assert_eq!((link.rx.len(), link.tx.len()), (2, 1));
+        drop_link(&mut rig, link, peer);
+    }
+}

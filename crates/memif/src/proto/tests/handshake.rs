@@ -170,6 +170,49 @@ fn a_slave_takes_the_smaller_of_both_limits() {
 }
 
 #[test]
+fn a_slave_brings_other_queues_to_a_dpdk_where_it_is_told_to() {
+    for (name, probe, expected) in [
+        ("DPDK 22.11.11", Some(32), 32),
+        ("DPDK 22.11.11", None, 2),
+        ("DPDK 22.11.11", Some(0), 2),
+        ("VPP 26.10", Some(32), 2),
+        ("no DPDK", Some(32), 2),
+        ("", Some(32), 2),
+    ] {
+        let config = InterfaceConfig::slave(0).rx_queues(2).probe_rx_queues(probe);
+        let params = SlaveParams::new(&config, Name::EMPTY);
+        let mut slave = Slave::<FakeFd>::new(Instant::now(), params, TIMEOUT);
+        let hello = Hello { name: Name::lossy(name.as_bytes()), ..hello() };
+        slave.handle_message(&Message::Hello(hello).emit(), Vec::new());
+        let Some(SlaveEvent::Allocate { s2m: 1, m2s, .. }) = slave.poll_event() else {
+            panic!("nothing to allocate");
+        };
+        assert_eq!(m2s, expected, "{name:?} {probe:?}");
+    }
+}
+
+#[test]
+fn the_ring_that_was_refused_is_known() {
+    let open = Arc::default();
+    let params = SlaveParams::new(&InterfaceConfig::slave(0).rx_queues(2), Name::EMPTY);
+    let mut slave = Slave::new(Instant::now(), params, TIMEOUT);
+    slave.handle_message(&Message::Hello(hello()).emit(), Vec::new());
+    let (regions, rings) = memory(&open, &[1 << 20], 1, 2, 10);
+    slave.provide(regions, rings);
+    let ring =
+        |slave: &Slave<FakeFd>| slave.unanswered_ring().map(|ring| (ring.direction, ring.index));
+    // INIT, the region, S2M 0 and M2S 0.
+    for expected in [None, Some((RingDirection::S2m, 0)), Some((RingDirection::M2s, 0))] {
+        slave.handle_message(&Message::Ack.emit(), Vec::new());
+        assert_eq!(ring(&slave), expected);
+    }
+    slave.handle_message(&Message::Ack.emit(), Vec::new());
+    slave.handle_message(&disconnect_message("Invalid ring index").emit(), Vec::new());
+    assert_eq!(slave.stage(), Stage::Closed);
+    assert_eq!(ring(&slave), Some((RingDirection::M2s, 1)));
+}
+
+#[test]
 fn an_ack_that_comes_before_the_memory_is_not_lost() {
     let open = Arc::default();
     let params = SlaveParams::new(&InterfaceConfig::slave(0), Name::EMPTY);
