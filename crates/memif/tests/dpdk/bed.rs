@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) address: Address,
     pub(crate) options: Options,
     pub(crate) config: InterfaceConfig,
+    /// Queues of the link each way, where those are not testpmd's.
+    queues: Option<u8>,
 }
 
 impl Plan {
@@ -59,7 +61,7 @@ impl Plan {
         options.is_abstract = matches!(address, Address::Abstract(_));
         options.id = 7;
         let config = InterfaceConfig::new(dpdk.our_role(), 7);
-        Self { dpdk, address, options, config }
+        Self { dpdk, address, options, config, queues: None }
     }
 
     /// Rings of `2^log2` slots: whoever is the slave decides.
@@ -82,6 +84,13 @@ impl Plan {
     ) -> Self {
         self.config = change(self.config);
         self
+    }
+
+    /// testpmd has so many queues each way, and the slave brings fewer rings.
+    pub(crate) fn surplus(mut self, queues: u8, rings: u8) -> Self {
+        self.options.queues = queues;
+        self.queues = Some(rings);
+        self.config(|config| config.rx_queues(rings).tx_queues(rings))
     }
 
     /// Starts both ends and waits for the link. testpmd does not forward yet.
@@ -129,7 +138,7 @@ impl Bed {
         assert!(link.peer.app_name.to_string().starts_with("DPDK "), "{:?}", link.peer);
         assert_eq!(link.peer.interface_name.to_string(), "net_memif0");
         assert_eq!(link.peer.credentials.map(|c| c.uid), Some(0));
-        let queues = usize::from(plan.options.queues);
+        let queues = plan.queues.unwrap_or(plan.options.queues).into();
         assert_eq!((link.rx.len(), link.tx.len()), (queues, queues), "queues");
         // Attempts of our slave before the server listened.
         driver.forget_events();

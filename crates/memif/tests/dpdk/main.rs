@@ -22,6 +22,7 @@ mod life;
 mod memory;
 mod overrun;
 mod secret;
+mod surplus;
 
 use bed::Dpdk;
 use testkit::{Need, Suite};
@@ -62,5 +63,10 @@ fn main() {
     let suite = both!(suite, overrun: overruns_without_end, whole_frames_never_overrun);
     let suite = both!(suite, life: dpdk_killed, our_side_restarted, abstract_name);
     let suite = both!(suite, secret: secret);
+    let suite = suite
+        .test("surplus_queues_get_nothing_of_ours", NEEDS, surplus::get_nothing_of_ours)
+        .test("surplus_queues_send_nothing_to_us", NEEDS, surplus::send_nothing_to_us)
+        .test("queues_are_found", NEEDS, surplus::queues_are_found)
+        .test("fewer_queues_than_before", NEEDS, surplus::fewer_than_before);
     suite.run()
 }
