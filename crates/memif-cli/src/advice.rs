@@ -44,6 +44,24 @@ pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
     }
 }
 
+/// What it means that the peer transmits on more queues than the link has, and what to do.
+pub(crate) fn surplus(rx_queues: u8) -> String {
+    format!(
+        "the peer transmits on more queues than this link has receive queues ({rx_queues}), and what it sends on the others is \
+         lost; {BRING_MORE}"
+    )
+}
+
+/// What may be the matter when nothing comes from a DPDK over a link with so many receive queues.
+pub(crate) fn perhaps_surplus(rx_queues: usize) -> String {
+    format!(
+        "the peer is a DPDK: where it has more transmit queues than this link has receive queues ({rx_queues}), as OVS has, \
+         its answers can be lost; {BRING_MORE}"
+    )
+}
+
+const BRING_MORE: &str = "give --rx-queues auto, or --rx-queues with the number of its transmit queues (OVS: its PMD threads + 1)";
+
 /// What to do about a slave that was refused.
 pub(crate) fn refusal(reason: &Breach) -> &'static str {
     match reason {
@@ -148,6 +166,8 @@ fn refused(reason: &str) -> &'static str {
         "look into the log of the master"
     } else if says(&["bring at most", "bring fewer"]) {
         "lower --rx-queues, --tx-queues and --ring-size here, or raise what the master takes (memif: --max-queues)"
+    } else if says(&["invalid ring index"]) {
+        "the master has fewer queues: lower --rx-queues (auto finds the number) or --tx-queues, or raise its own"
     } else if says(&["ring", "queue"]) {
         "check --rx-queues, --tx-queues and --ring-size against the master"
     } else if says(&["version"]) {
@@ -189,7 +209,7 @@ mod tests {
             (ConnectError::Refused("unmatched interface id".into()), "--id"),
             (ConnectError::Refused("ID not found".into()), "--id"),
             (ConnectError::Refused("cannot connect to slave".into()), "--role"),
-            (ConnectError::Refused("Invalid ring index".into()), "--rx-queues"),
+            (ConnectError::Refused("Invalid ring index".into()), "lower --rx-queues"),
             (ConnectError::Refused("incompatible version".into()), "version"),
             (ConnectError::Refused("Invalid message size".into()), "log of the master"),
             (ConnectError::Refused(many.to_string()), "--max-queues"),
@@ -221,6 +241,15 @@ mod tests {
         assert!(refusal(&leave).contains("gave up"));
         let ring = Breach::RingSize { direction: "S2M", index: 0, log2: 15 };
         assert!(refusal(&ring).contains("16384"));
+    }
+
+    #[test]
+    fn surplus_queues_are_told_with_the_option_that_helps() {
+        for text in [surplus(1), perhaps_surplus(1)] {
+            assert!(text.contains("receive queues (1)"), "{text}");
+            assert!(text.contains("--rx-queues auto"), "{text}");
+            assert!(text.contains("PMD threads + 1"), "{text}");
+        }
     }
 
     #[test]

@@ -51,6 +51,9 @@ impl Reporter {
                 };
                 self.failures.entry(*interface).or_default().first(error.to_string(), line)
             }
+            Event::SurplusQueues { interface, rx_queues } => {
+                Some(format!("{}: {}", name(*interface), advice::surplus(*rx_queues)))
+            }
             Event::Refused { reason, peer: from } => {
                 self.refusals.first(reason.to_string(), || {
                     format!("refused {}: {reason}; {}", peer(from), advice::refusal(reason))
@@ -65,6 +68,9 @@ impl Reporter {
         match event {
             Event::Connected { interface, .. } | Event::Disconnected { interface, .. } => {
                 json::event(event, id(*interface), "")
+            }
+            Event::SurplusQueues { interface, rx_queues } => {
+                json::event(event, id(*interface), &advice::surplus(*rx_queues))
             }
             Event::ConnectFailed { interface, error, .. } => {
                 json::event(event, id(*interface), &advice::connect(error, &self.address))

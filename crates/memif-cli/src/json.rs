@@ -24,6 +24,8 @@ pub(crate) enum Report {
     Disconnected(DisconnectedReport),
     /// A slave could not connect. Told once per cause until it is connected again.
     ConnectFailed(ConnectFailedReport),
+    /// The peer transmits on more queues than the link has. Told once per link.
+    SurplusQueues(SurplusQueuesReport),
     /// A master refused a slave. Told once per cause, the first 16 of them.
     Refused(RefusedReport),
     /// How an interface stands.
@@ -161,6 +163,15 @@ pub(crate) struct ConnectFailedReport {
     pub(crate) retry_in_ms: Option<f64>,
 }
 
+/// A peer that transmits on more queues than the link has.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SurplusQueuesReport {
+    pub(crate) interface_id: u32,
+    /// Receive queues of the link.
+    pub(crate) rx_queues: u8,
+    pub(crate) advice: String,
+}
+
 /// A slave that was not let in.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct RefusedReport {
@@ -296,6 +307,8 @@ pub(crate) struct DetailsReport {
     pub(crate) rx_queues: Vec<QueueReport>,
     pub(crate) tx_queues: Vec<QueueReport>,
     pub(crate) regions: Vec<RegionReport>,
+    /// Whether the peer transmits on more queues than the link has.
+    pub(crate) surplus_queues: bool,
 }
 
 impl DetailsReport {
@@ -321,6 +334,7 @@ impl DetailsReport {
             regions: regions
                 .map(|region| RegionReport { index: region.index, size_bytes: region.size })
                 .collect(),
+            surplus_queues: details.surplus_queues,
         }
     }
 }
@@ -401,6 +415,11 @@ pub(crate) fn event(event: &Event, interface_id: u32, advice: &str) -> Option<Re
                 retry_in_ms: retry_in.map(milliseconds),
             })
         }
+        Event::SurplusQueues { rx_queues, .. } => Report::SurplusQueues(SurplusQueuesReport {
+            interface_id,
+            rx_queues: *rx_queues,
+            advice: advice(),
+        }),
         Event::Refused { reason, peer } => Report::Refused(RefusedReport {
             reason: reason.to_string(),
             advice: advice(),

@@ -27,6 +27,24 @@ enum ModeOption {
     Ip,
 }
 
+/// Receive queues as they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RxQueues {
+    Number(u8),
+    /// As many as a DPDK master transmits on.
+    Auto,
+}
+
+/// The most receive queues that are tried when their number is to be found out.
+const MOST_FOUND: u8 = 32;
+
+fn parse_rx_queues(text: &str) -> Result<RxQueues, String> {
+    if text == "auto" {
+        return Ok(RxQueues::Auto);
+    }
+    number(1, 255)(text).map(RxQueues::Number).map_err(|error| format!("{error}, or auto"))
+}
+
 /// Options of the interface and of the socket.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Interface")]
@@ -57,9 +75,10 @@ pub(crate) struct InterfaceOptions {
         conflicts_with_all = ["rx_queues", "tx_queues"])]
     queues: Option<u8>,
 
-    /// Receive queues, likewise [default: 1; master: what the slave brings, up to --max-queues]
-    #[arg(long, value_name = "N", value_parser = number::<u8>(1, 255), allow_negative_numbers = true)]
-    rx_queues: Option<u8>,
+    /// Receive queues, likewise [default: 1; master: what the slave brings, up to --max-queues]. auto, as slave: towards DPDK and OVS as
+    /// many as the master transmits on, up to 32, and one towards others
+    #[arg(long, value_name = "N|auto", value_parser = parse_rx_queues, allow_negative_numbers = true)]
+    rx_queues: Option<RxQueues>,
 
     /// Transmit queues, likewise
     #[arg(long, value_name = "N", value_parser = number::<u8>(1, 255), allow_negative_numbers = true)]
@@ -195,10 +214,17 @@ impl InterfaceOptions {
             ModeOption::Ip => Mode::Ip,
         };
         let (rx_queues, tx_queues) = self.queues(role);
+        if self.finds_rx_queues() && role == Role::Master {
+            return Err(Error::Usage(
+                "--rx-queues auto is for the slave, who brings the queues: give a number, or leave it out"
+                    .to_owned(),
+            ));
+        }
         let mut config = InterfaceConfig::new(role, id)
             .mode(mode)
             .secret(self.secret()?)
             .rx_queues(rx_queues)
+            .probe_rx_queues(self.finds_rx_queues().then_some(MOST_FOUND))
             .tx_queues(tx_queues)
             .ring_size(self.ring_size)
             .buffer_size(self.buffer_size)
@@ -222,12 +248,24 @@ impl InterfaceOptions {
             Role::Master => self.max_queues.unwrap_or(MASTERS_QUEUES),
         };
         let queues = |own: Option<u8>| own.or(self.queues).unwrap_or(unsaid);
-        (queues(self.rx_queues), queues(self.tx_queues))
+        (queues(self.rx_queues_asked_for()), queues(self.tx_queues))
+    }
+
+    /// Whether the receive queues are as many as a DPDK master transmits on.
+    pub(crate) fn finds_rx_queues(&self) -> bool {
+        self.rx_queues == Some(RxQueues::Auto)
+    }
+
+    fn rx_queues_asked_for(&self) -> Option<u8> {
+        match self.rx_queues? {
+            RxQueues::Number(number) => Some(number),
+            RxQueues::Auto => None,
+        }
     }
 
     /// The larger of both numbers that were asked for, 1 where none was.
     pub(crate) fn queues_asked_for(&self) -> u8 {
-        let asked = [self.queues, self.rx_queues, self.tx_queues, self.max_queues];
+        let asked = [self.queues, self.rx_queues_asked_for(), self.tx_queues, self.max_queues];
         asked.into_iter().flatten().max().unwrap_or(1)
     }
 
@@ -360,6 +398,10 @@ mod tests {
             ("--ring-size x", "from 1 to 16384"),
             ("--buffer-size 0", "from 1 to 65535"),
             ("--queues 256", "from 1 to 255"),
+            ("--rx-queues all", "from 1 to 255, or auto"),
+            ("--rx-queues 256", "from 1 to 255, or auto"),
+            ("--tx-queues auto", "from 1 to 255"),
+            ("--rx-queues auto --queues 2", "cannot be used with"),
             ("--queues 2 --rx-queues 1", "cannot be used with"),
             ("--max-queues 0", "from 1 to 255"),
             ("--max-queues 256", "from 1 to 255"),
@@ -378,6 +420,16 @@ mod tests {
             let error = options(arguments).unwrap_err();
             assert!(error.contains(answer), "{arguments}: {error}");
         }
+    }
+
+    #[test]
+    fn receive_queues_are_found_by_a_slave() {
+        let options = options("--rx-queues auto --tx-queues 3").unwrap();
+        assert_eq!(options.queues(Role::Slave), (1, 3));
+        assert!(options.finds_rx_queues());
+        assert!(options.interface(Role::Slave, 0).is_ok());
+        let error = options.interface(Role::Master, 0).unwrap_err().to_string();
+        assert!(error.contains("--rx-queues auto is for the slave"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use memif::{Counters, Details, QueueDetails, RxMode};
 
+use crate::advice;
 use crate::responder::tally::Tally;
 
 /// What stands above the first interface.
@@ -65,6 +66,10 @@ impl More {
     fn write(&self, f: &mut fmt::Formatter<'_>, details: &Details) -> fmt::Result {
         if let Some(trouble) = self.trouble.as_ref().filter(|_| !details.link_up) {
             write!(f, "\n\tlast reason: {trouble}")?;
+        }
+        if details.surplus_queues {
+            let rx_queues = u8::try_from(details.rx.len()).unwrap_or(u8::MAX);
+            write!(f, "\n\tlost: {}", advice::surplus(rx_queues))?;
         }
         if let Some(ip6) = self.ip6 {
             write!(f, "\n\tinterface ip6: {ip6}")?;

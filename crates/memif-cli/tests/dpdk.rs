@@ -27,6 +27,8 @@ fn main() {
             NEEDS,
             ping_over_an_abstract_name_with_a_secret,
         )
+        .test("surplus_queues_of_a_server", NEEDS, surplus_queues_of_a_server)
+        .test("queues_of_a_server_are_found", NEEDS, queues_of_a_server_are_found)
         .test("responder_opposite_a_server", NEEDS, || responder_opposite("server", 1))
         .test("responder_opposite_a_client", NEEDS, || responder_opposite("client", 1))
         .test("responder_opposite_a_server_of_4_queues", NEEDS, || responder_opposite("server", 4))
@@ -132,6 +134,63 @@ fn ping_over_an_abstract_name_with_a_secret() {
     counted_alike(&mut testpmd, memif(&right));
     testpmd.start();
     memif(&format!("{right} --count {COUNT}")).finish().code(0).says(&all_received());
+}
+
+/// A server with two queues: a slave with one says what is lost and which option helps, and where it is the answers that are lost.
+fn surplus_queues_of_a_server() {
+    let directory = Directory::new();
+    let socket = directory.path("memif.sock");
+    let mut options = icmpecho("server", &socket);
+    options.queues = 2;
+    let mut testpmd = Testpmd::spawn(&options);
+    testpmd.start();
+    // Its second queue has nothing to answer: nothing is lost, and nothing is said.
+    let ping = format!("{} --count {COUNT}", arguments(&directory.text("memif.sock"), "slave", 64));
+    for more in ["", "--rx-queues 2", "--queues 2"] {
+        let ended = memif(&format!("{ping} {more}")).finish().code(0).says(&all_received());
+        assert!(!ended.out.contains("DUP!") && !ended.err.contains("more queues"), "{ended:#?}");
+    }
+    testpmd.stop();
+    testpmd.set_forward("txonly");
+    let told = "transmits on more queues than this link has receive queues (1)";
+    let mut responder =
+        memif(&format!("responder --socket {} --ip 192.168.1.2 --json", socket.display()));
+    responder.expect("\"type\":\"connected\"");
+    testpmd.start();
+    responder.expect("\"type\":\"surplus_queues\"");
+    responder.terminate();
+    responder.finish().code(0).says(told).says("--rx-queues auto");
+    // Nobody answers. The hint comes with it.
+    memif(&format!("ping 192.168.1.1 --socket {} --timeout 1", socket.display()))
+        .finish()
+        .code(1)
+        .complains(told)
+        .complains("nobody answered ARP")
+        .complains("--rx-queues auto");
+    testpmd.stop();
+}
+
+/// `--rx-queues auto` brings as many as the server has, and then nothing is lost.
+fn queues_of_a_server_are_found() {
+    let directory = Directory::new();
+    let socket = directory.path("memif.sock");
+    let mut options = Options::new("server", &socket, "txonly");
+    options.queues = 2;
+    let mut testpmd = Testpmd::spawn(&options);
+    let mut responder = memif(&format!(
+        "responder --socket {} --ip 192.168.1.2 --rx-queues auto --json",
+        socket.display()
+    ));
+    responder.expect("\"rx_queues\":2,\"tx_queues\":1");
+    testpmd.start();
+    eventually("packets of testpmd", || {
+        (testpmd.stats().get("TX-packets") > 100_000).then_some(())
+    });
+    testpmd.stop();
+    let sent = testpmd.stats().get("TX-packets");
+    eventually("the responder at rest", || asleep("memif").then_some(()));
+    responder.terminate();
+    responder.finish().code(0).says(&format!("\"received_packets\":{sent},"));
 }
 
 /// Receive and transmit queues of a testpmd that answers pings. It answers by the transmit queue of the same number as the

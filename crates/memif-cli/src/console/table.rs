@@ -208,7 +208,7 @@ impl Table {
         let for_programs = line.as_ref().and_then(|_| {
             self.reporter.report(&event, |key| position(&self.entries, key).map_or(0, u32::from))
         });
-        let told = line.filter(|_| self.verbose).map(|line| format!("INFO: {line}"));
+        let told = line.clone().filter(|_| self.verbose).map(|line| format!("INFO: {line}"));
         let told = Answer { text: told, ..Answer::default() }.and(for_programs.clone());
         match event {
             Event::Connected { interface, link } => {
@@ -239,6 +239,10 @@ impl Table {
                 let Some((_, entry)) = self.find(interface) else { return Answer::default() };
                 entry.trouble = cause;
                 told
+            }
+            Event::SurplusQueues { .. } => {
+                let line = line.map(|line| format!("INFO: {line}"));
+                Answer { text: line, ..Answer::default() }.and(for_programs)
             }
             _ => told,
         }

@@ -169,7 +169,7 @@ fn ping_all_sizes(
         }
         say(format_args!("PING {RESPONDER} {size} bytes of data"))?;
         let mut engine = Engine::new(plan);
-        let ended = runner.drive(&mut engine, &mut link)?;
+        let ended = runner.drive(&mut engine, &mut link, || Ok(()))?;
         statistics.add(&engine.statistics());
         if ended == Ended::LinkDown {
             return Ok((statistics, false));

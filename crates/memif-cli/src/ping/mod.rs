@@ -7,6 +7,7 @@ mod report;
 pub(crate) mod runner;
 pub(crate) mod statistics;
 
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use memif::{Event, Link, Role};
 
+use crate::advice;
 use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
 use crate::json::{InterfaceReport, Report};
@@ -167,6 +169,9 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
         notices,
         reporter: Reporter::new(address.clone()),
         told: false,
+        kept: VecDeque::new(),
+        silence: None,
+        finds_queues: role == Role::Master || options.interface.finds_rx_queues(),
         waits_for: match role {
             Role::Slave => format!(
                 "nobody answered at {address}; look whether the master runs \
@@ -195,6 +200,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
         None => Ok(Finish::Done),
     };
     drop(driver);
+    links.glance()?;
 
     let target = engine.plan().target;
     let statistics = engine.statistics();
@@ -202,10 +208,16 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     report(&statistics.report(target))?;
     match ended? {
         Finish::Done if statistics.complete() => Ok(Outcome::Success),
-        Finish::Done => Ok(Outcome::Lost),
+        Finish::Done => {
+            if let Some(cause) = links.silence.filter(|_| statistics.is_silence()) {
+                warn(format_args!("nothing came back: {cause}"));
+            }
+            Ok(Outcome::Lost)
+        }
         Finish::Unresolved => {
+            let cause = links.silence.map(|cause| format!("; {cause}")).unwrap_or_default();
             warn(format_args!(
-                "nobody answered ARP for {target} in {} s; check the address, and whether the peer is up",
+                "nobody answered ARP for {target} in {} s; check the address, and whether the peer is up{cause}",
                 options.timeout.as_secs_f64(),
             ));
             Ok(Outcome::Lost)
@@ -222,7 +234,7 @@ fn over_all_links(
     engine: &mut Engine,
 ) -> Result<Finish, Error> {
     loop {
-        match runner.drive(engine, &mut link)? {
+        match runner.drive(engine, &mut link, || links.glance())? {
             Ended::Finished(finish) => return Ok(finish),
             Ended::LinkDown => engine.link_down(),
         }
@@ -242,6 +254,12 @@ struct Links {
     reporter: Reporter,
     /// Whether there was a line about the link.
     told: bool,
+    /// Notices that came while a link was driven, but for what was said at once.
+    kept: VecDeque<Notice>,
+    /// What may be the matter with the last link when nothing comes over it.
+    silence: Option<String>,
+    /// Whether this end needs no hint that the peer may have more queues than it.
+    finds_queues: bool,
     /// What to say when none comes.
     waits_for: String,
     timeout: Duration,
@@ -255,7 +273,8 @@ impl Links {
         let mut last = None;
         while !stop.is_requested() {
             let left = deadline.saturating_duration_since(Instant::now());
-            let event = match self.notices.recv_timeout(left) {
+            let notice = self.kept.pop_front().map_or_else(|| self.notices.recv_timeout(left), Ok);
+            let event = match notice {
                 Ok(Notice::Event(event)) => event,
                 Ok(Notice::Failed(error)) => return Err(error.into()),
                 Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
@@ -279,11 +298,29 @@ impl Links {
                 warn(format_args!("{line}"));
             }
             if let Event::Connected { link, .. } = event {
+                let suspect = link.peer.is_dpdk() && !self.finds_queues;
+                self.silence = suspect.then(|| advice::perhaps_surplus(link.rx.len()));
                 return Ok(Some(link));
             }
             last = self.reporter.cause(&event).or(last);
         }
         Ok(None)
+    }
+
+    /// Says what has to be said while a link is up, and keeps the rest.
+    fn glance(&mut self) -> Result<(), Error> {
+        while let Ok(notice) = self.notices.try_recv() {
+            let Notice::Event(event @ Event::SurplusQueues { rx_queues, .. }) = &notice else {
+                self.kept.push_back(notice);
+                continue;
+            };
+            self.silence = Some(advice::surplus(*rx_queues));
+            if let Some(line) = self.reporter.line(event, |_| "link".to_owned()) {
+                report(self.reporter.report(event, |_| self.id).as_ref())?;
+                warn(format_args!("{line}"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -59,8 +59,13 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Runs until the run is over or the link is down.
-    pub(crate) fn drive(&mut self, engine: &mut Engine, link: &mut Link) -> Result<Ended, Error> {
+    /// Runs until the run is over or the link is down. Calls `idle` now and then, when there is nothing to send.
+    pub(crate) fn drive(
+        &mut self,
+        engine: &mut Engine,
+        link: &mut Link,
+        mut idle: impl FnMut() -> Result<(), Error>,
+    ) -> Result<Ended, Error> {
         let mut stopping = false;
         let mut turn = 0;
         loop {
@@ -71,6 +76,7 @@ impl<'a> Runner<'a> {
             let ended = match engine.poll(Instant::now(), &mut self.request) {
                 Step::Finished(finish) => return Ok(Ended::Finished(finish)),
                 Step::Wait(until) => {
+                    idle()?;
                     let now = Instant::now();
                     let sleep = until.saturating_duration_since(now).min(SLICE);
                     RxQueue::wait_any(&mut link.rx, Some(sleep)).is_err()

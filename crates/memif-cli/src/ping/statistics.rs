@@ -47,6 +47,11 @@ impl Statistics {
         self.transmitted > 0 && self.received == self.transmitted
     }
 
+    /// Whether requests were sent and nothing at all came back.
+    pub(crate) fn is_silence(&self) -> bool {
+        self.transmitted > 0 && self.received + self.duplicates + self.corrupted == 0
+    }
+
     /// Adds the counts of another run that followed this one.
     pub(crate) fn add(&mut self, other: &Self) {
         if other.received > 0 {
@@ -211,8 +216,10 @@ mod tests {
             nothing.to_string(),
             "2 packets transmitted, 0 received, 100% packet loss, time 0ms"
         );
+        assert!(nothing.is_silence() && !statistics.is_silence());
+        assert!(!Statistics { corrupted: 1, ..nothing }.is_silence());
         let unsent = Statistics::default();
-        assert!(!unsent.complete());
+        assert!(!unsent.complete() && !unsent.is_silence());
         assert_eq!(unsent.to_string(), "0 packets transmitted, 0 received, time 0ms");
     }
 
