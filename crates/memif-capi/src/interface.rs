@@ -246,6 +246,11 @@ impl Interface {
         self.callbacks.connected(self.handle());
     }
 
+    /// The peer of the link that is up does what the details are to tell as the error.
+    pub(crate) fn note(&self, reason: String) {
+        lock(&self.link).reason = reason;
+    }
+
     /// A link went down, or did not come up.
     pub(crate) fn link_down(&self, reason: String) {
         let Some(_inside) = self.gate.enter() else { return };

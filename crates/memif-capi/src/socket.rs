@@ -164,6 +164,11 @@ fn failure(error: ConnectError) -> String {
     }
 }
 
+/// What the details give as the error of a link that is up, and whose peer transmits on more queues than it has.
+fn surplus(rx_queues: u8) -> String {
+    format!("peer transmits on more queues than {rx_queues}, raise num_m2s_rings")
+}
+
 /// Resets the owner of the core, also when what it does panics.
 struct Owner<'a>(&'a AtomicUsize);
 
@@ -290,6 +295,11 @@ impl SocketState {
             Event::ConnectFailed { interface, error, .. } => {
                 if let Some(interface) = self.interface(interface) {
                     interface.link_down(failure(error));
+                }
+            }
+            Event::SurplusQueues { interface, rx_queues } => {
+                if let Some(interface) = self.interface(interface) {
+                    interface.note(surplus(rx_queues));
                 }
             }
             Event::Readable { interface, queue } => {

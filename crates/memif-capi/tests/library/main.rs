@@ -65,6 +65,7 @@ fn main() {
         .long_test("hostile_slave_memory", LONG, COMPILER, peers::hostile_slave_memory)
         .long_test("hostile_slave_handshakes", LONG, COMPILER, peers::hostile_slave_handshakes)
         .long_test("hostile_master", LONG, COMPILER, peers::hostile_master)
+        .long_test("surplus_queues_of_dpdk", LONG, COMPILER, peers::surplus_queues_of_dpdk)
         .long_test("examples_with_the_command", LONG, COMPILER, examples::with_the_command)
         .long_test("examples_with_each_other", LONG, COMPILER, examples::with_each_other)
         .long_test("examples_with_dpdk", LONG, DPDK, examples::with_dpdk)

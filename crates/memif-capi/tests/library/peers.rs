@@ -9,7 +9,7 @@ use testkit::slave_path::signal;
 use testkit::wiremsg::Message;
 use testkit::{
     Address, Descriptor, FileKind, Layout, MasterLink, MasterPlan, Reply, Script, ScriptedMaster,
-    ScriptedSlave, SlaveLink, SlaveMemory, SlavePlan, eventually,
+    ScriptedSlave, SlaveLink, SlaveMemory, SlavePlan, SurplusQueue, eventually,
 };
 
 use crate::bed::{Bed, Running, output};
@@ -256,6 +256,21 @@ pub(crate) fn hostile_slave_handshakes() {
     two.neighbour();
     drop(mute);
     two.honest_slave();
+}
+
+/// A DPDK server with more queues than the program's slave brings: they get nothing of it, and the details tell.
+pub(crate) fn surplus_queues_of_dpdk() {
+    let bed = Bed::new();
+    let path = bed.path("surplus.sock");
+    let master = ScriptedMaster::bind(&Address::Path(path.clone()), MasterPlan::dpdk_server());
+    let program = bed.compile("surplus", &[]);
+    let mut command = bed.run(&program);
+    let mut running = bed.start(command.arg(&path));
+    let link = eventually("a link", || master.serve_with(|_| Reply::Usual).ok());
+    let mut surplus = SurplusQueue::of(&link);
+    assert_eq!(surplus.receive(), None);
+    assert!(surplus.send(&[0xee; 60]));
+    running.expect("peer transmits on more queues than 1");
 }
 
 /// The program's interface 0 is the slave of a hostile master.
