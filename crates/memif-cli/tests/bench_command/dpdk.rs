@@ -143,6 +143,7 @@ pub(crate) fn is_restarted() {
     let ends = format!("--socket {socket} {PATIENT} --rx-mode adaptive --reconnect");
     let mut testpmd = between(&path, 1, 1);
     let mut sink = memif(&format!("bench --part sink --id 1 {ends}"));
+    sink.expect("\"connected\"");
     let mut generator = memif(&format!("bench --part generator {ends} --rate 1k --seconds 3600"));
     let passes = |testpmd: &mut Testpmd| {
         eventually("packets", || (testpmd.stats().get("RX-packets") > 100).then_some(()));

@@ -70,7 +70,7 @@ pub(crate) fn absent_peers() {
         memif(&format!("bench {arguments}")).finish().code(2).complains(answer);
     }
     // 2 GiB of them: more than a machine has that was not asked for so many.
-    let huge = "--huge-pages --ring-size 16384 --buffer-size 65535 --connect-timeout 0.3";
+    let huge = "--huge-pages --ring-size 16384 --buffer-size 65535 --connect-timeout 3";
     memif(&format!("bench {huge}")).finish().code(2).complains("sysctl vm.nr_hugepages");
     // Both ends in one place is no error, but the figures tell something else then.
     memif("bench --seconds 0.05 --cpus 0,0").finish().code(0).complains("share processor 0");
