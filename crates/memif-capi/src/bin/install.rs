@@ -147,13 +147,14 @@ fn pkg_config(prefix: &Path, libdir: &Path, includedir: &Path) -> String {
         Ok(below) => format!("${{prefix}}/{}", below.display()),
         Err(_) => path.display().to_string(),
     };
+    // The static half of the unwinder: there is no other for programs without any shared library.
     format!(
         "prefix={}\nlibdir={}\nincludedir={}\n\n\
          Name: libmemif\n\
          Description: Shared memory packet interface (memif), interface of libmemif 4.0\n\
          Version: 4.0\n\
          Libs: -L${{libdir}} -lmemif\n\
-         Libs.private: -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc\n\
+         Libs.private: -lgcc_eh -lutil -lrt -lpthread -lm -ldl -lc\n\
          Cflags: -I${{includedir}}\n",
         prefix.display(),
         relative(libdir),
