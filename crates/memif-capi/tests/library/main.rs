@@ -43,6 +43,8 @@ const PROGRAMS: &[&str] = &[
     "regions_hostile",
     "setup",
     "modest",
+    "leaving",
+    "posted",
 ];
 /// Those of them that are C++17 as well.
 const PROGRAMS_CPP: &[&str] =
@@ -211,8 +213,10 @@ fn programs_under_valgrind() {
         valgrind.arg(format!("--suppressions={}", known.display()));
         valgrind.args(["--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible"]);
         valgrind.arg(&program);
-        if *name == "hammer" {
-            valgrind.arg("3");
+        match *name {
+            "hammer" => _ = valgrind.arg("3"),
+            "leaving" => _ = valgrind.arg("1"),
+            _ => {}
         }
         output(&mut valgrind);
     }
