@@ -338,7 +338,8 @@ int memif_set_rx_mode (memif_conn_handle_t conn, memif_rx_mode_t rx_mode, uint16
 /* ---- Packets. MEMIF_ERR_NOCONN, MEMIF_ERR_DISCONNECTED and MEMIF_ERR_QID come in this order. ---- */
 
 /* Take the buffers of at most count descriptors. They stay the application's until memif_refill_queue. A chain that does
- * not fit is cut: the last buffer has MEMIF_BUFFER_FLAG_NEXT, and the next call goes on. MEMIF_ERR_NOBUF: more waits. */
+ * not fit is cut: the last buffer has MEMIF_BUFFER_FLAG_NEXT, and the next call goes on. MEMIF_ERR_NOBUF: more waits. What a
+ * peer sent before it went is taken first, also within on_disconnect; MEMIF_ERR_DISCONNECTED comes after that. */
 int memif_rx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count, uint16_t *rx);
 
 /* Give the count oldest receive buffers back; 65535 (or -1) is all. A slave must once after the link came up. headroom
@@ -346,7 +347,8 @@ int memif_rx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs
 int memif_refill_queue (memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom);
 
 /* Take buffers for count packets of size bytes. A packet longer than a buffer is a chain and takes an entry of bufs per
- * buffer, size / buffer_size rounded up; *count_out counts entries. MEMIF_ERR_NOBUF_RING: not for all packets. */
+ * buffer; bufs has room for count times size / buffer_size rounded up, and *count_out counts entries. MEMIF_ERR_NOBUF_RING: not
+ * for all packets. MEMIF_ERR_DISCONNECTED also when many calls in a row found no room and the peer is gone. */
 int memif_buffer_alloc (memif_conn_handle_t conn,
                         uint16_t qid,
                         memif_buffer_t *bufs,
@@ -355,8 +357,9 @@ int memif_buffer_alloc (memif_conn_handle_t conn,
                         uint16_t size);
 
 /* Send buffers, in the order in which they were allocated or enqueued. A slave may have moved data and shortened len
- * within the buffer; a master may have shortened len. MEMIF_ERR_INVAL_ARG: bufs[*tx] is not the next one, or leaves its
- * buffer; those before it were sent. */
+ * within the buffer; a master may have shortened len, or made it up to 64 bytes longer than what the slave posted, where no
+ * other buffer of the ring lies. MEMIF_ERR_INVAL_ARG: bufs[*tx] is not the next one, or leaves its buffer; those before it
+ * were sent. */
 int memif_tx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count, uint16_t *tx);
 
 /* Slave: put received buffers into a transmit queue, without a copy; memif_tx_burst sends them. */
