@@ -35,6 +35,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             }
             Some(Event::ConnectFailed { error, .. }) => println!("{error}, not tried again"),
             Some(Event::Refused { reason, .. }) => println!("refused a slave: {reason}"),
+            Some(Event::Left { reason, .. }) => println!("a slave left without a link: {reason}"),
             _ => {}
         }
     }

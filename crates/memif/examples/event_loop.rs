@@ -46,6 +46,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
                 }
                 Event::ConnectFailed { error, .. } => println!("not connected: {error}"),
                 Event::Refused { reason, .. } => println!("refused a slave: {reason}"),
+                Event::Left { reason, .. } => println!("a slave left without a link: {reason}"),
                 _ => {}
             }
         }

@@ -430,6 +430,7 @@ fn event_interface(event: &Event) -> Option<InterfaceKey> {
         | Event::ConnectFailed { interface, .. }
         | Event::SurplusQueues { interface, .. }
         | Event::Readable { interface, .. } => Some(*interface),
+        Event::Left { interface, .. } => *interface,
         Event::Refused { .. } | Event::Requested(_) => None,
     }
 }

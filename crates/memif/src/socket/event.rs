@@ -46,6 +46,16 @@ pub enum Event {
         /// Who it was, as far as it came.
         peer: Peer,
     },
+    /// A slave came and left by its own choice before it had a link. Programs do so that do not like what HELLO announces, or
+    /// that cannot have the memory.
+    Left {
+        /// The interface that it was admitted to; `None` when it left before that.
+        interface: Option<InterfaceKey>,
+        /// Its words, or that there were none.
+        reason: DisconnectReason,
+        /// Who it was, as far as it came.
+        peer: Peer,
+    },
     /// A slave asks for an id that no interface has. Answer with [`Socket::accept`](super::Socket::accept) or
     /// [`Socket::refuse`](super::Socket::refuse) before the handshake time is over.
     Requested(Request),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit};
 
 use super::connection::{Connection, Machine, Read, connect_error};
-use super::event::{DisconnectReason, Event};
+use super::event::{DisconnectReason, Event, Peer};
 use super::looks::LOOKS_PER_YIELD;
 use super::timers::Timer;
 use super::trace::control_log;
@@ -255,9 +255,7 @@ impl Socket {
         let peer = connection.peer();
         control_log!(info, "{} is closed: {closed:?}", peer.app_name);
         let Some(bound) = connection.bound.take() else {
-            if let Closed::Breach(reason) = closed {
-                self.report(Event::Refused { reason, peer });
-            }
+            self.report_gone(None, closed, peer);
             return;
         };
         let queues_of_master = connection.queues_of_master(&closed);
@@ -288,11 +286,18 @@ impl Socket {
                 let error = connect_error(closed);
                 self.report(Event::ConnectFailed { interface: key, error, retry_in });
             }
-            (None, Role::Master) => {
-                if let Closed::Breach(reason) = closed {
-                    self.report(Event::Refused { reason, peer });
-                }
+            (None, Role::Master) => self.report_gone(Some(key), closed, peer),
+        }
+    }
+
+    /// Tells of a slave that never had a link, unless this side sent it away by its own choice.
+    fn report_gone(&mut self, interface: Option<InterfaceKey>, closed: Closed, peer: Peer) {
+        match closed {
+            Closed::Breach(reason) => self.report(Event::Refused { reason, peer }),
+            Closed::Hangup(_) | Closed::Peer(_) => {
+                self.report(Event::Left { interface, reason: closed.into(), peer });
             }
+            Closed::Local(_) | Closed::UnknownId => {}
         }
     }
 
@@ -301,7 +306,10 @@ impl Socket {
     pub(super) fn report(&mut self, event: Event) {
         let dispensable = matches!(
             event,
-            Event::Refused { .. } | Event::ConnectFailed { .. } | Event::SurplusQueues { .. }
+            Event::Refused { .. }
+                | Event::Left { .. }
+                | Event::ConnectFailed { .. }
+                | Event::SurplusQueues { .. }
         );
         if !dispensable || self.events.len() < MANY_EVENTS {
             self.events.push_back(event);

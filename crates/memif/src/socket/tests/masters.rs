@@ -311,3 +311,43 @@ fn an_unknown_id_can_become_a_question() {
     let mut both = Both { master: socket, slave, master_key, slave_key };
     both.links();
 }
+
+#[test]
+fn slaves_that_leave_before_they_have_a_link_are_told_of() {
+    let address = fresh_address();
+    let mut socket = open(&address);
+    let key = socket.add_interface(InterfaceConfig::master(5)).unwrap();
+    let left = |socket: &mut Socket| {
+        expect(socket, |event| match event {
+            Event::Left { interface, reason, peer } => Some((interface, reason, peer)),
+            _ => None,
+        })
+    };
+    // As those do that do not like what HELLO says.
+    let raw = Raw::connect(&address);
+    raw.expect(&mut socket, "HELLO");
+    drop(raw);
+    let (interface, reason, peer) = left(&mut socket);
+    assert_eq!((interface, reason), (None, DisconnectReason::Hangup));
+    assert_eq!(peer.credentials.map(|who| who.pid), Some(std::process::id()));
+
+    let raw = Raw::connect(&address);
+    raw.expect(&mut socket, "HELLO");
+    raw.send(init(5));
+    raw.expect(&mut socket, "ACK");
+    raw.send(farewell("no memory"));
+    let (interface, reason, peer) = left(&mut socket);
+    let words = "no memory".to_owned();
+    assert_eq!(interface, Some(key));
+    assert_eq!(reason, DisconnectReason::Peer { code: 0, reason: words });
+    assert_eq!(peer.app_name, Name::lossy(b"raw slave"));
+
+    // Whom this side sends away it knows.
+    let raw = Raw::connect(&address);
+    raw.expect(&mut socket, "HELLO");
+    raw.send(init(5));
+    raw.expect(&mut socket, "ACK");
+    socket.disconnect(key, "not now").unwrap();
+    raw.expect(&mut socket, "DISCONNECT");
+    assert!(socket.poll(Some(Duration::ZERO)).unwrap().is_none());
+}
