@@ -4,6 +4,9 @@ use memif::{Breach, ConnectError, SocketAddress};
 
 use crate::inspect::missing_directory;
 
+/// What to do about a slave that left by its own choice.
+pub(crate) const LEFT: &str = "its own output says why, perhaps: look there";
+
 /// What to do about a failed attempt to connect to the master at `address`.
 pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
     match error {
@@ -154,7 +157,7 @@ fn refused(reason: &str) -> &'static str {
         "set the interface of the master up, or choose another --id"
     } else if says(&["mode"]) {
         "check --mode against the master"
-    } else if says(&["interface id", "id not found"]) {
+    } else if says_unknown_id(&reason) {
         "check --id against the interfaces of the master"
     } else if says(&["interface deleted"]) {
         "the interface was deleted at the master: create it again there, or choose another --id"
@@ -177,6 +180,12 @@ fn refused(reason: &str) -> &'static str {
     } else {
         "look into the log of the master"
     }
+}
+
+/// Whether a master that refuses means that it has no such interface.
+pub(crate) fn says_unknown_id(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    ["interface id", "id not found"].iter().any(|words| reason.contains(words))
 }
 
 #[cfg(test)]

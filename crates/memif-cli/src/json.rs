@@ -22,12 +22,14 @@ pub(crate) enum Report {
     Connected(ConnectedReport),
     /// A link is down.
     Disconnected(DisconnectedReport),
-    /// A slave could not connect. Told once per cause until it is connected again.
+    /// A slave could not connect. Told once per cause and minute.
     ConnectFailed(ConnectFailedReport),
     /// The peer transmits on more queues than the link has. Told once per link.
     SurplusQueues(SurplusQueuesReport),
-    /// A master refused a slave. Told once per cause, the first 16 of them.
+    /// A master refused a slave. Told once per cause and minute.
     Refused(RefusedReport),
+    /// A slave came and left before it had a link. Told once per cause and minute.
+    Left(LeftReport),
     /// How an interface stands.
     Details(DetailsReport),
     /// What became of the packets that a responder received.
@@ -161,6 +163,8 @@ pub(crate) struct ConnectFailedReport {
     pub(crate) advice: String,
     /// When it is tried again; `null` when it is not.
     pub(crate) retry_in_ms: Option<f64>,
+    /// How often it came since it was last told.
+    pub(crate) count: u64,
 }
 
 /// A peer that transmits on more queues than the link has.
@@ -178,6 +182,47 @@ pub(crate) struct RefusedReport {
     pub(crate) reason: String,
     pub(crate) advice: String,
     pub(crate) peer: PeerReport,
+    /// How often it came since it was last told; `peer` is the last.
+    pub(crate) count: u64,
+}
+
+/// A slave that did not stay.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LeftReport {
+    /// The interface that it was admitted to; `null` when it left before that.
+    pub(crate) interface_id: Option<u32>,
+    pub(crate) reason: String,
+    pub(crate) advice: String,
+    pub(crate) peer: PeerReport,
+    /// How often it came since it was last told; `peer` is the last.
+    pub(crate) count: u64,
+}
+
+impl Report {
+    /// The same of so many events.
+    pub(crate) fn with_count(self, count: u64) -> Self {
+        match self {
+            Report::ConnectFailed(told) => {
+                Report::ConnectFailed(ConnectFailedReport { count, ..told })
+            }
+            Report::Refused(told) => Report::Refused(RefusedReport { count, ..told }),
+            Report::Left(told) => Report::Left(LeftReport { count, ..told }),
+            other => other,
+        }
+    }
+
+    /// The same of one of too many reasons to tell them all.
+    pub(crate) fn for_other_reasons(self) -> Self {
+        let (reason, advice) = ("other reasons".to_owned(), "see -v".to_owned());
+        match self {
+            Report::ConnectFailed(told) => {
+                Report::ConnectFailed(ConnectFailedReport { reason, advice, ..told })
+            }
+            Report::Refused(told) => Report::Refused(RefusedReport { reason, advice, ..told }),
+            Report::Left(told) => Report::Left(LeftReport { reason, advice, ..told }),
+            other => other,
+        }
+    }
 }
 
 /// What became of the packets that a responder received.
@@ -413,6 +458,7 @@ pub(crate) fn event(event: &Event, interface_id: u32, advice: &str) -> Option<Re
                 reason: error.to_string(),
                 advice: advice(),
                 retry_in_ms: retry_in.map(milliseconds),
+                count: 1,
             })
         }
         Event::SurplusQueues { rx_queues, .. } => Report::SurplusQueues(SurplusQueuesReport {
@@ -424,6 +470,14 @@ pub(crate) fn event(event: &Event, interface_id: u32, advice: &str) -> Option<Re
             reason: reason.to_string(),
             advice: advice(),
             peer: peer.into(),
+            count: 1,
+        }),
+        Event::Left { interface, reason, peer } => Report::Left(LeftReport {
+            interface_id: interface.map(|_| interface_id),
+            reason: reason.to_string(),
+            advice: advice(),
+            peer: peer.into(),
+            count: 1,
         }),
         _ => return None,
     })

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use memif::{Event, Socket, SocketError, Waker};
 
@@ -18,6 +19,17 @@ pub(crate) enum Notice {
     Failed(SocketError),
     /// A signal asked the command to end.
     Signal,
+}
+
+/// Waits for the next of what comes, until that time if there is one.
+pub(crate) fn receive<T>(
+    from: &Receiver<T>,
+    until: Option<Instant>,
+) -> Result<T, RecvTimeoutError> {
+    match until {
+        None => from.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        Some(until) => from.recv_timeout(until.saturating_duration_since(Instant::now())),
+    }
 }
 
 type Task = Box<dyn FnOnce(&mut Socket) + Send>;

@@ -16,6 +16,7 @@ mod output;
 mod parse;
 mod ping;
 mod responder;
+mod said;
 mod show;
 mod signals;
 

@@ -16,6 +16,7 @@ use super::other::Other;
 use super::packet::{Packets, Sizes};
 use crate::events::Reporter;
 use crate::exit::Error;
+use crate::said::Told;
 
 /// Descriptors of one interface: its connection, its memory, and an eventfd for each of two queues and for itself.
 const DESCRIPTORS: u64 = 8;
@@ -97,6 +98,9 @@ struct Many {
     links: HashMap<InterfaceKey, Link>,
     reporter: Reporter,
     last: Option<String>,
+    /// The first id, and whether the other end was started by us, so that it is no news what it does.
+    first: u32,
+    both: bool,
 }
 
 impl Many {
@@ -108,6 +112,8 @@ impl Many {
             links: HashMap::new(),
             reporter: Reporter::new(place.address.clone()),
             last: None,
+            first: place.id,
+            both: place.both,
         };
         for number in 0..count {
             let id = place.id.wrapping_add(number);
@@ -121,7 +127,9 @@ impl Many {
 
     /// The interface that has packets, and the queue, if one has any within that time.
     fn next(&mut self, time: Duration) -> Result<Option<(InterfaceKey, usize)>, Error> {
-        match self.socket.poll(Some(time))? {
+        let event = self.socket.poll(Some(time))?;
+        self.reporter.overdue().iter().try_for_each(Told::warn)?;
+        match event {
             Some(Event::Connected { interface, link }) => {
                 // Of the first one it is known that there is one.
                 for rx in link.rx.iter().skip(1) {
@@ -135,10 +143,29 @@ impl Many {
             Some(Event::Readable { interface, queue }) => {
                 return Ok(Some((interface, usize::from(queue))));
             }
-            Some(event) => self.last = self.reporter.cause(&event).or(self.last.take()),
+            Some(event) => {
+                self.tell(&event)?;
+                self.last = self.reporter.cause(&event).or(self.last.take());
+            }
             None => {}
         }
         Ok(None)
+    }
+
+    /// Says what was counted.
+    fn finish(&mut self) -> Result<(), Error> {
+        self.reporter.finish().iter().try_for_each(Told::warn)
+    }
+
+    /// Says why there is no link.
+    fn tell(&mut self, event: &Event) -> Result<(), Error> {
+        if self.both {
+            return Ok(());
+        }
+        let position = |key| self.keys.iter().position(|other| *other == key).unwrap_or_default();
+        let id = |key| self.first.wrapping_add(u32::try_from(position(key)).unwrap_or_default());
+        let told = self.reporter.tell(event, |key| format!("interface {}", id(key)), id);
+        told.as_ref().map_or(Ok(()), Told::warn)
     }
 }
 
@@ -162,7 +189,7 @@ pub(crate) fn echo(
         // None when the link is down: the event comes.
         while echo::forward(rx, tx, 64, until).is_some_and(|sent| sent > 0) {}
     }
-    Ok(())
+    many.finish()
 }
 
 /// Brings so many interfaces up, and sends over one after the other for that time.
@@ -180,6 +207,7 @@ pub(crate) fn run(
     let mut news = (start, 0);
     while many.links.len() < many.keys.len() {
         if until.is_over() {
+            many.finish()?;
             return Ok(None);
         }
         many.next(LOOK)?;
@@ -189,6 +217,7 @@ pub(crate) fn run(
         }
         other.as_mut().map_or(Ok(()), |other| other.check(until))?;
         if news.0.elapsed() >= place.timeout {
+            many.finish()?;
             return Err(missing(&many, place, role));
         }
     }

@@ -12,7 +12,8 @@ use crate::events::Reporter;
 use crate::exit::Error;
 use crate::link::{Driver, Notice};
 use crate::options::InterfaceOptions;
-use crate::output::{report, warn};
+use crate::output::warn;
+use crate::said::Told;
 use crate::signals::Stop;
 
 /// The longest time that anything sleeps without looking whether it should end.
@@ -151,9 +152,23 @@ impl End {
         patient: bool,
         other: &mut Option<Other>,
     ) -> Result<Option<Link>, Error> {
+        let link = self.next_link(until, patient, other);
+        if !matches!(link, Ok(Some(_))) {
+            self.reporter.finish().iter().try_for_each(Told::warn)?;
+        }
+        link
+    }
+
+    fn next_link(
+        &mut self,
+        until: &Until,
+        patient: bool,
+        other: &mut Option<Other>,
+    ) -> Result<Option<Link>, Error> {
         let start = Instant::now();
         let mut last = None;
         while !until.is_over() {
+            self.reporter.overdue().iter().try_for_each(Told::warn)?;
             let event = match self.notices.recv_timeout(LOOK) {
                 Ok(Notice::Event(event)) => Some(event),
                 Ok(Notice::Failed(error)) => return Err(error.into()),
@@ -196,15 +211,16 @@ impl End {
 
     /// Tells about an event what was not told yet. Between two ends of our own that is what this one failed with.
     fn tell(&mut self, event: &Event) -> Result<(), Error> {
-        let Some(line) = self.reporter.line(event, |_| "link".to_owned()) else { return Ok(()) };
         let failed = matches!(event, Event::ConnectFailed { error: ConnectError::Local(_), .. });
         if self.place.both && !failed {
             return Ok(());
         }
-        warn(format_args!("{line}"));
-        if self.place.both {
-            return Ok(());
+        let id = self.place.id;
+        match self.reporter.tell(event, |_| "link".to_owned(), |_| id) {
+            Some(told) if self.place.both => warn(format_args!("{}", told.line)),
+            Some(told) => told.warn()?,
+            None => {}
         }
-        report(self.reporter.report(event, |_| self.place.id).as_ref())
+        Ok(())
     }
 }

@@ -3,13 +3,15 @@
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use memif::{ConnectError, Role, WaitError};
+use memif::{ConnectError, Event, Role, WaitError};
 
 use super::latency::{histogram, nanoseconds};
 use super::link::{LOOK, Place, Until};
 use super::other::Other;
 use crate::advice;
+use crate::events::Reporter;
 use crate::exit::Error;
+use crate::said::Told;
 
 /// What it took, in nanoseconds.
 #[derive(Clone, Debug)]
@@ -38,6 +40,7 @@ pub(crate) fn run(
         whole: histogram()?,
         time: Duration::ZERO,
     };
+    let mut reporter = Reporter::new(place.address.clone());
     let mut first = true;
     let mut start = Instant::now();
     while (first || start.elapsed() < time) && !until.is_over() {
@@ -47,7 +50,13 @@ pub(crate) fn run(
             match socket.wait_connected(key, LOOK.min(place.timeout)) {
                 Err(WaitError::Woken) => {}
                 Err(WaitError::TimedOut { .. }) if until.is_over() => return Ok(found),
-                Err(WaitError::TimedOut { .. }) if begin.elapsed() < place.timeout => {
+                Err(WaitError::TimedOut { last }) if begin.elapsed() < place.timeout => {
+                    if let Some(error) = last.filter(|_| !place.both) {
+                        let retry_in = Some(Duration::ZERO);
+                        let failed = Event::ConnectFailed { interface: key, error, retry_in };
+                        let told = reporter.tell(&failed, |_| "link".to_owned(), |_| place.id);
+                        told.as_ref().map_or(Ok(()), Told::warn)?;
+                    }
                     other.as_mut().map_or(Ok(()), |other| other.check(until))?;
                 }
                 result => break result,

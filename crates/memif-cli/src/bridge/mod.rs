@@ -11,7 +11,7 @@ mod to_memif;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 
 use clap::Args;
 use memif::{Event, InterfaceConfig, Link};
@@ -19,11 +19,12 @@ use memif::{Event, InterfaceConfig, Link};
 use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
 use crate::json::{BridgeReport, DeviceReport, InterfaceReport, Report};
-use crate::link::{Driver, Notice};
+use crate::link::{Driver, Notice, receive};
 use crate::net::Framing;
 use crate::options::InterfaceOptions;
 use crate::output::{report, say, warn};
 use crate::parse::{number, parse_id};
+use crate::said::Told;
 use crate::signals::Stop;
 use device::{DEFAULT_MTU, Device, Wish, parse_name};
 use session::Session;
@@ -122,16 +123,17 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     let mut session = Session::idle(&device, &failure)?;
     let mut result = Ok(());
     while !stop.is_requested() {
-        let event = match notices.recv() {
+        reporter.overdue().iter().try_for_each(Told::say)?;
+        let event = match receive(&notices, reporter.due()) {
             Ok(Notice::Event(event)) => event,
             Ok(Notice::Failed(error)) => {
                 result = Err(error.into());
                 break;
             }
-            Ok(Notice::Signal) | Err(_) => break,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => break,
         };
-        let line = reporter.line(&event, |_| name.clone());
-        let for_programs = reporter.report(&event, |_| options.id);
+        let told = reporter.tell(&event, |_| name.clone(), |_| options.id);
         let switched = match event {
             Event::Connected { link, .. } => {
                 tally += session.end();
@@ -152,11 +154,9 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
                 break;
             }
         }
-        if let Some(line) = line {
-            say(format_args!("{line}"))?;
-            report(for_programs.as_ref())?;
-        }
+        told.as_ref().map_or(Ok(()), Told::say)?;
     }
+    reporter.finish().iter().try_for_each(Told::say)?;
     if let Some(error) = failure.take() {
         result = Err(error);
     }

@@ -9,14 +9,14 @@ mod screen;
 mod table;
 
 use std::io::{self, IsTerminal};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 
 use memif::{Name, Role};
 
 use crate::exit::{Error, Outcome};
 use crate::json::{DoneReport, HelpReport, RejectedReport, Report};
-use crate::link::{Driver, Notice};
+use crate::link::{Driver, Notice, receive};
 use crate::options::InterfaceOptions;
 use crate::output::{redirect_log, report, speaks_json, warn};
 use crate::signals::Stop;
@@ -66,7 +66,7 @@ pub(crate) fn run(options: &InterfaceOptions, verbose: bool) -> Result<Outcome, 
         redirect_log(lines);
     }
     let mut console = Console { screen, table: Table::new(driver, options, address, verbose) };
-    let result = console.converse(&inbox, verbose);
+    let result = console.converse(&inbox, verbose).and_then(|()| console.tell_rest());
     console.screen.close();
     let last = console.table.close();
     last.iter().try_for_each(report)?;
@@ -104,7 +104,15 @@ impl Console {
     fn converse(&mut self, inbox: &Receiver<Item>, verbose: bool) -> Result<(), Error> {
         self.screen.say(&banner(verbose))?;
         self.screen.let_type();
-        for item in inbox {
+        loop {
+            for answer in self.table.overdue() {
+                self.tell(&answer)?;
+            }
+            let item = match receive(inbox, self.table.due()) {
+                Ok(item) => item,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
             match item {
                 Item::Line(line) => {
                     self.screen.typed();
@@ -141,7 +149,11 @@ impl Console {
                 Item::Log(line) => self.screen.say(&line)?,
             }
         }
-        Ok(())
+    }
+
+    /// Says what was counted and not said.
+    fn tell_rest(&mut self) -> Result<(), Error> {
+        self.table.finish().iter().try_for_each(|answer| self.tell(answer))
     }
 
     fn obey(&mut self, command: Command) -> Result<Answer, String> {

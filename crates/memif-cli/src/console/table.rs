@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
 
 use memif::{Event, InterfaceKey, Role, RxMode, Side, SocketAddress};
 
@@ -14,6 +15,7 @@ use crate::link::Driver;
 use crate::net::{Framing, Mac, Station};
 use crate::options::InterfaceOptions;
 use crate::responder::served::Served;
+use crate::said::Told;
 use crate::show::{HEADING, More, Shown};
 
 /// Said when the socket's thread has ended. The reason follows as an event.
@@ -28,7 +30,7 @@ pub(crate) struct Table {
     framing: Framing,
     entries: BTreeMap<u8, Entry>,
     reporter: Reporter,
-    /// Whether failed and refused connections are told.
+    /// Whether it is told that nobody is there to connect to.
     verbose: bool,
 }
 
@@ -199,17 +201,15 @@ impl Table {
 
     /// Takes an event. Gives what there is to say about it.
     pub(crate) fn handle(&mut self, event: Event) -> Answer {
-        let line = self.reporter.line(&event, |key| {
+        let name = |key| {
             position(&self.entries, key)
                 .map(|index| format!("interface {index}"))
                 .unwrap_or_default()
-        });
-        // Told to programs as often as to people who want to know.
-        let for_programs = line.as_ref().and_then(|_| {
-            self.reporter.report(&event, |key| position(&self.entries, key).map_or(0, u32::from))
-        });
-        let told = line.clone().filter(|_| self.verbose).map(|line| format!("INFO: {line}"));
-        let told = Answer { text: told, ..Answer::default() }.and(for_programs.clone());
+        };
+        let id = |key| position(&self.entries, key).map_or(0, u32::from);
+        let said = self.reporter.tell(&event, name, id);
+        let for_programs = said.as_ref().and_then(|said| said.report.clone());
+        let told = said.map(|said| self.inform(said)).unwrap_or_default();
         match event {
             Event::Connected { interface, link } => {
                 let many = self.entries.len() > 1;
@@ -240,12 +240,31 @@ impl Table {
                 entry.trouble = cause;
                 told
             }
-            Event::SurplusQueues { .. } => {
-                let line = line.map(|line| format!("INFO: {line}"));
-                Answer { text: line, ..Answer::default() }.and(for_programs)
-            }
             _ => told,
         }
+    }
+
+    /// A line as libmemif's example prints them. That nobody is there yet is no news to people who have just asked for it.
+    fn inform(&self, said: Told) -> Answer {
+        let text = (self.verbose || !said.nobody).then(|| format!("INFO: {}", said.line));
+        Answer { text, ..Answer::default() }.and(said.report)
+    }
+
+    /// When there is something to say although nothing happens.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.reporter.due()
+    }
+
+    /// What is to be said by now although nothing happened.
+    pub(crate) fn overdue(&mut self) -> Vec<Answer> {
+        let said = self.reporter.overdue();
+        said.into_iter().map(|said| self.inform(said)).collect()
+    }
+
+    /// What is still to be said at the end.
+    pub(crate) fn finish(&mut self) -> Vec<Answer> {
+        let said = self.reporter.finish();
+        said.into_iter().map(|said| self.inform(said)).collect()
     }
 
     /// Closes all links and waits for the threads that served them. Gives the last counts.

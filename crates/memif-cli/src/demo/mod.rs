@@ -11,6 +11,7 @@ use memif::{
     Event, InterfaceConfig, InterfaceKey, Link, Role, RxMode, SocketAddress, SocketBuilder,
 };
 
+use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
 use crate::json::{DetailsReport, Report, ResponderReport};
 use crate::link::{Driver, Notice};
@@ -23,6 +24,7 @@ use crate::ping::runner::{Ended, Runner};
 use crate::ping::statistics::Statistics;
 use crate::responder::engine::Responder;
 use crate::responder::worker::Worker;
+use crate::said::Told;
 use crate::show;
 use crate::signals::Stop;
 
@@ -189,6 +191,7 @@ fn start(socket: SocketBuilder, configs: [InterfaceConfig; 2]) -> Result<Startin
 /// Waits until both links of an end are up.
 fn wait(starting: Starting, address: &SocketAddress) -> Result<End, Error> {
     let Starting { driver, notices, keys: [ping_key, throughput_key] } = starting;
+    let mut reporter = Reporter::new(address.clone());
     let deadline = Instant::now() + TIMEOUT;
     let (mut ping, mut throughput) = (None, None);
     loop {
@@ -203,7 +206,11 @@ fn wait(starting: Starting, address: &SocketAddress) -> Result<End, Error> {
                 throughput = Some(link);
             }
             Ok(Notice::Failed(error)) => return Err(error.into()),
-            Ok(_) => {}
+            Ok(Notice::Event(event)) => {
+                let told = reporter.tell(&event, |_| "link".to_owned(), |_| 0);
+                told.as_ref().map_or(Ok(()), Told::warn)?;
+            }
+            Ok(Notice::Signal) => {}
             Err(_) => {
                 return Err(Error::NotConnected(format!(
                     "the two ends did not find each other at {address} in {} s; see -v",

@@ -19,12 +19,13 @@ use crate::advice;
 use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
 use crate::json::{InterfaceReport, Report};
-use crate::link::{Driver, Notice};
+use crate::link::{Driver, Notice, receive};
 use crate::net::{Framing, Mac, Station, echo};
 use crate::options::InterfaceOptions;
 use crate::output::{report, say, warn};
 use crate::parse::{number, parse_host, parse_id, parse_seconds};
 use crate::responder::engine::Responder;
+use crate::said::Told;
 use crate::signals::Stop;
 use engine::{Engine, Finish, Plan};
 use runner::{Ended, Runner};
@@ -201,6 +202,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     };
     drop(driver);
     links.glance()?;
+    links.reporter.finish().iter().try_for_each(Told::warn)?;
 
     let target = engine.plan().target;
     let statistics = engine.statistics();
@@ -272,13 +274,17 @@ impl Links {
         let deadline = Instant::now() + self.timeout;
         let mut last = None;
         while !stop.is_requested() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let notice = self.kept.pop_front().map_or_else(|| self.notices.recv_timeout(left), Ok);
+            self.reporter.overdue().iter().try_for_each(Told::warn)?;
+            let until = self.reporter.due().map_or(deadline, |due| due.min(deadline));
+            let notice =
+                self.kept.pop_front().map_or_else(|| receive(&self.notices, Some(until)), Ok);
             let event = match notice {
                 Ok(Notice::Event(event)) => event,
                 Ok(Notice::Failed(error)) => return Err(error.into()),
                 Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => continue,
                 Err(RecvTimeoutError::Timeout) => {
+                    self.reporter.finish().iter().try_for_each(Told::warn)?;
                     let reason = last.unwrap_or_else(|| self.waits_for.clone());
                     return Err(Error::NotConnected(format!(
                         "no link in {} s: {reason}",
@@ -286,16 +292,15 @@ impl Links {
                     )));
                 }
             };
-            let line = self.reporter.line(&event, |_| "link".to_owned());
-            if line.is_some() {
-                report(self.reporter.report(&event, |_| self.id).as_ref())?;
-            }
-            // The first link is what everybody expects; one that comes back is news.
-            if let Some(line) =
-                line.filter(|_| self.told || !matches!(event, Event::Connected { .. }))
-            {
-                self.told = true;
-                warn(format_args!("{line}"));
+            let id = self.id;
+            if let Some(told) = self.reporter.tell(&event, |_| "link".to_owned(), |_| id) {
+                // The first link is what everybody expects; one that comes back is news.
+                if self.told || !matches!(event, Event::Connected { .. }) {
+                    self.told = true;
+                    told.warn()?;
+                } else {
+                    report(told.report.as_ref())?;
+                }
             }
             if let Event::Connected { link, .. } = event {
                 let suspect = link.peer.is_dpdk() && !self.finds_queues;
@@ -310,15 +315,19 @@ impl Links {
     /// Says what has to be said while a link is up, and keeps the rest.
     fn glance(&mut self) -> Result<(), Error> {
         while let Ok(notice) = self.notices.try_recv() {
-            let Notice::Event(event @ Event::SurplusQueues { rx_queues, .. }) = &notice else {
+            let Notice::Event(
+                event @ (Event::SurplusQueues { .. } | Event::Refused { .. } | Event::Left { .. }),
+            ) = &notice
+            else {
                 self.kept.push_back(notice);
                 continue;
             };
-            self.silence = Some(advice::surplus(*rx_queues));
-            if let Some(line) = self.reporter.line(event, |_| "link".to_owned()) {
-                report(self.reporter.report(event, |_| self.id).as_ref())?;
-                warn(format_args!("{line}"));
+            if let Event::SurplusQueues { rx_queues, .. } = event {
+                self.silence = Some(advice::surplus(*rx_queues));
             }
+            let id = self.id;
+            let told = self.reporter.tell(event, |_| "link".to_owned(), |_| id);
+            told.as_ref().map_or(Ok(()), Told::warn)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ pub(crate) mod worker;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -17,11 +17,12 @@ use crate::console;
 use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
 use crate::json::{InterfaceReport, Report, ResponderReport};
-use crate::link::{Driver, Notice};
+use crate::link::{Driver, Notice, receive};
 use crate::net::{Mac, Station};
 use crate::options::InterfaceOptions;
 use crate::output::{report, say};
 use crate::parse::{parse_host, parse_host6, parse_id};
+use crate::said::Told;
 use crate::signals::Stop;
 use served::Served;
 
@@ -201,18 +202,19 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     let mut reporter = Reporter::new(address);
     let mut result = Ok(());
     while !stop.is_requested() {
-        let event = match notices.recv() {
+        reporter.overdue().iter().try_for_each(Told::say)?;
+        let event = match receive(&notices, reporter.due()) {
             Ok(Notice::Event(event)) => event,
             Ok(Notice::Failed(error)) => {
                 result = Err(error.into());
                 break;
             }
-            Ok(Notice::Signal) | Err(_) => break,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => break,
         };
         let name = |key: InterfaceKey| served.get(&key).map(Named::name).unwrap_or_default();
-        let line = reporter.line(&event, name);
         let id = |key: InterfaceKey| served.get(&key).map_or(0, |interface| interface.id);
-        let for_programs = reporter.report(&event, id);
+        let told = reporter.tell(&event, name, id);
         match event {
             Event::Connected { interface, link } => {
                 if let Some(interface) = served.get_mut(&interface) {
@@ -226,11 +228,9 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
             }
             _ => {}
         }
-        if let Some(line) = line {
-            say(format_args!("{line}"))?;
-            report(for_programs.as_ref())?;
-        }
+        told.as_ref().map_or(Ok(()), Told::say)?;
     }
+    reporter.finish().iter().try_for_each(Told::say)?;
 
     // Closing the links ends the threads that serve them.
     drop(driver);
