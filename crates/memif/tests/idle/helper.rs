@@ -18,9 +18,14 @@ pub(crate) fn end(
     (driver, key, link)
 }
 
-/// The first argument.
+/// The first argument: an absolute path, or an abstract name.
 pub(crate) fn address(parent: &Parent) -> Address {
-    Address::Abstract(parent.argument(0).as_bytes().to_vec())
+    let text = parent.argument(0);
+    if text.starts_with('/') {
+        Address::Path(text.into())
+    } else {
+        Address::Abstract(text.as_bytes().to_vec())
+    }
 }
 
 /// The second argument.

@@ -47,6 +47,11 @@ fn activity(child: &Child) -> (u64, u64) {
 /// is the time between two attempts of the slave, which is two seconds by default.
 pub(crate) fn idle_endpoints_do_nothing() {
     let mut lonely = Child::start("alone", &[&fresh_name(), "slave"]);
+    // This one watches its path, too, in a directory that nobody else writes to.
+    let directory = std::env::temp_dir().join(format!("memif-idle-{}", testkit::seqsock::unique()));
+    std::fs::create_dir(&directory).expect("a directory");
+    let path = |name: &str| directory.join(name).display().to_string();
+    let mut watcher = Child::start("alone", &[&path("no.sock"), "slave"]);
     let mut children =
         vec![("listening master".to_owned(), Child::start("alone", &[&fresh_name(), "master"]))];
     children[0].1.expect("alone");
@@ -56,6 +61,12 @@ pub(crate) fn idle_endpoints_do_nothing() {
             children.push((format!("{mode} {role}"), Child::start("idle", &[&name, role, mode])));
         }
     }
+    // Here the slave came first, so it watched until it had its link.
+    let path = path("memif.sock");
+    let waiting = Child::start("idle", &[&path, "slave", "interrupt"]);
+    watcher.expect_within("attempt", STEP);
+    children.push(("its master".to_owned(), Child::start("idle", &[&path, "master", "interrupt"])));
+    children.push(("slave that has waited".to_owned(), waiting));
     for (_, child) in &mut children[1..] {
         child.expect("crossed");
     }
@@ -64,14 +75,19 @@ pub(crate) fn idle_endpoints_do_nothing() {
         pause.parse::<u64>().expect("milliseconds")
     };
     // The first attempts follow each other closely; after the first at full distance everybody has come to rest.
+    while attempt(&mut watcher) < 2_000 {}
     while attempt(&mut lonely) < 2_000 {}
     attempt(&mut lonely);
     let (quiet, alone): (Vec<_>, _) =
         (children.iter().map(|c| activity(&c.1)).collect(), activity(&lonely));
+    let watching = activity(&watcher);
     assert_eq!(attempt(&mut lonely), 2_000);
     let now = activity(&lonely);
     assert!(now.0 - alone.0 < 20, "one attempt of a slave woke it {} times", now.0 - alone.0);
     assert!(now.1 - alone.1 < 5, "one attempt of a slave took {} ticks", now.1 - alone.1);
+    let watched = activity(&watcher);
+    assert!(watched.0 - watching.0 < 40, "a watch woke {} times", watched.0 - watching.0);
+    assert!(watched.1 - watching.1 < 5, "a watch took {} ticks", watched.1 - watching.1);
     for ((what, child), before) in children.iter().zip(quiet) {
         let now = activity(child);
         assert!(
@@ -87,4 +103,5 @@ pub(crate) fn idle_endpoints_do_nothing() {
     for (_, child) in &mut children[1..] {
         child.finish();
     }
+    let _ = std::fs::remove_dir_all(&directory);
 }
