@@ -49,7 +49,17 @@ fn execute(job: &Job) -> Report {
 }
 
 fn dispatch(job: &Job, control: &Control) -> Result<Report> {
-    if matches!(job.task, Task::Cycle | Task::Crowd | Task::Serve) {
+    if job.task == Task::Restart {
+        let meet = || meet(job, control).map(drop);
+        return match &job.carrier {
+            Carrier::Rust => hub::restart(|| RustHub::open(job), job, control, meet),
+            Carrier::Library(path) => {
+                hub::restart(|| LibraryHub::open(path, job), job, control, meet)
+            }
+            carrier => Err(format!("{carrier:?} has no interfaces")),
+        };
+    }
+    if matches!(job.task, Task::Cycle | Task::Crowd | Task::Serve | Task::Return) {
         hub::raise_limit();
         let distance = Cell::new(None);
         let meet = || meet(job, control).map(|found| distance.set(found));

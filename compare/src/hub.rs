@@ -56,6 +56,14 @@ pub(crate) fn run(
             }
             Ok(Report::default())
         }
+        Task::Return => {
+            hub.add()?;
+            meet()?;
+            while !control.stopped() {
+                hub.turn(PATIENCE)?;
+            }
+            Ok(Report::default())
+        }
         Task::Cycle => {
             meet()?;
             cycle(hub, job, control)
@@ -65,6 +73,41 @@ pub(crate) fn run(
             crowd(hub, job, control)
         }
     }
+}
+
+/// Stays away longer each time, so that the other end's pauses are met at different points.
+const AWAY: [u64; 5] = [150, 550, 950, 1350, 1750];
+
+/// A master is ended and comes back, again and again, to a slave that waits for it. `open` gives its socket.
+pub(crate) fn restart<H: Hub>(
+    open: impl Fn() -> Result<H>,
+    job: &Job,
+    control: &Control,
+    meet: impl FnOnce() -> Result<()>,
+) -> Result<Report> {
+    let mut hub = open()?;
+    hub.add()?;
+    meet()?;
+    wait_links(&mut hub, 1)?;
+    let mut times =
+        Histogram::<u64>::new_with_bounds(1, 100_000_000_000, 3).map_err(|e| e.to_string())?;
+    // Few where little time is wanted.
+    let times_away = (job.milliseconds / 40).max(1);
+    for away in AWAY.into_iter().take(usize::try_from(times_away).unwrap_or(usize::MAX)) {
+        drop(hub);
+        // Where the library leaves it.
+        let _ = std::fs::remove_file(job.place.join("memif.sock"));
+        std::thread::sleep(Duration::from_millis(away));
+        hub = open()?;
+        hub.add()?;
+        let listens = Instant::now();
+        wait_links(&mut hub, 1)?;
+        times.saturating_record(listens.elapsed().as_nanos() as u64);
+    }
+    control.stop();
+    let mut report = Report::default();
+    report.set_times(&times);
+    Ok(report)
 }
 
 /// An interface comes, gets its link, and goes, again and again. A cycle ends when the master has seen it.

@@ -98,12 +98,16 @@ pub(crate) enum Task {
     Crowd,
     /// The other side of `Cycle` and `Crowd`.
     Serve,
+    /// A master that goes and comes back, again and again; measures the time from its listener to the link.
+    Restart,
+    /// The slave of such a master.
+    Return,
 }
 
 impl Task {
     /// Whether this end says when the slice is over.
     pub(crate) fn measures(self) -> bool {
-        !matches!(self, Task::Send | Task::Echo | Task::Forward | Task::Serve)
+        !matches!(self, Task::Send | Task::Echo | Task::Forward | Task::Serve | Task::Return)
     }
 }
 
@@ -139,6 +143,8 @@ pub(crate) struct Job {
     pub(crate) nanoseconds_per_tick: f64,
     /// Directory of this slice: sockets lie in it.
     pub(crate) place: PathBuf,
+    /// The socket has an abstract name instead, as far as the carrier can.
+    pub(crate) abstract_name: bool,
     /// The page that both ends share.
     pub(crate) control: PathBuf,
     /// Memory of the bare ring.

@@ -13,6 +13,9 @@ pub(crate) enum Metric {
     /// Nanoseconds that half of the round trips did not exceed, and that 99 % did not.
     P50,
     P99,
+    /// Milliseconds that half of the waits did not exceed, and the longest of them.
+    Wait,
+    LongestWait,
     /// Microseconds per thing that was counted.
     Each,
     /// MiB of memory of the process, and its descriptors.
@@ -26,6 +29,8 @@ impl Metric {
             Metric::Rate => report.packets as f64 * 1e3 / report.nanoseconds,
             Metric::P50 => percentile(&report.times, 0.5),
             Metric::P99 => percentile(&report.times, 0.99),
+            Metric::Wait => percentile(&report.times, 0.5) / 1e6,
+            Metric::LongestWait => percentile(&report.times, 1.0) / 1e6,
             Metric::Each => report.nanoseconds / report.packets as f64 / 1e3,
             Metric::Memory => report.kibibytes as f64 / 1024.0,
             Metric::Descriptors => report.descriptors as f64,
@@ -37,6 +42,8 @@ impl Metric {
             Metric::Rate => "Mpps",
             Metric::P50 => "p50 ns",
             Metric::P99 => "p99 ns",
+            Metric::Wait => "median ms",
+            Metric::LongestWait => "longest ms",
             Metric::Each => "µs",
             Metric::Memory => "MiB",
             Metric::Descriptors => "descriptors",
@@ -216,6 +223,7 @@ pub(crate) fn all(peers: &Peers) -> Vec<Row> {
         forward(peers),
         queues(peers),
         set_up(peers),
+        reconnection(peers),
         interfaces(peers),
         by_size(peers),
         by_burst(peers),
@@ -414,6 +422,21 @@ fn set_up(peers: &Peers) -> Row {
     let title = "Set-up of an interface: connect, link up, delete";
     let contenders = peers.memif(spec);
     Row { targets: targets.into(), ..row("set-up", title, &[Metric::Each], contenders) }
+}
+
+fn reconnection(peers: &Peers) -> Row {
+    let spec = |carrier| Spec {
+        tasks: (Task::Return, Task::Restart),
+        waiting: Waiting::Interrupt,
+        ..Spec::one_way(carrier)
+    };
+    let mut contenders = peers.memif(spec);
+    let by_name = Spec { abstract_name: true, ..spec(Carrier::Rust) };
+    contenders.insert(1, (format!("{RUST}, abstract name"), Slice::Pair(by_name)));
+    let targets = vec![Target::at_most(Metric::Wait, RUST, REFERENCE, 0.25)];
+    let title = "Reconnection: from the listener of a master that was restarted to the link";
+    let metrics = &[Metric::Wait, Metric::LongestWait];
+    Row { targets, most_rounds: 5, ..row("reconnection", title, metrics, contenders) }
 }
 
 fn interfaces(peers: &Peers) -> Row {

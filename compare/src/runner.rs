@@ -34,6 +34,8 @@ pub(crate) struct Spec {
     pub(crate) queues: u8,
     pub(crate) interfaces: u32,
     pub(crate) cores: Cores,
+    /// Whether the socket has an abstract name and no path.
+    pub(crate) abstract_name: bool,
 }
 
 impl Spec {
@@ -51,6 +53,7 @@ impl Spec {
             queues: 1,
             interfaces: 1,
             cores: Cores::Apart,
+            abstract_name: false,
         }
     }
 
@@ -155,6 +158,7 @@ impl Runner {
             lingers: false,
             nanoseconds_per_tick: self.nanoseconds_per_tick,
             place: self.place.join(self.slices.to_string()),
+            abstract_name: spec.abstract_name,
             control: self.control_path.clone(),
             memory: Some(self.memory_path.clone()),
             other: None,

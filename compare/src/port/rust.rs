@@ -39,7 +39,10 @@ pub(crate) fn config(job: &Job, id: u32) -> InterfaceConfig {
 }
 
 pub(crate) fn socket(job: &Job) -> Result<Socket> {
-    let address = job.place.join("memif.sock").display().to_string();
+    let mut address = job.place.join("memif.sock").display().to_string();
+    if job.abstract_name {
+        address.insert(0, '@');
+    }
     let address = address.parse().map_err(|e| format!("{address}: {e}"))?;
     // A thousand slaves of one process may connect at once.
     Socket::builder(address).max_half_open(4096).open().map_err(text)

@@ -19,7 +19,7 @@ use ffi::{
 
 use super::rust::turn;
 use super::{Got, Port, Result};
-use crate::job::{Job, Role, Waiting};
+use crate::job::{Job, Role, Task, Waiting};
 
 /// Milliseconds of the longest wait before the caller looks whether the slice is over.
 const PATIENCE: c_int = 200;
@@ -94,8 +94,13 @@ impl LibrarySocket {
         for (to, from) in args.app_name.iter_mut().zip(*b"memif-compare") {
             *to = from as _;
         }
-        args.connection_request_timer.it_value.tv_nsec = 2_000_000;
-        args.connection_request_timer.it_interval.tv_nsec = 2_000_000;
+        let timer = &mut args.connection_request_timer;
+        if job.task == Task::Return {
+            // As the library's own examples have it.
+            (timer.it_value.tv_sec, timer.it_interval.tv_sec) = (2, 2);
+        } else {
+            (timer.it_value.tv_nsec, timer.it_interval.tv_nsec) = (2_000_000, 2_000_000);
+        }
         let mut socket = Self { functions, handle: std::ptr::null_mut() };
         // SAFETY: both pointers are good for the call; the library copies the arguments.
         let code = unsafe {
