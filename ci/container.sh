@@ -2,12 +2,18 @@
 # Builds the image of the Dockerfile without an image registry, as root on a Debian-like machine: the builder image comes
 # from debootstrap and the mirror that apt uses here, Rust and the packages from this user's rustup and cargo.
 #
-#   ci/container.sh DIRECTORY    keeps images and caches there; a second run takes seconds
+#   ci/container.sh [--quick] DIRECTORY    keeps images and caches there; a second run takes seconds
 #
-# CONTAINER_CARGO_FLAGS in the environment are more options of `cargo build`.
+# With --quick the program is not optimised, which is enough for tests and takes a fraction of the time.
 #
 # Afterwards: buildah --storage-driver vfs --root DIRECTORY/images --runroot DIRECTORY/run from localhost/icmp-responder
 set -euo pipefail
+flags=--offline
+if [ "${1:-}" = --quick ]; then
+  shift
+  # Settings of the profile that the Dockerfile builds.
+  flags+=" --config profile.release.opt-level=0 --config profile.release.lto=false --config profile.release.codegen-units=256"
+fi
 [ $# -eq 1 ] || { echo "give the directory for images and caches, as in: $0 target/container" >&2; exit 2; }
 mkdir -p "$1"
 directory=$(cd "$1" && pwd)
@@ -39,7 +45,7 @@ if ! images inspect --type image "$builder" >/dev/null 2>&1; then
   rm "$directory/builder.tar"
 fi
 
-cargo fetch --locked
+cargo fetch --locked --target "$(rustc -vV | sed -n "s/^host: //p")"
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 volumes=(
   --volume "$(rustc --print sysroot):/opt/rust:ro"
@@ -53,7 +59,7 @@ mkdir -p "$directory/compiled"
 volumes+=(--volume "$directory/compiled:/src/target")
 images build --quiet --tag localhost/icmp-responder "${volumes[@]}" \
   --build-arg "BUILDER=$builder" --build-arg TOOLCHAIN=/opt/rust/bin \
-  --build-arg "CARGO_FLAGS=--offline ${CONTAINER_CARGO_FLAGS:-}" \
+  --build-arg "CARGO_FLAGS=$flags" \
   --pull=never --file Dockerfile .
 # Images that the tag has left.
 images rmi --prune >/dev/null 2>&1 || true

@@ -1,47 +1,59 @@
 #!/usr/bin/env bash
-# Every check of the project. On a user's machine, tests whose needs are missing are skipped with a reason;
-# with CI=true in the environment nothing may be skipped.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+# Every check of the project. All of them are run, whatever the ones before came to, and those that failed are named in the end. On a
+# user's machine, tests whose needs are missing are skipped with a reason; with CI=true in the environment nothing may be skipped.
+#
+# shellcheck disable=SC2317 # Steps are functions, called by name.
+cd "$(dirname "$0")/.." || exit
+. ci/steps.sh
+. ci/checks.sh
 
-step() { printf '\n== %s\n' "$*"; }
+# What is built once does not pay for being built in parts.
+! nothing_may_be_skipped || export CARGO_INCREMENTAL=0
 
-step "prerequisites"
-ci/prerequisites.sh
-
-component() { # name, probe
-  if cargo "$2" --version >/dev/null 2>&1; then return 0; fi
-  echo "skipped: cargo $2 is not installed (rustup component add $1)"
-  [ "${CI:-}" != true ]
-  return 1
+# All that tests need, so that none of them waits for a compiler. The release builds end in long stretches of one thread each, and the
+# container waits for a mirror and a disk: side by side they leave no processor idle. cargo's locks keep them apart.
+compile() {
+  local wrong=0 beside=() job
+  compile_releases &
+  beside+=($!)
+  prepare_container &
+  beside+=($!)
+  compile_tests || wrong=1
+  for job in "${beside[@]}"; do wait "$job" || wrong=1; done
+  return "$wrong"
 }
 
-step "formatting"
-if component rustfmt fmt; then
-  cargo fmt --all --check
-  cargo fmt --manifest-path compare/Cargo.toml --check
-fi
+# Those of compare/, and what the user manual has cargo run, are other builds.
+compile_tests() {
+  cargo test --workspace --locked --no-run &&
+    cargo build --package memif --examples --locked &&
+    cargo test --manifest-path compare/Cargo.toml --no-default-features --locked --no-run
+}
 
-step "lints"
-if component clippy clippy; then cargo clippy --workspace --all-targets --all-features --locked -- -D warnings; fi
+compile_releases() {
+  cargo build --release --locked --lib --package memif-capi &&
+    cargo build --release --locked --package memif-cli &&
+    cargo build --release --locked --package gate
+}
 
-step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
+# Where its test can be run. When this fails, the test tries again, and says why.
+prepare_container() {
+  local program
+  for program in apt-get buildah debootstrap; do command -v "$program" >/dev/null || return 0; done
+  [ "$(id -u)" -ne 0 ] || ci/container.sh --quick target/container || true
+}
 
-step "tests"
-cargo test --workspace --locked
+step "prerequisites" ci/prerequisites.sh
+step "scripts" scripts
+step "formatting" formatting
+step "lints" lints
+step "documentation" documentation
+step "compiling" compile
+step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
+step "the comparison measures something (compare/)" \
+  cargo test --manifest-path compare/Cargo.toml --no-default-features --locked
+step "both rings under every interleaving (loom)" interleavings
+step "instructions per packet" cargo run --release --locked -p gate
+step "demo, as the README runs it" cargo run --release --locked -- demo
 
-step "the comparison measures something (compare/)"
-cargo test --manifest-path compare/Cargo.toml --no-default-features --locked
-
-step "both rings under every interleaving (loom)"
-RUSTFLAGS="--cfg loom" cargo test -p memif --lib --release --locked --target-dir target/loom ring::tests::interleavings
-
-step "instructions per packet"
-cargo run --release --locked -p gate
-
-step "demo, as the README runs it"
-cargo run --release --locked -- demo
-
-echo
-echo "all checks passed"
+closing "all checks passed"

@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+# Steps of ci/test.sh and ci/quick.sh, to be sourced after ci/steps.sh.
+
+# A part of Rust that not every installation has.
+component() { # its name, the command of cargo
+  cargo "$2" --version >/dev/null 2>&1 || skip "cargo $2 is not installed: rustup component add $1"
+}
+
+scripts() {
+  ci/steps_test.sh
+  command -v shellcheck >/dev/null || skip "shellcheck is not installed"
+  shellcheck --external-sources ci/*.sh
+}
+
+formatting() {
+  component rustfmt fmt
+  cargo fmt --all --check
+  cargo fmt --manifest-path compare/Cargo.toml --check
+}
+
+lints() {
+  component clippy clippy
+  cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+}
+
+documentation() {
+  RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
+}
+
+# Most of the time went into optimising what the models do not use.
+interleavings() {
+  RUSTFLAGS="--cfg loom" cargo test -p memif --lib --locked --target-dir target/loom ring::tests::interleavings
+}
