@@ -99,12 +99,18 @@ pub fn find(program: &str) -> Option<PathBuf> {
 
 type Scenario = fn(&Parent);
 
-/// Name, needs, time limit and body.
-type Test = (String, Vec<Need>, Duration, fn());
+struct Test {
+    name: String,
+    needs: Vec<Need>,
+    limit: Duration,
+    build: fn(),
+    run: fn(),
+}
 
 /// Tests and scenarios of one program.
 pub struct Suite {
     tests: Vec<Test>,
+    build: fn(),
     scenarios: HashMap<&'static str, Scenario>,
     alone: bool,
     last: fn(),
@@ -126,7 +132,8 @@ impl Suite {
     /// No tests yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { tests: Vec::new(), scenarios: HashMap::new(), alone: false, last: || () }
+        let (build, last) = (|| (), || ());
+        Self { tests: Vec::new(), build, scenarios: HashMap::new(), alone: false, last }
     }
 
     /// No two tests of such suites run at the same time on this machine, whatever runs them.
@@ -143,17 +150,27 @@ impl Suite {
         self
     }
 
-    /// A test that fails when it panics, or when it runs for more than two minutes.
+    /// A test that fails when it panics, or when it runs for more than six minutes.
     #[must_use]
     pub fn test(self, name: &str, needs: &[Need], run: fn()) -> Self {
-        self.long_test(name, Duration::from_secs(120), needs, run)
+        self.long_test(name, Duration::from_secs(360), needs, run)
     }
 
     /// A test with a time limit of its own.
     #[must_use]
     pub fn long_test(mut self, name: &str, limit: Duration, needs: &[Need], run: fn()) -> Self {
-        assert!(self.tests.iter().all(|t| t.0 != name), "two tests {name:?}");
-        self.tests.push((name.to_owned(), needs.to_vec(), limit, run));
+        assert!(self.tests.iter().all(|t| t.name != name), "two tests {name:?}");
+        let (name, needs) = (name.to_owned(), needs.to_vec());
+        self.tests.push(Test { name, needs, limit, build: self.build, run });
+        self
+    }
+
+    /// What has to be compiled or fetched for the tests that are added from here on. It runs in front of each of them, for as long as
+    /// it takes, and only the test itself is held to its limit: the first time a compiler may take minutes, which say nothing about
+    /// what is tested.
+    #[must_use]
+    pub fn building(mut self, build: fn()) -> Self {
+        self.build = build;
         self
     }
 
@@ -183,7 +200,7 @@ impl Suite {
         let trials = self
             .tests
             .into_iter()
-            .map(|(name, needs, limit, run)| {
+            .map(|Test { name, needs, limit, build, run }| {
                 let (mut ignored, mut failed) = (Vec::new(), Vec::new());
                 for need in &needs {
                     let key = format!("{need:?}");
@@ -202,6 +219,7 @@ impl Suite {
                 let title = name.clone();
                 Trial::test(name, move || {
                     if failed.is_empty() {
+                        build();
                         watched(&title, limit, alone, run);
                         Ok(())
                     } else {
@@ -218,17 +236,22 @@ impl Suite {
     }
 }
 
+/// The name of the thread that watches a test.
+pub const WATCHDOG: &str = "watchdog";
+
 /// Runs a test under a watchdog that ends the process when it takes too long: a hanging test hangs nothing else.
 fn watched(name: &str, limit: Duration, alone: bool, run: fn()) {
     let lock = alone.then(machine_lock);
     let (done, wait) = channel::<()>();
     let title = name.to_owned();
-    let watchdog = std::thread::spawn(move || {
+    let watch = move || {
         if wait.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
             eprintln!("\ntest {title} took more than {limit:?}: ending the process");
             std::process::abort();
         }
-    });
+    };
+    let watchdog =
+        std::thread::Builder::new().name(WATCHDOG.to_owned()).spawn(watch).expect("a thread");
     let result = std::panic::catch_unwind(run);
     drop(done);
     let _ = watchdog.join();

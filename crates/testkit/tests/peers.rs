@@ -1,9 +1,12 @@
 //! The scripted peers against each other: what they say and what they do agrees, in every dialect.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use testkit::suite::WATCHDOG;
 use testkit::traffic::{InOrder, packet};
 use testkit::{
     Address, Census, Dialect, Layout, MasterPlan, Need, Refusal, Reply, ScriptedMaster, SlaveLink,
-    SlavePlan, Suite, VppLikeMaster, VppLikeSlave,
+    SlavePlan, Suite, VppLikeMaster, VppLikeSlave, eventually,
 };
 
 fn main() {
@@ -12,6 +15,8 @@ fn main() {
         .test("vpp_with_huge_pages", &[Need::HugePages(8)], vpp_with_huge_pages)
         .test("refusals_are_reported", &[], refusals_are_reported)
         .test("masters_can_be_told_what_to_answer", &[], masters_can_be_told_what_to_answer)
+        .building(build_unwatched)
+        .test("building_is_not_watched", &[], run_watched)
         .run()
 }
 
@@ -116,4 +121,25 @@ fn masters_can_be_told_what_to_answer() {
     let ending = served.join().unwrap().unwrap_err();
     assert!(ending.closed_here && ending.left_safely());
     assert_eq!(ending.said.iter().map(testkit::wiremsg::Message::kind).collect::<Vec<_>>(), [3, 4]);
+}
+
+static BUILT: AtomicBool = AtomicBool::new(false);
+
+/// What a test is built from is built first, without a time limit.
+fn build_unwatched() {
+    assert!(!is_watched());
+    BUILT.store(true, Ordering::Relaxed);
+}
+
+fn run_watched() {
+    assert!(BUILT.load(Ordering::Relaxed));
+    eventually("the watchdog", || is_watched().then_some(()));
+}
+
+/// Whether a test of this process is under a watchdog.
+fn is_watched() -> bool {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let mut names =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+    names.any(|name| name.trim() == WATCHDOG)
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -48,13 +49,42 @@ fn prefix() -> &'static Path {
     })
 }
 
+/// Builds and installs the library, where that has not been done: what every test needs.
+pub(crate) fn build() {
+    prefix();
+}
+
+/// Builds the command, too.
+pub(crate) fn build_with_the_command() {
+    build();
+    memif();
+}
+
 /// The command, built where it is not.
-pub(crate) fn memif() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    output(Command::new(cargo).args(["build", "--release", "--locked", "-p", "memif-cli"]));
-    // Beside the folder of the profile that this test was built with.
-    let own = Path::new(env!("CARGO_BIN_EXE_libmemif-install"));
-    own.parent().unwrap().with_file_name("release").join("memif")
+pub(crate) fn memif() -> &'static Path {
+    static MEMIF: OnceLock<PathBuf> = OnceLock::new();
+    MEMIF.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        output(Command::new(cargo).args(["build", "--release", "--locked", "-p", "memif-cli"]));
+        // Beside the folder of the profile that this test was built with.
+        let own = Path::new(env!("CARGO_BIN_EXE_libmemif-install"));
+        own.parent().unwrap().with_file_name("release").join("memif")
+    })
+}
+
+/// Does something with each program, some at a time: they wait for most of their time, and compilers do not.
+pub(crate) fn each(programs: &[&str], run: impl Fn(&str) + Sync) {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 * processors {
+            scope.spawn(|| {
+                while let Some(program) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run(program);
+                }
+            });
+        }
+    });
 }
 
 /// A directory of its own, removed in the end.
@@ -62,8 +92,8 @@ pub(crate) struct Bed(PathBuf);
 
 impl Bed {
     pub(crate) fn new() -> Self {
-        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("memif-capi-{}-{count}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).expect("a directory");
@@ -121,7 +151,7 @@ impl Bed {
     /// As [`run`](Self::run), under another program.
     pub(crate) fn under(&self, wrapper: &[&str]) -> Command {
         let mut command = Command::new("timeout");
-        command.arg("240").args(wrapper).env("LD_LIBRARY_PATH", prefix().join("lib"));
+        command.arg("600").args(wrapper).env("LD_LIBRARY_PATH", prefix().join("lib"));
         command
     }
 
@@ -160,7 +190,7 @@ impl Running {
     /// Waits for a line that holds a text.
     #[track_caller]
     pub(crate) fn expect(&mut self, text: &str) -> String {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_secs(180);
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {

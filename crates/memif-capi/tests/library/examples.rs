@@ -18,10 +18,10 @@ pub(crate) fn with_the_command() {
         let program = bed.compile(example, &[]);
         for (own, other) in ROLES {
             let ping = |more: &[&str]| {
-                let mut command = bed.run(&memif);
+                let mut command = bed.run(memif);
                 command
                     .args(["ping", "192.168.1.1", "--ip", "192.168.1.2", "--interval", "0.01"])
-                    .args(["--connect-timeout", "30", "--role", other, "--socket"])
+                    .args(["--connect-timeout", "90", "--role", other, "--socket"])
                     .arg(&socket)
                     .args(more);
                 command
@@ -44,7 +44,7 @@ pub(crate) fn with_the_command() {
             let sent = String::from_utf8_lossy(&sent.stdout).into_owned();
             assert!(sent.contains("sent 300, back 0"), "{sent}");
             drop(pinging);
-            let mut responder = bed.run(&memif);
+            let mut responder = bed.run(memif);
             responder.args(["responder", "--ip", "192.168.1.1", "--role", other, "--socket"]);
             let responder = bed.start(responder.arg(&socket));
             for size in ["42", "64", "5000"] {

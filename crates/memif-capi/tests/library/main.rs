@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bed::{Bed, C11, output, root, source};
+use bed::{Bed, C11, each, output, root, source};
 use testkit::{Need, Suite};
 
 const COMPILER: &[Need] = &[Need::Program("gcc"), Need::Program("pkg-config")];
@@ -49,11 +49,12 @@ const PROGRAMS: &[&str] = &[
 /// Those of them that are C++17 as well.
 const PROGRAMS_CPP: &[&str] =
     &["layout", "codes", "details", "poll", "traffic", "queues", "zero_copy", "sockets", "hammer"];
-/// The whole library may have to be built first.
-const LONG: std::time::Duration = std::time::Duration::from_secs(900);
+/// Some tests are many programs.
+const LONG: std::time::Duration = std::time::Duration::from_secs(1200);
 
 fn main() {
     Suite::new()
+        .building(bed::build)
         .long_test("installed_as_documented", LONG, COMPILER, installed_as_documented)
         .long_test("examples_compile_everywhere", LONG, COMPILERS, examples_compile_everywhere)
         .long_test("programs", LONG, COMPILER, programs)
@@ -68,9 +69,11 @@ fn main() {
         .long_test("hostile_slave_handshakes", LONG, COMPILER, peers::hostile_slave_handshakes)
         .long_test("hostile_master", LONG, COMPILER, peers::hostile_master)
         .long_test("surplus_queues_of_dpdk", LONG, COMPILER, peers::surplus_queues_of_dpdk)
-        .long_test("examples_with_the_command", LONG, COMPILER, examples::with_the_command)
         .long_test("examples_with_each_other", LONG, COMPILER, examples::with_each_other)
         .long_test("examples_with_dpdk", LONG, DPDK, examples::with_dpdk)
+        .building(bed::build_with_the_command)
+        .long_test("examples_with_the_command", LONG, COMPILER, examples::with_the_command)
+        .building(node::build)
         .long_test("node_addon", LONG, NODE, node::node_addon)
         .run()
 }
@@ -138,7 +141,7 @@ fn installed_as_documented() {
             continue;
         }
         let mut sender = Command::new("timeout");
-        sender.arg("60").arg(build("sender", kind));
+        sender.arg("180").arg(build("sender", kind));
         let said = output(sender.arg(&socket).args(["slave", "1000", "64"]));
         assert!(said.contains("sent 1000, back 1000"), "{said}");
     }
@@ -188,46 +191,46 @@ fn programs_by_other_compilers() {
         (["clang++", "-std=c++17"], PROGRAMS_CPP),
     ] {
         let bed = Bed::new();
-        for program in programs {
+        each(programs, |program| {
             let language: &[&str] = if compiler[1] == "-std=c11" { &[] } else { &["-x", "c++"] };
             let program = bed.compile_with(&compiler, &include, program, language);
             output(&mut bed.run(&program));
-        }
+        });
     }
 }
 
 fn programs() {
     let bed = Bed::new();
-    for program in PROGRAMS {
+    each(PROGRAMS, |program| {
         let program = bed.compile(program, &[]);
         output(&mut bed.run(&program));
-    }
+    });
 }
 
 fn programs_under_valgrind() {
     let bed = Bed::new();
-    for name in PROGRAMS {
+    each(PROGRAMS, |name| {
         let program = bed.compile(name, &["-g"]);
         let mut valgrind = bed.under(&["valgrind", "-q", "--fair-sched=yes", "--error-exitcode=9"]);
         let known = root().join("tests/c/valgrind.supp");
         valgrind.arg(format!("--suppressions={}", known.display()));
         valgrind.args(["--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible"]);
         valgrind.arg(&program);
-        match *name {
+        match name {
             "hammer" => _ = valgrind.arg("3"),
             "leaving" => _ = valgrind.arg("1"),
             _ => {}
         }
         output(&mut valgrind);
-    }
+    });
 }
 
 fn programs_with_asan() {
     let bed = Bed::new();
-    for name in PROGRAMS {
+    each(PROGRAMS, |name| {
         let program = bed.compile(name, &["-g", "-fsanitize=address"]);
         output(bed.run(&program).env("ASAN_OPTIONS", "detect_leaks=1"));
-    }
+    });
 }
 
 /// Only when the caller names one: `LIBMEMIF_REFERENCE=/path/libmemif.so`, and where its header is, unless that is beside it:

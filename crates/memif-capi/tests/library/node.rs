@@ -1,12 +1,18 @@
 //! The npm package `memif`, an addon that others wrote for libmemif, unmodified from the registry.
 
 use std::process::Command;
+use std::sync::Mutex;
 
-use crate::bed::{Bed, memif, output, root};
+use crate::bed::{self, Bed, memif, output, root};
 
 const PACKAGE: &str = "memif@0.0.20250210";
 
-pub(crate) fn node_addon() {
+/// Where the addon is, once it has been built.
+static ADDON: Mutex<Option<Bed>> = Mutex::new(None);
+
+/// Fetches and compiles the addon, and what it talks to. It is not there afterwards if it could not be fetched, which CI does not allow.
+pub(crate) fn build() {
+    bed::build_with_the_command();
     let bed = Bed::new();
     let directory = bed.path("addon");
     std::fs::create_dir_all(&directory).unwrap();
@@ -38,7 +44,12 @@ pub(crate) fn node_addon() {
         build.env("npm_config_nodedir", "/usr");
     }
     output(&mut build);
+    *ADDON.lock().unwrap() = Some(bed);
+}
 
+pub(crate) fn node_addon() {
+    let Some(bed) = ADDON.lock().unwrap().take() else { return };
+    let directory = bed.path("addon");
     let script = root().join("tests/node/end.mjs");
     let node = |arguments: &[&str]| {
         let mut command = bed.under(&["node"]);
@@ -68,7 +79,7 @@ pub(crate) fn node_addon() {
     let script = root().join("tests/node/ping.mjs");
     for (role, other) in [("client", "master"), ("server", "slave")] {
         let socket = bed.path(&format!("{role}.sock"));
-        let mut responder = bed.run(&memif);
+        let mut responder = bed.run(memif);
         responder.args(["responder", "--ip", "192.168.1.1", "--role", other, "--socket"]);
         let responder = bed.start(responder.arg(&socket));
         let mut pinging = bed.under(&["node"]);

@@ -16,27 +16,37 @@
 mod blocks;
 mod terminal;
 
-use blocks::examples;
+use std::time::Duration;
+
+use blocks::{Example, examples};
 use terminal::{Rooms, Terminal};
 use testkit::{Need, Suite};
 
+/// How long an example may take.
+const LIMIT: Duration = Duration::from_secs(600);
 const MANUAL: &str = include_str!("../../../../docs/user-manual.md");
 
 fn main() {
     let mut suite = Suite::new().alone();
-    for (name, run) in TESTS {
-        suite = suite.test(name, needs(name), *run);
+    for (name, build, run) in TESTS {
+        suite = suite.building(*build).long_test(name, LIMIT, needs(name), *run);
     }
     suite
+        .building(|| ())
         .test("every_example_is_run", &[], every_example_is_run)
         .test("every_option_is_explained", &[], every_option_is_explained)
+        .test("all_that_is_compiled_is_known", &[], all_that_is_compiled_is_known)
         .run()
 }
 
 /// One test for each example.
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {
-        const TESTS: &[(&str, fn())] = &[$((stringify!($name), || run(stringify!($name)))),*];
+        const TESTS: &[(&str, fn(), fn())] = &[$((
+            stringify!($name),
+            || build(stringify!($name)),
+            || run(stringify!($name)),
+        )),*];
     };
 }
 
@@ -97,12 +107,52 @@ fn every_option_is_explained() {
 
 fn every_example_is_run() {
     let written: Vec<_> = examples(MANUAL).into_iter().map(|example| example.name).collect();
-    let run: Vec<_> = TESTS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let run: Vec<_> = TESTS.iter().map(|(name, ..)| (*name).to_owned()).collect();
     assert_eq!(written, run, "the examples of the manual, and the tests");
 }
 
+fn example(name: &str) -> Example {
+    examples(MANUAL).into_iter().find(|example| example.name == name).unwrap()
+}
+
+/// Compiles what an example has cargo run, so that nobody waits for a compiler while the example runs.
+fn build(name: &str) {
+    for block in example(name).blocks {
+        for command in block.script.lines().filter_map(build_command) {
+            let mut shell = std::process::Command::new("bash");
+            let status = shell.args(["-ec", &command]).current_dir(terminal::ROOT).status();
+            assert!(status.unwrap().success(), "{command}");
+        }
+    }
+}
+
+/// The command that compiles what `cargo run` runs, and nothing else.
+fn build_command(line: &str) -> Option<String> {
+    let options = line.strip_prefix("cargo run ")?;
+    let options = options.split_once("-- ").map_or(options, |(options, _)| options);
+    Some(format!("cargo build {options}"))
+}
+
+/// No program may be left to a compiler that a watchdog waits for, however the manual words it.
+fn all_that_is_compiled_is_known() {
+    let commands: Vec<_> = examples(MANUAL)
+        .into_iter()
+        .flat_map(|example| example.blocks)
+        .flat_map(|block| block.script.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| line.contains("cargo"))
+        .collect();
+    assert!(!commands.is_empty());
+    for command in commands {
+        assert!(build_command(&command).is_some(), "{command}: is it compiled beforehand?");
+    }
+    assert_eq!(
+        build_command("cargo run --package memif --example echo -- /run/x master").as_deref(),
+        Some("cargo build --package memif --example echo ")
+    );
+}
+
 fn run(name: &str) {
-    let example = examples(MANUAL).into_iter().find(|example| example.name == name).unwrap();
+    let example = example(name);
     let rooms = Rooms::new();
     std::thread::scope(|scope| {
         // Dropped when all terminals have come as far as they can, or when one of them fails.

@@ -11,9 +11,9 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use crate::blocks::{Block, Talk, without_numbers};
 
 /// How long any line may take.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(180);
 /// The repository.
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// What the terminals of one example share: a fresh `/run`, and a network with nothing but a loopback interface.
 pub(crate) struct Rooms {
