@@ -14,7 +14,7 @@ pub const SCENARIO: &str = "MEMIF_TEST_SCENARIO";
 /// Environment variable with its arguments, separated by line feeds.
 pub const ARGUMENTS: &str = "MEMIF_TEST_ARGUMENTS";
 /// A helper that outlives everything else ends itself after this time.
-const LIFETIME: Duration = Duration::from_secs(300);
+const LIFETIME: Duration = Duration::from_secs(900);
 /// In front of lines that are meant for the other side, so that other output does no harm.
 const MARK: &str = "::";
 

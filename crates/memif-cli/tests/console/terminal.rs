@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const ROWS: u16 = 400;
 const COLUMNS: u16 = 160;
 /// How long anything may take before the test fails. No test waits that long when all is well.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(180);
 
 /// A program on a terminal of its own. Dropping it kills it.
 pub(crate) struct Terminal {

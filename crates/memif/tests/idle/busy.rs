@@ -95,7 +95,7 @@ fn exchange(mode: RxMode, pinger: &str, echo: &str, bursts: u64) -> [(Calls, u64
     answering.child.expect("up");
     let packets = bursts * BURST;
     [asking, answering].map(|mut end| {
-        let told = end.child.expect_within("counters", Duration::from_secs(100));
+        let told = end.child.expect_within("counters", Duration::from_secs(240));
         let numbers: Vec<u64> =
             told.split_whitespace().map(|n| n.parse().expect("a number")).collect();
         assert_eq!(

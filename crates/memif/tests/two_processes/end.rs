@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testkit::{Address, Child};
 
 /// Longest time that an order may take. A bound, never a measurement.
-const ORDER: Duration = Duration::from_secs(100);
+const ORDER: Duration = Duration::from_secs(240);
 
 /// A helper process.
 pub(crate) struct End {

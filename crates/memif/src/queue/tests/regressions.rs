@@ -31,7 +31,7 @@ fn a_wait_sees_a_chain_completed_behind_packets_that_were_taken() {
     assert_eq!(pair.master.rx[0].recv(10).unwrap().packets().count(), 3);
     // As many slots are there now as there were before, the open chain included.
     pair.rings[S2M].store_head(8);
-    assert_eq!(pair.master.rx[0].wait(Some(Duration::from_secs(10))), Ok(true));
+    assert_eq!(pair.master.rx[0].wait(Some(Duration::from_secs(60))), Ok(true));
     assert_eq!(pair.master.rx[0].recv(10).unwrap().packets().count(), 1);
 }
 
@@ -49,7 +49,7 @@ fn a_wait_forgets_an_open_chain_when_the_ring_was_overrun() {
         pair.rings[S2M].store_word(slot, 0, head(0, 0, 10));
     }
     pair.rings[S2M].store_head(102);
-    assert_eq!(pair.master.rx[0].wait(Some(Duration::from_secs(10))), Ok(true));
+    assert_eq!(pair.master.rx[0].wait(Some(Duration::from_secs(60))), Ok(true));
     assert_eq!(pair.master.rx[0].recv(10).unwrap().len(), 2);
 }
 
@@ -212,7 +212,7 @@ fn a_receiver_that_was_away_for_long_hears_its_signal_again() {
         batch.push(&packet(number, 60)).unwrap();
     }
     batch.commit();
-    let patience = Instant::now() + Duration::from_secs(10);
+    let patience = Instant::now() + Duration::from_secs(60);
     // Until the repeats have become rare.
     while pair.slave.handle.repeat_signals() {
         assert!(Instant::now() < patience);

@@ -79,7 +79,7 @@ fn signals_are_repeated_while_the_receiver_lags() {
         assert_eq!(tx.counters().signals, 3 + 2);
         // A receiver that never comes is asked less and less, and hears it when it comes late all the same.
         tx.send(&[1]).unwrap();
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
         while handle.repeat_signals() {
             assert!(std::time::Instant::now() < deadline, "asked every millisecond for ever");
             std::thread::yield_now();

@@ -1,6 +1,6 @@
 //! Both rings and the signal under loom, which tries every order of the two threads that the orderings allow.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p memif --lib ring:: --release`
+//! `RUSTFLAGS="--cfg loom" cargo test -p memif --lib --target-dir target/loom ring::`
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering, fence};
