@@ -30,6 +30,8 @@ fn main() {
     Suite::new()
         .alone()
         .test("server_with_two_receive_queues_here", NEEDS, server::two_receive_queues)
+        .test("server_whose_queues_are_found", NEEDS, server::queues_are_found)
+        .test("server_opposite_one_receive_queue", NEEDS, server::one_receive_queue)
         .test("client_opposite_ping", NEEDS, client::opposite_ping)
         .test("client_opposite_responder", NEEDS, client::opposite_responder)
         .test("client_with_more_queues", NEEDS, client::with_more_queues)

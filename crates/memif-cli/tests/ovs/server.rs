@@ -2,6 +2,7 @@
 
 use testkit::Ovs;
 
+use crate::util::memif;
 use crate::{all_answered, ping, responder, with_switch};
 
 /// Two servers, one port each for responder and ping. Open vSwitch has a transmit queue for each of its forwarding threads and one more,
@@ -41,6 +42,31 @@ fn remove(switch: &Ovs, names: [&str; 2]) {
 
 pub(crate) fn two_receive_queues() {
     between_two_ports(&[], &[56, 1472], "--rx-queues 2");
+}
+
+pub(crate) fn queues_are_found() {
+    between_two_ports(&[], &[56, 1472], "--rx-queues auto");
+}
+
+/// With one receive queue nothing of the switch comes here: the command says why, and what to do.
+pub(crate) fn one_receive_queue() {
+    with_switch(|switch| {
+        let socket = switch.path("left.sock");
+        switch.add_port("left", "server", &socket, &[]);
+        let other = switch.path("right.sock");
+        switch.add_port("right", "server", &other, &[]);
+        let mut responder = responder(&other, "--rx-queues auto");
+        responder.expect("connected to \"DPDK ");
+        let ping =
+            format!("ping 192.168.1.2 --ip 192.168.1.1 --socket {} --timeout 2", socket.display());
+        memif(&ping)
+            .finish()
+            .code(1)
+            .complains("transmits on more queues than this link has receive queues (1)")
+            .complains("--rx-queues auto");
+        drop(responder);
+        remove(switch, ["left", "right"]);
+    });
 }
 
 /// The longest packets that go through an MTU of 9000, chained over buffers of 2048 bytes at both ends.
