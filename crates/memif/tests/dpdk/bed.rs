@@ -41,8 +41,8 @@ pub(crate) struct Plan {
     pub(crate) address: Address,
     pub(crate) options: Options,
     pub(crate) config: InterfaceConfig,
-    /// Queues of the link each way, where those are not testpmd's.
-    queues: Option<u8>,
+    /// Receive and transmit queues of the link, where those are not testpmd's.
+    rings: Option<(u8, u8)>,
 }
 
 impl Plan {
@@ -61,7 +61,7 @@ impl Plan {
         options.is_abstract = matches!(address, Address::Abstract(_));
         options.id = 7;
         let config = InterfaceConfig::new(dpdk.our_role(), 7);
-        Self { dpdk, address, options, config, queues: None }
+        Self { dpdk, address, options, config, rings: None }
     }
 
     /// Rings of `2^log2` slots: whoever is the slave decides.
@@ -89,7 +89,7 @@ impl Plan {
     /// testpmd has so many queues each way, and the slave brings fewer rings.
     pub(crate) fn surplus(mut self, queues: u8, rings: u8) -> Self {
         self.options.queues = queues;
-        self.queues = Some(rings);
+        self.rings = Some((rings, rings));
         self.config(|config| config.rx_queues(rings).tx_queues(rings))
     }
 
@@ -138,8 +138,10 @@ impl Bed {
         assert!(link.peer.app_name.to_string().starts_with("DPDK "), "{:?}", link.peer);
         assert_eq!(link.peer.interface_name.to_string(), "net_memif0");
         assert_eq!(link.peer.credentials.map(|c| c.uid), Some(0));
-        let queues = plan.queues.unwrap_or(plan.options.queues).into();
-        assert_eq!((link.rx.len(), link.tx.len()), (queues, queues), "queues");
+        // What it sends on we receive on.
+        let (tx, rx) = (plan.options.queues, plan.options.tx_queues.unwrap_or(plan.options.queues));
+        let (rx, tx) = plan.rings.unwrap_or((rx, tx));
+        assert_eq!((link.rx.len(), link.tx.len()), (rx.into(), tx.into()), "queues");
         // Attempts of our slave before the server listened.
         driver.forget_events();
         Self { plan, testpmd, driver, key, link }
