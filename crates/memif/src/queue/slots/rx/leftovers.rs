@@ -1,37 +1,23 @@
 //! What a peer that left had published before, see [`RxQueue`](crate::RxQueue).
 
-use super::{Received, RxSlots, Tally};
+use super::RxSlots;
 use crate::error::RecvError;
-use crate::queue::slots::Slot;
-use crate::shm::fault_count;
 
 impl RxSlots {
-    /// [`receive`](Self::receive) on a link that is down.
+    /// Before [`receive`](Self::receive) hands anything out, on a link that is down.
     #[cold]
-    pub(super) fn receive_leftovers(
-        &mut self,
-        max: u16,
-        mut give: impl FnMut(Slot),
-    ) -> Result<Received, RecvError> {
+    pub(super) fn begin_leftovers(&mut self) -> Result<(), RecvError> {
         if !self.link.has_leftovers() {
             return Err(RecvError::Disconnected);
         }
-        let faults = fault_count();
-        if faults != self.faults {
-            self.check_memory(faults)?;
-        }
         self.look_last();
-        let mut count = 0;
-        let mut tally = Tally::default();
-        let result = self.hand_out(max, &mut count, &mut tally, &mut give);
-        self.settle(&tally);
-        result?;
-        let more = self.leftovers() > 0;
-        // To an application that was not told the link is up, and an empty ring no error.
-        if count == 0 && !more && !self.link.is_untold() {
-            return Err(RecvError::Disconnected);
-        }
-        Ok(Received { count, more })
+        Ok(())
+    }
+
+    /// Nothing is left. To an application that was not told the link is up, and an empty ring no error.
+    #[cold]
+    pub(super) fn end_leftovers(&self) -> Result<(), RecvError> {
+        if self.link.is_untold() { Ok(()) } else { Err(RecvError::Disconnected) }
     }
 
     /// Slots that the peer left and nobody has taken yet. None while the link is up, and after it ended in another way.

@@ -201,8 +201,9 @@ impl RxSlots {
     /// call handed out before stay held.
     #[inline]
     pub fn receive(&mut self, max: u16, mut give: impl FnMut(Slot)) -> Result<Received, RecvError> {
-        if self.link.is_down() {
-            return self.receive_leftovers(max, give);
+        let down = self.link.is_down();
+        if down {
+            self.begin_leftovers()?;
         }
         let faults = fault_count();
         if faults != self.faults {
@@ -210,9 +211,11 @@ impl RxSlots {
         }
         let mut count = 0;
         let mut tally = Tally::default();
-        let mut taken = !self.interrupts;
+        // `give` goes to no other function, or what it changes with every packet would lie in memory.
+        let mut taken = !self.interrupts | down;
         let result = loop {
-            if self.seen.wrapping_sub(self.next) <= max - count
+            if !down
+                && self.seen.wrapping_sub(self.next) <= max - count
                 && let Err(error) = self.look()
             {
                 break Err(error);
@@ -238,6 +241,9 @@ impl RxSlots {
         self.settle(&tally);
         result?;
         let more = self.next != self.seen && self.unfinished.is_none();
+        if down && count == 0 && !more {
+            self.end_leftovers()?;
+        }
         Ok(Received { count, more })
     }
 
