@@ -23,12 +23,12 @@ use crate::wire::ring::{
 /// Bytes of the ring.
 pub(crate) const RING_BYTES: u64 = ring_bytes(0);
 /// Bytes of its one buffer: any segment fits, since lengths are 16 bits wide at the sender, so none spoils what lies behind.
-pub(crate) const BUFFER_BYTES: u64 = 65_535;
+pub(crate) const BUFFER_BYTES: u32 = 65_535;
 /// Where the ring begins in region 0.
 const OFFSET: u32 = 0;
 const HEAD: u16 = 0;
 const TAIL: u16 = HEAD.wrapping_sub(1);
-const POSTED: DescriptorHead = DescriptorHead { flags: 0, region: 0, length: BUFFER_BYTES as u32 };
+const POSTED: DescriptorHead = DescriptorHead { flags: 0, region: 0, length: BUFFER_BYTES };
 
 /// The bytes to write before the region is announced; the buffer lies at that offset of region 0.
 pub(crate) fn image(buffer: u32, image: &mut Vec<u8>) {

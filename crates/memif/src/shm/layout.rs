@@ -72,7 +72,7 @@ impl Layout {
         let per_queue = stride << log2;
         // At most 510 rings of 262,272 bytes and queues of 16384 buffers of 65,664 bytes, far below 2^32 and 2^64.
         let decoy_buffer = decoy::RING_BYTES.next_multiple_of(LINE);
-        let first = decoy_buffer + (decoy::BUFFER_BYTES + SPARE).next_multiple_of(LINE);
+        let first = decoy_buffer + (u64::from(decoy::BUFFER_BYTES) + SPARE).next_multiple_of(LINE);
         let place = |pair: u8, m2s: bool| first + (2 * u64::from(pair) + u64::from(m2s)) * ring;
         let rings = (0..s2m).map(|k| place(k, false)).chain((0..m2s).map(|k| place(k, true)));
         let rings = rings.map(|offset| u32::try_from(offset).unwrap_or(u32::MAX)).collect();
@@ -157,7 +157,7 @@ mod tests {
         assert!(decoy_buffer.is_multiple_of(LINE));
         let mut ranges: Vec<(u64, u64, u64)> = vec![
             (0, 0, decoy::RING_BYTES),
-            (0, decoy_buffer, decoy_buffer + decoy::BUFFER_BYTES + SPARE),
+            (0, decoy_buffer, decoy_buffer + u64::from(decoy::BUFFER_BYTES) + SPARE),
         ];
         for offset in &layout.rings {
             assert!(u64::from(*offset).is_multiple_of(RING_ALIGNMENT.max(LINE)));
