@@ -33,7 +33,9 @@ pub(crate) fn run(port: &mut impl Port, job: &Job, control: &Control) -> Result<
         Task::Echo => work.answer(port, |port, scratch, count| port.echo(scratch, count)),
         Task::Forward => work.answer(port, |port, scratch, count| port.forward(scratch, count)),
         Task::Generate => work.generate(port),
-        Task::Cycle | Task::Crowd | Task::Serve => Err("a task without a port".to_owned()),
+        Task::Cycle | Task::Crowd | Task::Serve | Task::Restart | Task::Return => {
+            Err("a task without a port".to_owned())
+        }
     }
 }
 
