@@ -27,6 +27,8 @@ surplus (uint8_t s2m, uint8_t m2s, const char *words)
   while (details.error == NULL || strstr ((const char *) details.error, words) == NULL);
   CHECK (!master.connected && !slave.connected);
   OK (memif_delete (&slave.conn));
+  /* Each refusal called it. */
+  slave.disconnected = 0;
   args.num_s2m_rings = args.num_m2s_rings = 2;
   OK (memif_create (&slave.conn, &args, end_connected, end_disconnected, NULL, &slave));
   POLL_UNTIL (sock, master.connected && slave.connected);

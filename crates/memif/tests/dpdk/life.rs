@@ -46,6 +46,13 @@ pub(crate) fn dpdk_killed(dpdk: Dpdk) {
         }
         bed.testpmd.kill_now();
         assert_eq!(bed.driver.disconnected(key), DisconnectReason::Hangup);
+        // What it had sent before comes first.
+        while bed.link.rx[0].wait(None).is_ok() {
+            match bed.link.rx[0].recv(64) {
+                Ok(mut batch) => assert_ne!((&mut batch).into_iter().count(), 0),
+                Err(error) => assert_eq!(error, RecvError::Disconnected),
+            }
+        }
         assert_eq!(bed.link.rx[0].wait(None).unwrap_err(), RecvError::Disconnected);
         assert_eq!(bed.link.tx[0].send_wait(&[0; 64]).unwrap_err(), SendError::Disconnected);
         if dpdk == Dpdk::Server {

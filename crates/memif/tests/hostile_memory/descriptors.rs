@@ -672,7 +672,8 @@ pub(crate) fn m12_slave_bytes_change_while_read() {
     let (mut link, mut peer) = rig.link();
     let region = peer.regions[0].clone();
     // Only buffers: the first of them is behind the rings.
-    let (from, to) = (20_000, usize::try_from(region.size()).unwrap() - 8);
+    let first = peer.tx[0].ring.descriptor(0).offset.min(peer.rx[0].ring.descriptor(0).offset);
+    let (from, to) = (usize::try_from(first).unwrap(), usize::try_from(region.size()).unwrap() - 8);
     let scribble = Meanwhile::run(move |dice| {
         let noise = dice.roll().to_le_bytes();
         region.write(u64::try_from(dice.within(from, to)).unwrap(), &noise);

@@ -182,7 +182,8 @@ pub(crate) fn m17_slave_hands_out_clean_memory() {
         let mut rig = SlaveRig::with(config);
         for _ in 0..2 {
             let (mut link, mut peer) = rig.link();
-            let mut rings: Vec<(u16, u64, u64)> = Vec::new();
+            // The first one is the decoy, which no message names (D5).
+            let mut rings: Vec<(u16, u64, u64)> = vec![(0, 0, ring_bytes(0))];
             for message in &peer.said {
                 if let Message::AddRing(ring) = message {
                     let at = u64::from(ring.offset);

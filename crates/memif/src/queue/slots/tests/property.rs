@@ -15,7 +15,7 @@ use crate::wire::ring::{FLAG_NEXT, offset_to_word};
 const SIZE: u16 = 8;
 const BUFFER: u32 = 100;
 /// Where the buffers of the slave start, how far they lie apart, and where their region ends.
-const FIRST: u32 = 4096;
+const FIRST: u32 = 77_824;
 const STRIDE: u32 = 2176;
 const REGION: u32 = FIRST + 2 * SIZE as u32 * STRIDE;
 
@@ -50,14 +50,15 @@ fn op() -> impl Strategy<Value = Op> {
         any::<u64>(),
         (any::<u16>(), 0u16..3, lengths())
             .prop_map(|(flags, region, len)| head(flags, region, len)),
-        (0u32..60_000).prop_map(offset_to_word),
+        (0..REGION + 20_000).prop_map(offset_to_word),
         (REGION - BUFFER - 10..REGION + 10).prop_map(offset_to_word),
     ];
     prop_oneof![
         12 => (0..12u16).prop_map(Op::Receive),
         12 => (0..12u16, prop_oneof![8 => Just(0), 4 => 0..BUFFER, 1 => any::<u32>()])
             .prop_map(|(count, headroom)| Op::Refill(count, headroom)),
-        1 => (0..12u16, 0u32..60_000).prop_map(|(count, place)| Op::RefillAt(count, place)),
+        1 => (0..12u16, 0..REGION + 20_000)
+            .prop_map(|(count, place)| Op::RefillAt(count, place)),
         12 => (0..5u16, prop_oneof![4 => 0..350u32, 1 => 0..66_000u32])
             .prop_map(|(packets, size)| Op::Allocate(packets, size)),
         12 => (0..8u8, 0..30u32, any::<bool>()).prop_map(|(n, less, next)| Op::Send(n, less, next)),

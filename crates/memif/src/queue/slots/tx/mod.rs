@@ -207,31 +207,26 @@ impl TxSlots {
     /// that ends it.
     ///
     /// The peer sees nothing before [`publish`](Self::publish).
-    // As a part of its caller it would lack registers: 9 instructions per packet more.
-    #[inline(never)]
+    #[inline]
     pub fn send_all(&mut self, parts: impl IntoIterator<Item = Part>) -> u16 {
         // What changes with every packet lies in registers.
         let (mut sent, mut whole) = (self.sent, self.whole);
         let (mut packets, mut bytes) = (self.packets, self.bytes);
         let (next, mask, role) = (self.cursor.next(), self.mask, self.role);
-        let Self { ring, addresses, table, cursor, .. } = self;
         let mut done = 0;
         for part in parts {
             if (part.index ^ sent) & mask != 0 || sent == next {
                 break;
             }
             let at = usize::from(sent & mask);
-            let Some(&Entry { buffer, written }) = table.get(at) else { break };
-            let BufferRef { region, offset, capacity } = buffer;
+            let Some(entry) = self.table.get_mut(at) else { break };
+            let BufferRef { region, offset, capacity } = entry.buffer;
             let Part { data, len, .. } = part;
-            if len > capacity {
-                let posted = Posted { table, ring, limit: cursor.limit() };
-                if role == Role::Slave || !posted.may_be_longer(addresses, at, len) {
+            if role == Role::Slave {
+                if len > capacity {
                     break;
                 }
-            }
-            if role == Role::Slave {
-                let Some(start) = addresses.find(region, offset, capacity) else { break };
+                let Some(start) = self.addresses.find(region, offset, capacity) else { break };
                 let moved = data.addr().wrapping_sub(start.addr());
                 let Ok(moved) = u32::try_from(moved) else { break };
                 if moved > capacity - len {
@@ -239,15 +234,15 @@ impl TxSlots {
                 }
                 // Beyond 4 GiB only where a caller's own region ends there.
                 let Some(offset) = offset.checked_add(moved) else { break };
-                if written != offset {
-                    ring.store_word(sent, 1, offset_to_word(offset));
-                    if let Some(entry) = table.get_mut(at) {
-                        entry.written = offset;
-                    }
+                if entry.written != offset {
+                    self.ring.store_word(sent, 1, offset_to_word(offset));
+                    entry.written = offset;
                 }
+            } else if len > capacity && !self.may_be_longer(at, len) {
+                break;
             }
             let flags = if part.next { FLAG_NEXT } else { 0 };
-            ring.store_word(sent, 0, DescriptorHead { flags, region, length: len }.to_word());
+            self.ring.store_word(sent, 0, DescriptorHead { flags, region, length: len }.to_word());
             sent = sent.wrapping_add(1);
             bytes += u64::from(len);
             if !part.next {
@@ -355,30 +350,20 @@ impl TxSlots {
         self.cursor.rewind(index);
         true
     }
-}
 
-/// The buffers that a ring has.
-struct Posted<'a> {
-    table: &'a [Entry],
-    ring: &'a Ring,
-    /// Buffers from there on are not in the table yet.
-    limit: u16,
-}
-
-impl Posted<'_> {
     /// Whether `len` bytes of a master, more than the slave posted in that slot, lie in the region and in no other buffer.
     ///
     /// VPP as a slave sends parts that are a little longer than the buffers that it posts, and programs send them back slot by
     /// slot (V15). Slots that were sent and not posted again count, too: their packets may not be read yet.
     #[cold]
-    fn may_be_longer(&self, addresses: &Addresses, at: usize, len: u32) -> bool {
+    fn may_be_longer(&self, at: usize, len: u32) -> bool {
         let Some(BufferRef { region, offset, capacity }) =
             self.table.get(at).map(|entry| entry.buffer)
         else {
             return false;
         };
-        let inside = addresses.find(region, offset, len).is_some();
-        if !inside || len - capacity > TxSlots::LONGER {
+        let inside = self.addresses.find(region, offset, len).is_some();
+        if !inside || len - capacity > Self::LONGER {
             return false;
         }
         let start = u64::from(offset) + u64::from(capacity);
@@ -392,10 +377,10 @@ impl Posted<'_> {
 
     /// What was posted since the last look. Compared, and read again when it is to be used.
     fn unread(&self) -> impl Iterator<Item = BufferRef> {
-        let count = self.ring.load_head().wrapping_sub(self.limit);
+        let count = self.ring.load_head().wrapping_sub(self.cursor.limit());
         let count = if usize::from(count) <= self.table.len() { count } else { 0 };
         (0..count).map(|i| {
-            let index = self.limit.wrapping_add(i);
+            let index = self.cursor.limit().wrapping_add(i);
             let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
             let offset = offset_from_word(self.ring.load_word(index, 1));
             BufferRef { region: head.region, offset, capacity: head.length }
