@@ -194,7 +194,7 @@ fn demo_reports_both_ends() {
         has_fields(
             details,
             "type index interface_id ip ip6 interface_name app_name role mode socket secret_set link_up last_reason peer \
-             rx_queues tx_queues regions",
+             surplus_queues rx_queues tx_queues regions",
         );
         assert_eq!((&details["index"], &details["role"]), (&at.into(), &role.into()));
         has_fields(
