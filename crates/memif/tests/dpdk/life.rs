@@ -95,11 +95,14 @@ pub(crate) fn our_side_restarted(dpdk: Dpdk) {
             bed.driver = Driver::open(&bed.plan.address);
             bed.key = bed.driver.add(config);
         }
-        match dpdk {
-            Dpdk::Server => bed.testpmd.start(),
-            Dpdk::Client => bed.testpmd.restart_stopped_port(),
+        if dpdk == Dpdk::Client {
+            bed.testpmd.restart_stopped_port();
         }
         bed.link = bed.driver.connected(bed.key);
+        // Forwarding begins when the link is up.
+        if dpdk == Dpdk::Server {
+            bed.testpmd.start();
+        }
         bed.driver.forget_events();
         cross(&mut bed);
     }
