@@ -5,6 +5,7 @@ mod clock;
 mod end;
 mod hub;
 mod job;
+mod metric;
 mod plots;
 mod port;
 mod rows;

@@ -6,8 +6,9 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use crate::metric::percentile;
 use crate::port::Result;
-use crate::rows::{Plot, percentile};
+use crate::rows::Plot;
 use crate::table::{Measured, median};
 
 const SIZE: (u32, u32) = (900, 540);

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::job::Report;
-use crate::rows::{BARE, BARE_AGAIN, Metric, REFERENCE, Relation, Row};
+use crate::metric::Metric;
+use crate::rows::{BARE, BARE_AGAIN, REFERENCE, Relation, Row};
 
 /// Everything that was measured for a row: figures by metric, contender and round, NaN where a slice failed.
 #[derive(Clone, Debug)]
@@ -349,6 +350,7 @@ pub(crate) fn judgement(summaries: &[Summary]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric;
     use crate::rows::{self, Peers, RUST};
 
     #[test]
@@ -362,9 +364,9 @@ mod tests {
     #[test]
     fn percentiles_count_values() {
         let times = [(10, 98), (20, 1), (30, 1)];
-        assert_eq!(rows::percentile(&times, 0.5), 10.0);
-        assert_eq!(rows::percentile(&times, 0.99), 20.0);
-        assert_eq!(rows::percentile(&times, 1.0), 30.0);
+        assert_eq!(metric::percentile(&times, 0.5), 10.0);
+        assert_eq!(metric::percentile(&times, 0.99), 20.0);
+        assert_eq!(metric::percentile(&times, 1.0), 30.0);
     }
 
     #[test]
