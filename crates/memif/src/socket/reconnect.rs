@@ -52,7 +52,7 @@ impl Backoff {
     }
 
     /// A master is on its way.
-    pub(super) fn expect(&mut self, now: Instant) {
+    pub(super) fn expect_master(&mut self, now: Instant) {
         self.expected = now.checked_add(EXPECTED);
     }
 
@@ -60,7 +60,7 @@ impl Backoff {
     pub(super) fn somebody_listens(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.met, true) {
             self.reset();
-            self.expect(now);
+            self.expect_master(now);
         }
     }
 
@@ -234,7 +234,7 @@ impl Socket {
             any = true;
             if new {
                 interface.backoff.reset();
-                interface.backoff.expect(now);
+                interface.backoff.expect_master(now);
                 self.timers.set(Timer::Connect(*number), Some(now));
             }
         }
@@ -270,7 +270,7 @@ mod tests {
         let mut backoff = Backoff::new();
         let now = Instant::now();
         let (during, after) = (now + EXPECTED - FIRST_PAUSE, now + EXPECTED);
-        backoff.expect(now);
+        backoff.expect_master(now);
         assert_eq!(pauses(&mut backoff, now, 9), [2, 4, 8, 16, 32, 64, 128, 200, 200]);
         assert_eq!(pauses(&mut backoff, during, 1), [200]);
         assert_eq!(pauses(&mut backoff, after, 4), [400, 800, 1600, 2000]);

@@ -271,7 +271,7 @@ impl Socket {
             interface.connection = None;
         }
         if let Some(lived) = lived {
-            interface.backoff.expect(Instant::now());
+            interface.backoff.expect_master(Instant::now());
             if lived >= STABLE {
                 interface.backoff.reset();
             }
