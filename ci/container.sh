@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the image of the Dockerfile without an image registry, as root on a Debian-like machine: the builder image comes
-# from debootstrap and the mirror that apt uses here, Rust and the packages from this user's rustup and cargo.
+# Builds the image of the Dockerfile without an image registry, as root on a Debian-like machine: the builder image
+# comes from debootstrap and the mirror that apt uses here, Rust and the packages from this user's rustup and cargo.
 #
 #   ci/container.sh [--quick] DIRECTORY    keeps images and caches there; a second run takes seconds
 #

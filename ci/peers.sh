@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the command against DPDK, Open vSwitch and Suricata of later Debian releases, in chroots that debootstrap makes of Debian's
-# packages. Not a part of ci/test.sh. As root on a Debian-like machine.
+# Runs the command against DPDK, Open vSwitch and Suricata of later Debian releases, in chroots that debootstrap makes
+# of Debian's packages. Not a part of ci/test.sh. As root on a Debian-like machine.
 #
 #   ci/peers.sh DIRECTORY                  all cases with all releases; chroots stay in DIRECTORY for the next run
 #   ci/peers.sh DIRECTORY RELEASE...       some of: trixie (DPDK 24.11, OVS 3.5, Suricata 7), sid (DPDK 25.11, OVS 4.0),
@@ -9,8 +9,8 @@
 #   --list                                 names the cases
 #   --remove                               removes the chroots and logs in DIRECTORY
 #
-# MEMIF in the environment is the program to test; without it `cargo build --release` makes one. What each case printed is in
-# DIRECTORY/log. Each case has a network, processes, /run and mounts of its own, which end with it.
+# MEMIF in the environment is the program to test; without it `cargo build --release` makes one. What each case printed
+# is in DIRECTORY/log. Each case has a network, processes, /run and mounts of its own, which end with it.
 set -euo pipefail
 
 usage() {
@@ -170,7 +170,8 @@ client() { # rxq txq device eal-options
 
 dpdk_client() { client 1 1 "" ""; }
 dpdk_client_4_4() { client 4 4 "" ""; }
-# More receive than transmit queues are not for a testpmd that sends back: it sends on the queue that has the number of the one received on.
+# More receive than transmit queues are not for a testpmd that sends back: it sends on the queue that has the number of
+# the one received on.
 dpdk_client_1_4() { client 1 4 "" ""; }
 
 # Shows its memory instead of copying. From 25.11 on DPDK needs huge pages for that.

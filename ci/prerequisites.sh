@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, as root on a Debian-like machine, and the parts of Rust where rustup is there; says what is missing
-# anywhere else.
+# Installs what the tests need, as root on a Debian-like machine, and the parts of Rust where rustup is there; says what
+# is missing anywhere else.
 set -euo pipefail
 
 # Program or file, and the packages that bring it. DPDK's drivers have its version in their packages' names.
@@ -30,7 +30,8 @@ needs=(
   "/usr/lib/*/dpdk/pmds-*/librte_net_memif.so* librte-net-memif"
   "/usr/lib/*/dpdk/pmds-*/librte_mempool_ring.so* librte-mempool-ring"
 )
-# Parts of Rust that not every installation has: as rustup calls them, the command of cargo that they bring, Debian's package.
+# Parts of Rust that not every installation has: as rustup calls them, the command of cargo that they bring, Debian's
+# package.
 components=(
   "rustfmt fmt rustfmt"
   "clippy clippy rust-clippy"

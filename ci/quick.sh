@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The checks for before each commit: a few minutes, where everything was compiled before. What they leave out is said in the end.
+# The checks for before each commit: a few minutes, where everything was compiled before. What they leave out is said in
+# the end.
 cd "$(dirname "$0")/.." || exit
 . ci/steps.sh
 . ci/checks.sh
@@ -18,6 +19,6 @@ step "lints" lints
 step "unit tests, and tests of seconds" \
   cargo test --workspace --lib --bins "${programs[@]/#/--test=}" --locked --no-fail-fast
 
-closing "the quick checks passed; left out, and run by ci/test.sh: documentation and its examples, the tests of DPDK, the kernel (bridge),
-two processes, idle ends, the manual, the examples, the console, memif bench, the container and the C library; loom, the instructions per
-packet, compare/ and the demo as released"
+closing "the quick checks passed; left out, and run by ci/test.sh: documentation and its examples, the tests of DPDK, the
+kernel (bridge), two processes, idle ends, the manual, the examples, the console, memif bench, the container and the C
+library; loom, the instructions per packet, compare/ and the demo as released"

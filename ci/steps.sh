@@ -1,16 +1,19 @@
 # shellcheck shell=bash
 # Steps of a check, to be sourced: each is run whatever the ones before it came to, and the end names all that failed.
 #
-#   step [--after NAME]... NAME COMMAND [ARGUMENT]...   COMMAND may be a function; it runs in a shell of its own that ends at
-#                                                       its first error. Not run if a step after which it comes did not pass.
+#   step [--after NAME]... NAME COMMAND [ARGUMENT]...
+#                       COMMAND may be a function; it runs in a shell of its own that ends at its first error. Not run if
+#                       a step after which it comes did not pass.
 #   skip REASON         ends a step that cannot be done here; where CI=true that is a failure
-#   closing WORDS       lists all steps, then what failed, and ends the script: with 1 if anything failed, or else saying WORDS
+#   closing WORDS       lists all steps, then what failed, and ends the script: with 1 if anything failed, or else saying
+#                       WORDS
 #
 # The script that sources this does without `set -e`.
 set -uo pipefail
 
 readonly skipped_status=77
-# Of each step that was asked for, in their order: its name, what became of it, seconds, and lines that tell why it failed.
+# Of each step that was asked for, in their order: its name, what became of it, seconds, and lines that tell why it
+# failed.
 step_names=() step_ends=() step_seconds=() step_reasons=()
 step_files=$(mktemp -d)
 trap 'rm -rf "$step_files"' EXIT
@@ -77,8 +80,8 @@ step() {
   note "$name" "$end" "$seconds" "$reasons"
 }
 
-# What the step used of all processors, from the second line of what `times` said before and after: user and system time of
-# the programs that have ended, as in 1m2.345s.
+# What the step used of all processors, from the second line of what `times` said before and after: user and system time
+# of the programs that have ended, as in 1m2.345s.
 processor_seconds() {
   awk 'FNR == 2 { sum = 0; for (i = 1; i <= 2; i++) { split($i, t, "[ms]"); sum += 60 * t[1] + t[2] }; all[++file] = sum }
     END { printf "%.0f", all[2] - all[1] }' "$step_files/before" "$step_files/after"
@@ -97,7 +100,8 @@ note() {
   step_names+=("$1") step_ends+=("$2") step_seconds+=("$3") step_reasons+=("$4")
 }
 
-# Lines of a step's output that name tests that failed, programs of tests that died, errors, and files that are not formatted.
+# Lines of a step's output that name tests that failed, programs of tests that died, errors, and files that are not
+# formatted.
 reasons() {
   sed 's/\x1b\[[0-9;]*m//g' "$step_files/output" |
     grep -aE '^(test .* FAILED$|test .* took more than |error(\[[A-Z0-9]+\])?:|Diff in | +`-p |In .*\.sh line )' |

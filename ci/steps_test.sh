@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Proves of ci/steps.sh what the checks rely on: every step is run, every failure is named in the end, and then the status is 1.
+# Proves of ci/steps.sh what the checks rely on: every step is run, every failure is named in the end, and then the
+# status is 1.
 set -uo pipefail
 cd "$(dirname "$0")" || exit
 
 file=$(mktemp)
 trap 'rm -f "$file"' EXIT
 
-# Runs the script on standard input with an environment; `said` is what it said, and its status. By way of a file: a pipe would
-# wait for programs that are left behind.
+# Runs the script on standard input with an environment; `said` is what it said, and its status. By way of a file: a
+# pipe would wait for programs that are left behind.
 run() {
   timeout 120 env "$@" bash -c ". ./steps.sh
 $(cat)" >"$file" 2>&1

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Every check of the project. All of them are run, whatever the ones before came to, and those that failed are named in the end. On a
-# user's machine, tests whose needs are missing are skipped with a reason; with CI=true in the environment nothing may be skipped.
+# Every check of the project. All of them are run, whatever the ones before came to, and those that failed are named in
+# the end. On a user's machine, tests whose needs are missing are skipped with a reason; with CI=true in the environment
+# nothing may be skipped.
 #
 # shellcheck disable=SC2317 # Steps are functions, called by name.
 cd "$(dirname "$0")/.." || exit
@@ -10,8 +11,9 @@ cd "$(dirname "$0")/.." || exit
 # What is built once does not pay for being built in parts.
 ! nothing_may_be_skipped || export CARGO_INCREMENTAL=0
 
-# All that tests need, so that none of them waits for a compiler. The release builds end in long stretches of one thread each, and the
-# container waits for a mirror and a disk: side by side they leave no processor idle. cargo's locks keep them apart.
+# All that tests need, so that none of them waits for a compiler. The release builds end in long stretches of one thread
+# each, and the container waits for a mirror and a disk: side by side they leave no processor idle. cargo's locks keep
+# them apart.
 compile() {
   local wrong=0 beside=() job
   compile_releases &

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Reading the holes of a file on tmpfs through a mapping fills them: a look costs as much memory as a write.
 #
-# On a file system with a disk, or for anonymous memory, a read of what was never written is served by a page of zeros that
-# everybody shares. tmpfs, hence memfd and /dev/shm, allocates a page of its own for each page that a mapping reads, and charges it to
-# the cgroup of the reader, also through a mapping that is read-only, and a private one. `read` and `pread` of the same holes allocate nothing.
-# So a monitor that maps shared memory "only to look" (rings, pools of buffers, a core of a virtual machine) makes it grow to its full
-# size; numpy.memmap with mode "r" is such a look, numpy.fromfile is not.
+# On a file system with a disk, or for anonymous memory, a read of what was never written is served by a page of zeros
+# that everybody shares. tmpfs, hence memfd and /dev/shm, allocates a page of its own for each page that a mapping
+# reads, and charges it to the cgroup of the reader, also through a mapping that is read-only, and a private one. `read`
+# and `pread` of the same holes allocate nothing. So a monitor that maps shared memory "only to look" (rings, pools of
+# buffers, a core of a virtual machine) makes it grow to its full size; numpy.memmap with mode "r" is such a look,
+# numpy.fromfile is not.
 #
 # Seen with numpy 2.3.5 from PyPI on Linux 6.18, x86-64; blocks of 512 bytes after reading 8 MiB of holes of a memfd:
 #   memmap r 16384

@@ -2,12 +2,13 @@
 # A program written in Rust survives the first SIGBUS that is sent to it, and only the first.
 #
 # The default action of SIGBUS ends a process, and a C program without a handler does end. Rust's runtime installs a
-# handler for SIGSEGV and SIGBUS in every program that has a `main` (it tells a stack overflow from other faults). For a signal
-# that is no overflow it puts the default action back and returns, so that a true fault repeats and is then
-# fatal. A signal that was sent does not repeat: it is gone, and the next one is deadly. So whoever signals a Rust program with
-# SIGBUS as a test, or forwards one, sees it ignored once.
+# handler for SIGSEGV and SIGBUS in every program that has a `main` (it tells a stack overflow from other faults). For a
+# signal that is no overflow it puts the default action back and returns, so that a true fault repeats and is then
+# fatal. A signal that was sent does not repeat: it is gone, and the next one is deadly. So whoever signals a Rust
+# program with SIGBUS as a test, or forwards one, sees it ignored once.
 #
-# Seen with ruff 0.14.5 from PyPI (a program in Rust) on Linux 6.18, x86-64, and as contrast with sleep of coreutils 9.1:
+# Seen with ruff 0.14.5 from PyPI (a program in Rust) on Linux 6.18, x86-64, and as contrast with sleep of coreutils
+# 9.1:
 #   ruff: after one SIGBUS: alive; after two: ended by signal 7
 #   sleep: after one SIGBUS: ended by signal 7
 #

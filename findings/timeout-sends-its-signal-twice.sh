@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # timeout(1) sends its signal twice: once to the command, and once to the whole process group, in which the command is.
 #
-# So a program that takes a second SIGTERM (or, with -s INT, a second Ctrl-C) for "end at once, without the summary" does that under
-# timeout, though nobody asked twice. Whether it sees one signal or two is a race: the second is merged with the first while
-# that is pending. With --foreground there is one signal. A program that wants a second signal to mean something has to ask how long after
-# the first it came.
+# So a program that takes a second SIGTERM (or, with -s INT, a second Ctrl-C) for "end at once, without the summary"
+# does that under timeout, though nobody asked twice. Whether it sees one signal or two is a race: the second is merged
+# with the first while that is pending. With --foreground there is one signal. A program that wants a second signal to
+# mean something has to ask how long after the first it came.
 #
 # Seen with coreutils 9.1-1 and strace 6.1-0.1 of Debian 12 on Linux 6.18, x86-64:
 #   timeout: kill(COMMAND, SIGTERM) kill(0, SIGTERM)

@@ -53,9 +53,7 @@ fn dispatch(job: &Job, control: &Control) -> Result<Report> {
         let meet = || meet(job, control).map(drop);
         return match &job.carrier {
             Carrier::Rust => hub::restart(|| RustHub::open(job), job, control, meet),
-            Carrier::Library(path) => {
-                hub::restart(|| LibraryHub::open(path, job), job, control, meet)
-            }
+            Carrier::Library(path) => hub::restart(|| LibraryHub::open(path, job), job, control, meet),
             carrier => Err(format!("{carrier:?} has no interfaces")),
         };
     }
@@ -65,9 +63,7 @@ fn dispatch(job: &Job, control: &Control) -> Result<Report> {
         let meet = || meet(job, control).map(|found| distance.set(found));
         let report = match &job.carrier {
             Carrier::Rust => hub::run(&mut RustHub::open(job)?, job, control, meet),
-            Carrier::Library(path) => {
-                hub::run(&mut LibraryHub::open(path, job)?, job, control, meet)
-            }
+            Carrier::Library(path) => hub::run(&mut LibraryHub::open(path, job)?, job, control, meet),
             carrier => Err(format!("{carrier:?} has no interfaces")),
         };
         return report.map(|report| Report { distance: distance.get(), ..report });
@@ -150,8 +146,7 @@ pub(crate) fn pin(cpu: usize) -> Result<()> {
 
 /// The first two cores that this process may use, or the only one twice.
 pub(crate) fn two_cpus() -> Result<(usize, usize)> {
-    let set =
-        rustix::thread::sched_getaffinity(None).map_err(|e| format!("asking for cores: {e}"))?;
+    let set = rustix::thread::sched_getaffinity(None).map_err(|e| format!("asking for cores: {e}"))?;
     let mut cpus = (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu));
     let first = cpus.next().ok_or("no core")?;
     Ok((first, cpus.next().unwrap_or(first)))

@@ -89,8 +89,7 @@ pub(crate) fn restart<H: Hub>(
     hub.add()?;
     meet()?;
     wait_links(&mut hub, 1)?;
-    let mut times =
-        Histogram::<u64>::new_with_bounds(1, 100_000_000_000, 3).map_err(|e| e.to_string())?;
+    let mut times = Histogram::<u64>::new_with_bounds(1, 100_000_000_000, 3).map_err(|e| e.to_string())?;
     // Few where little time is wanted.
     let times_away = (job.milliseconds / 40).max(1);
     for away in AWAY.into_iter().take(usize::try_from(times_away).unwrap_or(usize::MAX)) {
@@ -157,14 +156,12 @@ fn crowd(hub: &mut impl Hub, job: &Job, control: &Control) -> Result<Report> {
         packets: job.interfaces.into(),
         nanoseconds: time.as_nanos() as f64,
         kibibytes: resident()?,
-        descriptors: std::fs::read_dir("/proc/self/fd").map_err(io_error("descriptors"))?.count()
-            as u64,
+        descriptors: std::fs::read_dir("/proc/self/fd").map_err(io_error("descriptors"))?.count() as u64,
         ..Report::default()
     };
     let payload = job.payload();
     let mut scratch = vec![0; 65_536];
-    let mut times =
-        Histogram::<u64>::new_with_bounds(1, 10_000_000_000, 3).map_err(|e| e.to_string())?;
+    let mut times = Histogram::<u64>::new_with_bounds(1, 10_000_000_000, 3).map_err(|e| e.to_string())?;
     let end = Instant::now() + Duration::from_millis(job.milliseconds);
     while Instant::now() < end {
         let start = ticks();

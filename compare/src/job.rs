@@ -168,8 +168,7 @@ impl Job {
 impl Report {
     pub(crate) fn set_times(&mut self, times: &Histogram<u64>) {
         let recorded = times.iter_recorded();
-        self.times =
-            recorded.map(|step| (step.value_iterated_to(), step.count_at_value())).collect();
+        self.times = recorded.map(|step| (step.value_iterated_to(), step.count_at_value())).collect();
     }
 }
 
@@ -184,8 +183,8 @@ pub(crate) struct Report {
     /// Memory of the process, and its open descriptors.
     pub(crate) kibibytes: u64,
     pub(crate) descriptors: u64,
-    /// Nanoseconds of one cache line between the two cores, there and back, just before; none where the other end is another
-    /// program.
+    /// Nanoseconds of one cache line between the two cores, there and back, just before; none where the other end is
+    /// another program.
     pub(crate) distance: Option<f64>,
     /// What went wrong.
     pub(crate) error: Option<String>,

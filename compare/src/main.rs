@@ -120,8 +120,7 @@ fn run(mut options: Options) -> Result<()> {
 
 /// What there is to compare with; says what is left out, and why.
 fn peers(options: &Options) -> Result<Peers> {
-    let absolute =
-        |path: &PathBuf| path.canonicalize().map_err(|e| format!("{}: {e}", path.display()));
+    let absolute = |path: &PathBuf| path.canonicalize().map_err(|e| format!("{}: {e}", path.display()));
     let references = options.reference.iter().map(absolute).collect::<Result<Vec<_>>>()?;
     if references.is_empty() {
         eprintln!("left out: the reference library (give it with --reference FILE)");
@@ -132,15 +131,9 @@ fn peers(options: &Options) -> Result<Peers> {
         Some(path) => Some(absolute(path)?),
         None => Some(build_ours()?),
     };
-    let testpmd = Command::new("dpdk-testpmd")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let testpmd = Command::new("dpdk-testpmd").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if testpmd.is_err() {
-        eprintln!(
-            "left out: dpdk-testpmd, which is not installed (Debian: apt install dpdk dpdk-dev)"
-        );
+        eprintln!("left out: dpdk-testpmd, which is not installed (Debian: apt install dpdk dpdk-dev)");
     }
     Ok(Peers { ours, references, testpmd: testpmd.is_ok() })
 }

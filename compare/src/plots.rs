@@ -116,11 +116,7 @@ fn lines(
                 .label(name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
         }
-        chart
-            .configure_series_labels()
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK)
-            .draw()?;
+        chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
     } else {
         let mut chart = builder.build_cartesian_2d(x, 0.0..top * 1.08)?;
         chart.configure_mesh().x_desc(x_axis).y_desc(y_axis).x_label_formatter(&number).draw()?;
@@ -131,11 +127,7 @@ fn lines(
                 .label(name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
         }
-        chart
-            .configure_series_labels()
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK)
-            .draw()?;
+        chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
     }
     area.present()?;
     Ok(())

@@ -177,21 +177,8 @@ pub(crate) fn all(peers: &Peers) -> Vec<Row> {
     rows
 }
 
-fn row(
-    id: &'static str,
-    title: &'static str,
-    metrics: &'static [Metric],
-    contenders: Contenders,
-) -> Row {
-    Row {
-        id,
-        title,
-        metrics,
-        contenders,
-        targets: Vec::new(),
-        plot: Plot::None,
-        most_rounds: u32::MAX,
-    }
+fn row(id: &'static str, title: &'static str, metrics: &'static [Metric], contenders: Contenders) -> Row {
+    Row { id, title, metrics, contenders, targets: Vec::new(), plot: Plot::None, most_rounds: u32::MAX }
 }
 
 fn small_targets() -> Vec<Target> {
@@ -225,16 +212,9 @@ fn one_way_m2s(peers: &Peers) -> Row {
     Row { targets: small_targets(), ..row }
 }
 
-fn one_way_large(
-    peers: &Peers,
-    id: &'static str,
-    title: &'static str,
-    size: usize,
-    buffer_size: u32,
-) -> Row {
+fn one_way_large(peers: &Peers, id: &'static str, title: &'static str, size: usize, buffer_size: u32) -> Row {
     let spec = |carrier| Spec { size, buffer_size, ..Spec::one_way(carrier) };
-    let targets =
-        vec![Target::at_least(RUST, REFERENCE, 1.0), Target::at_least(OURS, REFERENCE, 1.0)];
+    let targets = vec![Target::at_least(RUST, REFERENCE, 1.0), Target::at_least(OURS, REFERENCE, 1.0)];
     Row { targets, ..row(id, title, RATE, peers.with_limit(spec)) }
 }
 
@@ -243,8 +223,7 @@ const WAYS: [Waiting; 3] = [Waiting::Polling, Waiting::Adaptive, Waiting::Interr
 /// The Rust API in these ways of waiting, libraries in those that they have.
 fn waiting(peers: &Peers, ways: &[Waiting], spec: impl Fn(Carrier) -> Spec) -> Contenders {
     peers.variants(ways, |carrier, waiting| {
-        (waiting != Waiting::Adaptive || carrier == Carrier::Rust)
-            .then(|| Spec { waiting, ..spec(carrier) })
+        (waiting != Waiting::Adaptive || carrier == Carrier::Rust).then(|| Spec { waiting, ..spec(carrier) })
     })
 }
 
@@ -315,8 +294,7 @@ fn round_trip_moved() -> Row {
         let spec = Spec { waiting, cores, ..Spec::round_trip(Carrier::Rust) };
         (format!("{RUST}, {waiting}"), Slice::Pair(spec))
     };
-    let contenders =
-        vec![pair(Waiting::Polling, Cores::Apart), pair(Waiting::Adaptive, Cores::SharedBefore)];
+    let contenders = vec![pair(Waiting::Polling, Cores::Apart), pair(Waiting::Adaptive, Cores::SharedBefore)];
     let target = Target::at_most(Metric::P50, "Rust API, adaptive", "Rust API, polling", 1.1);
     let title = "Round trip, 64 B, adaptive ends that shared a core until 100 ms before";
     Row { targets: vec![target], ..row("round-trip-moved", title, TIMES, contenders) }
@@ -324,8 +302,7 @@ fn round_trip_moved() -> Row {
 
 fn echo(peers: &Peers) -> Row {
     let spec = |carrier| Spec { tasks: (Task::Generate, Task::Echo), ..Spec::one_way(carrier) };
-    let targets =
-        vec![Target::at_least(RUST, REFERENCE, 1.3), Target::at_least(OURS, REFERENCE, 1.3)];
+    let targets = vec![Target::at_least(RUST, REFERENCE, 1.3), Target::at_least(OURS, REFERENCE, 1.3)];
     let title = "Echo with one copy, 64 B, 512 packets under way";
     Row { targets, ..row("echo-64", title, RATE, peers.with_limit(spec)) }
 }
@@ -337,28 +314,22 @@ fn forward(peers: &Peers) -> Row {
         let (tasks, role) = ((Task::Generate, task), Role::Master);
         Some(Spec { tasks, role, size: 1500, ..Spec::one_way(carrier) })
     });
-    let targets = [RUST, OURS].map(|name| {
-        Target::at_least(&format!("{name}, in place"), &format!("{name}, copying"), 1.5)
-    });
+    let targets =
+        [RUST, OURS].map(|name| Target::at_least(&format!("{name}, in place"), &format!("{name}, copying"), 1.5));
     let title = "Forwarding by the slave, 1500 B, 512 packets under way";
     Row { targets: targets.into(), ..row("forward-1500", title, RATE, contenders) }
 }
 
 fn queues(peers: &Peers) -> Row {
-    let contenders = peers
-        .variants(&[1, 2, 4, 8], |carrier, queues| Some(Spec { queues, ..Spec::one_way(carrier) }));
-    let target =
-        |queues| Target::at_least(&format!("{RUST}, {queues}"), &format!("{RUST}, 1"), 0.95);
+    let contenders = peers.variants(&[1, 2, 4, 8], |carrier, queues| Some(Spec { queues, ..Spec::one_way(carrier) }));
+    let target = |queues| Target::at_least(&format!("{RUST}, {queues}"), &format!("{RUST}, 1"), 0.95);
     let row = row("queues", "One way, 64 B, total of several queues", RATE, contenders);
     Row { targets: [2, 4, 8].map(target).into(), plot: Plot::Lines("queues"), ..row }
 }
 
 fn set_up(peers: &Peers) -> Row {
-    let spec = |carrier| Spec {
-        tasks: (Task::Cycle, Task::Serve),
-        waiting: Waiting::Interrupt,
-        ..Spec::one_way(carrier)
-    };
+    let spec =
+        |carrier| Spec { tasks: (Task::Cycle, Task::Serve), waiting: Waiting::Interrupt, ..Spec::one_way(carrier) };
     let targets = [RUST, OURS].map(|who| Target::at_most(Metric::Each, who, REFERENCE, 0.5));
     let title = "Set-up of an interface: connect, link up, delete";
     let contenders = peers.memif(spec);
@@ -366,11 +337,8 @@ fn set_up(peers: &Peers) -> Row {
 }
 
 fn reconnection(peers: &Peers) -> Row {
-    let spec = |carrier| Spec {
-        tasks: (Task::Return, Task::Restart),
-        waiting: Waiting::Interrupt,
-        ..Spec::one_way(carrier)
-    };
+    let spec =
+        |carrier| Spec { tasks: (Task::Return, Task::Restart), waiting: Waiting::Interrupt, ..Spec::one_way(carrier) };
     let mut contenders = peers.memif(spec);
     let by_name = Spec { abstract_name: true, ..spec(Carrier::Rust) };
     contenders.insert(1, (format!("{RUST}, abstract name"), Slice::Pair(by_name)));

@@ -95,10 +95,8 @@ impl Runner {
     pub(crate) fn new(cpus: (usize, usize), milliseconds: u64) -> Result<Self> {
         let place = std::env::temp_dir().join(format!("memif-compare-{}", std::process::id()));
         std::fs::create_dir_all(&place).map_err(io_error("making a directory"))?;
-        let (control_file, control_path) =
-            shared::create(shared::CONTROL_BYTES).map_err(io_error("shared memory"))?;
-        let (memory_file, memory_path) =
-            shared::create(bare::bytes(14, 2048)).map_err(io_error("shared memory"))?;
+        let (control_file, control_path) = shared::create(shared::CONTROL_BYTES).map_err(io_error("shared memory"))?;
+        let (memory_file, memory_path) = shared::create(bare::bytes(14, 2048)).map_err(io_error("shared memory"))?;
         Ok(Self {
             cpus,
             milliseconds,

@@ -144,14 +144,8 @@ impl Control {
 
     /// Whatever ran before is forgotten.
     pub(crate) fn reset(&self) {
-        for word in [
-            self.ready(),
-            self.stop_word(),
-            self.bounced(),
-            self.release_word(),
-            self.count(),
-            self.distance(),
-        ] {
+        for word in [self.ready(), self.stop_word(), self.bounced(), self.release_word(), self.count(), self.distance()]
+        {
             word.store(0, Ordering::Release);
         }
     }

@@ -60,8 +60,8 @@ pub(crate) struct Summary {
     pub(crate) noise: Option<f64>,
     /// Part of the cores' time that the host of a virtual machine kept for others.
     pub(crate) stolen: f64,
-    /// Nanoseconds of a cache line between the cores, there and back, in the slices that count, and how many slices do not because
-    /// it was another.
+    /// Nanoseconds of a cache line between the cores, there and back, in the slices that count, and how many slices do
+    /// not because it was another.
     pub(crate) distance: f64,
     pub(crate) left_out: usize,
     pub(crate) mixed: bool,
@@ -143,8 +143,8 @@ impl Measured {
         self.distances.iter().enumerate().map(count).min().unwrap_or(0)
     }
 
-    /// Leaves out slices in which the cores were nearer or farther from each other than in most: figures of both kinds of
-    /// slices, and ratios across them, say nothing.
+    /// Leaves out slices in which the cores were nearer or farther from each other than in most: figures of both kinds
+    /// of slices, and ratios across them, say nothing.
     ///
     /// Where that would leave nothing of somebody, all stay, and the table says that they can't be compared.
     pub(crate) fn leave_out_other_distances(&mut self) {
@@ -205,11 +205,10 @@ impl Measured {
             }
         }
         let metric = self.row.metrics[0];
-        let noise = self.of(metric, BARE).zip(self.of(metric, BARE_AGAIN)).map(|(a, b)| {
-            median(
-                &a.iter().zip(b).map(|(a, b)| (a - b).abs() / ((a + b) / 2.0)).collect::<Vec<_>>(),
-            )
-        });
+        let noise = self
+            .of(metric, BARE)
+            .zip(self.of(metric, BARE_AGAIN))
+            .map(|(a, b)| median(&a.iter().zip(b).map(|(a, b)| (a - b).abs() / ((a + b) / 2.0)).collect::<Vec<_>>()));
         Summary {
             id: self.row.id,
             title: self.row.title,
@@ -226,8 +225,7 @@ impl Measured {
     fn verdicts(&self) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         for target in &self.row.targets {
-            let (who, base) =
-                (self.of(target.metric, &target.who), self.of(target.metric, &target.base));
+            let (who, base) = (self.of(target.metric, &target.who), self.of(target.metric, &target.base));
             let (Some(who), Some(base)) = (who, base) else { continue };
             let ratio = ratio(who, base);
             let (words, reached) = match target.relation {
@@ -295,13 +293,8 @@ impl Summary {
             let _ = writeln!(out, "- {word}: {} (is {})", verdict.text, figure(verdict.ratio));
         }
         if let Some(noise) = self.noise {
-            let judged =
-                if noise <= TOO_NOISY { "" } else { ": TOO NOISY, nothing here can be judged" };
-            let _ = writeln!(
-                out,
-                "- noise: the bare ring against itself differs by {:.1} %{judged}",
-                noise * 100.0
-            );
+            let judged = if noise <= TOO_NOISY { "" } else { ": TOO NOISY, nothing here can be judged" };
+            let _ = writeln!(out, "- noise: the bare ring against itself differs by {:.1} %{judged}", noise * 100.0);
         }
         if self.distance.is_finite() {
             let _ = write!(out, "- cores: a cache line there and back in {:.0} ns", self.distance);
@@ -313,11 +306,7 @@ impl Summary {
             out.push('\n');
         }
         if self.stolen >= 0.01 {
-            let _ = writeln!(
-                out,
-                "- stolen: the host kept {:.0} % of the cores' time",
-                self.stolen * 100.0
-            );
+            let _ = writeln!(out, "- stolen: the host kept {:.0} % of the cores' time", self.stolen * 100.0);
         }
         out.push('\n');
         out
@@ -374,9 +363,7 @@ mod tests {
         let peers = Peers { references: vec!["/ref.so".into()], ..Peers::default() };
         let row = rows::all(&peers).into_iter().find(|row| row.id == "one-way-64-m2s").unwrap();
         let mut measured = Measured::new(row);
-        let slice = |packets, distance| {
-            Some(Report { packets, nanoseconds: 1e3, distance, ..Report::default() })
-        };
+        let slice = |packets, distance| Some(Report { packets, nanoseconds: 1e3, distance, ..Report::default() });
         for (who, slices) in [
             (RUST, [(30, Some(60.0)), (5, Some(300.0)), (32, Some(61.0))]),
             (REFERENCE, [(20, Some(62.0)), (20, Some(59.0)), (7, Some(310.0))]),
@@ -402,12 +389,7 @@ mod tests {
         let mut measured = Measured::new(row.unwrap());
         for (who, distance) in [(RUST, 300.0), (BARE, 60.0), (BARE_AGAIN, 61.0)] {
             let at = measured.place(who).unwrap();
-            let report = Report {
-                packets: 30,
-                nanoseconds: 1e3,
-                distance: Some(distance),
-                ..Report::default()
-            };
+            let report = Report { packets: 30, nanoseconds: 1e3, distance: Some(distance), ..Report::default() };
             measured.add(at, Some(report));
         }
         measured.leave_out_other_distances();
@@ -422,12 +404,9 @@ mod tests {
         let peers = Peers { references: vec!["/ref.so".into()], ..Peers::default() };
         let row = rows::all(&peers).into_iter().find(|row| row.id == "one-way-64-m2s").unwrap();
         let mut measured = Measured::new(row);
-        for (name, values) in [
-            (RUST, [15.0, 30.0]),
-            (REFERENCE, [10.0, 20.0]),
-            (BARE, [20.0, 40.0]),
-            (BARE_AGAIN, [30.0, 60.0]),
-        ] {
+        for (name, values) in
+            [(RUST, [15.0, 30.0]), (REFERENCE, [10.0, 20.0]), (BARE, [20.0, 40.0]), (BARE_AGAIN, [30.0, 60.0])]
+        {
             let at = measured.place(name).unwrap();
             measured.values[0][at] = values.to_vec();
         }
@@ -438,8 +417,6 @@ mod tests {
         assert_eq!(reached, [true, false]);
         assert_eq!(summary.noise, Some(0.4));
         assert!(summary.markdown().contains("TOO NOISY"));
-        assert!(
-            judgement(&[summary]).contains("1 of 2 targets reached. The machine was TOO NOISY")
-        );
+        assert!(judgement(&[summary]).contains("1 of 2 targets reached. The machine was TOO NOISY"));
     }
 }

@@ -21,8 +21,8 @@ pub(crate) struct Testpmd {
 }
 
 impl Testpmd {
-    /// Starts one with that role (`server` or `client`) at a socket, which forwards on core `cpu` and has its console on
-    /// core `console`.
+    /// Starts one with that role (`server` or `client`) at a socket, which forwards on core `cpu` and has its console
+    /// on core `console`.
     pub(crate) fn start(
         role: &str,
         socket: &Path,
@@ -96,9 +96,7 @@ impl Testpmd {
 
     fn command(&mut self, command: &str) -> Result<()> {
         let stdin = self.process.stdin.as_mut().ok_or("no console")?;
-        writeln!(stdin, "{command}")
-            .and_then(|()| stdin.flush())
-            .map_err(|e| format!("console of dpdk-testpmd: {e}"))
+        writeln!(stdin, "{command}").and_then(|()| stdin.flush()).map_err(|e| format!("console of dpdk-testpmd: {e}"))
     }
 
     /// Waits until its port has a link.

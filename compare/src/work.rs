@@ -186,8 +186,7 @@ impl Work<'_> {
     }
 
     fn ping(&mut self, port: &mut impl Port) -> Result<Report> {
-        let mut times =
-            Histogram::<u64>::new_with_bounds(1, 10_000_000_000, 3).map_err(|e| e.to_string())?;
+        let mut times = Histogram::<u64>::new_with_bounds(1, 10_000_000_000, 3).map_err(|e| e.to_string())?;
         let mut meter = Meter::new(self.job);
         // So that the first one that counts finds its memory there.
         times.saturating_record(1);
@@ -285,8 +284,8 @@ impl Work<'_> {
     }
 }
 
-/// Nanoseconds that one cache line takes from core to core and back, as the mean of many. On a virtual machine that changes
-/// while cores of the host are changed, and with it every figure.
+/// Nanoseconds that one cache line takes from core to core and back, as the mean of many. On a virtual machine that
+/// changes while cores of the host are changed, and with it every figure.
 pub(crate) fn distance(job: &Job, control: &Control, first: bool) -> Result<f64> {
     let line = control.distance();
     let patience = PATIENCE_MS * 1_000_000;

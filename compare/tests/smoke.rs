@@ -29,11 +29,7 @@ fn measures_what_needs_nothing_else() {
                 continue;
             }
             assert!(line["failure"].is_null(), "{}: {line}", row["id"]);
-            assert!(
-                line["median"].as_f64().is_some_and(|median| median > 0.0),
-                "{}: {line}",
-                row["id"]
-            );
+            assert!(line["median"].as_f64().is_some_and(|median| median > 0.0), "{}: {line}", row["id"]);
         }
     }
     assert!(std::fs::read_to_string(out.join("queues.svg")).expect("a plot").contains("Rust API"));

@@ -32,8 +32,7 @@ fuzz_target!(|input: Input| {
         ..SlavePlan::default()
     };
     let address = format!("@memif-fuzz-{}", std::process::id());
-    let mut socket =
-        Socket::builder(address.parse().expect("an address")).open().expect("a socket");
+    let mut socket = Socket::builder(address.parse().expect("an address")).open().expect("a socket");
     let config = InterfaceConfig::master(0).chaining(input.chaining);
     let config = if input.chaining { config } else { config.max_packet(2048) };
     let key = socket.add_interface(config).expect("an interface");
@@ -52,9 +51,7 @@ fuzz_target!(|input: Input| {
     }
     let link = socket.wait_connected(key, NOW).expect("a link");
     assert!(matches!(theirs.receive_within(NOW), Received::Message { .. }), "no CONNECTED");
-    let ring = |rings: &[testkit::plan::SlaveRing]| {
-        (rings[0].ring.clone(), Arc::clone(&rings[0].interrupt))
-    };
+    let ring = |rings: &[testkit::plan::SlaveRing]| (rings[0].ring.clone(), Arc::clone(&rings[0].interrupt));
     let peer = Peer::new(theirs, Arc::clone(&memory.regions), ring(&memory.s2m), ring(&memory.m2s));
     if input.post {
         peer.tx.0.set_head(peer.tx.0.size());

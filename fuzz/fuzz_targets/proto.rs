@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use memif::proto::{
-    Closed, MAX_MESSAGES, Master, MasterEvent, MasterParams, PeerFd, Setup, Slave,
-    SlaveEvent, SlaveParams, Stage, Transmit,
+    Closed, MAX_MESSAGES, Master, MasterEvent, MasterParams, PeerFd, Setup, Slave, SlaveEvent, SlaveParams, Stage,
+    Transmit,
 };
 use memif::wire::ring::ring_bytes;
 use memif::wire::{AddRegion, AddRing, Disconnect, Hello, Init, Message, RingDirection, Text};
@@ -149,9 +149,7 @@ impl Said {
             }
             What::Connect => Message::Connect(Text::lossy(b"fuzz0")),
             What::Connected => Message::Connected(Text::lossy(b"fuzz0")),
-            What::Disconnect => {
-                Message::Disconnect(Disconnect { code: 0, reason: Text::lossy(b"enough") })
-            }
+            What::Disconnect => Message::Disconnect(Disconnect { code: 0, reason: Text::lossy(b"enough") }),
         }
     }
 }
@@ -190,8 +188,7 @@ fuzz_target!(|input: Input| {
 
 fn config(input: &Input) -> InterfaceConfig {
     let queues = input.queues.max(1);
-    let config =
-        InterfaceConfig::new(if input.slave { memif::Role::Slave } else { memif::Role::Master }, 0);
+    let config = InterfaceConfig::new(if input.slave { memif::Role::Slave } else { memif::Role::Master }, 0);
     let secret = input.secret.then(|| "secret".parse().expect("a secret"));
     config.rx_queues(queues).tx_queues(queues).ring_size(64).secret(secret)
 }
@@ -273,9 +270,7 @@ fn check(setup: &Setup<Fd>, params: &MasterParams) {
     let limits = params.limits;
     assert!(setup.regions.len() <= usize::from(limits.regions));
     assert!(setup.regions.iter().all(|r| r.size > 0 && r.size <= limits.region_size));
-    assert!(
-        setup.regions.iter().map(|r| u128::from(r.size)).sum::<u128>() <= limits.total_size.into()
-    );
+    assert!(setup.regions.iter().map(|r| u128::from(r.size)).sum::<u128>() <= limits.total_size.into());
     assert!(setup.s2m.len() <= params.max_s2m.into() && setup.m2s.len() <= params.max_m2s.into());
     let rings: Vec<_> = setup.s2m.iter().chain(&setup.m2s).collect();
     assert!(!rings.is_empty());
@@ -289,10 +284,7 @@ fn check(setup: &Setup<Fd>, params: &MasterParams) {
         assert!(end <= setup.regions[usize::from(region)].size, "a ring leaves its region");
         for other in &rings[..at] {
             let (other_region, other_start, other_end) = place(other);
-            assert!(
-                region != other_region || end <= other_start || other_end <= start,
-                "rings overlap"
-            );
+            assert!(region != other_region || end <= other_start || other_end <= start, "rings overlap");
         }
     }
 }
@@ -370,8 +362,5 @@ fn provide(machine: &mut Slave<Fd>, rings: u8, open: &Rc<Cell<usize>>) {
         log2_ring_size: 6,
         private_hdr_size: 0,
     };
-    machine.provide(
-        [(Fd::new(open, true), 1 << 20)],
-        (0..rings % 8).map(|index| (ring(index), Fd::new(open, true))),
-    );
+    machine.provide([(Fd::new(open, true), 1 << 20)], (0..rings % 8).map(|index| (ring(index), Fd::new(open, true))));
 }

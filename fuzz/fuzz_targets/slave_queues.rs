@@ -24,8 +24,7 @@ struct Input {
 
 fuzz_target!(|input: Input| {
     let address = format!("@memif-fuzz-{}", std::process::id());
-    let mut socket =
-        Socket::builder(address.parse().expect("an address")).open().expect("a socket");
+    let mut socket = Socket::builder(address.parse().expect("an address")).open().expect("a socket");
     let size = 1 << 21;
     let config = InterfaceConfig::slave(0)
         .ring_size(1 << (input.log2 % 6))
@@ -48,9 +47,7 @@ fuzz_target!(|input: Input| {
     theirs.send(&Message::Hello(Hello::usual("fuzz")));
     loop {
         assert!(socket.poll(Some(NOW)).expect("polling").is_none());
-        let Received::Message { bytes, mut fds } = theirs.receive_within(NOW) else {
-            panic!("the slave is silent")
-        };
+        let Received::Message { bytes, mut fds } = theirs.receive_within(NOW) else { panic!("the slave is silent") };
         match Message::decode(&bytes) {
             Message::AddRegion(region) => {
                 regions.push(SharedFile::from_fd(fds.remove(0), region.size));

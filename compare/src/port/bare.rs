@@ -140,8 +140,8 @@ impl Side {
 
     #[inline]
     fn length(&self, slot: u16) -> usize {
-        // SAFETY: a descriptor of the ring, aligned. The other end wrote it before it moved its cursor, which was loaded
-        // with acquire, and does not write it again before ours moves.
+        // SAFETY: a descriptor of the ring, aligned. The other end wrote it before it moved its cursor, which was
+        // loaded with acquire, and does not write it again before ours moves.
         (unsafe { *self.descriptor(slot) } >> 32) as usize
     }
 
@@ -173,8 +173,8 @@ impl Port for Bare {
         let count = self.tx.free(count);
         for _ in 0..count {
             let slot = self.tx.next;
-            // SAFETY: the slot is ours, its buffer as long as the stride, which the payload does not exceed (checked when
-            // the ring was opened: both ends have payloads of the same size).
+            // SAFETY: the slot is ours, its buffer as long as the stride, which the payload does not exceed (checked
+            // when the ring was opened: both ends have payloads of the same size).
             unsafe { copy(payload.as_ptr(), self.tx.buffer(slot), payload.len()) };
             self.tx.set_length(slot, payload.len());
             self.tx.next = slot.wrapping_add(1);

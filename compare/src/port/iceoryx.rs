@@ -53,9 +53,7 @@ impl Iceoryx {
         let subscriber = back.subscriber_builder().create().map_err(text)?;
         // What is published before somebody listens is lost.
         let start = Instant::now();
-        while there.dynamic_config().number_of_subscribers() == 0
-            || back.dynamic_config().number_of_publishers() == 0
-        {
+        while there.dynamic_config().number_of_subscribers() == 0 || back.dynamic_config().number_of_publishers() == 0 {
             if start.elapsed() > Duration::from_secs(10) {
                 return Err("no other end of iceoryx2".to_owned());
             }

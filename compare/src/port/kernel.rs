@@ -91,8 +91,7 @@ impl Kernel {
         ip(&["link", "set", "cmp0", "up"])?;
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: takes no pointers.
-        let fd =
-            owned(unsafe { libc::socket(libc::AF_PACKET, kind, 0) }).map_err(io_error("socket"))?;
+        let fd = owned(unsafe { libc::socket(libc::AF_PACKET, kind, 0) }).map_err(io_error("socket"))?;
         let yes: libc::c_int = 1;
         // SAFETY: the option is an int.
         let code = unsafe {
@@ -163,9 +162,7 @@ impl Kernel {
         let messages = &mut self.messages[first..end];
         let count = messages.len() as u32;
         // SAFETY: that many messages, aimed by `aim` at bytes that are there during the call.
-        let sent = unsafe {
-            libc::sendmmsg(self.fd.as_raw_fd(), messages.as_mut_ptr(), count, libc::MSG_DONTWAIT)
-        };
+        let sent = unsafe { libc::sendmmsg(self.fd.as_raw_fd(), messages.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
         counted(sent, "sendmmsg")
     }
 

@@ -57,15 +57,7 @@ impl Rust {
         let mut socket = socket(job)?;
         let key = socket.add_interface(config(job, 0)).map_err(text)?;
         let link = socket.wait_connected(key, Duration::from_secs(10)).map_err(text)?;
-        Ok(Self {
-            socket,
-            key,
-            rx: link.rx,
-            tx: link.tx,
-            next_rx: 0,
-            next_tx: 0,
-            waiting: job.waiting,
-        })
+        Ok(Self { socket, key, rx: link.rx, tx: link.tx, next_rx: 0, next_tx: 0, waiting: job.waiting })
     }
 }
 

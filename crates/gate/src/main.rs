@@ -1,12 +1,13 @@
 //! Counts the instructions per packet of every data path and holds them against `counts.json`.
 //!
-//! `cargo run --release --locked -p gate` fails when a path takes over 3 % more than is stored. `-- update` stores what is
-//! measured, to be committed with the change that it is due to. `-- keep DIR` leaves the profiles there, for
+//! `cargo run --release --locked -p gate` fails when a path takes over 3 % more than is stored. `-- update` stores what
+//! is measured, to be committed with the change that it is due to. `-- keep DIR` leaves the profiles there, for
 //! `callgrind_annotate`.
 //!
-//! The numbers hold for one compiler, target and set of flags; with others the command only reports. They are instructions
-//! and not time: a fence and a locked exchange count as one each, a cache miss as none. callgrind counts a `rep movsb` once
-//! per byte, which says nothing of its cost, so the packets are of 64 bytes, which the copy routine moves without it.
+//! The numbers hold for one compiler, target and set of flags; with others the command only reports. They are
+//! instructions and not time: a fence and a locked exchange count as one each, a cache miss as none. callgrind counts a
+//! `rep movsb` once per byte, which says nothing of its cost, so the packets are of 64 bytes, which the copy routine
+//! moves without it.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 
@@ -156,10 +157,7 @@ impl Verdict {
             Self::Same => String::new(),
             Self::Grown(by) => format!("GREW by {:.1} %", by * 100.0),
             Self::Shrunk(by) => {
-                format!(
-                    "shrank by {:.1} %: update the number, or it may grow back unseen",
-                    by * 100.0
-                )
+                format!("shrank by {:.1} %: update the number, or it may grow back unseen", by * 100.0)
             }
             Self::Unmatched => "NOT in both: update the numbers".into(),
         }
@@ -170,16 +168,12 @@ impl Verdict {
 fn compare<'a>(stored: &'a Counts, measured: &'a Counts) -> BTreeMap<&'a str, Verdict> {
     let number = |counts: &Counts, path: &str| counts.get(path).copied();
     let paths = stored.keys().chain(measured.keys());
-    paths
-        .map(|path| (path.as_str(), Verdict::of(number(stored, path), number(measured, path))))
-        .collect()
+    paths.map(|path| (path.as_str(), Verdict::of(number(stored, path), number(measured, path)))).collect()
 }
 
 fn made_with() -> Result<MadeWith, Problem> {
     if cfg!(debug_assertions) {
-        return Err(
-            "the counts are those of the release profile: cargo run --release -p gate".into()
-        );
+        return Err("the counts are those of the release profile: cargo run --release -p gate".into());
     }
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version = measure::output(Command::new(rustc).arg("-vV"))?;
@@ -210,10 +204,7 @@ mod tests {
         let counts = |path: &str| Counts::from([(path.to_owned(), 1.0)]);
         let (stored, measured) = (counts("a"), counts("b"));
         let verdicts = compare(&stored, &measured);
-        assert_eq!(
-            verdicts.into_iter().collect::<Vec<_>>(),
-            [("a", Verdict::Unmatched), ("b", Verdict::Unmatched)]
-        );
+        assert_eq!(verdicts.into_iter().collect::<Vec<_>>(), [("a", Verdict::Unmatched), ("b", Verdict::Unmatched)]);
         assert!(!Verdict::Unmatched.is_good());
     }
 }

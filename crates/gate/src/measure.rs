@@ -51,9 +51,7 @@ fn measure(place: &Path, profiles: &Path) -> Result<Counts, Problem> {
     let c = c_program(place, &own)?;
     let mut counts = Counts::new();
     for (language, program) in [("rust", &own), ("c", &c)] {
-        for (direction, function) in
-            [("s2m", "send"), ("s2m", "receive"), ("m2s", "send"), ("m2s", "receive")]
-        {
+        for (direction, function) in [("s2m", "send"), ("s2m", "receive"), ("m2s", "send"), ("m2s", "receive")] {
             let name = format!("{language} {function} {direction}");
             let profile = profiles.join(name.replace(' ', "-"));
             let counted = callgrind(place, program, direction, function, &profile)?;
@@ -65,13 +63,7 @@ fn measure(place: &Path, profiles: &Path) -> Result<Counts, Problem> {
 }
 
 /// Instructions from entering to leaving the functions of that name, over the whole run.
-fn callgrind(
-    place: &Path,
-    program: &Path,
-    direction: &str,
-    function: &str,
-    profile: &Path,
-) -> Result<u64, Problem> {
+fn callgrind(place: &Path, program: &Path, direction: &str, function: &str, profile: &Path) -> Result<u64, Problem> {
     let mut command = Command::new("valgrind");
     command
         .args(["-q", "--tool=callgrind", "--dump-instr=yes"])
@@ -122,8 +114,7 @@ fn c_program(place: &Path, own: &Path) -> Result<PathBuf, Problem> {
 /// Runs a command to its end, which must be a good one. What it printed.
 pub(crate) fn output(command: &mut Command) -> Result<String, Problem> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output =
-        command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{command:?}: {}\n{said}", output.status).into());

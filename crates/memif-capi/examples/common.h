@@ -33,8 +33,8 @@ must (const char *what, int err)
   exit (1);
 }
 
-/* The same for calls on a link: the peer may be gone already, of which on_disconnect tells, and as slave it may have brought
- * no such queue. */
+/* The same for calls on a link: the peer may be gone already, of which on_disconnect tells, and as slave it may have
+ * brought no such queue. */
 static inline void
 must_unless_gone (const char *what, int err)
 {
@@ -95,7 +95,8 @@ interface_args (memif_socket_handle_t sock, const char *role, uint32_t id)
   return args;
 }
 
-/* Received buffers: those of whole packets, and behind them the beginning of a chain that waits for its rest. Zero it when a link comes up. */
+/* Received buffers: those of whole packets, and behind them the beginning of a chain that waits for its rest. Zero it
+ * when a link comes up. */
 struct inbox
 {
   memif_buffer_t bufs[2 * BURST];

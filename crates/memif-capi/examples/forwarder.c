@@ -1,8 +1,5 @@
-/* Sends every packet back where it came from, ARP requests and pings as their answers: a slave without a copy, a master with
- * one.
- *
- *   forwarder SOCKET master|slave [ID]
- */
+/* Sends every packet back where it came from, ARP requests and pings as their answers: a slave without a copy, a master
+ * with one.  forwarder SOCKET master|slave [ID] */
 #include "answer.h"
 #include "common.h"
 

@@ -1,8 +1,5 @@
-/* Pings 192.168.1.1 from 192.168.1.2, as many times and as fast as it can, and tells how many packets came back. Ring polling,
- * no signals.
- *
- *   sender SOCKET master|slave PACKETS [SIZE [ID]]
- */
+/* Pings 192.168.1.1 from 192.168.1.2, as many times and as fast as it can, and tells how many packets came back. Ring
+ * polling, no signals.  sender SOCKET master|slave PACKETS [SIZE [ID]] */
 #include <arpa/inet.h>
 #include <time.h>
 
@@ -28,8 +25,8 @@ checksum (const uint8_t *at, size_t len)
   return (uint16_t) ~sum;
 }
 
-/* An echo request to the ethernet address that `memif responder --ip 192.168.1.1` has; the other examples take any. What follows its 42 bytes is
- * zero. */
+/* An echo request to the ethernet address that `memif responder --ip 192.168.1.1` has; the other examples take any.
+ * What follows its 42 bytes is zero. */
 static void
 write_request (uint8_t *p, uint16_t size, uint16_t number)
 {

@@ -1,7 +1,5 @@
-/* One thread per queue sends packets back, ARP requests and pings as their answers, while this one drives the control side.
- *
- *   threads SOCKET master|slave [QUEUES [ID]]
- */
+/* One thread per queue sends packets back, ARP requests and pings as their answers, while this one drives the control
+ * side.  threads SOCKET master|slave [QUEUES [ID]] */
 #include <pthread.h>
 #include <sched.h>
 

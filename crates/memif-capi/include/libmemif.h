@@ -107,8 +107,8 @@ typedef void *(memif_alloc_t) (size_t size);
 typedef void *(memif_realloc_t) (void *ptr, size_t size);
 typedef void (memif_free_t) (void *ptr);
 
-/* A descriptor to watch, and for what. private_ctx goes to memif_control_fd_handler. With MEMIF_FD_EVENT_DEL it is NULL for
- * an eventfd that memif_get_queue_efd gave. */
+/* A descriptor to watch, and for what. private_ctx goes to memif_control_fd_handler. With MEMIF_FD_EVENT_DEL it is NULL
+ * for an eventfd that memif_get_queue_efd gave. */
 typedef struct memif_fd_event
 {
   int fd;
@@ -116,19 +116,19 @@ typedef struct memif_fd_event
   void *private_ctx;
 } memif_fd_event_t;
 
-/* Watch a descriptor, or stop (MEMIF_FD_EVENT_DEL). private_ctx is that of the socket. The descriptor of a socket comes within
- * its first memif_create, memif_set_listener_fd or running timer, which memif_create_socket may start. */
+/* Watch a descriptor, or stop (MEMIF_FD_EVENT_DEL). private_ctx is that of the socket. The descriptor of a socket comes
+ * within its first memif_create, memif_set_listener_fd or running timer, which memif_create_socket may start. */
 typedef int (memif_control_fd_update_t) (memif_fd_event_t fde, void *private_ctx);
 
 /* A link is up, or down. Packet memory stays valid until the callback for down has returned. */
 typedef int (memif_connection_update_t) (memif_conn_handle_t conn, void *private_ctx);
 
-/* A receive queue was signalled. In interrupt mode it is called again until memif_rx_burst has found the queue empty. What it
- * returns is returned by memif_poll_event or memif_control_fd_handler. */
+/* A receive queue was signalled. In interrupt mode it is called again until memif_rx_burst has found the queue empty.
+ * What it returns is returned by memif_poll_event or memif_control_fd_handler. */
 typedef int (memif_on_interrupt_t) (memif_conn_handle_t conn, void *private_ctx, uint16_t qid);
 
-/* ---- Memory of the application. private_ctx is that of the interface. The library waits for these callbacks: calls for
- * the same socket from within them give MEMIF_ERR_AGAIN. ---- */
+/* ---- Memory of the application. private_ctx is that of the interface. The library waits for these callbacks: calls
+ * for the same socket from within them give MEMIF_ERR_AGAIN. ---- */
 
 /* The offset in region 1 of a buffer that is free (slave). */
 typedef uint32_t (memif_get_external_buffer_offset_t) (void *private_ctx);
@@ -136,14 +136,15 @@ typedef uint32_t (memif_get_external_buffer_offset_t) (void *private_ctx);
 /* Map size bytes of a memfd or tmpfs file, shared, for the buffers of a new connection (slave). Return 0. */
 typedef int (memif_add_external_region_t) (void **addr, uint32_t size, int *fd, void *private_ctx);
 
-/* Map size bytes of fd, shared, readable and writable, and return the address (master). NULL or MAP_FAILED refuses the slave.
- * Do not touch the memory in here: the slave may have taken it away, and nothing guards it yet. */
+/* Map size bytes of fd, shared, readable and writable, and return the address (master). NULL or MAP_FAILED refuses the
+ * slave. Do not touch the memory in here: the slave may have taken it away, and nothing guards it yet. */
 typedef void *(memif_get_external_region_addr_t) (uint32_t size, int fd, void *private_ctx);
 
 /* The region is not used any more, or was of no use: unmap it and close fd. */
 typedef int (memif_del_external_region_t) (void *addr, uint32_t size, int fd, void *private_ctx);
 
-/* Set these callbacks for memory that is asked for from now on. Region 0, which holds rings, is never the application's. */
+/* Set these callbacks for memory that is asked for from now on. Region 0, which holds rings, is never the
+ * application's. */
 void memif_register_external_region (memif_socket_handle_t sock,
                                      memif_add_external_region_t *ar,
                                      memif_get_external_region_addr_t *gr,
@@ -165,8 +166,8 @@ typedef enum
 /* Zero it, then set what differs from the defaults. */
 typedef struct memif_socket_args
 {
-  /* Path of the socket with its zero byte, or an abstract name: text behind '@', or behind a zero byte all 107 bytes that
-   * follow, zeros included. The same text in the two forms is two names. */
+  /* Path of the socket with its zero byte, or an abstract name: text behind '@', or behind a zero byte all 107 bytes
+   * that follow, zeros included. The same text in the two forms is two names. */
   char path[108];
   /* What peers are told. */
   char app_name[32];
@@ -285,7 +286,8 @@ const char *memif_get_socket_filename (memif_socket_handle_t sock);
 /* The listening descriptor, -1 while there is none. */
 int memif_get_listener_fd (memif_socket_handle_t sock);
 
-/* Accept slaves on a listening SOCK_SEQPACKET socket of the application, which keeps it. Its open file becomes non-blocking. */
+/* Accept slaves on a listening SOCK_SEQPACKET socket of the application, which keeps it. Its open file becomes
+ * non-blocking. */
 int memif_set_listener_fd (memif_socket_handle_t sock, int fd);
 
 /* See memif_socket_args_t. An it_value of zero stops the timer. Before it ran once, it needs an it_interval to start. */
@@ -315,9 +317,9 @@ int memif_create (memif_conn_handle_t *conn,
                   void *private_ctx);
 
 /* Calls on_disconnect, linked or not, and sets *conn to NULL. No callback of the interface runs afterwards. In another
- * thread than the one that polls it waits for the callback that runs there, and for bursts that run elsewhere: hold no lock
- * that on_disconnect, another callback or a burst needs, and do not wait at a higher real-time priority for a burst of the same
- * core. MEMIF_ERR_AGAIN from within callbacks for memory of the application: nothing happened. */
+ * thread than the one that polls it waits for the callback that runs there, and for bursts that run elsewhere: hold no
+ * lock that on_disconnect, another callback or a burst needs, and do not wait at a higher real-time priority for a
+ * burst of the same core. MEMIF_ERR_AGAIN from within callbacks for memory of the application: nothing happened. */
 int memif_delete (memif_conn_handle_t *conn);
 
 /* Slave: try to connect now, or as soon as the master's queue of connections has room. MEMIF_ERR_ALRCONN,
@@ -337,9 +339,10 @@ int memif_set_rx_mode (memif_conn_handle_t conn, memif_rx_mode_t rx_mode, uint16
 
 /* ---- Packets. MEMIF_ERR_NOCONN, MEMIF_ERR_DISCONNECTED and MEMIF_ERR_QID come in this order. ---- */
 
-/* Take the buffers of at most count descriptors. They stay the application's until memif_refill_queue. A chain that does
- * not fit is cut: the last buffer has MEMIF_BUFFER_FLAG_NEXT, and the next call goes on. MEMIF_ERR_NOBUF: more waits. What a
- * peer sent before it went is taken first, also within on_disconnect; MEMIF_ERR_DISCONNECTED comes after that. */
+/* Take the buffers of at most count descriptors. They stay the application's until memif_refill_queue. A chain that
+ * does not fit is cut: the last buffer has MEMIF_BUFFER_FLAG_NEXT, and the next call goes on. MEMIF_ERR_NOBUF: more
+ * waits. What a peer sent before it went is taken first, also within on_disconnect; MEMIF_ERR_DISCONNECTED comes after
+ * that. */
 int memif_rx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count, uint16_t *rx);
 
 /* Give the count oldest receive buffers back; 65535 (or -1) is all. A slave must once after the link came up. headroom
@@ -347,8 +350,9 @@ int memif_rx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs
 int memif_refill_queue (memif_conn_handle_t conn, uint16_t qid, uint16_t count, uint16_t headroom);
 
 /* Take buffers for count packets of size bytes. A packet longer than a buffer is a chain and takes an entry of bufs per
- * buffer; bufs has room for count times size / buffer_size rounded up, and *count_out counts entries. MEMIF_ERR_NOBUF_RING: not
- * for all packets. MEMIF_ERR_DISCONNECTED also when many calls in a row found no room and the peer is gone. */
+ * buffer; bufs has room for count times size / buffer_size rounded up, and *count_out counts entries.
+ * MEMIF_ERR_NOBUF_RING: not for all packets. MEMIF_ERR_DISCONNECTED also when many calls in a row found no room and the
+ * peer is gone. */
 int memif_buffer_alloc (memif_conn_handle_t conn,
                         uint16_t qid,
                         memif_buffer_t *bufs,
@@ -357,9 +361,9 @@ int memif_buffer_alloc (memif_conn_handle_t conn,
                         uint16_t size);
 
 /* Send buffers, in the order in which they were allocated or enqueued. A slave may have moved data and shortened len
- * within the buffer; a master may have shortened len, or made it up to 64 bytes longer than what the slave posted, where no
- * other buffer of the ring lies. MEMIF_ERR_INVAL_ARG: bufs[*tx] is not the next one, or leaves its buffer; those before it
- * were sent. */
+ * within the buffer; a master may have shortened len, or made it up to 64 bytes longer than what the slave posted,
+ * where no other buffer of the ring lies. MEMIF_ERR_INVAL_ARG: bufs[*tx] is not the next one, or leaves its buffer;
+ * those before it were sent. */
 int memif_tx_burst (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t *bufs, uint16_t count, uint16_t *tx);
 
 /* Slave: put received buffers into a transmit queue, without a copy; memif_tx_burst sends them. */

@@ -92,8 +92,7 @@ pub(crate) type OnInterrupt = unsafe extern "C" fn(*mut c_void, *mut c_void, u16
 /// `memif_get_external_buffer_offset_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type GetBufferOffset = unsafe extern "C" fn(*mut c_void) -> u32;
 /// `memif_add_external_region_t`. SAFETY of a call: the application promised such a function with the pointer.
-pub(crate) type AddRegion =
-    unsafe extern "C" fn(*mut *mut c_void, u32, *mut c_int, *mut c_void) -> c_int;
+pub(crate) type AddRegion = unsafe extern "C" fn(*mut *mut c_void, u32, *mut c_int, *mut c_void) -> c_int;
 /// `memif_get_external_region_addr_t`. SAFETY of a call: the application promised such a function with the pointer.
 pub(crate) type GetRegionAddress = unsafe extern "C" fn(u32, c_int, *mut c_void) -> *mut c_void;
 /// `memif_del_external_region_t`. SAFETY of a call: the application promised such a function with the pointer.
@@ -249,15 +248,7 @@ mod tests {
             tail = 12,
             buffer_size = 14
         );
-        layout!(
-            memif_region_details_t,
-            32,
-            index = 0,
-            addr = 8,
-            size = 16,
-            fd = 20,
-            is_external = 24
-        );
+        layout!(memif_region_details_t, 32, index = 0, addr = 8, size = 16, fd = 20, is_external = 24);
         layout!(
             memif_details_t,
             120,

@@ -3,8 +3,8 @@
 use std::ffi::{c_int, c_void};
 
 use crate::abi::{
-    AddRegion, Alloc, ConnectionUpdate, ControlFdUpdate, DeleteRegion, Free, GetBufferOffset,
-    GetRegionAddress, OnInterrupt, memif_fd_event_t,
+    AddRegion, Alloc, ConnectionUpdate, ControlFdUpdate, DeleteRegion, Free, GetBufferOffset, GetRegionAddress,
+    OnInterrupt, memif_fd_event_t,
 };
 
 /// A pointer of the caller that is given back to it and never followed.
@@ -38,8 +38,8 @@ impl Allocator {
     }
 }
 
-/// Memory of the application's allocator that stands for a handle. Nothing lies in it: what a library must be able to trust
-/// does not lie in memory that others may free.
+/// Memory of the application's allocator that stands for a handle. Nothing lies in it: what a library must be able to
+/// trust does not lie in memory that others may free.
 pub(crate) struct Record {
     at: Option<Opaque>,
     free: Option<Free>,
@@ -135,13 +135,7 @@ impl RegionCallbacks {
     }
 
     /// A region is not used any more. Returns whether there is somebody to tell.
-    pub(crate) fn delete(
-        &self,
-        address: *mut c_void,
-        size: u32,
-        fd: c_int,
-        private: Opaque,
-    ) -> bool {
+    pub(crate) fn delete(&self, address: *mut c_void, size: u32, fd: c_int, private: Opaque) -> bool {
         let Some(call) = self.delete else { return false };
         // SAFETY: the caller promised a function of this type.
         unsafe { call(address, size, fd, private.0) };

@@ -27,11 +27,7 @@ unsafe impl<T: Send> Sync for Cell<T> {}
 
 impl<T> Default for Cell<T> {
     fn default() -> Self {
-        Self {
-            busy: AtomicBool::new(false),
-            calling: AtomicUsize::new(0),
-            content: UnsafeCell::new(None),
-        }
+        Self { busy: AtomicBool::new(false), calling: AtomicUsize::new(0), content: UnsafeCell::new(None) }
     }
 }
 
@@ -67,8 +63,8 @@ impl<T> Cell<T> {
     }
 }
 
-/// The cells of one direction of an interface by number. Made when first needed, and kept for the next interface that has
-/// this place: a burst that comes too late finds an empty cell.
+/// The cells of one direction of an interface by number. Made when first needed, and kept for the next interface that
+/// has this place: a burst that comes too late finds an empty cell.
 pub(crate) struct Cells<T: 'static>([AtomicPtr<Cell<T>>; 256]);
 
 impl<T> Default for Cells<T> {

@@ -1,7 +1,8 @@
 //! Bursts.
 //!
-//! Pointers of the caller are checked for null; that arrays are as long as their counts say is the one thing that is taken on
-//! trust. Nothing is made of their alignment. Of the fields of a buffer, `queue` is compared and `data` is compared, neither is followed.
+//! Pointers of the caller are checked for null; that arrays are as long as their counts say is the one thing that is
+//! taken on trust. Nothing is made of their alignment. Of the fields of a buffer, `queue` is compared and `data` is
+//! compared, neither is followed.
 
 use std::ffi::{c_int, c_void};
 
@@ -128,13 +129,7 @@ unsafe fn hand_over(at: *mut memif_buffer_t, slot: Slot, queue: *mut c_void) {
     let flags = if next { BUFFER_FLAG_NEXT } else { 0 };
     // SAFETY: promised by the caller.
     unsafe {
-        at.write_unaligned(memif_buffer_t {
-            desc_index: index,
-            queue,
-            len,
-            flags,
-            data: data.cast(),
-        });
+        at.write_unaligned(memif_buffer_t { desc_index: index, queue, len, flags, data: data.cast() });
     }
 }
 
@@ -175,12 +170,7 @@ pub(crate) fn receive(
 }
 
 /// `memif_refill_queue`.
-pub(crate) fn refill(
-    conn: *const c_void,
-    queue: u16,
-    count: u16,
-    headroom: u16,
-) -> Result<(), c_int> {
+pub(crate) fn refill(conn: *const c_void, queue: u16, count: u16, headroom: u16) -> Result<(), c_int> {
     let mut guard = rx_queue(find(conn)?, queue)?;
     let calling = guard.as_ref().is_some_and(|rx| rx.place.is_some()).then(|| guard.calling());
     let Some(Rx { slots, place, .. }) = guard.as_mut() else { return Err(err::DISCONNECTED) };
@@ -220,8 +210,8 @@ pub(crate) fn allocate(
     let mut at = bufs;
     let mut allocated: u16 = 0;
     let give = |slot: Slot| {
-        // SAFETY: all packets together take no more slots than their sizes ask for with buffers of the size that the interface
-        // was made with, which is what callers reckon with.
+        // SAFETY: all packets together take no more slots than their sizes ask for with buffers of the size that the
+        // interface was made with, which is what callers reckon with.
         unsafe { hand_over(at, slot, pointer) };
         at = at.wrapping_add(1);
         allocated += 1;
@@ -351,11 +341,7 @@ fn enqueue_all(
 }
 
 /// `memif_buffer_requeue`. Both pointers are those of buffers, or null.
-pub(crate) fn requeue(
-    conn: *const c_void,
-    left: *mut memif_buffer_t,
-    right: *mut memif_buffer_t,
-) -> Result<(), c_int> {
+pub(crate) fn requeue(conn: *const c_void, left: *mut memif_buffer_t, right: *mut memif_buffer_t) -> Result<(), c_int> {
     let conn = find(conn)?;
     let interface = conn.get().ok_or(err::NOCONN)?;
     if interface.is_master() || left.is_null() || right.is_null() {
@@ -371,15 +357,11 @@ pub(crate) fn requeue(
     let swapped = match (one.is_tx(), two.is_tx()) {
         (false, false) if one == two => {
             let mut cell = rx_queue(conn, one.queue()).map_err(invalid)?;
-            cell.as_mut()
-                .filter(|rx| rx.token == one)
-                .is_some_and(|rx| rx.slots.swap(a.desc_index, b.desc_index))
+            cell.as_mut().filter(|rx| rx.token == one).is_some_and(|rx| rx.slots.swap(a.desc_index, b.desc_index))
         }
         (true, true) if one == two => {
             let mut cell = tx_queue(conn, one.queue()).map_err(invalid)?;
-            cell.as_mut()
-                .filter(|tx| tx.token == one)
-                .is_some_and(|tx| tx.slots.swap(a.desc_index, b.desc_index))
+            cell.as_mut().filter(|tx| tx.token == one).is_some_and(|tx| tx.slots.swap(a.desc_index, b.desc_index))
         }
         (false, true) => swap_across(conn, &a, &b)?,
         (true, false) => swap_across(conn, &b, &a)?,
@@ -431,11 +413,7 @@ pub(crate) fn requeue(
 }
 
 /// Exchanges a received buffer and one that is to be sent.
-fn swap_across(
-    conn: &'static Conn,
-    received: &memif_buffer_t,
-    to_send: &memif_buffer_t,
-) -> Result<bool, c_int> {
+fn swap_across(conn: &'static Conn, received: &memif_buffer_t, to_send: &memif_buffer_t) -> Result<bool, c_int> {
     let (from, to) = (Token::of(received), Token::of(to_send));
     let mut rx = rx_queue(conn, from.queue()).map_err(|_| err::INVAL_ARG)?;
     let mut tx = tx_queue(conn, to.queue()).map_err(|_| err::INVAL_ARG)?;
@@ -450,11 +428,7 @@ fn swap_across(
 }
 
 /// `memif_set_next_free_buffer`.
-pub(crate) fn set_next(
-    conn: *const c_void,
-    queue: u16,
-    buffer: *const memif_buffer_t,
-) -> Result<(), c_int> {
+pub(crate) fn set_next(conn: *const c_void, queue: u16, buffer: *const memif_buffer_t) -> Result<(), c_int> {
     let mut guard = tx_queue(find(conn)?, queue).map_err(no_queue)?;
     if buffer.is_null() {
         return Err(err::INVAL_ARG);

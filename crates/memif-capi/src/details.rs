@@ -62,12 +62,7 @@ impl Space {
 }
 
 /// Fills `details` with what there is, in memory from `buf` on.
-pub(crate) fn fill(
-    interface: &Interface,
-    details: &mut memif_details_t,
-    buf: *mut u8,
-    len: usize,
-) -> i32 {
+pub(crate) fn fill(interface: &Interface, details: &mut memif_details_t, buf: *mut u8, len: usize) -> i32 {
     let socket = &interface.socket;
     let settings = &interface.settings;
     let queues = |views: &[QueueView]| -> Vec<memif_queue_details_t> {
@@ -92,8 +87,7 @@ pub(crate) fn fill(
     details.socket_path = space.bytes(path);
     details.error = space.text(reason.as_bytes());
 
-    let regions: Vec<_> =
-        regions.iter().enumerate().map(|(i, region)| describe(interface, i, *region)).collect();
+    let regions: Vec<_> = regions.iter().enumerate().map(|(i, region)| describe(interface, i, *region)).collect();
     (details.regions, details.regions_num) = space.table(&regions);
     (details.rx_queues, details.rx_queues_num) = space.table(&rx);
     (details.tx_queues, details.tx_queues_num) = space.table(&tx);
@@ -101,11 +95,7 @@ pub(crate) fn fill(
     if space.full { err::NOBUF_DET } else { err::SUCCESS }
 }
 
-fn describe(
-    interface: &Interface,
-    index: usize,
-    (start, len): (usize, u64),
-) -> memif_region_details_t {
+fn describe(interface: &Interface, index: usize, (start, len): (usize, u64)) -> memif_region_details_t {
     let fd = interface.regions.fd_of(start);
     memif_region_details_t {
         index: u8::try_from(index).unwrap_or(u8::MAX),

@@ -10,9 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use memif::{InterfaceConfig, Limits, Memory, Mode, Name, Role, RxMode, Secret};
 
 use crate::abi::{
-    AddRegion, ConnectionUpdate, DEFAULT_BUFFER_SIZE, DEFAULT_LOG2_RING_SIZE, DeleteRegion,
-    GetBufferOffset, GetRegionAddress, MAX_LOG2_RING_SIZE, OnInterrupt, RX_MODE_INTERRUPT,
-    RX_MODE_POLLING, err, memif_buffer_t, memif_conn_args_t, memif_details_t, memif_socket_args_t,
+    AddRegion, ConnectionUpdate, DEFAULT_BUFFER_SIZE, DEFAULT_LOG2_RING_SIZE, DeleteRegion, GetBufferOffset,
+    GetRegionAddress, MAX_LOG2_RING_SIZE, OnInterrupt, RX_MODE_INTERRUPT, RX_MODE_POLLING, err, memif_buffer_t,
+    memif_conn_args_t, memif_details_t, memif_socket_args_t,
 };
 use crate::callbacks::{Allocator, InterfaceCallbacks, Opaque, RegionCallbacks};
 use crate::interface::{self, Settings};
@@ -105,16 +105,12 @@ pub unsafe extern "C" fn memif_delete_socket(sock: *mut *mut c_void) -> c_int {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn memif_get_socket_handle(conn: *mut c_void) -> *mut c_void {
-    border(std::ptr::null_mut(), || {
-        interface::find(conn).map_or(std::ptr::null_mut(), |conn| conn.socket.handle())
-    })
+    border(std::ptr::null_mut(), || interface::find(conn).map_or(std::ptr::null_mut(), |conn| conn.socket.handle()))
 }
 
 #[unsafe(no_mangle)]
 pub extern "C" fn memif_get_socket_path(sock: *mut c_void) -> *const c_char {
-    border(std::ptr::null(), || {
-        socket::find(sock).map_or(std::ptr::null(), |sock| sock.path().as_ptr().cast())
-    })
+    border(std::ptr::null(), || socket::find(sock).map_or(std::ptr::null(), |sock| sock.path().as_ptr().cast()))
 }
 
 #[unsafe(no_mangle)]
@@ -133,13 +129,8 @@ pub extern "C" fn memif_set_listener_fd(sock: *mut c_void, fd: c_int) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn memif_set_connection_request_timer(
-    sock: *mut c_void,
-    timer: libc::itimerspec,
-) -> c_int {
-    border(err::SYSCALL, || {
-        socket::find(sock).map_or(err::INVAL_ARG, |sock| sock.set_timer(&timer))
-    })
+pub extern "C" fn memif_set_connection_request_timer(sock: *mut c_void, timer: libc::itimerspec) -> c_int {
+    border(err::SYSCALL, || socket::find(sock).map_or(err::INVAL_ARG, |sock| sock.set_timer(&timer)))
 }
 
 #[unsafe(no_mangle)]
@@ -181,8 +172,7 @@ pub unsafe extern "C" fn memif_create(
         let Some(sock) = socket::find(args.socket) else { return err::INVAL_ARG };
         let private = Opaque(private_ctx);
         let callbacks = InterfaceCallbacks { on_connect, on_disconnect, on_interrupt, private };
-        let made = settings(args)
-            .and_then(|(settings, config)| interface::create(&sock, settings, config, callbacks));
+        let made = settings(args).and_then(|(settings, config)| interface::create(&sock, settings, config, callbacks));
         match made {
             Ok(handle) => {
                 // SAFETY: as above.
@@ -266,9 +256,7 @@ pub unsafe extern "C" fn memif_delete(conn: *mut *mut c_void) -> c_int {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn memif_request_connection(conn: *mut c_void) -> c_int {
-    border(err::SYSCALL, || {
-        interface::find(conn).map_or(err::NOCONN, |interface| interface.request())
-    })
+    border(err::SYSCALL, || interface::find(conn).map_or(err::NOCONN, |interface| interface.request()))
 }
 
 /// # Safety
@@ -326,9 +314,7 @@ pub unsafe extern "C" fn memif_get_queue_efd(conn: *mut c_void, qid: u16, fd: *m
 #[unsafe(no_mangle)]
 pub extern "C" fn memif_set_rx_mode(conn: *mut c_void, rx_mode: c_int, qid: u16) -> c_int {
     border(err::SYSCALL, || match rx_mode {
-        RX_MODE_INTERRUPT | RX_MODE_POLLING => {
-            code(data::set_interrupts(conn, qid, rx_mode == RX_MODE_INTERRUPT))
-        }
+        RX_MODE_INTERRUPT | RX_MODE_POLLING => code(data::set_interrupts(conn, qid, rx_mode == RX_MODE_INTERRUPT)),
         _ if interface::find(conn).is_none() => err::NOCONN,
         _ => err::INVAL_ARG,
     })
@@ -375,12 +361,7 @@ pub unsafe extern "C" fn memif_rx_burst(
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn memif_refill_queue(
-    conn: *mut c_void,
-    qid: u16,
-    count: u16,
-    headroom: u16,
-) -> c_int {
+pub extern "C" fn memif_refill_queue(conn: *mut c_void, qid: u16, count: u16, headroom: u16) -> c_int {
     border(err::SYSCALL, || code(data::refill(conn, qid, count, headroom)))
 }
 
@@ -411,10 +392,6 @@ pub unsafe extern "C" fn memif_buffer_requeue(
 /// # Safety
 /// As at the head of this module: pointers are null or point to what the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn memif_set_next_free_buffer(
-    conn: *mut c_void,
-    qid: u16,
-    buf: *mut memif_buffer_t,
-) -> c_int {
+pub unsafe extern "C" fn memif_set_next_free_buffer(conn: *mut c_void, qid: u16, buf: *mut memif_buffer_t) -> c_int {
     border(err::SYSCALL, || code(data::set_next(conn, qid, buf)))
 }

@@ -19,7 +19,8 @@ struct State {
     /// The interface is being deleted: nobody else comes in.
     closing: bool,
     closed: bool,
-    /// Threads that wait for a change: to tell nobody costs a system call, too, and there is one for every packet that is slept for.
+    /// Threads that wait for a change: to tell nobody costs a system call, too, and there is one for every packet that
+    /// is slept for.
     waiting: usize,
 }
 
@@ -41,8 +42,8 @@ impl Gate {
         }
     }
 
-    /// To delete: waits for the callback that runs, unless it runs in this thread. `None` when that was done already, or is done
-    /// by a call that this one comes from.
+    /// To delete: waits for the callback that runs, unless it runs in this thread. `None` when that was done already,
+    /// or is done by a call that this one comes from.
     pub(crate) fn close(&self) -> Option<Inside<'_>> {
         let me = this_thread();
         let mut state = lock(&self.state);
@@ -81,10 +82,7 @@ impl Gate {
         }
     }
 
-    fn wait<'a>(
-        &self,
-        mut state: std::sync::MutexGuard<'a, State>,
-    ) -> std::sync::MutexGuard<'a, State> {
+    fn wait<'a>(&self, mut state: std::sync::MutexGuard<'a, State>) -> std::sync::MutexGuard<'a, State> {
         state.waiting += 1;
         let mut state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         state.waiting -= 1;

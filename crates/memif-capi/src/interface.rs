@@ -168,13 +168,10 @@ impl Interface {
             let key = core.add_interface(config)?;
             // Set while the core is locked, so that whoever takes an event of it finds it.
             let _ = self.key.set(key);
-            let begun =
-                (0..queues)
-                    .filter(|_| interrupts)
-                    .try_for_each(|queue| core.watch_level(key, queue, self.socket.builtin))
-                    .and_then(|()| {
-                        if self.is_master() { Ok(()) } else { core.connect_now(key).map(drop) }
-                    });
+            let begun = (0..queues)
+                .filter(|_| interrupts)
+                .try_for_each(|queue| core.watch_level(key, queue, self.socket.builtin))
+                .and_then(|()| if self.is_master() { Ok(()) } else { core.connect_now(key).map(drop) });
             if begun.is_err() {
                 let _ = core.remove_interface(key);
             }
@@ -311,8 +308,8 @@ impl Interface {
         }
     }
 
-    /// A receive queue was signalled. Of a peer that left, what it published is handed out in as many calls as the application
-    /// takes: nothing tells of it again.
+    /// A receive queue was signalled. Of a peer that left, what it published is handed out in as many calls as the
+    /// application takes: nothing tells of it again.
     pub(crate) fn interrupted(&self, queue: u8) -> c_int {
         let Some(_inside) = self.gate.enter() else { return err::SUCCESS };
         if !self.is_up() || lock(&self.link).keeper.as_ref().is_none_or(Keeper::is_broken) {
@@ -352,7 +349,8 @@ impl Interface {
         }
     }
 
-    /// `memif_get_queue_efd`. The application is told before the descriptor is closed: it is noted while the link cannot go.
+    /// `memif_get_queue_efd`. The application is told before the descriptor is closed: it is noted while the link
+    /// cannot go.
     pub(crate) fn ask_for_efd(&self, queue: u16) -> Result<RawFd, c_int> {
         let mut link = lock(&self.link);
         if link.keeper.is_none() {

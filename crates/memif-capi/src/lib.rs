@@ -5,20 +5,14 @@
 //! - `slab`, `cell`: handles that can be checked, and queues that one thread at a time is in.
 //! - `socket`, `waited`, `codes`, `interface`, `gate`, `details`, `regions`: the control side. `data`: bursts.
 //!
-//! Three rules hold everywhere. A handle or a pointer of the caller is checked before it is used, and of the pointers that
-//! a buffer carries none is followed. No lock is held while a callback of the caller runs, so it may call anything. Nothing
-//! unwinds into C: a panic, which would be a mistake of this library, ends at the border as an error code.
+//! Three rules hold everywhere. A handle or a pointer of the caller is checked before it is used, and of the pointers
+//! that a buffer carries none is followed. No lock is held while a callback of the caller runs, so it may call
+//! anything. Nothing unwinds into C: a panic, which would be a mistake of this library, ends at the border as an error
+//! code.
 
 #![allow(unsafe_code, reason = "the border to C; each block argues, see CONTRIBUTING.md")]
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    reason = "documented in, and reached through, include/libmemif.h"
-)]
-#![cfg_attr(
-    not(test),
-    warn(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)
-)]
+#![allow(missing_docs, unreachable_pub, reason = "documented in, and reached through, include/libmemif.h")]
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod abi;
 mod callbacks;

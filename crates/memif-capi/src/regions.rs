@@ -49,12 +49,7 @@ impl Fd {
 
 impl Regions {
     pub(crate) fn new(socket: &Arc<SocketState>, private: Opaque) -> Self {
-        Self {
-            socket: Arc::downgrade(socket),
-            private,
-            used: Arc::default(),
-            choose: Arc::default(),
-        }
+        Self { socket: Arc::downgrade(socket), private, used: Arc::default(), choose: Arc::default() }
     }
 
     /// What the core asks for regions. It looks for callbacks of the application each time: they may come and go.
@@ -84,8 +79,7 @@ impl Regions {
 
     /// Tells the application of regions that nothing uses any more.
     pub(crate) fn sweep(&self) {
-        let gone: Vec<Used> =
-            lock(&self.used).extract_if(.., |used| Arc::strong_count(&used.mapping) == 1).collect();
+        let gone: Vec<Used> = lock(&self.used).extract_if(.., |used| Arc::strong_count(&used.mapping) == 1).collect();
         for Used { mapping, address, size, fd, callbacks } in gone {
             drop(mapping);
             give_back(callbacks, address.0, size, fd, self.private);
@@ -108,8 +102,7 @@ impl Source {
     /// The callbacks that count for a slave's new connection.
     fn begin(&self) -> RegionCallbacks {
         let callbacks = self.callbacks();
-        *lock(&self.choose) =
-            callbacks.offset.map(|call| ChooseOffset { call, private: self.private });
+        *lock(&self.choose) = callbacks.offset.map(|call| ChooseOffset { call, private: self.private });
         callbacks
     }
 
@@ -130,18 +123,12 @@ impl Source {
                 return Err(error);
             }
         };
-        // SAFETY: that `size` bytes of the file are mapped there, shared, readable and writable, until the callback that
-        // deletes the region is called, is what the interface asks of the callback that gave the address. It is
+        // SAFETY: that `size` bytes of the file are mapped there, shared, readable and writable, until the callback
+        // that deletes the region is called, is what the interface asks of the callback that gave the address. It is
         // called by `sweep`, when nobody else holds the mapping.
         let mapping = unsafe { Mapping::from_raw(start, size as usize, shared) };
         let mapping = Arc::new(mapping);
-        lock(&self.used).push(Used {
-            mapping: Arc::clone(&mapping),
-            address: Opaque(address),
-            size,
-            fd,
-            callbacks,
-        });
+        lock(&self.used).push(Used { mapping: Arc::clone(&mapping), address: Opaque(address), size, fd, callbacks });
         Ok(Some(mapping))
     }
 }
@@ -172,8 +159,7 @@ impl RegionSource for Source {
         }
         let size = u32::try_from(size).map_err(|_| refused("a region of more than 4 GiB"))?;
         let added = callbacks.add(size, self.private);
-        let (address, fd) =
-            added.ok_or_else(|| refused("the callback that adds regions failed"))?;
+        let (address, fd) = added.ok_or_else(|| refused("the callback that adds regions failed"))?;
         // SAFETY: not -1, and used for the one call below, which the kernel answers with an error if the number is no
         // descriptor.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };

@@ -1,8 +1,8 @@
 //! Handles that can be checked.
 //!
 //! What a handle points to lies in slabs that are never freed, only used again. So a handle of any kind, stale or made
-//! up, can be looked up without touching memory that is not ours. A place is used again only when several others were free
-//! before it, so that a handle which is used after its deletion is refused rather than taken for another one.
+//! up, can be looked up without touching memory that is not ours. A place is used again only when several others were
+//! free before it, so that a handle which is used after its deletion is refused rather than taken for another one.
 
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -28,10 +28,7 @@ pub(crate) struct Places<T: 'static> {
 
 impl<T: Default + Sync + 'static> Places<T> {
     pub(crate) const fn new() -> Self {
-        Self {
-            slabs: [const { AtomicPtr::new(std::ptr::null_mut()) }; SLABS],
-            free: Mutex::new(VecDeque::new()),
-        }
+        Self { slabs: [const { AtomicPtr::new(std::ptr::null_mut()) }; SLABS], free: Mutex::new(VecDeque::new()) }
     }
 
     /// A place to use. `None` when there are too many.

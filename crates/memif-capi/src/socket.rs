@@ -130,8 +130,8 @@ pub(crate) fn create(settings: SocketSettings) -> Result<*mut c_void, c_int> {
     Ok(handle(place))
 }
 
-/// Where the socket is: a path, an abstract name behind `@`, or one behind a zero byte. The last one is all of the field, its
-/// zeros included, as with libmemif: the kernel compares names with their length.
+/// Where the socket is: a path, an abstract name behind `@`, or one behind a zero byte. The last one is all of the
+/// field, its zeros included, as with libmemif: the kernel compares names with their length.
 fn address(path: &[u8; PATH_BYTES]) -> Option<SocketAddress> {
     let (first, rest) = path.split_first()?;
     let address = match first {
@@ -187,8 +187,8 @@ impl SocketState {
         &self.path
     }
 
-    /// Does something with the core socket. `MEMIF_ERR_INVAL_ARG` once it is deleted, `MEMIF_ERR_AGAIN` from within a callback
-    /// that it is waiting for.
+    /// Does something with the core socket. `MEMIF_ERR_INVAL_ARG` once it is deleted, `MEMIF_ERR_AGAIN` from within a
+    /// callback that it is waiting for.
     pub(crate) fn with_core<R>(&self, action: impl FnOnce(&mut Socket) -> R) -> Result<R, c_int> {
         if self.is_in_core() {
             return Err(err::AGAIN);
@@ -237,8 +237,8 @@ impl SocketState {
         if waited.has(self.timer_token) && rustix::io::read(&self.timer, &mut [0; 8]).is_ok() {
             self.connect_slaves();
         }
-        // As many as wait now. Callbacks can bring more about, and a peer can see to it that this never ends: the descriptor
-        // tells of the others.
+        // As many as wait now. Callbacks can bring more about, and a peer can see to it that this never ends: the
+        // descriptor tells of the others.
         let (mut event, waiting) = match self.with_core(|core| core.handle(waited.reports())) {
             Ok(Some((event, more))) => (Some(event), more),
             Ok(None) => (None, 0),
@@ -335,8 +335,8 @@ impl SocketState {
         }
     }
 
-    /// Waits for what is to be done. The answer of a handshake may be here before this thread would be asleep, so it is looked for
-    /// a moment.
+    /// Waits for what is to be done. The answer of a handshake may be here before this thread would be asleep, so it is
+    /// looked for a moment.
     fn wait(&self, timeout: c_int) -> Result<Waited, Errno> {
         let until = if timeout == 0 { Ok(None) } else { self.with_core(Socket::look_until) };
         if let Ok(Some(until)) = until {
@@ -374,9 +374,7 @@ impl SocketState {
         }
         // SAFETY: a timer descriptor of ours, a setting that was copied, and no wish for the old one. The kernel checks
         // the numbers.
-        let set = unsafe {
-            libc::timerfd_settime(self.timer.as_raw_fd(), 0, timer, std::ptr::null_mut())
-        };
+        let set = unsafe { libc::timerfd_settime(self.timer.as_raw_fd(), 0, timer, std::ptr::null_mut()) };
         if set < 0 {
             return last_code();
         }
@@ -463,8 +461,7 @@ mod tests {
             private: Opaque(std::ptr::null_mut()),
         };
         let socket = find(create(settings).unwrap()).unwrap();
-        let panicked =
-            catch_unwind(AssertUnwindSafe(|| socket.with_core(|_| panic!("as a mistake would"))));
+        let panicked = catch_unwind(AssertUnwindSafe(|| socket.with_core(|_| panic!("as a mistake would"))));
         assert!(panicked.is_err());
         assert!(!socket.is_in_core());
         assert_eq!(socket.with_core(|core| core.next_event().is_none()), Ok(true));

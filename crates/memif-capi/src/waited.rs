@@ -41,10 +41,7 @@ impl Waited {
 
     pub(crate) fn reports(&self) -> impl Iterator<Item = Report> {
         const END: u32 = (libc::EPOLLHUP | libc::EPOLLERR) as u32;
-        self.reports
-            .iter()
-            .take(self.count)
-            .map(|report| Report { token: report.u64, ended: report.events & END != 0 })
+        self.reports.iter().take(self.count).map(|report| Report { token: report.u64, ended: report.events & END != 0 })
     }
 
     pub(crate) fn has(&self, token: u64) -> bool {

@@ -31,17 +31,13 @@ pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
         ConnectError::Refused(reason) => refused(reason).to_owned(),
         ConnectError::UnknownId => "check --id against the interfaces of the master".to_owned(),
         ConnectError::Closed(_) => {
-            "look into the log of the master: some close so when the version or the id does not fit"
-                .to_owned()
+            "look into the log of the master: some close so when the version or the id does not fit".to_owned()
         }
         ConnectError::Breach(breach) => broken_off(breach, address),
         // It tells itself what to do.
-        ConnectError::Local(what) if what.contains("huge pages") => {
-            "the option is --huge-pages".to_owned()
-        }
+        ConnectError::Local(what) if what.contains("huge pages") => "the option is --huge-pages".to_owned(),
         ConnectError::Local(_) => {
-            "raise the limits (ulimit -n, memory), or lower --ring-size, --buffer-size or --queues"
-                .to_owned()
+            "raise the limits (ulimit -n, memory), or lower --ring-size, --buffer-size or --queues".to_owned()
         }
         _ => "see -v, and check --socket".to_owned(),
     }
@@ -63,7 +59,8 @@ pub(crate) fn perhaps_surplus(rx_queues: usize) -> String {
     )
 }
 
-const BRING_MORE: &str = "give --rx-queues auto, or --rx-queues with the number of its transmit queues (OVS: its PMD threads + 1)";
+const BRING_MORE: &str =
+    "give --rx-queues auto, or --rx-queues with the number of its transmit queues (OVS: its PMD threads + 1)";
 
 /// What to do about a slave that was refused.
 pub(crate) fn refusal(reason: &Breach) -> &'static str {
@@ -72,9 +69,7 @@ pub(crate) fn refusal(reason: &Breach) -> &'static str {
         Breach::AlreadyConnected(_) => "give each slave an id of its own",
         Breach::AdminDown(_) => "set the interface up here, or choose another id",
         Breach::Mode { .. } => "check the mode at both ends (here: --mode)",
-        Breach::SecretRequired | Breach::SecretWrong => {
-            "give both ends the same secret (here: --secret-file)"
-        }
+        Breach::SecretRequired | Breach::SecretWrong => "give both ends the same secret (here: --secret-file)",
         Breach::NotAllowed { .. } => "run the slave as another user, or add --allow-uid",
         Breach::RegionUnsealed(_) => "leave --require-sealed out if you trust the slave",
         Breach::TooManyRings { .. } => "give the slave fewer queues, or raise --max-queues here",
@@ -82,9 +77,7 @@ pub(crate) fn refusal(reason: &Breach) -> &'static str {
             "give the slave fewer queues or smaller rings"
         }
         Breach::NoRingOneWay(_) => "give the slave queues in both directions",
-        Breach::RingSize { .. } => {
-            "lower the ring size of the slave to 16384 (VPP: ring-size 16384)"
-        }
+        Breach::RingSize { .. } => "lower the ring size of the slave to 16384 (VPP: ring-size 16384)",
         Breach::RegionSize { .. } | Breach::TooManyRegions(_) => {
             "give the slave fewer or smaller queues and buffers, or switch its zero-copy off"
         }
@@ -93,9 +86,7 @@ pub(crate) fn refusal(reason: &Breach) -> &'static str {
         }
         Breach::ControlTruncated => "raise the limit of open files here (ulimit -n)",
         Breach::Version { .. } => "the slave is of another version of the protocol: update it",
-        Breach::HandshakeTimeout(_) => {
-            "look whether the slave runs: it is halted, very busy, or no memif program"
-        }
+        Breach::HandshakeTimeout(_) => "look whether the slave runs: it is halted, very busy, or no memif program",
         Breach::Evicted | Breach::TooManyDescriptors(_) => {
             "too many connect at the same time and do not go on: find out who with `memif show`"
         }
@@ -120,9 +111,7 @@ fn not_found(address: &SocketAddress) -> String {
             directory.display(),
         ),
         None => {
-            format!(
-                "start the master (VPP, or memif with --role master), or check --socket {address}"
-            )
+            format!("start the master (VPP, or memif with --role master), or check --socket {address}")
         }
     }
 }
@@ -135,13 +124,9 @@ fn broken_off(breach: &Breach, address: &SocketAddress) -> String {
              (`memif show {address}` tells whose the socket is)"
         ),
         Breach::Version { .. } => "this program speaks 2.0 (0x0200): update the master".to_owned(),
-        Breach::NotAllowed { .. } => {
-            "run the master as another user, or allow this one here".to_owned()
-        }
+        Breach::NotAllowed { .. } => "run the master as another user, or allow this one here".to_owned(),
         Breach::ControlTruncated => "raise the limit of open files here (ulimit -n)".to_owned(),
-        _ => {
-            "see -v, and tell the makers of the master: it does not follow the protocol".to_owned()
-        }
+        _ => "see -v, and tell the makers of the master: it does not follow the protocol".to_owned(),
     }
 }
 
@@ -263,11 +248,9 @@ mod tests {
 
     #[test]
     fn only_faults_of_the_peer_are_told_to_its_makers() {
-        for innocent in [
-            Breach::HandshakeTimeout(1),
-            Breach::Version { min: 1, max: 1 },
-            Breach::NotAllowed { uid: 1, gid: 1 },
-        ] {
+        for innocent in
+            [Breach::HandshakeTimeout(1), Breach::Version { min: 1, max: 1 }, Breach::NotAllowed { uid: 1, gid: 1 }]
+        {
             let address = SocketAddress::default();
             let texts = [
                 refusal(&innocent).to_owned(),

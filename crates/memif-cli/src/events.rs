@@ -9,8 +9,8 @@ use crate::advice;
 use crate::json::{self, Report};
 use crate::said::{Said, Told};
 
-/// How long a master may say that it has no such interface before that is told: many begin to listen before they have it, as
-/// a DPDK does whose port is not started.
+/// How long a master may say that it has no such interface before that is told: many begin to listen before they have
+/// it, as a DPDK does whose port is not started.
 const STARTING: Duration = Duration::from_secs(1);
 
 /// Turns events into lines, and keeps silent about what it has said already.
@@ -37,8 +37,8 @@ impl Reporter {
         Self { address, failures: HashMap::new(), refusals: Said::default() }
     }
 
-    /// What is to be said about an event, or `None` when there is nothing new to say now. `name` says how an interface is called in the line,
-    /// `id` which it is for programs.
+    /// What is to be said about an event, or `None` when there is nothing new to say now. `name` says how an interface
+    /// is called in the line, `id` which it is for programs.
     pub(crate) fn tell(
         &mut self,
         event: &Event,
@@ -55,11 +55,7 @@ impl Reporter {
         name: impl Fn(InterfaceKey) -> String,
         id: impl Fn(InterfaceKey) -> u32,
     ) -> Option<Told> {
-        let told = Told {
-            line: self.line(event, &name)?,
-            report: self.report(event, &id),
-            nobody: is_nobody(event),
-        };
+        let told = Told { line: self.line(event, &name)?, report: self.report(event, &id), nobody: is_nobody(event) };
         match event {
             Event::Connected { interface, .. } => {
                 let failures = self.failures.remove(interface).unwrap_or_default();
@@ -140,9 +136,7 @@ impl Reporter {
             Event::Connected { interface, link } => {
                 Some(format!("{}: connected to {}", name(*interface), peer(&link.peer)))
             }
-            Event::Disconnected { interface, reason } => {
-                Some(format!("{}: link down: {reason}", name(*interface)))
-            }
+            Event::Disconnected { interface, reason } => Some(format!("{}: link down: {reason}", name(*interface))),
             Event::ConnectFailed { interface, error, retry_in } => {
                 let then = if retry_in.is_some() { "trying again" } else { "not tried again" };
                 let advice = advice::connect(error, &self.address);
@@ -168,9 +162,7 @@ impl Reporter {
                 json::event(event, id(*interface), &advice::connect(error, &self.address))
             }
             Event::Refused { reason, .. } => json::event(event, 0, advice::refusal(reason)),
-            Event::Left { interface, .. } => {
-                json::event(event, interface.map_or(0, id), advice::LEFT)
-            }
+            Event::Left { interface, .. } => json::event(event, interface.map_or(0, id), advice::LEFT),
             _ => None,
         }
     }
@@ -178,9 +170,7 @@ impl Reporter {
     /// Why an event kept a link from coming up, and what to do.
     pub(crate) fn cause(&self, event: &Event) -> Option<String> {
         match event {
-            Event::ConnectFailed { error, .. } => {
-                Some(format!("{error}; {}", advice::connect(error, &self.address)))
-            }
+            Event::ConnectFailed { error, .. } => Some(format!("{error}; {}", advice::connect(error, &self.address))),
             Event::Refused { reason, peer: from } => {
                 Some(format!("refused {}: {reason}; {}", peer(from), advice::refusal(reason)))
             }
@@ -213,11 +203,7 @@ fn is_missing_interface(error: &ConnectError) -> bool {
 
 /// A peer as far as it is known: program, interface, process.
 fn peer(peer: &Peer) -> String {
-    let mut text = if peer.app_name.is_empty() {
-        "a peer".to_owned()
-    } else {
-        format!("\"{}\"", peer.app_name)
-    };
+    let mut text = if peer.app_name.is_empty() { "a peer".to_owned() } else { format!("\"{}\"", peer.app_name) };
     if !peer.interface_name.is_empty() {
         text += &format!(" interface \"{}\"", peer.interface_name);
     }
@@ -263,11 +249,7 @@ mod tests {
     #[test]
     fn a_slave_that_leaves_is_told_of() {
         let (mut reporter, now) = (reporter(), Instant::now());
-        let left = Event::Left {
-            interface: None,
-            reason: memif::DisconnectReason::Hangup,
-            peer: Peer::default(),
-        };
+        let left = Event::Left { interface: None, reason: memif::DisconnectReason::Hangup, peer: Peer::default() };
         assert_eq!(
             line(&mut reporter, now, &left).unwrap(),
             "a peer left before it asked for an interface: closed by the peer without a reason; its own output says \
@@ -286,11 +268,8 @@ mod tests {
     #[test]
     fn a_master_may_take_a_second_to_have_the_interface() {
         let (mut reporter, key, start) = (reporter(), key(), Instant::now());
-        let failed = |error: ConnectError| Event::ConnectFailed {
-            interface: key,
-            error,
-            retry_in: Some(Duration::ZERO),
-        };
+        let failed =
+            |error: ConnectError| Event::ConnectFailed { interface: key, error, retry_in: Some(Duration::ZERO) };
         let missing = failed(ConnectError::Refused("ID not found".to_owned()));
         let last = STARTING - Duration::from_millis(1);
         let nobody = failed(ConnectError::NobodyListens);
@@ -310,16 +289,14 @@ mod tests {
         let mut reporter = self::reporter();
         let secret = failed(ConnectError::Refused("Incorrect secret".to_owned()));
         assert!(line(&mut reporter, start, &secret).is_some());
-        let last =
-            Event::ConnectFailed { interface: key, error: ConnectError::UnknownId, retry_in: None };
+        let last = Event::ConnectFailed { interface: key, error: ConnectError::UnknownId, retry_in: None };
         assert!(line(&mut reporter, start, &last).is_some());
     }
 
     #[test]
     fn a_peer_cannot_fill_memory_with_reasons() {
         let (mut reporter, now) = (reporter(), Instant::now());
-        let lines: Vec<_> =
-            (0..1000).filter_map(|id| line(&mut reporter, now, &refused(id))).collect();
+        let lines: Vec<_> = (0..1000).filter_map(|id| line(&mut reporter, now, &refused(id))).collect();
         assert_eq!(lines.len(), 17);
         assert_eq!(lines[16], "slaves got no link for other reasons, see -v");
     }

@@ -95,12 +95,7 @@ impl InterfaceReport {
     }
 
     /// An interface that is bridged to a device.
-    pub(crate) fn with_device(
-        interface_id: u32,
-        role: Role,
-        socket: &SocketAddress,
-        device: DeviceReport,
-    ) -> Self {
+    pub(crate) fn with_device(interface_id: u32, role: Role, socket: &SocketAddress, device: DeviceReport) -> Self {
         Self {
             interface_id,
             role: role.to_string(),
@@ -202,9 +197,7 @@ impl Report {
     /// The same of so many events.
     pub(crate) fn with_count(self, count: u64) -> Self {
         match self {
-            Report::ConnectFailed(told) => {
-                Report::ConnectFailed(ConnectFailedReport { count, ..told })
-            }
+            Report::ConnectFailed(told) => Report::ConnectFailed(ConnectFailedReport { count, ..told }),
             Report::Refused(told) => Report::Refused(RefusedReport { count, ..told }),
             Report::Left(told) => Report::Left(LeftReport { count, ..told }),
             other => other,
@@ -215,9 +208,7 @@ impl Report {
     pub(crate) fn for_other_reasons(self) -> Self {
         let (reason, advice) = ("other reasons".to_owned(), "see -v".to_owned());
         match self {
-            Report::ConnectFailed(told) => {
-                Report::ConnectFailed(ConnectFailedReport { reason, advice, ..told })
-            }
+            Report::ConnectFailed(told) => Report::ConnectFailed(ConnectFailedReport { reason, advice, ..told }),
             Report::Refused(told) => Report::Refused(RefusedReport { reason, advice, ..told }),
             Report::Left(told) => Report::Left(LeftReport { reason, advice, ..told }),
             other => other,
@@ -241,8 +232,7 @@ pub(crate) struct ResponderReport {
 impl ResponderReport {
     /// The counts of that interface.
     pub(crate) fn new(interface_id: u32, tally: &Tally) -> Self {
-        let by_reason: BTreeMap<_, _> =
-            Reason::ALL.into_iter().map(|reason| (reason, tally.dropped(reason))).collect();
+        let by_reason: BTreeMap<_, _> = Reason::ALL.into_iter().map(|reason| (reason, tally.dropped(reason))).collect();
         Self {
             interface_id,
             received_packets: tally.received,
@@ -376,9 +366,7 @@ impl DetailsReport {
             peer: details.peer.as_ref().map(PeerReport::from),
             rx_queues: details.rx.iter().map(QueueReport::from).collect(),
             tx_queues: details.tx.iter().map(QueueReport::from).collect(),
-            regions: regions
-                .map(|region| RegionReport { index: region.index, size_bytes: region.size })
-                .collect(),
+            regions: regions.map(|region| RegionReport { index: region.index, size_bytes: region.size }).collect(),
             surplus_queues: details.surplus_queues,
         }
     }
@@ -452,26 +440,19 @@ pub(crate) fn event(event: &Event, interface_id: u32, advice: &str) -> Option<Re
             by: reason.by().to_string(),
             reason: reason.to_string(),
         }),
-        Event::ConnectFailed { error, retry_in, .. } => {
-            Report::ConnectFailed(ConnectFailedReport {
-                interface_id,
-                reason: error.to_string(),
-                advice: advice(),
-                retry_in_ms: retry_in.map(milliseconds),
-                count: 1,
-            })
-        }
-        Event::SurplusQueues { rx_queues, .. } => Report::SurplusQueues(SurplusQueuesReport {
+        Event::ConnectFailed { error, retry_in, .. } => Report::ConnectFailed(ConnectFailedReport {
             interface_id,
-            rx_queues: *rx_queues,
+            reason: error.to_string(),
             advice: advice(),
-        }),
-        Event::Refused { reason, peer } => Report::Refused(RefusedReport {
-            reason: reason.to_string(),
-            advice: advice(),
-            peer: peer.into(),
+            retry_in_ms: retry_in.map(milliseconds),
             count: 1,
         }),
+        Event::SurplusQueues { rx_queues, .. } => {
+            Report::SurplusQueues(SurplusQueuesReport { interface_id, rx_queues: *rx_queues, advice: advice() })
+        }
+        Event::Refused { reason, peer } => {
+            Report::Refused(RefusedReport { reason: reason.to_string(), advice: advice(), peer: peer.into(), count: 1 })
+        }
         Event::Left { interface, reason, peer } => Report::Left(LeftReport {
             interface_id: interface.map(|_| interface_id),
             reason: reason.to_string(),

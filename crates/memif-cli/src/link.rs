@@ -22,10 +22,7 @@ pub(crate) enum Notice {
 }
 
 /// Waits for the next of what comes, until that time if there is one.
-pub(crate) fn receive<T>(
-    from: &Receiver<T>,
-    until: Option<Instant>,
-) -> Result<T, RecvTimeoutError> {
+pub(crate) fn receive<T>(from: &Receiver<T>, until: Option<Instant>) -> Result<T, RecvTimeoutError> {
     match until {
         None => from.recv().map_err(|_| RecvTimeoutError::Disconnected),
         Some(until) => from.recv_timeout(until.saturating_duration_since(Instant::now())),
@@ -63,10 +60,7 @@ impl Driver {
     }
 
     /// Runs `task` on the thread that owns the socket and gives its result; `None` when that thread has ended.
-    pub(crate) fn with<R: Send + 'static>(
-        &self,
-        task: impl FnOnce(&mut Socket) -> R + Send + 'static,
-    ) -> Option<R> {
+    pub(crate) fn with<R: Send + 'static>(&self, task: impl FnOnce(&mut Socket) -> R + Send + 'static) -> Option<R> {
         let (answer, result) = mpsc::channel();
         let task = move |socket: &mut Socket| {
             // The asker waits for the answer; if it does not, nobody misses it.

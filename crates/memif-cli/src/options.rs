@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use memif::{
-    InterfaceConfig, Limits, MAX_QUEUES, Mode, Name, Role, RxMode, Secret, Socket, SocketAddress,
-    SocketBuilder,
+    InterfaceConfig, Limits, MAX_QUEUES, Mode, Name, Role, RxMode, Secret, Socket, SocketAddress, SocketBuilder,
 };
 
 use crate::exit::Error;
@@ -75,8 +74,8 @@ pub(crate) struct InterfaceOptions {
         conflicts_with_all = ["rx_queues", "tx_queues"])]
     queues: Option<u8>,
 
-    /// Receive queues, likewise [default: 1; master: what the slave brings, up to --max-queues]. auto, as slave: towards DPDK and OVS as
-    /// many as the master transmits on, up to 32, and one towards others
+    /// Receive queues, likewise [default: 1; master: what the slave brings, up to --max-queues]. auto, as slave:
+    /// towards DPDK and OVS as many as the master transmits on, up to 32, and one towards others
     #[arg(long, value_name = "N|auto", value_parser = parse_rx_queues, allow_negative_numbers = true)]
     rx_queues: Option<RxQueues>,
 
@@ -188,11 +187,7 @@ impl InterfaceOptions {
     }
 
     /// The socket for interfaces of that role at that address.
-    pub(crate) fn socket(
-        &self,
-        address: SocketAddress,
-        role: Role,
-    ) -> Result<SocketBuilder, Error> {
+    pub(crate) fn socket(&self, address: SocketAddress, role: Role) -> Result<SocketBuilder, Error> {
         self.check_master_options(&address, role)?;
         let mut builder = self.slave_socket(address);
         if let Some(mode) = self.socket_mode {
@@ -216,8 +211,7 @@ impl InterfaceOptions {
         let (rx_queues, tx_queues) = self.queues(role);
         if self.finds_rx_queues() && role == Role::Master {
             return Err(Error::Usage(
-                "--rx-queues auto is for the slave, who brings the queues: give a number, or leave it out"
-                    .to_owned(),
+                "--rx-queues auto is for the slave, who brings the queues: give a number, or leave it out".to_owned(),
             ));
         }
         let mut config = InterfaceConfig::new(role, id)
@@ -293,26 +287,20 @@ impl InterfaceOptions {
         })?;
         let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let secret = Secret::new(line).map_err(|error| {
-            Error::Usage(format!("the first line of {} is no secret: {error}", file.display()))
-        })?;
+        let secret = Secret::new(line)
+            .map_err(|error| Error::Usage(format!("the first line of {} is no secret: {error}", file.display())))?;
         Ok(Some(secret))
     }
 
     /// Settings of a listener make no sense without one.
     fn check_master_options(&self, address: &SocketAddress, role: Role) -> Result<(), Error> {
-        let file = [
-            (self.socket_mode.is_some(), "--socket-mode"),
-            (self.socket_group.is_some(), "--socket-group"),
-        ];
+        let file = [(self.socket_mode.is_some(), "--socket-mode"), (self.socket_group.is_some(), "--socket-group")];
         let peers = [
             (!self.allow_uid.is_empty(), "--allow-uid"),
             (self.require_sealed, "--require-sealed"),
             (self.max_queues.is_some(), "--max-queues"),
         ];
-        let given = |options: &[(bool, &'static str)]| {
-            options.iter().find_map(|(given, name)| given.then_some(*name))
-        };
+        let given = |options: &[(bool, &'static str)]| options.iter().find_map(|(given, name)| given.then_some(*name));
         let abstract_name = matches!(address, SocketAddress::Abstract(_));
         if let (Role::Slave, Some(name)) = (role, given(&file).or(given(&peers))) {
             return Err(Error::Usage(format!(
@@ -375,12 +363,9 @@ mod tests {
 
     #[test]
     fn both_names_of_a_role_and_both_kinds_of_address_are_taken() {
-        for (text, role) in [
-            ("slave", Role::Slave),
-            ("client", Role::Slave),
-            ("master", Role::Master),
-            ("server", Role::Master),
-        ] {
+        for (text, role) in
+            [("slave", Role::Slave), ("client", Role::Slave), ("master", Role::Master), ("server", Role::Master)]
+        {
             assert_eq!(options(&format!("--role {text}")).unwrap().role(), role);
         }
         let address = options("--socket @name").unwrap().address().unwrap();
@@ -436,13 +421,9 @@ mod tests {
     fn options_of_a_listener_need_one() {
         let path: SocketAddress = "/tmp/x".parse().unwrap();
         let name: SocketAddress = "@x".parse().unwrap();
-        for arguments in [
-            "--socket-mode 660",
-            "--socket-group 0",
-            "--allow-uid 0",
-            "--require-sealed",
-            "--max-queues 2",
-        ] {
+        for arguments in
+            ["--socket-mode 660", "--socket-group 0", "--allow-uid 0", "--require-sealed", "--max-queues 2"]
+        {
             let options = options(arguments).unwrap();
             let error = options.socket(path.clone(), Role::Slave).unwrap_err().to_string();
             assert!(error.contains("--role master"), "{error}");
@@ -454,9 +435,7 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_be_name_themselves() {
-        let error = |arguments| {
-            options(arguments).unwrap().interface(Role::Slave, 0).unwrap_err().to_string()
-        };
+        let error = |arguments| options(arguments).unwrap().interface(Role::Slave, 0).unwrap_err().to_string();
         assert!(error("--ring-size 1000").contains("ring size 1000"));
         assert!(error("--secret-file /no/such/file").contains("--secret-file"));
         assert!(error("--numa-node 1023").contains("NUMA node 1023"));

@@ -36,8 +36,7 @@ pub(crate) fn say(line: Arguments<'_>) -> Result<(), Error> {
 /// `None`.
 pub(crate) fn report<'a, T: Serialize + 'a>(report: impl Into<Option<&'a T>>) -> Result<(), Error> {
     let (true, Some(report)) = (speaks_json(), report.into()) else { return Ok(()) };
-    let mut line =
-        serde_json::to_vec(report).map_err(|error| Error::Output(io::Error::other(error)))?;
+    let mut line = serde_json::to_vec(report).map_err(|error| Error::Output(io::Error::other(error)))?;
     line.push(b'\n');
     // In one piece, and at once: whoever reads a pipe wants an event when it happens.
     let mut out = io::stdout().lock();

@@ -30,9 +30,7 @@ pub(crate) fn parse_id(text: &str) -> Result<u32, String> {
 /// What to give instead of that text, which is no address: without its prefix length, where that is what is wrong.
 pub(crate) fn not_an_address(text: &str, wanted: &str) -> String {
     match text.split_once('/') {
-        Some((address, length))
-            if address.parse::<IpAddr>().is_ok() && length.parse::<u8>().is_ok() =>
-        {
+        Some((address, length)) if address.parse::<IpAddr>().is_ok() && length.parse::<u8>().is_ok() => {
             format!("give {wanted}, without /{length}")
         }
         _ => format!("give {wanted}"),
@@ -41,19 +39,16 @@ pub(crate) fn not_an_address(text: &str, wanted: &str) -> String {
 
 /// A time in seconds, with decimals.
 pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 =
-        text.parse().map_err(|_| "give a number of seconds, as in 0.5".to_owned())?;
+    let seconds: f64 = text.parse().map_err(|_| "give a number of seconds, as in 0.5".to_owned())?;
     if !(0.0..=MAX_SECONDS).contains(&seconds) {
         return Err("give 0 to 86400 seconds".to_owned());
     }
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|error| format!("give 0 to 86400 seconds: {error}"))
+    Duration::try_from_secs_f64(seconds).map_err(|error| format!("give 0 to 86400 seconds: {error}"))
 }
 
 /// The IPv4 address of one host.
 pub(crate) fn parse_host(text: &str) -> Result<Ipv4Addr, String> {
-    let ip: Ipv4Addr =
-        text.parse().map_err(|_| not_an_address(text, "an IPv4 address, as in 192.168.1.1"))?;
+    let ip: Ipv4Addr = text.parse().map_err(|_| not_an_address(text, "an IPv4 address, as in 192.168.1.1"))?;
     if is_host(ip) {
         Ok(ip)
     } else {
@@ -63,13 +58,8 @@ pub(crate) fn parse_host(text: &str) -> Result<Ipv4Addr, String> {
 
 /// The IPv6 address of one host.
 pub(crate) fn parse_host6(text: &str) -> Result<Ipv6Addr, String> {
-    let ip: Ipv6Addr =
-        text.parse().map_err(|_| not_an_address(text, "an IPv6 address, as in fd00::2"))?;
-    if is_host6(ip) {
-        Ok(ip)
-    } else {
-        Err("this is not the address of one host: give one such as fd00::2".to_owned())
-    }
+    let ip: Ipv6Addr = text.parse().map_err(|_| not_an_address(text, "an IPv6 address, as in fd00::2"))?;
+    if is_host6(ip) { Ok(ip) } else { Err("this is not the address of one host: give one such as fd00::2".to_owned()) }
 }
 
 /// The permissions of a file, octal.

@@ -91,23 +91,11 @@ impl Said {
     }
 
     /// Counts an event that is not to be said yet: with the next one of the same reason, or at the end.
-    pub(crate) fn hold(
-        &mut self,
-        now: Instant,
-        reason: &str,
-        told: Told,
-        other: impl FnOnce(Told) -> Told,
-    ) {
+    pub(crate) fn hold(&mut self, now: Instant, reason: &str, told: Told, other: impl FnOnce(Told) -> Told) {
         self.count(now, reason, told, other);
     }
 
-    fn count(
-        &mut self,
-        now: Instant,
-        reason: &str,
-        told: Told,
-        other: impl FnOnce(Told) -> Told,
-    ) -> &mut Reason {
+    fn count(&mut self, now: Instant, reason: &str, told: Told, other: impl FnOnce(Told) -> Told) -> &mut Reason {
         if !self.reasons.contains_key(reason) && self.reasons.len() >= REASONS {
             self.reasons.retain(|_, reason| reason.unsaid > 0 || !reason.may_be_said(now));
         }
@@ -135,9 +123,7 @@ impl Said {
 
     /// What is to be said by now.
     pub(crate) fn overdue(&mut self, now: Instant) -> Vec<Told> {
-        let due = |reason: &&mut Reason| {
-            reason.unsaid > 0 && reason.said.is_some() && reason.may_be_said(now)
-        };
+        let due = |reason: &&mut Reason| reason.unsaid > 0 && reason.said.is_some() && reason.may_be_said(now);
         self.all_mut().filter(due).map(|reason| reason.say(now)).collect()
     }
 
@@ -218,9 +204,8 @@ mod tests {
     #[test]
     fn reasons_without_end_take_no_memory_and_are_counted() {
         let (mut said, start) = (Said::default(), Instant::now());
-        let mut lines = |now| -> Vec<_> {
-            (0..1000).filter_map(|number| tell(&mut said, now, &number.to_string())).collect()
-        };
+        let mut lines =
+            |now| -> Vec<_> { (0..1000).filter_map(|number| tell(&mut said, now, &number.to_string())).collect() };
         let first = lines(start);
         assert_eq!(first.len(), REASONS + 1);
         assert_eq!(first[REASONS], "others");

@@ -39,10 +39,8 @@ pub(crate) struct More {
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let details = self.details;
-        let (app, interface) = details
-            .peer
-            .as_ref()
-            .map_or_else(Default::default, |peer| (peer.app_name, peer.interface_name));
+        let (app, interface) =
+            details.peer.as_ref().map_or_else(Default::default, |peer| (peer.app_name, peer.interface_name));
         writeln!(f, "interface index: {}", self.index)?;
         writeln!(f, "\tinterface ip: {}", self.ip)?;
         writeln!(f, "\tinterface name: {}", details.interface_name)?;
@@ -76,8 +74,7 @@ impl More {
         }
         write!(f, "\n\tcounters:")?;
         for (queue, mode) in details.rx.iter().zip(&self.rx_modes) {
-            let Counters { packets, bytes, dropped, bad_descriptors, resyncs, wake_ups, .. } =
-                queue.counters;
+            let Counters { packets, bytes, dropped, bad_descriptors, resyncs, wake_ups, .. } = queue.counters;
             write!(
                 f,
                 "\n\t\trx queue {}: {packets} packets, {bytes} bytes, {dropped} dropped, \
@@ -86,8 +83,7 @@ impl More {
             )?;
         }
         for queue in &details.tx {
-            let Counters { packets, bytes, ring_full, bad_descriptors, signals, .. } =
-                queue.counters;
+            let Counters { packets, bytes, ring_full, bad_descriptors, signals, .. } = queue.counters;
             write!(
                 f,
                 "\n\t\ttx queue {}: {packets} packets, {bytes} bytes, {ring_full} ring full, \

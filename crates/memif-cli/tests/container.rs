@@ -18,15 +18,11 @@ use serde_json::Value;
 use testkit::{Need, Suite, eventually};
 use util::{Directory, Program, memif};
 
-const NEEDS: &[Need] =
-    &[Need::Root, Need::Program("apt-get"), Need::Program("buildah"), Need::Program("debootstrap")];
+const NEEDS: &[Need] = &[Need::Root, Need::Program("apt-get"), Need::Program("buildah"), Need::Program("debootstrap")];
 
 fn main() {
     let limit = Duration::from_secs(600);
-    Suite::new()
-        .building(build)
-        .long_test("image_is_built_and_answers_pings", limit, NEEDS, image)
-        .run()
+    Suite::new().building(build).long_test("image_is_built_and_answers_pings", limit, NEEDS, image).run()
 }
 
 /// A machine without caches loads a Debian and compiles everything once more.
@@ -121,8 +117,7 @@ impl Container<'_> {
 
     fn command(&self, directory: &Path, arguments: &[&str]) -> Command {
         let volume = format!("{}:/run/vpp", directory.display());
-        let mut command =
-            self.images.buildah(&["run", "--cap-drop", "ALL", "--volume", &volume, &self.name]);
+        let mut command = self.images.buildah(&["run", "--cap-drop", "ALL", "--volume", &volume, &self.name]);
         command.args(["--", "/usr/bin/memif"]).args(arguments);
         command
     }
@@ -137,8 +132,7 @@ impl Drop for Container<'_> {
 fn answers(container: &Container<'_>, inside: &str, outside: &str) {
     let directory = Directory::new();
     let socket = directory.text("memif.sock");
-    let mut responder = container
-        .memif(&directory.path(""), &["responder", "--role", inside, "--ip", "192.168.1.2"]);
+    let mut responder = container.memif(&directory.path(""), &["responder", "--role", inside, "--ip", "192.168.1.2"]);
     responder.expect(&format!("{inside} on /run/vpp/memif.sock"));
     if inside == "master" {
         eventually("the socket", || directory.path("memif.sock").exists().then_some(()));
@@ -194,8 +188,7 @@ fn program_in(directory: &str) -> Pid {
         let pid = process.file_name().to_str()?.parse().ok()?;
         let read = |file: &str| std::fs::read_to_string(process.path().join(file)).ok();
         let mounts = read("mountinfo")?;
-        let mounted =
-            mounts.lines().any(|line| line.contains(&name) && line.contains(" /run/vpp "));
+        let mounted = mounts.lines().any(|line| line.contains(&name) && line.contains(" /run/vpp "));
         (mounted && read("comm")?.trim() == "memif").then_some(pid)
     });
     Pid::from_raw(found.expect("the program in the container")).expect("a process id")

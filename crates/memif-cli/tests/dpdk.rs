@@ -1,11 +1,6 @@
 //! The command against DPDK's own memif driver, `dpdk-testpmd`, as server and as client.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 mod util;
 
@@ -22,11 +17,7 @@ fn main() {
         .alone()
         .test("ping_a_server", NEEDS, ping_a_server)
         .test("ping_a_client", NEEDS, ping_a_client)
-        .test(
-            "ping_over_an_abstract_name_with_a_secret",
-            NEEDS,
-            ping_over_an_abstract_name_with_a_secret,
-        )
+        .test("ping_over_an_abstract_name_with_a_secret", NEEDS, ping_over_an_abstract_name_with_a_secret)
         .test("surplus_queues_of_a_server", NEEDS, surplus_queues_of_a_server)
         .test("queues_of_a_server_are_found", NEEDS, queues_of_a_server_are_found)
         .test("responder_opposite_a_server", NEEDS, || responder_opposite("server", 1))
@@ -136,7 +127,8 @@ fn ping_over_an_abstract_name_with_a_secret() {
     memif(&format!("{right} --count {COUNT}")).finish().code(0).says(&all_received());
 }
 
-/// A server with two queues: a slave with one says what is lost and which option helps, and where it is the answers that are lost.
+/// A server with two queues: a slave with one says what is lost and which option helps, and where it is the answers
+/// that are lost.
 fn surplus_queues_of_a_server() {
     let directory = Directory::new();
     let socket = directory.path("memif.sock");
@@ -157,8 +149,7 @@ fn surplus_queues_of_a_server() {
     options.queues = 2;
     let mut testpmd = Testpmd::spawn(&options);
     let told = "transmits on more queues than this link has receive queues (1)";
-    let mut responder =
-        memif(&format!("responder --socket {} --ip 192.168.1.2 --json", socket.display()));
+    let mut responder = memif(&format!("responder --socket {} --ip 192.168.1.2 --json", socket.display()));
     responder.expect("\"type\":\"connected\"");
     testpmd.start();
     responder.expect("\"type\":\"surplus_queues\"");
@@ -182,15 +173,11 @@ fn queues_of_a_server_are_found() {
     let mut options = Options::new("server", &socket, "txonly");
     options.queues = 2;
     let mut testpmd = Testpmd::spawn(&options);
-    let mut responder = memif(&format!(
-        "responder --socket {} --ip 192.168.1.2 --rx-queues auto --json",
-        socket.display()
-    ));
+    let mut responder =
+        memif(&format!("responder --socket {} --ip 192.168.1.2 --rx-queues auto --json", socket.display()));
     responder.expect("\"rx_queues\":2,\"tx_queues\":1");
     testpmd.start();
-    eventually("packets of testpmd", || {
-        (testpmd.stats().get("TX-packets") > 100_000).then_some(())
-    });
+    eventually("packets of testpmd", || (testpmd.stats().get("TX-packets") > 100_000).then_some(()));
     testpmd.stop();
     let sent = testpmd.stats().get("TX-packets");
     eventually("the responder at rest", || asleep("memif").then_some(()));
@@ -198,8 +185,8 @@ fn queues_of_a_server_are_found() {
     responder.finish().code(0).says(&format!("\"received_packets\":{sent},"));
 }
 
-/// Receive and transmit queues of a testpmd that answers pings. It answers by the transmit queue of the same number as the
-/// receive queue, so it must have as many of those.
+/// Receive and transmit queues of a testpmd that answers pings. It answers by the transmit queue of the same number as
+/// the receive queue, so it must have as many of those.
 const QUEUES: [(u8, u8); 3] = [(4, 4), (2, 4), (1, 3)];
 
 fn queues_of(mut options: Options, (rx, tx): (u8, u8)) -> Options {
@@ -234,8 +221,7 @@ fn ping_a_server_of_several_queues() {
         let mut testpmd = Testpmd::spawn(&queues_of(icmpecho("server", &socket), (rx, tx)));
         testpmd.start();
         let arguments = arguments(&directory.text("memif.sock"), "slave", 56);
-        let pinger =
-            memif(&format!("{arguments} --rx-queues {tx} --tx-queues {rx} --count {COUNT}"));
+        let pinger = memif(&format!("{arguments} --rx-queues {tx} --tx-queues {rx} --count {COUNT}"));
         let finished = pinger.finish().code(0).says(&all_received());
         assert!(!finished.out.contains("DUP!"), "{finished:#?}");
         testpmd.kill();
@@ -281,12 +267,10 @@ fn bench_opposite_a_client_of_4_queues() {
 fn responder_opposite(role: &'static str, queues: u8) {
     let directory = Directory::new();
     let socket = directory.path("memif.sock");
-    let ours =
-        if role == "server" { format!("slave --queues {queues}") } else { "master".to_owned() };
+    let ours = if role == "server" { format!("slave --queues {queues}") } else { "master".to_owned() };
     let options = queues_of(Options::new(role, &socket, "flowgen"), (queues, queues));
     let respond = || {
-        let mut responder =
-            memif(&format!("responder --socket {} --role {ours}", socket.display()));
+        let mut responder = memif(&format!("responder --socket {} --role {ours}", socket.display()));
         responder.expect("192.168.1.2");
         responder
     };
@@ -307,9 +291,10 @@ fn responder_opposite(role: &'static str, queues: u8) {
     assert_eq!(stats.get("RX-packets"), 0, "{stats:?}");
     eventually("the responder at rest", || asleep("memif").then_some(()));
     responder.terminate();
-    responder.finish().code(0).says(&format!(
-        "{sent} packets received, 0 echo requests answered, 0 ARP requests answered, {sent} dropped"
-    ));
+    responder
+        .finish()
+        .code(0)
+        .says(&format!("{sent} packets received, 0 echo requests answered, 0 ARP requests answered, {sent} dropped"));
 }
 
 /// Whether all threads of this process's children of that name sleep. The responder does when the ring is empty.

@@ -16,9 +16,7 @@ use util::{Directory, Finished, abstract_name, command, memif};
 
 /// A slave at a socket that will not become a link: what it prints.
 fn slave(socket: &str, more: &str) -> Finished {
-    memif(&format!("ping 192.168.1.2 --socket {socket} --connect-timeout 0.5 {more}"))
-        .finish()
-        .code(2)
+    memif(&format!("ping 192.168.1.2 --socket {socket} --connect-timeout 0.5 {more}")).finish().code(2)
 }
 
 /// Runs as somebody who may not do everything: as another user where this one is root.
@@ -60,8 +58,7 @@ fn a_slave_without_permission_is_told_who_can_help() {
     let directory = Directory::new();
     fs::set_permissions(directory.path(""), fs::Permissions::from_mode(0o711)).expect("chmod");
     let socket = directory.text("memif.sock");
-    let mut responder =
-        memif(&format!("responder --role master --socket {socket} --socket-mode 000"));
+    let mut responder = memif(&format!("responder --role master --socket {socket} --socket-mode 000"));
     responder.expect("master on");
     as_nobody(&format!("ping 192.168.1.2 --socket {socket} --connect-timeout 0.5"))
         .code(2)
@@ -90,24 +87,15 @@ fn both_ends_of_a_refusal_say_the_same_and_what_to_do() {
         ("", "secret required", "--secret-file (or --secret)", "the same secret"),
         ("--secret x", "incorrect secret", "--secret-file (or --secret)", "the same secret"),
         ("--secret s --id 7", "unmatched interface id 7", "check --id", "check the id"),
-        (
-            "--secret s --mode ip",
-            "mode mismatch: ip, not ethernet",
-            "check --mode",
-            "check the mode",
-        ),
+        ("--secret s --mode ip", "mode mismatch: ip, not ethernet", "check --mode", "check the mode"),
     ] {
-        slave(&socket, options)
-            .complains(&format!("refused by the master: {reason}"))
-            .complains(here);
+        slave(&socket, options).complains(&format!("refused by the master: {reason}")).complains(here);
         let line = responder.expect(reason);
         assert!(line.starts_with("refused ") && line.contains(there), "{line}");
     }
     let mut first = memif(&format!("ping 192.168.1.2 --socket {socket} --secret s"));
     first.expect("icmp_seq=1");
-    slave(&socket, "--secret s")
-        .complains("already connected")
-        .complains("another slave has this id");
+    slave(&socket, "--secret s").complains("already connected").complains("another slave has this id");
     responder.expect("give each slave an id of its own");
     responder.terminate();
     responder.finish().code(0);
@@ -164,8 +152,7 @@ fn a_master_tells_true_causes_of_slaves_that_fail() {
 #[test]
 fn a_master_that_cannot_have_its_socket_says_why() {
     let directory = Directory::new();
-    let master =
-        |path: &str| memif(&format!("responder --role master --socket {path}")).finish().code(2);
+    let master = |path: &str| memif(&format!("responder --role master --socket {path}")).finish().code(2);
     master(&directory.text("no/memif.sock")).complains("does not exist: create it");
     fs::write(directory.path("file"), "precious").expect("a file can be written");
     master(&directory.text("file")).complains("is not a socket: choose another path, or remove it");

@@ -11,14 +11,12 @@ use util::{abstract_name, command, memif, piped};
 #[test]
 fn ping_and_responder_report_everything() {
     let socket = abstract_name();
-    let mut responder =
-        memif(&format!("responder --json --role master --socket {socket} --id 3 --ip6 fd00::2"));
+    let mut responder = memif(&format!("responder --json --role master --socket {socket} --id 3 --ip6 fd00::2"));
     responder.expect("\"interface\"");
-    let finished = memif(&format!(
-        "--json ping 192.168.1.2 --socket {socket} --id 3 --count 3 --interval 0 --size 100"
-    ))
-    .finish()
-    .code(0);
+    let finished =
+        memif(&format!("--json ping 192.168.1.2 --socket {socket} --id 3 --count 3 --interval 0 --size 100"))
+            .finish()
+            .code(0);
     assert_eq!(finished.err, "");
     let ping = reports(&finished);
     has_fields(only(&ping, "interface"), "type interface_id role socket ip ip6 mac");
@@ -30,10 +28,7 @@ fn ping_and_responder_report_everything() {
     let replies: Vec<_> = ping.iter().filter(|report| report["type"] == "reply").collect();
     assert_eq!(replies.len(), 3);
     for (at, reply) in replies.iter().enumerate() {
-        has_fields(
-            reply,
-            "type from sequence icmp_bytes time_to_live round_trip_ms duplicate icmp_checksum_ok",
-        );
+        has_fields(reply, "type from sequence icmp_bytes time_to_live round_trip_ms duplicate icmp_checksum_ok");
         assert_eq!(reply["sequence"], at + 1);
         assert_eq!((&reply["icmp_bytes"], &reply["duplicate"]), (&108.into(), &false.into()));
         assert!(reply["round_trip_ms"].as_f64().is_some_and(|time| time > 0.0), "{reply}");
@@ -65,10 +60,7 @@ fn ping_and_responder_report_everything() {
          answered_neighbour_solicitations dropped_packets dropped_packets_by_reason",
     );
     assert_eq!(counts["type"], "responder_statistics");
-    assert_eq!(
-        (&counts["answered_echo_requests"], &counts["dropped_packets"]),
-        (&3.into(), &0.into())
-    );
+    assert_eq!((&counts["answered_echo_requests"], &counts["dropped_packets"]), (&3.into(), &0.into()));
     assert_eq!(counts["dropped_packets_by_reason"]["icmp_checksum"], 0);
 }
 
@@ -77,10 +69,8 @@ fn commands_are_answered_with_objects() {
     for options in ["", "--interactive"] {
         let socket = abstract_name();
         // Any option of an interface would make one, so this has the default socket; nothing is made there.
-        let socket_option =
-            if options.is_empty() { String::new() } else { format!("--socket {socket}") };
-        let (mut responder, mut commands) =
-            piped(&format!("responder --json {options} {socket_option}"));
+        let socket_option = if options.is_empty() { String::new() } else { format!("--socket {socket}") };
+        let (mut responder, mut commands) = piped(&format!("responder --json {options} {socket_option}"));
         let mut type_line = |line: &str| writeln!(commands, "{line}").expect("it reads");
         type_line("shwo");
         type_line("");
@@ -104,13 +94,9 @@ fn commands_are_answered_with_objects() {
             type_line(line);
         }
         responder.expect("{\"type\":\"done\",\"command\":\"show\"}");
-        memif(&format!("ping 192.168.1.2 --socket {socket} --id 7 --connect-timeout 0.3"))
-            .finish()
-            .code(2);
+        memif(&format!("ping 192.168.1.2 --socket {socket} --id 7 --connect-timeout 0.3")).finish().code(2);
         responder.expect("\"refused\"");
-        memif(&format!("ping 192.168.1.2 --socket {socket} --count 3 --interval 0"))
-            .finish()
-            .code(0);
+        memif(&format!("ping 192.168.1.2 --socket {socket} --count 3 --interval 0")).finish().code(0);
         responder.expect("\"disconnected\"");
         let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} --interval 0.01"));
         ping.expect("icmp_seq=1");
@@ -120,16 +106,12 @@ fn commands_are_answered_with_objects() {
         let finished = responder.finish().code(0);
         assert_eq!(finished.err, "");
         let told = reports(&finished);
-        let of =
-            |kind: &str| told.iter().filter(|report| report["type"] == kind).collect::<Vec<_>>();
+        let of = |kind: &str| told.iter().filter(|report| report["type"] == kind).collect::<Vec<_>>();
         assert_eq!((of("interface").len(), of("done").len(), of("rejected").len()), (2, 7, 3));
         has_fields(of("interface")[0], "type interface_id role socket ip ip6 mac");
         let details = of("details");
         assert_eq!(details.len(), 2);
-        assert_eq!(
-            (&details[0]["ip6"], &details[0]["link_up"]),
-            (&"fd00::9".into(), &false.into())
-        );
+        assert_eq!((&details[0]["ip6"], &details[0]["link_up"]), (&"fd00::9".into(), &false.into()));
         assert_eq!(details[1]["interface_id"], 1);
         assert_eq!(of("connected").len(), 2);
         assert_eq!(of("disconnected")[1]["by"], "local");
@@ -149,11 +131,10 @@ fn failures_are_reported_at_both_ends() {
     let socket = abstract_name();
     let mut responder = memif(&format!("responder --json --role master --socket {socket}"));
     responder.expect("\"interface\"");
-    let finished =
-        memif(&format!("ping 192.168.1.2 --json --socket {socket} --id 9 --connect-timeout 0.3"))
-            .finish()
-            .code(2)
-            .complains("unmatched interface id 9");
+    let finished = memif(&format!("ping 192.168.1.2 --json --socket {socket} --id 9 --connect-timeout 0.3"))
+        .finish()
+        .code(2)
+        .complains("unmatched interface id 9");
     let ping = reports(&finished);
     let failed = only(&ping, "connect_failed");
     has_fields(failed, "type interface_id reason advice retry_in_ms count");
@@ -162,8 +143,7 @@ fn failures_are_reported_at_both_ends() {
     has_fields(error, "type message exit_status");
     assert_eq!((&error["type"], &error["exit_status"]), (&"error".into(), &2.into()));
 
-    let refused: Value =
-        serde_json::from_str(&responder.expect("\"refused\"")).expect("one JSON object");
+    let refused: Value = serde_json::from_str(&responder.expect("\"refused\"")).expect("one JSON object");
     has_fields(&refused, "type reason advice peer count");
     assert_eq!(refused["reason"], "unmatched interface id 9");
     responder.kill();
@@ -173,11 +153,8 @@ fn failures_are_reported_at_both_ends() {
 fn losses_have_no_times() {
     let socket = abstract_name();
     let _responder = memif(&format!("responder --role master --mode ip --socket {socket}"));
-    let finished = memif(&format!(
-        "ping 192.168.1.9 --json --mode ip --socket {socket} --count 1 --timeout 0.2"
-    ))
-    .finish()
-    .code(1);
+    let finished =
+        memif(&format!("ping 192.168.1.9 --json --mode ip --socket {socket} --count 1 --timeout 0.2")).finish().code(1);
     let reports = reports(&finished);
     let statistics = only(&reports, "ping_statistics");
     assert_eq!(statistics["loss_percent"], 100.0);

@@ -19,10 +19,7 @@ fn sigterm_and_ctrl_c_close_the_link_remove_the_socket_and_print_the_summary() {
         } else {
             ping.terminate();
         }
-        ping.finish()
-            .code(0)
-            .says("--- 192.168.1.2 ping statistics ---")
-            .says(" 0% packet loss, time ");
+        ping.finish().code(0).says("--- 192.168.1.2 ping statistics ---").says(" 0% packet loss, time ");
         // The pinger said goodbye: the reason is its word, not the end of the file.
         let line = responder.expect("link down");
         assert!(line.contains("disconnected by the peer"), "{line}");
@@ -43,17 +40,14 @@ fn responder_survives_its_peer_and_serves_the_next() {
         let socket = directory.text("memif.sock");
         let mut responder = memif(&format!("responder --socket {socket} --role {answers}"));
         for _ in 0..2 {
-            let mut ping =
-                memif(&format!("ping 192.168.1.2 --socket {socket} --role {asks} --interval 0.01"));
+            let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} --role {asks} --interval 0.01"));
             ping.expect("icmp_seq=2");
             ping.kill();
             responder.expect("link down");
         }
-        memif(&format!(
-            "ping 192.168.1.2 --socket {socket} --role {asks} --count 3 --interval 0 --size 9000"
-        ))
-        .finish()
-        .code(0);
+        memif(&format!("ping 192.168.1.2 --socket {socket} --role {asks} --count 3 --interval 0 --size 9000"))
+            .finish()
+            .code(0);
         responder.terminate();
         responder.finish().code(0);
     }
@@ -66,8 +60,7 @@ fn ping_goes_on_when_the_responder_comes_back() {
         let socket = directory.text("memif.sock");
         let responder = format!("responder --socket {socket} --role {answers}");
         let first = memif(&responder);
-        let mut ping =
-            memif(&format!("ping 192.168.1.2 --socket {socket} --role {asks} --interval 0.01"));
+        let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} --role {asks} --interval 0.01"));
         ping.expect("icmp_seq=2");
         first.kill();
         ping.expect_complaint("link down");
@@ -158,8 +151,7 @@ fn wrong_secret_id_and_mode_are_told_at_both_ends() {
 #[test]
 fn other_users_are_refused_when_one_is_allowed() {
     let socket = abstract_name();
-    let mut responder =
-        memif(&format!("responder --role master --socket {socket} --allow-uid 54321"));
+    let mut responder = memif(&format!("responder --role master --socket {socket} --allow-uid 54321"));
     responder.expect("192.168.1.2");
     let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket}"));
     let line = ping.expect_complaint("not allowed");
@@ -195,9 +187,6 @@ fn control_path_is_logged_with_v() {
     let socket = abstract_name();
     let mut responder = memif(&format!("-v responder --role master --socket {socket}"));
     responder.expect("192.168.1.2");
-    memif(&format!("ping 192.168.1.2 --socket {socket} --count 1 -v"))
-        .finish()
-        .code(0)
-        .complains("memif::socket");
+    memif(&format!("ping 192.168.1.2 --socket {socket} --count 1 -v")).finish().code(0).complains("memif::socket");
     responder.expect_complaint("memif::socket");
 }

@@ -9,8 +9,7 @@ use util::{Directory, abstract_name, memif};
 #[track_caller]
 fn pings(socket: &str, ends: (&str, &str), both: &str, ping: &str, count: u32) {
     let (responder_role, ping_role) = ends;
-    let mut responder =
-        memif(&format!("responder --socket {socket} --role {responder_role} {both}"));
+    let mut responder = memif(&format!("responder --socket {socket} --role {responder_role} {both}"));
     responder.expect("192.168.1.2");
     let finished = memif(&format!(
         "ping 192.168.1.2 --socket {socket} --role {ping_role} {both} --count {count} {ping} \
@@ -134,10 +133,7 @@ fn several_interfaces_answer_on_one_socket() {
     ));
     responder.expect("10.0.9.1");
     let ping = |id: u32, ip, timeout| {
-        memif(&format!(
-            "ping {ip} --socket {socket} --id {id} --count 2 --interval 0 --timeout {timeout}"
-        ))
-        .finish()
+        memif(&format!("ping {ip} --socket {socket} --id {id} --count 2 --interval 0 --timeout {timeout}")).finish()
     };
     ping(7, "10.0.7.1", 30.0).code(0).says("2 received");
     ping(9, "10.0.9.1", 30.0).code(0).says("2 received");
@@ -153,18 +149,15 @@ fn replies_that_do_not_come_are_a_loss() {
     // In IP mode nobody asks for the address first.
     let socket = abstract_name();
     let _responder = memif(&format!("responder --socket {socket} --role master --mode ip"));
-    memif(&format!(
-        "ping 192.168.1.9 --socket {socket} --mode ip --count 2 --interval 0 --timeout 0.2"
-    ))
-    .finish()
-    .code(1)
-    .says("2 packets transmitted, 0 received, 100% packet loss");
+    memif(&format!("ping 192.168.1.9 --socket {socket} --mode ip --count 2 --interval 0 --timeout 0.2"))
+        .finish()
+        .code(1)
+        .says("2 packets transmitted, 0 received, 100% packet loss");
 }
 
 /// A master that answers as libmemif's example does: everything right but the ICMP checksum.
 fn answer_with_wrong_checksums(address: &str) -> memif::Socket {
-    let mut socket =
-        memif::Socket::builder(address.parse().expect("an address")).open().expect("a socket");
+    let mut socket = memif::Socket::builder(address.parse().expect("an address")).open().expect("a socket");
     let config = memif::InterfaceConfig::master(0).mode(memif::Mode::Ip);
     socket.add_interface(config).expect("an interface");
     socket
@@ -174,9 +167,7 @@ fn answer_with_wrong_checksums(address: &str) -> memif::Socket {
 fn a_wrong_icmp_checksum_alone_is_told_once_and_no_loss() {
     let name = abstract_name();
     let mut socket = answer_with_wrong_checksums(&name);
-    let ping = memif(&format!(
-        "ping 192.168.1.2 --socket {name} --mode ip --count 3 --interval 0 --timeout 30"
-    ));
+    let ping = memif(&format!("ping 192.168.1.2 --socket {name} --mode ip --count 3 --interval 0 --timeout 30"));
     let limit = std::time::Duration::from_secs(60);
     let mut link = loop {
         match socket.poll(Some(limit)).expect("the socket works").expect("an event in time") {

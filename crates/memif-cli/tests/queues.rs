@@ -1,11 +1,7 @@
-//! How many queues a slave brings is its own to say: a master serves all of them, and refuses too many, or none, by name.
+//! How many queues a slave brings is its own to say: a master serves all of them, and refuses too many, or none, by
+//! name.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "this is how tests fail"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is how tests fail")]
 
 mod util;
 
@@ -23,8 +19,7 @@ fn census(program: &Program) -> (Census, usize) {
 /// Slaves without a queue in one direction, and what their master misses.
 fn one_way_slaves(mode: u8) -> [(SlavePlan, &'static str); 4] {
     let plan = |s2m, m2s| SlavePlan { s2m, m2s, mode, log2: 4, ..SlavePlan::default() };
-    let (no_s2m, no_m2s) =
-        ("no S2M ring: bring at least 1 (tx-queues)", "no M2S ring: bring at least 1 (rx-queues)");
+    let (no_s2m, no_m2s) = ("no S2M ring: bring at least 1 (tx-queues)", "no M2S ring: bring at least 1 (rx-queues)");
     [(plan(0, 1), no_s2m), (plan(1, 0), no_m2s), (plan(0, 4), no_s2m), (plan(4, 0), no_m2s)]
 }
 
@@ -40,22 +35,18 @@ fn told(address: &Address, plan: &SlavePlan) -> String {
 /// The program holds what it held before, and no thread of it is busy.
 #[track_caller]
 fn assert_as_before(program: &Program, before: &(Census, usize)) {
-    eventually("as many threads, descriptors and mappings as before", || {
-        (census(program) == *before).then_some(())
-    });
+    eventually("as many threads, descriptors and mappings as before", || (census(program) == *before).then_some(()));
     eventually("all threads asleep", || {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", program.pid())).expect("/proc");
         let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat"));
-        let asleep =
-            |text: String| text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'));
+        let asleep = |text: String| text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'));
         tasks.flatten().all(|task| stat(task).is_ok_and(asleep)).then_some(())
     });
 }
 
 #[test]
 fn a_responder_refuses_slaves_without_queues_in_a_direction_and_goes_on() {
-    for (options, mode) in [("", 0), ("--mode ip", 1), ("--queues 4", 0), ("--rx-mode polling", 0)]
-    {
+    for (options, mode) in [("", 0), ("--mode ip", 1), ("--queues 4", 0), ("--rx-mode polling", 0)] {
         let directory = Directory::new();
         let (socket, path) = (directory.text("memif.sock"), directory.path("memif.sock"));
         let mut responder = memif(&format!("responder --role master --socket {socket} {options}"));
@@ -108,8 +99,7 @@ fn the_console_refuses_slaves_without_queues_in_a_direction_and_goes_on() {
 fn a_pinger_refuses_slaves_without_queues_in_a_direction_and_goes_on() {
     let directory = Directory::new();
     let (socket, path) = (directory.text("memif.sock"), directory.path("memif.sock"));
-    let arguments =
-        format!("ping 192.168.1.2 --role master --socket {socket} --connect-timeout 60");
+    let arguments = format!("ping 192.168.1.2 --role master --socket {socket} --connect-timeout 60");
     let start = |more: &str| {
         let mut ping = memif(&format!("{arguments} {more}"));
         ping.expect_complaint("waiting for a slave");
@@ -144,15 +134,12 @@ fn too_many_queues_are_refused_in_words_that_both_ends_read() {
         let mut responder = memif(&format!("responder --role master --socket {socket} {limit}"));
         responder.expect("192.168.1.2");
         let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} {options}"));
-        for line in [ping.expect_complaint("bring at most 2"), responder.expect("bring at most 2")]
-        {
+        for line in [ping.expect_complaint("bring at most 2"), responder.expect("bring at most 2")] {
             assert!(line.contains("--max-queues"), "{line}");
         }
         ping.terminate();
         ping.finish().code(1);
-        memif(&format!("ping 192.168.1.2 --socket {socket} --queues 2 --count 4 --interval 0"))
-            .finish()
-            .code(0);
+        memif(&format!("ping 192.168.1.2 --socket {socket} --queues 2 --count 4 --interval 0")).finish().code(0);
     }
 }
 
@@ -162,9 +149,7 @@ fn a_master_serves_what_the_slave_brings() {
     let socket = abstract_name();
     let mut responder = memif(&format!("responder --role master --socket {socket}"));
     responder.expect("192.168.1.2");
-    let ping = |options: &str| {
-        memif(&format!("ping 192.168.1.2 --socket {socket} --timeout 30 {options}"))
-    };
+    let ping = |options: &str| memif(&format!("ping 192.168.1.2 --socket {socket} --timeout 30 {options}"));
     for options in [
         "--queues 4",
         "--rx-queues 1 --tx-queues 4",
@@ -186,8 +171,7 @@ fn a_master_serves_what_the_slave_brings() {
     responder.finish().code(0).says("320 echo requests answered");
     // And as much as there can be.
     let socket = abstract_name();
-    let mut responder =
-        memif(&format!("responder --role master --socket {socket} --max-queues 255"));
+    let mut responder = memif(&format!("responder --role master --socket {socket} --max-queues 255"));
     responder.expect("192.168.1.2");
     memif(&format!(
         "ping 192.168.1.2 --socket {socket} --timeout 30 --queues 255 --ring-size 16 --interval 0 --count 255"

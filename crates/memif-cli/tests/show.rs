@@ -88,10 +88,7 @@ fn what_is_missing() {
     assert_eq!(shown("@memif-no-such-name", 1)["verdict"], "missing");
     fs::write(directory.path("file"), "").expect("a file can be written");
     let report = shown(&directory.text("file"), 1);
-    assert_eq!(
-        (&report["verdict"], &report["file"]["file_type"]),
-        (&"not_a_socket".into(), &"regular file".into())
-    );
+    assert_eq!((&report["verdict"], &report["file"]["file_type"]), (&"not_a_socket".into(), &"regular file".into()));
     memif("show @").finish().code(2).complains("socket address");
 }
 
@@ -100,28 +97,21 @@ fn no_permission() {
     fs::create_dir(directory.path("private")).expect("a directory can be made");
     let socket = directory.text("private/memif.sock");
     fs::set_permissions(directory.path(""), Permissions::from_mode(0o711)).expect("chmod");
-    let mut responder =
-        memif(&format!("responder --role master --socket {socket} --socket-mode 600"));
+    let mut responder = memif(&format!("responder --role master --socket {socket} --socket-mode 600"));
     responder.expect("master on");
     let ask = || {
         let mut command = command(&format!("show --json {socket}"));
         command.uid(65_534).gid(65_534);
         parsed(util::start(command, "show as another user").finish().code(1))
     };
-    for (mode, forbids, known) in
-        [(0o711, socket.clone(), true), (0o700, directory.text("private"), false)]
-    {
-        fs::set_permissions(directory.path("private"), Permissions::from_mode(mode))
-            .expect("chmod");
+    for (mode, forbids, known) in [(0o711, socket.clone(), true), (0o700, directory.text("private"), false)] {
+        fs::set_permissions(directory.path("private"), Permissions::from_mode(mode)).expect("chmod");
         let report = ask();
         assert_eq!(report["verdict"], "no_permission", "{report}");
         assert_eq!(report["may_connect"], false);
         assert_eq!(report["forbidden_by"]["path"], forbids, "{report}");
         assert_eq!(report["file"].is_object(), known, "{report}");
-        assert!(
-            report["not_seen"][0].as_str().is_some_and(|text| text.contains("run as root")),
-            "{report}"
-        );
+        assert!(report["not_seen"][0].as_str().is_some_and(|text| text.contains("run as root")), "{report}");
     }
 }
 
@@ -130,14 +120,7 @@ fn other_namespace() {
     let name = abstract_name();
     for socket in [directory.text("memif.sock"), name.clone()] {
         let mut inside = std::process::Command::new("unshare");
-        inside.args([
-            "-n",
-            env!("CARGO_BIN_EXE_memif"),
-            "responder",
-            "--role",
-            "master",
-            "--socket",
-        ]);
+        inside.args(["-n", env!("CARGO_BIN_EXE_memif"), "responder", "--role", "master", "--socket"]);
         inside.arg(&socket);
         let mut responder = util::start(inside, "responder in a namespace of its own");
         responder.expect("master on");

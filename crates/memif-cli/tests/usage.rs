@@ -38,8 +38,8 @@ fn help_has_examples_and_exit_statuses() {
                 "--allow-uid",
                 "--require-sealed",
             ] {
-                let known = finished.out.contains(&format!("{option} "))
-                    || finished.out.contains(&format!("{option}\n"));
+                let known =
+                    finished.out.contains(&format!("{option} ")) || finished.out.contains(&format!("{option}\n"));
                 assert!(known, "{command} has no {option}");
             }
         }

@@ -1,11 +1,6 @@
 //! What commands that wait for a link say of peers that come and do not stay, without -v.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "this is how tests fail"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is how tests fail")]
 
 mod util;
 
@@ -34,11 +29,7 @@ fn masters(path: &str) -> Vec<String> {
 /// Waits for a line on either output.
 #[track_caller]
 fn expect(program: &mut Program, line: &str, text: &str) -> String {
-    if line.starts_with("responder") {
-        program.expect(text)
-    } else {
-        program.expect_complaint(text)
-    }
+    if line.starts_with("responder") { program.expect(text) } else { program.expect_complaint(text) }
 }
 
 /// The path of an address that is there.
@@ -76,8 +67,7 @@ fn slaves_that_leave_are_told_of_by_every_command_that_waits() {
         let finished = master.finish();
         let all = finished.out + &finished.err;
         // Once at first, and once at the end with the count.
-        let told: Vec<_> =
-            all.lines().filter(|told| told.contains("left before it asked")).collect();
+        let told: Vec<_> = all.lines().filter(|told| told.contains("left before it asked")).collect();
         assert_eq!(told.len(), 2, "{line}: {all}");
         assert!(told[1].ends_with(&format!("({} more times)", OFTEN - 1)), "{line}: {all}");
     }
@@ -132,10 +122,7 @@ fn the_console_tells_of_them_too() {
 #[test]
 fn no_link_in_time_names_the_slaves_that_left() {
     let address = Address::fresh();
-    let ping = memif(&format!(
-        "ping 192.168.1.2 --role master --socket {} --connect-timeout 2",
-        text(&address)
-    ));
+    let ping = memif(&format!("ping 192.168.1.2 --role master --socket {} --connect-timeout 2", text(&address)));
     wait_for(&address);
     come_and_go(&address);
     let finished = ping.finish().code(2);
@@ -146,9 +133,7 @@ fn no_link_in_time_names_the_slaves_that_left() {
 /// Has no such interface for so many attempts, or just closes.
 fn refuse(master: &ScriptedMaster, attempts: usize, closes: bool) {
     for _ in 0..attempts {
-        master
-            .serve_with(|_| if closes { Reply::Close } else { Reply::Usual })
-            .expect_err("no link");
+        master.serve_with(|_| if closes { Reply::Close } else { Reply::Usual }).expect_err("no link");
     }
 }
 
@@ -200,8 +185,7 @@ fn a_master_that_never_has_the_interface_is_complained_about_once() {
     assert!(count > 5, "{told}");
     responder.terminate();
     let finished = responder.finish().code(0);
-    let all: Vec<_> =
-        reports(&finished).into_iter().filter(|told| told["type"] == "connect_failed").collect();
+    let all: Vec<_> = reports(&finished).into_iter().filter(|told| told["type"] == "connect_failed").collect();
     assert!(all.len() <= 2 && all[0] == told, "{all:?}");
     come_and_go(&address);
     served.join().unwrap();

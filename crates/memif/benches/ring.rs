@@ -41,10 +41,8 @@ fn receive(ring: &mut Ring) {
 
 fn rings(criterion: &mut Criterion) {
     let Ends { mut master, mut slave, socket } = Ends::connect(|config| config.manual());
-    let mut s2m =
-        Ring { tx: slave.tx.remove(0).into_slots(), rx: master.rx.remove(0).into_slots() };
-    let mut m2s =
-        Ring { tx: master.tx.remove(0).into_slots(), rx: slave.rx.remove(0).into_slots() };
+    let mut s2m = Ring { tx: slave.tx.remove(0).into_slots(), rx: master.rx.remove(0).into_slots() };
+    let mut m2s = Ring { tx: master.tx.remove(0).into_slots(), rx: slave.rx.remove(0).into_slots() };
     // A slave's buffers are posted by its user.
     m2s.rx.refill(u16::MAX, 0, None).unwrap();
     let mut group = criterion.benchmark_group("ring");

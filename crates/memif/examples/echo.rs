@@ -56,8 +56,7 @@ fn echo(mut link: Link) -> RecvError {
                 Ok(packets) => packets,
                 Err(error) => return error,
             };
-            let Some(Ok(mut replies)) = link.tx.get_mut(number % queues).map(TxQueue::reserve)
-            else {
+            let Some(Ok(mut replies)) = link.tx.get_mut(number % queues).map(TxQueue::reserve) else {
                 continue;
             };
             for packet in &mut packets {
@@ -88,9 +87,6 @@ fn echo_to_itself() -> Result<(), Box<dyn std::error::Error>> {
         assert_eq!(reply, number.to_be_bytes());
     }
     drop(socket); // ends both links
-    println!(
-        "1000 packets came back; echo ended: {}",
-        echoing.join().map_err(|_| "echo panicked")?
-    );
+    println!("1000 packets came back; echo ended: {}", echoing.join().map_err(|_| "echo panicked")?);
     Ok(())
 }

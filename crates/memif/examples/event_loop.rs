@@ -17,8 +17,7 @@ fn main() {
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let address: memif::SocketAddress =
-        format!("@memif-example-event-loop-{}", std::process::id()).parse()?;
+    let address: memif::SocketAddress = format!("@memif-example-event-loop-{}", std::process::id()).parse()?;
     let other = std::thread::spawn({
         let address = address.clone();
         move || sender(address).map_err(|error| error.to_string())

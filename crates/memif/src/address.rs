@@ -12,8 +12,8 @@ const MAX_LEN: usize = 107;
 
 /// The address of a control socket: a path in the file system, or a name in the abstract namespace.
 ///
-/// Text starting with `@` is an abstract name, as libmemif writes it; `abstract:name` is VPP's way to write the same, and
-/// DPDK's is `socket=name` with `socket-abstract=yes`, which is its default. Anything else is a path.
+/// Text starting with `@` is an abstract name, as libmemif writes it; `abstract:name` is VPP's way to write the same,
+/// and DPDK's is `socket=name` with `socket-abstract=yes`, which is its default. Anything else is a path.
 ///
 /// An abstract name has no file permissions: every process in the network namespace can connect. Use a
 /// secret, or the lists of allowed users and groups of a [`SocketBuilder`](crate::SocketBuilder).
@@ -64,9 +64,7 @@ fn path_problem(path: &Path) -> Option<&'static str> {
     } else if bytes.contains(&0) {
         Some("a path holds no zero byte: write @name for an abstract socket")
     } else if bytes.len() > MAX_LEN {
-        Some(
-            "a socket path has at most 107 bytes: choose a shorter directory, or an abstract @name",
-        )
+        Some("a socket path has at most 107 bytes: choose a shorter directory, or an abstract @name")
     } else {
         None
     }

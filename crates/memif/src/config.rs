@@ -117,9 +117,9 @@ pub enum RxMode {
     Interrupt,
     /// Polls while packets come, sleeps when none do. No system call on either side while busy.
     ///
-    /// A wait looks at the ring for up to [`InterfaceConfig::spin`] before it sleeps, as long as that brings packets. Where it never
-    /// does, because both ends share a processor or packets are far apart, waits soon sleep at once, as in interrupt mode. They try again
-    /// now and then, and look first again as soon as that pays.
+    /// A wait looks at the ring for up to [`InterfaceConfig::spin`] before it sleeps, as long as that brings packets.
+    /// Where it never does, because both ends share a processor or packets are far apart, waits soon sleep at once, as
+    /// in interrupt mode. They try again now and then, and look first again as soon as that pays.
     #[default]
     Adaptive,
 }
@@ -276,8 +276,8 @@ pub trait RegionSource: Send + Sync {
     /// Whatever is in the way; the connection is then given up.
     fn allocate(&self, size: u64) -> std::io::Result<Option<Arc<Mapping>>>;
 
-    /// Master: a mapping of `size` bytes of a region that a slave offered, made with [`Mapping::from_raw`]. `None` where
-    /// the library is to map it.
+    /// Master: a mapping of `size` bytes of a region that a slave offered, made with [`Mapping::from_raw`]. `None`
+    /// where the library is to map it.
     ///
     /// # Errors
     /// Whatever is in the way; the connection is then refused.
@@ -368,25 +368,26 @@ impl InterfaceConfig {
         self
     }
 
-    /// Number of receive queues, 0 to 255 (default 1). Slave: the number brought, or fewer where the master says so. Master: the
-    /// most that are served; a slave that brings more is refused by name, because the packets of the others would be lost. A link
-    /// can have fewer, but none only if this is 0 or with [`one_way`](Self::one_way).
+    /// Number of receive queues, 0 to 255 (default 1). Slave: the number brought, or fewer where the master says so.
+    /// Master: the most that are served; a slave that brings more is refused by name, because the packets of the others
+    /// would be lost. A link can have fewer, but none only if this is 0 or with [`one_way`](Self::one_way).
     #[must_use]
     pub fn rx_queues(mut self, queues: u8) -> Self {
         self.rx_queues = queues;
         self
     }
 
-    /// For a slave whose master is a DPDK server ([`Peer::is_dpdk`](crate::Peer::is_dpdk), OVS among them): finds out how many transmit
-    /// queues that has, up to `most`, in place of [`rx_queues`](Self::rx_queues), which counts towards every other master. `None`, the
-    /// default, and `Some(0)`: does not.
+    /// For a slave whose master is a DPDK server ([`Peer::is_dpdk`](crate::Peer::is_dpdk), OVS among them): finds out
+    /// how many transmit queues that has, up to `most`, in place of [`rx_queues`](Self::rx_queues), which counts
+    /// towards every other master. `None`, the default, and `Some(0)`: does not.
     ///
-    /// Nothing in the protocol tells the number, and a server with more queues than the slave brings loses what it sends on the others
-    /// ([`Event::SurplusQueues`](crate::Event::SurplusQueues)). It refuses the first ring that it has no queue for with the text "Invalid
-    /// ring index", though. So the slave brings `most`, and is that refused so, it connects a second time at once, with as many as were
-    /// taken. Any other refusal, or one of that attempt, is a failure as usual. Every new link starts anew. Limits: a server with more
-    /// than `most` takes them and keeps its surplus; one without transmit queues refuses the first ring, which is a failure; each such link
-    /// costs a connection that the server logs as refused.
+    /// Nothing in the protocol tells the number, and a server with more queues than the slave brings loses what it
+    /// sends on the others ([`Event::SurplusQueues`](crate::Event::SurplusQueues)). It refuses the first ring that it
+    /// has no queue for with the text "Invalid ring index", though. So the slave brings `most`, and is that refused so,
+    /// it connects a second time at once, with as many as were taken. Any other refusal, or one of that attempt, is a
+    /// failure as usual. Every new link starts anew. Limits: a server with more than `most` takes them and keeps its
+    /// surplus; one without transmit queues refuses the first ring, which is a failure; each such link costs a
+    /// connection that the server logs as refused.
     #[must_use]
     pub fn probe_rx_queues(mut self, most: Option<u8>) -> Self {
         self.probe_rx_queues = most.filter(|most| *most > 0);
@@ -440,9 +441,10 @@ impl InterfaceConfig {
 
     /// How long an adaptive wait looks at the ring before it sleeps, at most (default 50 µs); zero for never.
     ///
-    /// Once four times as long was spent in vain, without a packet in between, waits sleep at once. From then on one wait in eight at most, and
-    /// one in 5 ms, tries whether looking pays again. With the default that is a hundredth of the time, and a peer that got a processor of
-    /// its own is noticed within some milliseconds if packets keep coming.
+    /// Once four times as long was spent in vain, without a packet in between, waits sleep at once. From then on one
+    /// wait in eight at most, and one in 5 ms, tries whether looking pays again. With the default that is a hundredth
+    /// of the time, and a peer that got a processor of its own is noticed within some milliseconds if packets keep
+    /// coming.
     #[must_use]
     pub fn spin(mut self, spin: Duration) -> Self {
         self.spin = spin;
@@ -456,20 +458,22 @@ impl InterfaceConfig {
         self
     }
 
-    /// Slave: buffers lie on huge pages of 2 MiB (default no), rings apart from them on usual ones. For memory of the library.
+    /// Slave: buffers lie on huge pages of 2 MiB (default no), rings apart from them on usual ones. For memory of the
+    /// library.
     ///
-    /// The pages must be reserved: `sysctl vm.nr_hugepages=N` as root. A link takes 3 with the default sizes; the buffers of a
-    /// queue take 2176 bytes per slot, or buffer size and 128. Where too few are free, connecting fails with
-    /// [`ConnectError::Local`](crate::ConnectError::Local), and is tried again. A peer that punches holes into this memory while no
-    /// page is free takes it away: it is mapped under the guard against `SIGBUS` as such memory of a peer is.
+    /// The pages must be reserved: `sysctl vm.nr_hugepages=N` as root. A link takes 3 with the default sizes; the
+    /// buffers of a queue take 2176 bytes per slot, or buffer size and 128. Where too few are free, connecting fails
+    /// with [`ConnectError::Local`](crate::ConnectError::Local), and is tried again. A peer that punches holes into
+    /// this memory while no page is free takes it away: it is mapped under the guard against `SIGBUS` as such memory of
+    /// a peer is.
     #[must_use]
     pub fn huge_pages(mut self, huge: bool) -> Self {
         self.huge_pages = huge;
         self
     }
 
-    /// Slave: memory of the library comes from that NUMA node and from no other (default: from wherever the process that
-    /// touches a page first runs). A node that has none left is treated by the kernel as a machine that has none.
+    /// Slave: memory of the library comes from that NUMA node and from no other (default: from wherever the process
+    /// that touches a page first runs). A node that has none left is treated by the kernel as a machine that has none.
     ///
     /// [`validate`](Self::validate) asks the kernel whether this process can have memory of that node.
     #[must_use]
@@ -481,9 +485,9 @@ impl InterfaceConfig {
     /// All pages of the regions are there and mapped before the link comes up (default no), and not when packets first
     /// come to them.
     ///
-    /// A slave's memory is made so: about 2 ms per link with the default sizes (0.2 ms on huge pages), in the thread that polls the socket, and all
-    /// of it takes memory from then on. A master maps those regions that its slave has filled, up to 64 MiB of each
-    /// link, and makes no memory.
+    /// A slave's memory is made so: about 2 ms per link with the default sizes (0.2 ms on huge pages), in the thread
+    /// that polls the socket, and all of it takes memory from then on. A master maps those regions that its slave has
+    /// filled, up to 64 MiB of each link, and makes no memory.
     #[must_use]
     pub fn prefault(mut self, prefault: bool) -> Self {
         self.prefault = prefault;
@@ -505,8 +509,8 @@ impl InterfaceConfig {
         self
     }
 
-    /// Master: whether a slave may bring no ring at all in a direction in which queues are served (default no: it is refused
-    /// by name). The [`Link`](crate::Link) then has no queue there, and waiting for one is an error.
+    /// Master: whether a slave may bring no ring at all in a direction in which queues are served (default no: it is
+    /// refused by name). The [`Link`](crate::Link) then has no queue there, and waiting for one is an error.
     #[must_use]
     pub fn one_way(mut self, allowed: bool) -> Self {
         self.one_way = allowed;
@@ -547,8 +551,7 @@ impl InterfaceConfig {
 
     /// The longest packet that a ring of `slots` slots carries under this configuration, in bytes.
     pub(crate) fn packet_limit(&self, slots: u32) -> u32 {
-        let carried =
-            if self.chaining { self.buffer_size.saturating_mul(slots) } else { self.buffer_size };
+        let carried = if self.chaining { self.buffer_size.saturating_mul(slots) } else { self.buffer_size };
         self.max_packet.unwrap_or(MAX_PACKET_SIZE).min(carried)
     }
 
@@ -572,14 +575,9 @@ impl InterfaceConfig {
                 return Err(ConfigError::MaxPacket(max_packet));
             }
             if !self.chaining && max_packet > self.buffer_size {
-                return Err(ConfigError::PacketNeedsChaining {
-                    max_packet,
-                    buffer_size: self.buffer_size,
-                });
+                return Err(ConfigError::PacketNeedsChaining { max_packet, buffer_size: self.buffer_size });
             }
-            if self.role == Role::Slave
-                && self.buffer_size.saturating_mul(self.ring_size) < max_packet
-            {
+            if self.role == Role::Slave && self.buffer_size.saturating_mul(self.ring_size) < max_packet {
                 return Err(ConfigError::PacketExceedsRing {
                     max_packet,
                     buffer_size: self.buffer_size,

@@ -31,9 +31,7 @@ pub enum ConfigError {
         max: usize,
     },
     /// Neither a receive nor a transmit queue.
-    #[error(
-        "an interface needs at least one queue: set the number of rx or tx queues to 1 or more"
-    )]
+    #[error("an interface needs at least one queue: set the number of rx or tx queues to 1 or more")]
     NoQueues,
     /// Not a power of two from 1 to 16384.
     #[error("ring size {0} is not a power of two from 1 to 16384")]
@@ -246,8 +244,8 @@ pub enum Breach {
         /// Index that was due.
         expected: u16,
     },
-    /// More rings than the interface serves (C12): [`rx_queues`](crate::InterfaceConfig::rx_queues) from the slave to its master,
-    /// [`tx_queues`](crate::InterfaceConfig::tx_queues) the other way.
+    /// More rings than the interface serves (C12): [`rx_queues`](crate::InterfaceConfig::rx_queues) from the slave to
+    /// its master, [`tx_queues`](crate::InterfaceConfig::tx_queues) the other way.
     #[error(
         "more than {limit} {direction} rings: bring at most {limit} ({}-queues), or raise the {} queues of the master",
         slaves_queues(direction),
@@ -395,7 +393,8 @@ pub enum Breach {
         /// Bytes that there are.
         capacity: u32,
     },
-    /// A buffer was posted that does not lie in a region, or has no bytes (M7, M8). Through the C library alone this ends a link.
+    /// A buffer was posted that does not lie in a region, or has no bytes (M7, M8). Through the C library alone this
+    /// ends a link.
     #[error("{queue} slot {slot}: posted {length} bytes at {offset} of region {region}")]
     PostedBuffer {
         /// The queue, as this end names it.
@@ -538,9 +537,7 @@ pub enum SocketError {
     #[error("no permission for {0}: run as a user who may write there, or choose another socket")]
     Permission(String),
     /// The socket file may not be given the owner or group that is wanted.
-    #[error(
-        "no permission to give {0} that owner or group: choose a group that this user is in, or run as root"
-    )]
+    #[error("no permission to give {0} that owner or group: choose a group that this user is in, or run as root")]
     Ownership(String),
     /// A descriptor that was handed in is not what it must be.
     #[error("the descriptor is not {0}")]

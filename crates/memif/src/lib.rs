@@ -32,16 +32,17 @@
 //! # The model
 //!
 //! - A [`Socket`] is the control side: any number of interfaces, of both roles, on one address. The **master** listens
-//!   and maps the memory that it is given; the **slave** connects and allocates all memory. DPDK says server and client.
-//!   An interface id pairs one slave with one master.
+//!   and maps the memory that it is given; the **slave** connects and allocates all memory. DPDK says server and
+//!   client. An interface id pairs one slave with one master.
 //! - Polling the socket brings an [`Event`] at a time. [`Event::Connected`] carries a [`Link`]: the queues of one
 //!   connection and who is at its other end. When the link goes down, its queues say so from the next call on, receive
 //!   queues of a peer that left when they have given all that it had sent; the next connection brings new ones. A slave
 //!   connects again by itself, and either side may start first.
-//! - A queue is one direction: [`RxQueue`] and [`TxQueue`]. Each belongs to one thread at a time and can be moved. Nothing is
-//!   locked or shared between them but counters.
-//! - Packets come and go in batches. An [`RxBatch`] is what was on the ring at one moment; dropping it gives the packets
-//!   that were taken back, and the others stay. A [`TxBatch`] publishes on [`commit`](TxBatch::commit) and not before.
+//! - A queue is one direction: [`RxQueue`] and [`TxQueue`]. Each belongs to one thread at a time and can be moved.
+//!   Nothing is locked or shared between them but counters.
+//! - Packets come and go in batches. An [`RxBatch`] is what was on the ring at one moment; dropping it gives the
+//!   packets that were taken back, and the others stay. A [`TxBatch`] publishes on [`commit`](TxBatch::commit) and not
+//!   before.
 //! - Packet bytes are shared with the peer, who can change them at any moment. So a [`Packet`] copies out
 //!   ([`copy_to`](Packet::copy_to), [`read`](Packet::read)), and its segments are [`SharedSlice`]s, not `&[u8]`.
 //!
@@ -53,45 +54,50 @@
 //! | [`Interrupt`](RxMode::Interrupt) | every burst | sleeps at once | a system call per burst on both sides |
 //! | [`Adaptive`](RxMode::Adaptive) | only while we sleep | looks a little where that pays, then sleeps | nothing while busy, nothing while idle |
 //!
-//! In an event loop of your own take interrupt mode: [`RxQueue`] is [`AsFd`](std::os::fd::AsFd) and readable when packets
-//! came; then [`acknowledge`](RxQueue::acknowledge), receive until a batch is empty, and wait again. The [`Socket`] is `AsFd`
-//! too, and [`Socket::watch`] makes the queues part of it, so that one handler serves control and packets.
+//! In an event loop of your own take interrupt mode: [`RxQueue`] is [`AsFd`](std::os::fd::AsFd) and readable when
+//! packets came; then [`acknowledge`](RxQueue::acknowledge), receive until a batch is empty, and wait again. The
+//! [`Socket`] is `AsFd` too, and [`Socket::watch`] makes the queues part of it, so that one handler serves control and
+//! packets.
 //!
 //! Nothing signals a free slot. [`TxQueue::send`] says [`SendError::Full`] at once, [`TxQueue::send_timeout`] and
 //! [`TxQueue::send_wait`] look again after short pauses.
 //!
 //! # Settings that matter
 //!
-//! The slave decides ring and buffer sizes and how many queues there are. The defaults are those of every
-//! peer: one queue each way, 1024 slots, buffers of 2048 bytes. Towards DPDK keep the buffer size at or below the peer's
-//! (`bsize`, default 2048). A master's HELLO does not tell how many queues it really has, neither a peer's nor ours, so set the
-//! same number on both ends: our master refuses a slave that brings more than [`rx_queues`](InterfaceConfig::rx_queues) and
-//! [`tx_queues`](InterfaceConfig::tx_queues), in words that both ends read, and takes one that brings fewer. So a
-//! [`Link`] of a master has one queue each way unless more were allowed, and then as many as its slave wants; of
-//! one direction alone it can be only where that is allowed, too. [`Limits`] bounds what all of that costs.
-//! [`InterfaceConfig::validate`] names the setting to change when two do not fit together.
+//! The slave decides ring and buffer sizes and how many queues there are. The defaults are those of every peer: one
+//! queue each way, 1024 slots, buffers of 2048 bytes. Towards DPDK keep the buffer size at or below the peer's
+//! (`bsize`, default 2048). A master's HELLO does not tell how many queues it really has, neither a peer's nor ours, so
+//! set the same number on both ends: our master refuses a slave that brings more than
+//! [`rx_queues`](InterfaceConfig::rx_queues) and [`tx_queues`](InterfaceConfig::tx_queues), in words that both ends
+//! read, and takes one that brings fewer. So a [`Link`] of a master has one queue each way unless more were allowed,
+//! and then as many as its slave wants; of one direction alone it can be only where that is allowed, too. [`Limits`]
+//! bounds what all of that costs. [`InterfaceConfig::validate`] names the setting to change when two do not fit
+//! together.
 //!
 //! A slave's memory is made as it is touched, so the first packet in each buffer waits for the kernel. With
-//! [`prefault`](InterfaceConfig::prefault) it is there before the link comes up; on [huge pages](InterfaceConfig::huge_pages) it is made
-//! far faster; a [NUMA node](InterfaceConfig::numa_node) can be chosen. None of them makes a link faster that is warm.
+//! [`prefault`](InterfaceConfig::prefault) it is there before the link comes up; on [huge
+//! pages](InterfaceConfig::huge_pages) it is made far faster; a [NUMA node](InterfaceConfig::numa_node) can be chosen.
+//! None of them makes a link faster that is warm.
 //!
 //! Socket addresses are paths or abstract names; [`SocketAddress`] lists how each peer spells the latter.
 //!
 //! # Trust
 //!
 //! The peer is taken for hostile: every message, file, cursor and descriptor is checked, bad packets are dropped and
-//! counted, and a breach of the protocol takes its own link down with a named reason ([`Breach`]). What a peer can still do stands in
-//! the project's SECURITY.md. No function of this crate panics on anything that a peer or a caller passes to it.
+//! counted, and a breach of the protocol takes its own link down with a named reason ([`Breach`]). What a peer can
+//! still do stands in the project's SECURITY.md. No function of this crate panics on anything that a peer or a caller
+//! passes to it.
 //!
 //! # Signals
 //!
-//! With the first region that a peer can still take away (memory that is not sealed, or on huge pages) this crate installs a
-//! handler of SIGBUS for the whole process, and for good. It mends faults of its own mappings. Every other SIGBUS, a
-//! fault or sent by somebody, does what it would do without this crate.
+//! With the first region that a peer can still take away (memory that is not sealed, or on huge pages) this crate
+//! installs a handler of SIGBUS for the whole process, and for good. It mends faults of its own mappings. Every other
+//! SIGBUS, a fault or sent by somebody, does what it would do without this crate.
 //!
-//! - Leave SIGBUS unblocked in every thread that uses queues: the kernel ends a process that faults with the signal blocked.
-//! - A handler that you install before stays in charge of all other faults, whatever its flags. One that you install later has to
-//!   call the one that it found (`sigaction` returns it), or a peer can kill the process.
+//! - Leave SIGBUS unblocked in every thread that uses queues: the kernel ends a process that faults with the signal
+//!   blocked.
+//! - A handler that you install before stays in charge of all other faults, whatever its flags. One that you install
+//!   later has to call the one that it found (`sigaction` returns it), or a peer can kill the process.
 //!
 //! # Features
 //!
@@ -140,8 +146,7 @@ pub mod raw {
     pub use crate::config::RegionSource;
     pub use crate::queue::QueueView;
     pub use crate::queue::slots::{
-        Allocated, BadBuffer, Enqueue, Held, Keeper, Part, Received, RefillError, RxSlots, Slot,
-        TxSlots, swap,
+        Allocated, BadBuffer, Enqueue, Held, Keeper, Part, Received, RefillError, RxSlots, Slot, TxSlots, swap,
     };
     pub use crate::socket::Report;
 
@@ -153,20 +158,17 @@ pub mod raw {
 
 pub use address::SocketAddress;
 pub use config::{
-    InterfaceConfig, MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, MAX_QUEUES, Memory,
-    Mode, Name, Role, RxMode, Secret,
+    InterfaceConfig, MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, MAX_QUEUES, Memory, Mode, Name, Role,
+    RxMode, Secret,
 };
 pub use counters::{Counters, QueueDetails, RegionDetails};
 pub use error::{
-    Breach, ConfigError, ConnectError, Direction, QueueName, RecvError, SendError, SocketError,
-    WaitError,
+    Breach, ConfigError, ConnectError, Direction, QueueName, RecvError, SendError, SocketError, WaitError,
 };
 pub use limits::Limits;
-pub use queue::{
-    ForwardError, Packet, PacketWriter, Packets, RxBatch, RxQueue, Segments, TxBatch, TxQueue,
-};
+pub use queue::{ForwardError, Packet, PacketWriter, Packets, RxBatch, RxQueue, Segments, TxBatch, TxQueue};
 pub use shm::{Mapping, SharedSlice};
 pub use socket::{
-    Credentials, Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket,
-    SocketBuilder, Waker,
+    Credentials, Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket, SocketBuilder,
+    Waker,
 };

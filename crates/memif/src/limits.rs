@@ -29,12 +29,12 @@ pub struct Limits {
     /// Rings of both directions together, 1 to 510 (default 510). Each direction is limited by
     /// [`rx_queues`](crate::InterfaceConfig::rx_queues) and [`tx_queues`](crate::InterfaceConfig::tx_queues) besides.
     pub rings: u16,
-    /// Slots of all rings together, 1 or more (default 2^20: 32 rings of 2^14 each way). A master keeps tables of about 17 bytes
-    /// for each, hence 17 MiB for all of those.
+    /// Slots of all rings together, 1 or more (default 2^20: 32 rings of 2^14 each way). A master keeps tables of about
+    /// 17 bytes for each, hence 17 MiB for all of those.
     pub slots: u32,
-    /// Descriptors that the slave sends, 2 or more: one for each region, which the master closes when the link comes up, and
-    /// one for each ring, which it keeps as long as the link is up (default 512: 255 rings each way in two regions,
-    /// or 256 regions with 128 rings each way).
+    /// Descriptors that the slave sends, 2 or more: one for each region, which the master closes when the link comes
+    /// up, and one for each ring, which it keeps as long as the link is up (default 512: 255 rings each way in two
+    /// regions, or 256 regions with 128 rings each way).
     pub descriptors: u16,
 }
 
@@ -52,8 +52,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The default limits, raised as far as it takes to serve so many queues of any ring size and with any number of regions: then
-    /// the number of queues alone bounds what a link costs.
+    /// The default limits, raised as far as it takes to serve so many queues of any ring size and with any number of
+    /// regions: then the number of queues alone bounds what a link costs.
     #[must_use]
     pub fn for_queues(rx: u8, tx: u8) -> Self {
         let usual = Self::default();

@@ -16,8 +16,7 @@ fn example(name: &str) -> PathBuf {
 
 fn run(name: &str) -> Output {
     // `timeout` is the watchdog.
-    let output =
-        Command::new("timeout").arg("180").arg(example(name)).output().expect("timeout runs");
+    let output = Command::new("timeout").arg("180").arg(example(name)).output().expect("timeout runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{name}: {:?}\n{text}{errors}", output.status);

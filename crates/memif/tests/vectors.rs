@@ -15,8 +15,7 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    let json: serde_json::Value =
-        serde_json::from_str(include_str!("data/handshakes.json")).expect("the file is JSON");
+    let json: serde_json::Value = serde_json::from_str(include_str!("data/handshakes.json")).expect("the file is JSON");
     let messages = json["messages"].as_array().expect("a list of messages");
     messages
         .iter()
@@ -112,12 +111,7 @@ fn the_numbers_in_the_captures_come_out() {
             Message::Hello(hello) => {
                 assert!((hello.min_version..=hello.max_version).contains(&VERSION));
                 let peer = vector.sender.split(' ').next().unwrap_or_default().to_owned();
-                let limits = (
-                    hello.max_region,
-                    hello.max_m2s_ring,
-                    hello.max_s2m_ring,
-                    hello.max_log2_ring_size,
-                );
+                let limits = (hello.max_region, hello.max_m2s_ring, hello.max_s2m_ring, hello.max_log2_ring_size);
                 hellos.insert(peer, limits);
             }
             Message::Init(init) => ids.push((init.id, init.mode)),

@@ -51,17 +51,16 @@ impl Census {
 
     /// Adds what was opened, and takes away what was closed, between two other counts.
     pub fn add_difference(&mut self, before: &Census, after: &Census) {
-        let add =
-            |to: &mut BTreeMap<String, usize>, before: &BTreeMap<_, _>, after: &BTreeMap<_, _>| {
-                for (name, count) in after {
-                    *to.entry(String::clone(name)).or_insert(0) += count;
-                }
-                for (name, count) in before {
-                    let entry = to.entry(String::clone(name)).or_insert(0);
-                    *entry = entry.saturating_sub(*count);
-                }
-                to.retain(|_, count| *count > 0);
-            };
+        let add = |to: &mut BTreeMap<String, usize>, before: &BTreeMap<_, _>, after: &BTreeMap<_, _>| {
+            for (name, count) in after {
+                *to.entry(String::clone(name)).or_insert(0) += count;
+            }
+            for (name, count) in before {
+                let entry = to.entry(String::clone(name)).or_insert(0);
+                *entry = entry.saturating_sub(*count);
+            }
+            to.retain(|_, count| *count > 0);
+        };
         add(&mut self.fds, &before.fds, &after.fds);
         add(&mut self.mappings, &before.mappings, &after.mappings);
     }
@@ -108,8 +107,7 @@ impl Census {
                 .unwrap_or(0);
             let cloexec = flags & 0o2_000_000 != 0;
             if !cloexec && number.parse::<u32>().is_ok_and(|n| n > 2) {
-                let target =
-                    std::fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
+                let target = std::fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
                 found.push(format!("{number} {}", target.display()));
             }
         }
@@ -162,10 +160,7 @@ mod tests {
         // Other tests of this binary open files at the same time: look at a kind of their own.
         let count = |census: &Census| {
             let own = |name: &&String| name.contains("memif-census");
-            (
-                census.fds.iter().filter(|(n, _)| own(n)).count(),
-                census.mappings.iter().filter(|(n, _)| own(n)).count(),
-            )
+            (census.fds.iter().filter(|(n, _)| own(n)).count(), census.mappings.iter().filter(|(n, _)| own(n)).count())
         };
         let fd = rustix::fs::memfd_create("memif-census", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         rustix::fs::ftruncate(&fd, 4096).unwrap();

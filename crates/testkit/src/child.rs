@@ -84,9 +84,7 @@ impl Child {
     #[track_caller]
     pub fn say(&mut self, line: &str) {
         let stdin = self.process.stdin.as_mut().expect("stdin");
-        writeln!(stdin, "{line}")
-            .and_then(|()| stdin.flush())
-            .unwrap_or_else(|e| self.fail(&e.to_string()));
+        writeln!(stdin, "{line}").and_then(|()| stdin.flush()).unwrap_or_else(|e| self.fail(&e.to_string()));
     }
 
     /// Waits for a line that starts with `prefix`; what follows it. Other lines are kept for later.
@@ -109,12 +107,8 @@ impl Child {
                     return line[prefix.len()..].trim().to_owned();
                 }
                 Ok(line) => self.heard.push_back(line),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.fail(&format!("did not say {prefix:?} in time"))
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.fail(&format!("ended before saying {prefix:?}"))
-                }
+                Err(RecvTimeoutError::Timeout) => self.fail(&format!("did not say {prefix:?} in time")),
+                Err(RecvTimeoutError::Disconnected) => self.fail(&format!("ended before saying {prefix:?}")),
             }
         }
     }
@@ -147,8 +141,7 @@ impl Child {
     pub fn kill(&mut self) {
         if self.wrapped {
             let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw);
-            let _ =
-                rustix::process::kill_process(pid.expect("a pid"), rustix::process::Signal::KILL);
+            let _ = rustix::process::kill_process(pid.expect("a pid"), rustix::process::Signal::KILL);
         } else {
             let _ = self.process.kill();
         }
@@ -221,8 +214,7 @@ impl Parent {
     pub fn scenario() -> Option<(String, Self)> {
         let scenario = std::env::var(SCENARIO).ok()?;
         let arguments = std::env::var(ARGUMENTS).unwrap_or_default();
-        let arguments =
-            arguments.split('\n').filter(|a| !a.is_empty()).map(str::to_owned).collect();
+        let arguments = arguments.split('\n').filter(|a| !a.is_empty()).map(str::to_owned).collect();
         std::thread::spawn(|| {
             std::thread::sleep(LIFETIME);
             eprintln!("helper outlived {LIFETIME:?}");
@@ -247,9 +239,7 @@ impl Parent {
     #[must_use]
     #[track_caller]
     pub fn argument(&self, index: usize) -> &str {
-        self.arguments
-            .get(index)
-            .unwrap_or_else(|| panic!("argument {index} of {:?}", self.arguments))
+        self.arguments.get(index).unwrap_or_else(|| panic!("argument {index} of {:?}", self.arguments))
     }
 
     /// A number among the arguments.

@@ -46,7 +46,8 @@ pub struct Dialect {
     pub posts_late: bool,
     /// Signals once per call even when nothing was sent.
     pub signals_nothing: bool,
-    /// As slave: bytes by which the first part of a packet may be longer than a buffer, since headers lie in front (VPP).
+    /// As slave: bytes by which the first part of a packet may be longer than a buffer, since headers lie in front
+    /// (VPP).
     pub in_front: usize,
 }
 

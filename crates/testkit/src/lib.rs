@@ -1,16 +1,11 @@
 //! What the tests of memif stand on: peers that are written from the protocol description alone and can be told to
-//! misbehave at every step, shared files, a census of descriptors and mappings, real DPDK and Open vSwitch, helper processes, and a
-//! test runner that cannot hang.
+//! misbehave at every step, shared files, a census of descriptors and mappings, real DPDK and Open vSwitch, helper
+//! processes, and a test runner that cannot hang.
 //!
 //! Nothing here uses the `memif` crate, so a test does not share the mistakes of what it tests. Everything here
 //! belongs to tests: it panics with a message instead of returning errors that no test would look at.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "tests report there")]
 #![allow(clippy::missing_panics_doc, reason = "all of it panics when a step fails")]
 

@@ -121,8 +121,8 @@ impl Ending {
         })
     }
 
-    /// Whether the slave left in a way that every master survives (V2, L3): once it had said INIT, with an ACK instead of it,
-    /// or without having read HELLO.
+    /// Whether the slave left in a way that every master survives (V2, L3): once it had said INIT, with an ACK instead
+    /// of it, or without having read HELLO.
     #[must_use]
     pub fn left_safely(&self) -> bool {
         match self.said.first() {
@@ -191,9 +191,7 @@ pub fn handshake(
 ) -> Result<MasterLink, Ending> {
     let mut announced = Announced::default();
     let mut said = Vec::new();
-    let ending = |said: &[Message], reset, closed_here| {
-        Err(Ending { said: said.to_vec(), reset, closed_here })
-    };
+    let ending = |said: &[Message], reset, closed_here| Err(Ending { said: said.to_vec(), reset, closed_here });
     let hello = Message::Hello(plan.hello.clone());
     if !perform(&socket, plan, reply(&Point::Accepted), Some(hello)) {
         return ending(&said, false, true);
@@ -229,10 +227,8 @@ pub fn handshake(
         let refused = matches!(usual, Some(Message::Disconnect(..)) | None);
         let chosen = reply(&Point::Got(&message));
         let honest = matches!(chosen, Reply::Usual | Reply::RawThenUsual(..));
-        let silent_libmemif = honest
-            && refused
-            && plan.dialect.unknown_id == UnknownId::AckThenClose
-            && announced.init.is_some();
+        let silent_libmemif =
+            honest && refused && plan.dialect.unknown_id == UnknownId::AckThenClose && announced.init.is_some();
         let usual = if silent_libmemif { Some(Message::Ack) } else { usual };
         if !perform(&socket, plan, chosen, usual) || (honest && refused) {
             return ending(&said, false, true);
@@ -251,8 +247,7 @@ fn perform(socket: &SeqSocket, plan: &MasterPlan, reply: Reply, usual: Option<Me
         let _ = socket.try_send(bytes, &fds);
     };
     let say = |message: &Message| {
-        let bytes =
-            if plan.dialect.garbage { message.encode_over([0xc7; SIZE]) } else { message.encode() };
+        let bytes = if plan.dialect.garbage { message.encode_over([0xc7; SIZE]) } else { message.encode() };
         send(&bytes, &[]);
     };
     match reply {
@@ -283,8 +278,7 @@ impl Announced {
                 assert!(self.init.is_none(), "a second INIT");
                 let known = plan.ids.as_ref().is_none_or(|ids| ids.contains(&init.id));
                 if init.version != VERSION {
-                    return (!plan.dialect.closes_silently)
-                        .then(|| Message::disconnect("incompatible version"));
+                    return (!plan.dialect.closes_silently).then(|| Message::disconnect("incompatible version"));
                 }
                 self.init = Some(init.clone());
                 if !known {
@@ -329,8 +323,7 @@ impl Announced {
         rings
             .iter()
             .map(|(ring, interrupt)| {
-                let file =
-                    self.regions.get(usize::from(ring.region)).expect("the region of a ring");
+                let file = self.regions.get(usize::from(ring.region)).expect("the region of a ring");
                 assert!(ring.offset % 8 == 0, "{ring:?} is not aligned");
                 assert!(u64::from(ring.offset) + ring_bytes(ring.log2) <= file.size(), "{ring:?}");
                 let ring = Ring::new(file, u64::from(ring.offset), ring.log2);
@@ -341,9 +334,7 @@ impl Announced {
 
     /// What a master does between CONNECT and CONNECTED. The slave must not have posted anything yet (3.5).
     fn prepare(&self, plan: &MasterPlan) {
-        for MasterRing { ring, .. } in
-            self.rings(&self.s2m).into_iter().chain(self.rings(&self.m2s))
-        {
+        for MasterRing { ring, .. } in self.rings(&self.s2m).into_iter().chain(self.rings(&self.m2s)) {
             assert_eq!(ring.cookie(), COOKIE, "cookie");
             assert_eq!((ring.head(), ring.tail()), (0, 0), "cursors before CONNECTED");
             if plan.dialect.zeroes_cursors {

@@ -47,7 +47,8 @@ impl MasterRx {
         Self { ring, interrupt, tally: Tally::default(), bad: 0, regions, taken: 0, dialect }
     }
 
-    /// The next packet, if there is one; its slots are returned. Checks that the slave published it whole and in bounds.
+    /// The next packet, if there is one; its slots are returned. Checks that the slave published it whole and in
+    /// bounds.
     #[track_caller]
     pub fn receive(&mut self) -> Option<Vec<u8>> {
         let packet = self.take();
@@ -156,14 +157,7 @@ impl MasterTx {
     #[must_use]
     pub fn new(ring: &MasterRing, regions: &Arc<Vec<SharedFile>>, dialect: Dialect) -> Self {
         let MasterRing { ring, interrupt } = ring.clone();
-        Self {
-            ring,
-            interrupt,
-            tally: Tally::default(),
-            regions: regions.clone(),
-            tail: 0,
-            dialect,
-        }
+        Self { ring, interrupt, tally: Tally::default(), regions: regions.clone(), tail: 0, dialect }
     }
 
     /// Buffers that the slave has posted and that are not used yet.
@@ -190,8 +184,7 @@ impl MasterTx {
             // A sender that leaves NEXT where it stands (DPDK 22.11) glues packets unless slots are posted without it.
             assert_eq!((found.flags, found.metadata), (0, 0), "a posted M2S descriptor");
             assert!(found.length > 0, "a posted M2S buffer of no bytes");
-            let (piece, rest) =
-                left.split_at(left.len().min(usize::try_from(found.length).expect("room")));
+            let (piece, rest) = left.split_at(left.len().min(usize::try_from(found.length).expect("room")));
             used.push((found, piece));
             left = rest;
         }
@@ -200,11 +193,7 @@ impl MasterTx {
             let region = self.regions.get(usize::from(found.region)).expect("a region that exists");
             region.write(u64::from(found.offset), piece);
             let flags = if index + 1 < count { NEXT } else { 0 };
-            self.put(Descriptor {
-                flags,
-                length: u32::try_from(piece.len()).expect("a length"),
-                ..found
-            });
+            self.put(Descriptor { flags, length: u32::try_from(piece.len()).expect("a length"), ..found });
         }
         self.tally.packets += 1;
         self.tally.bytes += packet.len() as u64;

@@ -40,9 +40,7 @@ impl Ovs {
         ovs.must("ovsdb-tool", &["create", &database, SCHEMA]);
         let remote = format!("--remote=punix:{}", ovs.text("db.sock"));
         ovs.spawn("ovsdb-server", &[&database, &remote]);
-        eventually("the database of Open vSwitch", || {
-            ovs.directory.join("db.sock").exists().then_some(())
-        });
+        eventually("the database of Open vSwitch", || ovs.directory.join("db.sock").exists().then_some(()));
         let extra = format!("other_config:dpdk-extra={DPDK} --file-prefix={}", ovs.prefix);
         ovs.vsctl(&["--no-wait", "init"]);
         ovs.vsctl(&[

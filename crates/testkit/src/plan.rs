@@ -159,10 +159,7 @@ impl SlaveMemory {
             if fixed {
                 for (slot, place) in (0u16..).zip(&places) {
                     let (region, offset, length) = (place.region, place.offset, place.room);
-                    ring.set_descriptor(
-                        slot,
-                        Descriptor { region, offset, length, ..Descriptor::default() },
-                    );
+                    ring.set_descriptor(slot, Descriptor { region, offset, length, ..Descriptor::default() });
                 }
             }
             SlaveRing { ring, interrupt: Arc::new(new_eventfd()), places, fixed }
@@ -191,9 +188,7 @@ fn places(plan: &SlavePlan, next: &mut u64) -> Vec<Place> {
             let region = u16::from(plan.layout == Layout::RingsApart);
             let first = *next;
             *next += slots * u64::from(plan.buffer_size);
-            (0..slots)
-                .map(|slot| place(region, first + slot * u64::from(plan.buffer_size)))
-                .collect()
+            (0..slots).map(|slot| place(region, first + slot * u64::from(plan.buffer_size))).collect()
         }
         Layout::Pool(bytes) => {
             // A buffer of VPP: 256 bytes of its own in front of the data.

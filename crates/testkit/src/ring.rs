@@ -44,13 +44,7 @@ impl Descriptor {
     fn from_bytes(b: &[u8]) -> Self {
         let half = |at: usize| u16::from_ne_bytes([b[at], b[at + 1]]);
         let word = |at: usize| u32::from_ne_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]]);
-        Self {
-            flags: half(0),
-            region: half(2),
-            length: word(4),
-            offset: word(8),
-            metadata: word(12),
-        }
+        Self { flags: half(0), region: half(2), length: word(4), offset: word(8), metadata: word(12) }
     }
 }
 
@@ -167,9 +161,7 @@ impl Ring {
     pub fn set_descriptor(&self, cursor: u16, descriptor: Descriptor) {
         let (at, bytes) = (self.slot_at(cursor), descriptor.bytes());
         if at % 8 == 0 {
-            let word = |from: usize| {
-                u64::from_ne_bytes(bytes[from..from + 8].try_into().expect("eight bytes"))
-            };
+            let word = |from: usize| u64::from_ne_bytes(bytes[from..from + 8].try_into().expect("eight bytes"));
             self.file.store64(at + 8, word(8));
             self.file.store64(at, word(0));
         } else {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
 use crate::patience::STEP;
@@ -50,9 +50,7 @@ impl Address {
     fn raw(&self) -> SocketAddrUnix {
         match self {
             Address::Path(path) => SocketAddrUnix::new(path).expect("path of a socket"),
-            Address::Abstract(name) => {
-                SocketAddrUnix::new_abstract_name(name).expect("abstract name")
-            }
+            Address::Abstract(name) => SocketAddrUnix::new_abstract_name(name).expect("abstract name"),
         }
     }
 }
@@ -62,8 +60,7 @@ impl Address {
 pub fn unique() -> String {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let serial = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("{}-{:x}-{serial}", std::process::id(), now.as_nanos() & 0xffff_ffff)
 }
@@ -114,12 +111,7 @@ impl SeqSocket {
     /// # Errors
     /// What the kernel says.
     pub fn try_connect(address: &Address) -> io::Result<Self> {
-        let socket = rustix::net::socket_with(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         rustix::net::connect(&socket, &address.raw())?;
         Ok(Self(socket))
     }
@@ -134,13 +126,8 @@ impl SeqSocket {
     /// A connected pair.
     #[must_use]
     pub fn pair() -> (Self, Self) {
-        let (a, b) = rustix::net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .expect("socketpair");
+        let (a, b) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .expect("socketpair");
         (Self(a), Self(b))
     }
 
@@ -163,32 +150,21 @@ impl SeqSocket {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn try_send_blocks(
-        &self,
-        bytes: &[u8],
-        blocks: &[&[BorrowedFd<'_>]],
-        flags: SendFlags,
-    ) -> io::Result<()> {
+    pub fn try_send_blocks(&self, bytes: &[u8], blocks: &[&[BorrowedFd<'_>]], flags: SendFlags) -> io::Result<()> {
         let room = blocks.iter().map(|fds| SendAncillaryMessage::ScmRights(fds).size()).sum();
         let mut space = vec![MaybeUninit::uninit(); room];
         let mut control = SendAncillaryBuffer::new(&mut space);
         for fds in blocks {
             assert!(control.push(SendAncillaryMessage::ScmRights(fds)), "room for descriptors");
         }
-        rustix::net::sendmsg(
-            &self.0,
-            &[IoSlice::new(bytes)],
-            &mut control,
-            flags | SendFlags::NOSIGNAL,
-        )?;
+        rustix::net::sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, flags | SendFlags::NOSIGNAL)?;
         Ok(())
     }
 
     /// Sends a message without descriptors; it must be accepted by the kernel.
     #[track_caller]
     pub fn send(&self, message: &Message) {
-        self.try_send(&message.encode(), &[])
-            .unwrap_or_else(|e| panic!("sending {message:?}: {e}"));
+        self.try_send(&message.encode(), &[]).unwrap_or_else(|e| panic!("sending {message:?}: {e}"));
     }
 
     /// Sends a message without waiting; false when the socket is full or closed.
@@ -306,15 +282,9 @@ impl SeqListener {
     #[must_use]
     #[track_caller]
     pub fn bind(address: &Address) -> Self {
-        let socket = rustix::net::socket_with(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .expect("socket");
-        rustix::net::bind(&socket, &address.raw())
-            .unwrap_or_else(|e| panic!("bind {address:?}: {e}"));
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .expect("socket");
+        rustix::net::bind(&socket, &address.raw()).unwrap_or_else(|e| panic!("bind {address:?}: {e}"));
         rustix::net::listen(&socket, 16).expect("listen");
         Self { socket, address: address.clone() }
     }
@@ -322,9 +292,8 @@ impl SeqListener {
     /// The next connection within `time`.
     #[must_use]
     pub fn accept_within(&self, time: Duration) -> Option<SeqSocket> {
-        readable(self.socket.as_fd(), time).then(|| {
-            SeqSocket(rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC).expect("accept"))
-        })
+        readable(self.socket.as_fd(), time)
+            .then(|| SeqSocket(rustix::net::accept_with(&self.socket, SocketFlags::CLOEXEC).expect("accept")))
     }
 
     /// The next connection.

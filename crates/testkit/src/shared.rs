@@ -32,10 +32,7 @@ impl FileKind {
     /// A descriptor of that kind with `size` bytes.
     #[must_use]
     pub fn create(self, size: u64) -> OwnedFd {
-        let memfd = |flags| {
-            rustix::fs::memfd_create("memif-test", MemfdFlags::CLOEXEC | flags)
-                .expect("memfd_create")
-        };
+        let memfd = |flags| rustix::fs::memfd_create("memif-test", MemfdFlags::CLOEXEC | flags).expect("memfd_create");
         let fd = match self {
             FileKind::Sealed | FileKind::Sealable => memfd(MemfdFlags::ALLOW_SEALING),
             FileKind::Unsealable => memfd(MemfdFlags::empty()),
@@ -54,8 +51,7 @@ impl FileKind {
 /// A file without a name in `directory`.
 fn anonymous_file(directory: &str) -> OwnedFd {
     let path = format!("{directory}/memif-test-{}", crate::seqsock::unique());
-    let file =
-        File::options().create_new(true).read(true).write(true).open(&path).expect("a new file");
+    let file = File::options().create_new(true).read(true).write(true).open(&path).expect("a new file");
     std::fs::remove_file(&path).expect("removing the name");
     file.into()
 }
@@ -165,15 +161,9 @@ impl SharedFile {
     }
 
     #[track_caller]
-    fn slice(
-        &self,
-        at: u64,
-        len: usize,
-    ) -> vm_memory::VolatileSlice<'_, vm_memory::bitmap::BS<'_, ()>> {
+    fn slice(&self, at: u64, len: usize) -> vm_memory::VolatileSlice<'_, vm_memory::bitmap::BS<'_, ()>> {
         let at = usize::try_from(at).expect("an offset");
-        self.map()
-            .get_slice(at, len)
-            .unwrap_or_else(|e| panic!("{len} bytes at {at} of {}: {e}", self.0.size))
+        self.map().get_slice(at, len).unwrap_or_else(|e| panic!("{len} bytes at {at} of {}: {e}", self.0.size))
     }
 
     /// Loads a 16-bit value with acquire order.

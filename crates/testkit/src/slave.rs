@@ -21,9 +21,7 @@ impl Refusal {
     #[track_caller]
     #[must_use]
     pub fn reason(&self) -> &str {
-        self.reason
-            .as_deref()
-            .unwrap_or_else(|| panic!("closed without a reason after {}", self.at))
+        self.reason.as_deref().unwrap_or_else(|| panic!("closed without a reason after {}", self.at))
     }
 }
 
@@ -50,9 +48,7 @@ impl ScriptedSlave {
     pub fn over(socket: SeqSocket) -> Self {
         let Received::Message { bytes, fds } = socket.receive() else { panic!("HELLO was due") };
         assert!(fds.is_empty(), "HELLO with descriptors");
-        let Message::Hello(hello) = Message::decode(&bytes) else {
-            panic!("no HELLO: {bytes:02x?}")
-        };
+        let Message::Hello(hello) = Message::decode(&bytes) else { panic!("no HELLO: {bytes:02x?}") };
         assert_eq!(Message::meaningless(&bytes), [], "HELLO with bytes that mean nothing");
         Self { socket, hello }
     }
@@ -87,11 +83,7 @@ impl ScriptedSlave {
         match self.socket.receive() {
             Received::Message { bytes, fds } => {
                 assert!(fds.is_empty(), "an answer with descriptors");
-                assert_eq!(
-                    Message::meaningless(&bytes),
-                    [],
-                    "an answer with bytes that mean nothing"
-                );
+                assert_eq!(Message::meaningless(&bytes), [], "an answer with bytes that mean nothing");
                 match Message::decode(&bytes) {
                     Message::Disconnect(_, text) => {
                         let end = self.socket.receive();
@@ -148,11 +140,7 @@ impl SlaveLink {
     /// # Errors
     /// How the master refused.
     #[track_caller]
-    pub fn try_connect(
-        address: &Address,
-        plan: &SlavePlan,
-        edit: impl FnOnce(&mut Script),
-    ) -> Result<Self, Refusal> {
+    pub fn try_connect(address: &Address, plan: &SlavePlan, edit: impl FnOnce(&mut Script)) -> Result<Self, Refusal> {
         Self::over(ScriptedSlave::connect(address), plan, edit)
     }
 
@@ -161,11 +149,7 @@ impl SlaveLink {
     /// # Errors
     /// How the master refused.
     #[track_caller]
-    pub fn over(
-        slave: ScriptedSlave,
-        plan: &SlavePlan,
-        edit: impl FnOnce(&mut Script),
-    ) -> Result<Self, Refusal> {
+    pub fn over(slave: ScriptedSlave, plan: &SlavePlan, edit: impl FnOnce(&mut Script)) -> Result<Self, Refusal> {
         let memory = SlaveMemory::new(plan);
         let mut script = Script::new(plan, &memory);
         edit(&mut script);
@@ -175,12 +159,7 @@ impl SlaveLink {
 
     /// What follows CONNECTED: buffers are posted as the dialect does.
     #[must_use]
-    pub fn established(
-        slave: ScriptedSlave,
-        plan: &SlavePlan,
-        memory: SlaveMemory,
-        master_if_name: Vec<u8>,
-    ) -> Self {
+    pub fn established(slave: ScriptedSlave, plan: &SlavePlan, memory: SlaveMemory, master_if_name: Vec<u8>) -> Self {
         let dialect = plan.dialect;
         if dialect.zeroes_cursors {
             for ring in memory.s2m.iter().chain(&memory.m2s) {
@@ -189,8 +168,7 @@ impl SlaveLink {
             }
         }
         let tx = memory.s2m.iter().map(|r| SlaveTx::new(r, &memory.regions, dialect)).collect();
-        let mut rx: Vec<SlaveRx> =
-            memory.m2s.iter().map(|r| SlaveRx::new(r, &memory.regions, dialect)).collect();
+        let mut rx: Vec<SlaveRx> = memory.m2s.iter().map(|r| SlaveRx::new(r, &memory.regions, dialect)).collect();
         if !dialect.posts_late {
             rx.iter_mut().for_each(SlaveRx::post);
         }

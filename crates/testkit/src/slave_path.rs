@@ -68,30 +68,14 @@ impl SlaveTx {
         let written = vec![Descriptor::default(); usize::from(ring.size())];
         let regions = regions.clone();
         let tally = Tally::default();
-        Self {
-            ring,
-            interrupt,
-            tally,
-            regions,
-            places,
-            fixed,
-            next_place: 0,
-            written,
-            head: 0,
-            freed: 0,
-            dialect,
-        }
+        Self { ring, interrupt, tally, regions, places, fixed, next_place: 0, written, head: 0, freed: 0, dialect }
     }
 
     /// Slots that may be written, after taking back what the master returned.
     pub fn free(&mut self) -> u16 {
         let tail = self.ring.tail();
         let returned = tail.wrapping_sub(self.freed);
-        assert!(
-            returned <= self.head.wrapping_sub(self.freed),
-            "S2M tail {tail} beyond head {}",
-            self.head
-        );
+        assert!(returned <= self.head.wrapping_sub(self.freed), "S2M tail {tail} beyond head {}", self.head);
         let take = returned - returned % self.dialect.free_step;
         for cursor in (0..take).map(|n| self.freed.wrapping_add(n)) {
             let found = self.ring.descriptor(cursor);
@@ -105,7 +89,8 @@ impl SlaveTx {
         self.ring.size() - self.head.wrapping_sub(self.freed)
     }
 
-    /// Fills slots with a packet, chained when it is longer than a buffer (and what may lie in front). Nothing is published. False when full.
+    /// Fills slots with a packet, chained when it is longer than a buffer (and what may lie in front). Nothing is
+    /// published. False when full.
     pub fn push(&mut self, packet: &[u8]) -> bool {
         let room = usize::try_from(self.places[0].room).expect("a buffer");
         let (first, rest) = packet.split_at(packet.len().min(room + self.dialect.in_front));
@@ -127,13 +112,7 @@ impl SlaveTx {
                 flags |= self.ring.descriptor(self.head).flags & NEXT;
             }
             let length = u32::try_from(piece.len()).expect("a length");
-            self.put(Descriptor {
-                flags,
-                region: place.region,
-                length,
-                offset: place.offset,
-                metadata: 0,
-            });
+            self.put(Descriptor { flags, region: place.region, length, offset: place.offset, metadata: 0 });
         }
         self.tally.packets += 1;
         self.tally.bytes += packet.len() as u64;
@@ -202,9 +181,7 @@ impl SlaveTx {
     /// Waits until the master has returned everything.
     #[track_caller]
     pub fn wait_drained(&self) {
-        crate::eventually("the master to return all S2M slots", || {
-            (self.ring.tail() == self.head).then_some(())
-        });
+        crate::eventually("the master to return all S2M slots", || (self.ring.tail() == self.head).then_some(()));
     }
 }
 
@@ -240,20 +217,7 @@ impl SlaveRx {
         let regions = regions.clone();
         let posted = places[..usize::from(ring.size())].to_vec();
         let (tally, next_place) = (Tally::default(), 0);
-        Self {
-            ring,
-            interrupt,
-            tally,
-            bad: 0,
-            regions,
-            places,
-            fixed,
-            next_place,
-            posted,
-            head: 0,
-            tail: 0,
-            dialect,
-        }
+        Self { ring, interrupt, tally, bad: 0, regions, places, fixed, next_place, posted, head: 0, tail: 0, dialect }
     }
 
     /// Posts buffers into free slots as the dialect does.
@@ -269,10 +233,7 @@ impl SlaveRx {
                 self.posted[slot] = self.places[self.next_place];
             }
             let Place { region, offset, room } = self.posted[slot];
-            self.ring.set_descriptor(
-                self.head,
-                Descriptor { flags: 0, region, length: room, offset, metadata: 0 },
-            );
+            self.ring.set_descriptor(self.head, Descriptor { flags: 0, region, length: room, offset, metadata: 0 });
             self.head = self.head.wrapping_add(1);
         }
         self.ring.set_head(self.head);
@@ -291,27 +252,16 @@ impl SlaveRx {
         let tail = self.ring.tail();
         let available = tail.wrapping_sub(self.tail);
         let posted = self.head.wrapping_sub(self.tail);
-        assert!(
-            available <= posted,
-            "M2S tail {tail} is {available} slots on, {posted} were posted"
-        );
+        assert!(available <= posted, "M2S tail {tail} is {available} slots on, {posted} were posted");
         if available == 0 {
             return None;
         }
         let (mut packet, mut good) = (Vec::new(), true);
         for index in 0.. {
-            assert!(
-                index < available,
-                "the master published half a packet: {index} slots and NEXT"
-            );
+            assert!(index < available, "the master published half a packet: {index} slots and NEXT");
             let found = self.ring.descriptor(self.tail);
-            let Place { region, offset, room } =
-                self.posted[usize::from(self.tail % self.ring.size())];
-            assert_eq!(
-                (found.region, found.offset),
-                (region, offset),
-                "the master moved an M2S buffer"
-            );
+            let Place { region, offset, room } = self.posted[usize::from(self.tail % self.ring.size())];
+            assert_eq!((found.region, found.offset), (region, offset), "the master moved an M2S buffer");
             assert!(found.length <= room, "{} bytes in a buffer of {room}", found.length);
             assert!(found.length > 0, "an M2S descriptor of no bytes");
             assert!(found.flags <= NEXT, "descriptor flags {:#x}", found.flags);

@@ -19,8 +19,8 @@ pub enum Need {
     Program(&'static str),
     /// Another network namespace (`unshare`, as root).
     NetNamespace,
-    /// So many free huge pages of 2 MiB. Who may reserves them, and gives them back in the end; where nobody may, the test is ignored
-    /// in CI, too.
+    /// So many free huge pages of 2 MiB. Who may reserves them, and gives them back in the end; where nobody may, the
+    /// test is ignored in CI, too.
     HugePages(u64),
     /// So many processors.
     Processors(usize),
@@ -35,9 +35,9 @@ impl Need {
         let root = rustix::process::geteuid().is_root();
         match self {
             Need::Root => (!root).then(|| "needs root: run it with sudo".to_owned()),
-            Need::Program(name) => find(name).is_none().then(|| {
-                format!("needs the program {name}: install it (package {})", package(name))
-            }),
+            Need::Program(name) => find(name)
+                .is_none()
+                .then(|| format!("needs the program {name}: install it (package {})", package(name))),
             Need::NetNamespace => {
                 if !root {
                     return Some("needs root for a network namespace: run it with sudo".to_owned());
@@ -46,14 +46,10 @@ impl Need {
                     return Some("needs unshare (package util-linux)".to_owned());
                 }
                 let tried = std::process::Command::new("unshare").args(["-n", "true"]).status();
-                (!tried.is_ok_and(|s| s.success()))
-                    .then(|| "no leave to make a network namespace here".to_owned())
+                (!tried.is_ok_and(|s| s.success())).then(|| "no leave to make a network namespace here".to_owned())
             }
-            Need::HugePages(pages) => (!crate::shared::huge_pages_free(*pages)).then(|| {
-                format!(
-                    "needs {pages} free huge pages of 2 MiB: sysctl vm.nr_hugepages={pages} as root"
-                )
-            }),
+            Need::HugePages(pages) => (!crate::shared::huge_pages_free(*pages))
+                .then(|| format!("needs {pages} free huge pages of 2 MiB: sysctl vm.nr_hugepages={pages} as root")),
             Need::Processors(count) => {
                 let found = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
                 (found < *count).then(|| format!("needs {count} processors, there are {found}"))
@@ -66,8 +62,7 @@ impl Need {
                     .args(["-o", "/dev/null", "true"])
                     .stderr(std::process::Stdio::null())
                     .status();
-                (!tried.is_ok_and(|s| s.success()))
-                    .then(|| "no leave to trace processes here".to_owned())
+                (!tried.is_ok_and(|s| s.success())).then(|| "no leave to trace processes here".to_owned())
             }
         }
     }
@@ -83,9 +78,7 @@ fn package(program: &str) -> &str {
         "ip" | "tc" => "iproute2",
         "ping" => "iputils-ping",
         "setpriv" | "unshare" => "util-linux",
-        crate::ovs::DAEMON => {
-            "openvswitch-switch-dpdk, with librte-net-memif23 and librte-mempool-ring23"
-        }
+        crate::ovs::DAEMON => "openvswitch-switch-dpdk, with librte-net-memif23 and librte-mempool-ring23",
         other => other,
     }
 }
@@ -165,9 +158,9 @@ impl Suite {
         self
     }
 
-    /// What has to be compiled or fetched for the tests that are added from here on. It runs in front of each of them, for as long as
-    /// it takes, and only the test itself is held to its limit: the first time a compiler may take minutes, which say nothing about
-    /// what is tested.
+    /// What has to be compiled or fetched for the tests that are added from here on. It runs in front of each of them,
+    /// for as long as it takes, and only the test itself is held to its limit: the first time a compiler may take
+    /// minutes, which say nothing about what is tested.
     #[must_use]
     pub fn building(mut self, build: fn()) -> Self {
         self.build = build;
@@ -250,8 +243,7 @@ fn watched(name: &str, limit: Duration, alone: bool, run: fn()) {
             std::process::abort();
         }
     };
-    let watchdog =
-        std::thread::Builder::new().name(WATCHDOG.to_owned()).spawn(watch).expect("a thread");
+    let watchdog = std::thread::Builder::new().name(WATCHDOG.to_owned()).spawn(watch).expect("a thread");
     let result = std::panic::catch_unwind(run);
     drop(done);
     let _ = watchdog.join();
@@ -264,8 +256,7 @@ fn watched(name: &str, limit: Duration, alone: bool, run: fn()) {
 /// Held by one test of this machine at a time.
 fn machine_lock() -> std::fs::File {
     let path = std::env::temp_dir().join("memif-tests.lock");
-    let file =
-        std::fs::File::options().create(true).append(true).open(path).expect("the lock file");
+    let file = std::fs::File::options().create(true).append(true).open(path).expect("the lock file");
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).expect("the lock");
     file
 }

@@ -1,4 +1,5 @@
-//! A queue of a DPDK server that the slave brought no ring for: it takes region 0, offset 0 and one slot for its ring (D5).
+//! A queue of a DPDK server that the slave brought no ring for: it takes region 0, offset 0 and one slot for its ring
+//! (D5).
 
 use std::sync::Arc;
 
@@ -53,7 +54,8 @@ impl SurplusQueue {
         free > 0
     }
 
-    /// The start of a chain for which there are too few buffers, as DPDK's newer versions leave it: written and not published.
+    /// The start of a chain for which there are too few buffers, as DPDK's newer versions leave it: written and not
+    /// published.
     pub fn send_start_of_chain(&mut self, start: &[u8]) {
         let tail = self.ring.tail();
         if self.ring.head() != tail {

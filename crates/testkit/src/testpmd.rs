@@ -27,7 +27,8 @@ pub struct Options {
     pub secret: Option<String>,
     /// `icmpecho`, `macswap`, `txonly`, `rxonly`, `flowgen` ...
     pub forward: &'static str,
-    /// Queues each way, and transmit queues where they are of another number. It serves as many of each as it has of both.
+    /// Queues each way, and transmit queues where they are of another number. It serves as many of each as it has of
+    /// both.
     pub queues: u8,
     /// See [`queues`](Self::queues).
     pub tx_queues: Option<u8>,
@@ -101,8 +102,7 @@ impl Options {
         arguments.push(format!("--file-prefix={prefix}"));
         arguments.push(self.device(0, self.id));
         arguments.extend(self.second_id.map(|id| self.device(1, id)));
-        arguments
-            .extend(["--", "-i", "--total-num-mbufs=16384", "--no-flush-rx"].map(str::to_owned));
+        arguments.extend(["--", "-i", "--total-num-mbufs=16384", "--no-flush-rx"].map(str::to_owned));
         arguments.push(format!("--forward-mode={}", self.forward));
         arguments.push(format!("--rxq={}", self.queues));
         arguments.push(format!("--txq={}", self.tx_queues.unwrap_or(self.queues)));
@@ -159,10 +159,8 @@ impl Testpmd {
             .spawn()
             .unwrap_or_else(|e| panic!("starting dpdk-testpmd: {e}"));
         let output = Arc::new(Mutex::new(format!("dpdk-testpmd {}\n", arguments.join(" "))));
-        let pipes: [Box<dyn Read + Send>; 2] = [
-            Box::new(process.stdout.take().expect("stdout")),
-            Box::new(process.stderr.take().expect("stderr")),
-        ];
+        let pipes: [Box<dyn Read + Send>; 2] =
+            [Box::new(process.stdout.take().expect("stdout")), Box::new(process.stderr.take().expect("stderr"))];
         for mut pipe in pipes {
             let output = output.clone();
             std::thread::spawn(move || {
@@ -277,11 +275,8 @@ impl Testpmd {
     pub fn mac(&self) -> [u8; 6] {
         let output = self.output();
         let text = output.split("Port 0: ").nth(1).and_then(|rest| rest.split_whitespace().next());
-        let bytes: Vec<u8> = text
-            .unwrap_or_default()
-            .split(':')
-            .filter_map(|part| u8::from_str_radix(part, 16).ok())
-            .collect();
+        let bytes: Vec<u8> =
+            text.unwrap_or_default().split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
         bytes.try_into().unwrap_or_else(|_| panic!("no address of port 0 in:\n{output}"))
     }
 

@@ -71,8 +71,7 @@ impl InOrder {
     /// Takes the next packet; it must be the next in order and whole.
     #[track_caller]
     pub fn take(&mut self, bytes: &[u8]) {
-        let found =
-            check(bytes).unwrap_or_else(|e| panic!("after {} good packets: {e}", self.next));
+        let found = check(bytes).unwrap_or_else(|e| panic!("after {} good packets: {e}", self.next));
         assert_eq!(found, (self.stream, self.next), "stream and sequence of a packet");
         self.next += 1;
         self.bytes += bytes.len() as u64;

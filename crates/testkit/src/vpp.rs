@@ -1,9 +1,10 @@
 //! Peers that behave as the description tells of VPP, in both roles. No package of VPP exists to test with.
 //!
-//! Covered: layout by the negotiated and announcement of the configured ring size (V1), slaves that
-//! give up before INIT (V2, as a question to [`Ending`]), one queued message per answer (V3), silent closes (V4), limits of 256
-//! (V5), lazy refill and late freeing (V7), limits of its receiver (V8), at most 256 packets per signal (V11), first parts longer than posted buffers (V15), the
-//! zero-copy layout with all descriptors zero until posted, data 14 bytes in for IP mode, DISCONNECT answered.
+//! Covered: layout by the negotiated and announcement of the configured ring size (V1), slaves that give up before INIT
+//! (V2, as a question to [`Ending`]), one queued message per answer (V3), silent closes (V4), limits of 256 (V5), lazy
+//! refill and late freeing (V7), limits of its receiver (V8), at most 256 packets per signal (V11), first parts longer
+//! than posted buffers (V15), the zero-copy layout with all descriptors zero until posted, data 14 bytes in for IP
+//! mode, DISCONNECT answered.
 
 use crate::dialect::Dialect;
 use crate::master::{Ending, MasterLink, MasterPlan, Point, Reply, ScriptedMaster};
@@ -95,11 +96,7 @@ impl VppLikeSlave {
     /// # Errors
     /// How the master refused.
     #[track_caller]
-    pub fn try_connect(
-        &self,
-        address: &Address,
-        edit: impl FnOnce(&mut Script),
-    ) -> Result<SlaveLink, Refusal> {
+    pub fn try_connect(&self, address: &Address, edit: impl FnOnce(&mut Script)) -> Result<SlaveLink, Refusal> {
         let slave = ScriptedSlave::connect(address);
         let hello = &slave.hello;
         let plan = self.plan(hello.max_log2, hello.max_s2m_ring, hello.max_m2s_ring);

@@ -221,13 +221,7 @@ impl Message {
     #[must_use]
     pub fn meaningless(bytes: &[u8]) -> Vec<(usize, u8)> {
         let clean = Self::decode(bytes).encode();
-        bytes
-            .iter()
-            .zip(&clean)
-            .enumerate()
-            .filter(|(_, (a, b))| a != b)
-            .map(|(i, (a, _))| (i, *a))
-            .collect()
+        bytes.iter().zip(&clean).enumerate().filter(|(_, (a, b))| a != b).map(|(i, (a, _))| (i, *a)).collect()
     }
 }
 
@@ -261,8 +255,7 @@ mod tests {
     use super::*;
 
     fn hex(text: &str) -> Vec<u8> {
-        let mut bytes: Vec<u8> =
-            text.split_whitespace().map(|b| u8::from_str_radix(b, 16).unwrap()).collect();
+        let mut bytes: Vec<u8> = text.split_whitespace().map(|b| u8::from_str_radix(b, 16).unwrap()).collect();
         bytes.resize(SIZE, 0);
         bytes
     }
@@ -271,14 +264,8 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn messages_are_the_dumps_of_the_description() {
-        let rings = Message::AddRing(AddRing {
-            flags: 0,
-            index: 0,
-            region: 0,
-            offset: 4224,
-            log2: 8,
-            private_header: 0,
-        });
+        let rings =
+            Message::AddRing(AddRing { flags: 0, index: 0, region: 0, offset: 4224, log2: 8, private_header: 0 });
         assert_eq!(rings.encode(), hex("05 00 00 00 00 00 00 00 80 10 00 00 08 00 00"));
         let region = Message::AddRegion(AddRegion { index: 0, size: 1_057_024 });
         assert_eq!(region.encode(), hex("04 00 00 00 00 21 10 00 00 00 00 00"));
@@ -303,22 +290,9 @@ mod tests {
         let messages = [
             Message::Ack,
             Message::Hello(Hello { max_m2s_ring: 256, ..Hello::usual("x") }),
-            Message::Init(Init {
-                version: 1,
-                id: 2,
-                mode: 3,
-                secret: b"s".to_vec(),
-                name: b"n".to_vec(),
-            }),
+            Message::Init(Init { version: 1, id: 2, mode: 3, secret: b"s".to_vec(), name: b"n".to_vec() }),
             Message::AddRegion(AddRegion { index: 7, size: u64::MAX }),
-            Message::AddRing(AddRing {
-                flags: 1,
-                index: 2,
-                region: 3,
-                offset: 4,
-                log2: 5,
-                private_header: 6,
-            }),
+            Message::AddRing(AddRing { flags: 1, index: 2, region: 3, offset: 4, log2: 5, private_header: 6 }),
             Message::Connect(b"a".to_vec()),
             Message::Connected(b"b".to_vec()),
             Message::Disconnect(9, b"c".to_vec()),

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::suite::WATCHDOG;
 use testkit::traffic::{InOrder, packet};
 use testkit::{
-    Address, Census, Dialect, Layout, MasterPlan, Need, Refusal, Reply, ScriptedMaster, SlaveLink,
-    SlavePlan, Suite, VppLikeMaster, VppLikeSlave, eventually,
+    Address, Census, Dialect, Layout, MasterPlan, Need, Refusal, Reply, ScriptedMaster, SlaveLink, SlavePlan, Suite,
+    VppLikeMaster, VppLikeSlave, eventually,
 };
 
 fn main() {
@@ -40,10 +40,7 @@ fn exchange(link: &mut SlaveLink, master: &mut testkit::MasterLink, lengths: &[u
     }
     let packets = 40 * lengths.len() as u64;
     assert_eq!((link.tx[0].tally.packets, link.rx[0].tally.packets), (packets, packets));
-    assert_eq!(
-        (master.tx[0].tally.bytes, master.rx[0].tally.bytes),
-        (link.rx[0].tally.bytes, link.tx[0].tally.bytes)
-    );
+    assert_eq!((master.tx[0].tally.bytes, master.rx[0].tally.bytes), (link.rx[0].tally.bytes, link.tx[0].tally.bytes));
 }
 
 fn all_dialects_understand_each_other() {
@@ -51,8 +48,7 @@ fn all_dialects_understand_each_other() {
     let dialects = [Dialect::PLAIN, Dialect::LIBMEMIF, Dialect::VPP_INTERRUPT];
     for master in dialects.iter().copied().chain([Dialect::VPP, Dialect::DPDK]) {
         for slave in dialects {
-            let layout =
-                if slave == Dialect::LIBMEMIF { Layout::RingsApart } else { Layout::OneRegion };
+            let layout = if slave == Dialect::LIBMEMIF { Layout::RingsApart } else { Layout::OneRegion };
             let (master, slave) = (clean(master), clean(slave));
             let address = Address::fresh_abstract();
             let listener = ScriptedMaster::bind(&address, MasterPlan::of(master));
@@ -139,7 +135,6 @@ fn run_watched() {
 /// Whether a test of this process is under a watchdog.
 fn is_watched() -> bool {
     let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let mut names =
-        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+    let mut names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
     names.any(|name| name.trim() == WATCHDOG)
 }

@@ -2,10 +2,7 @@
 
 use testkit::testpmd::Options;
 use testkit::traffic::packet;
-use testkit::{
-    Address, Dialect, Layout, MasterPlan, Need, ScriptedMaster, SlaveLink, SlavePlan, Suite,
-    Testpmd,
-};
+use testkit::{Address, Dialect, Layout, MasterPlan, Need, ScriptedMaster, SlaveLink, SlavePlan, Suite, Testpmd};
 
 const NEEDS: &[Need] = &[Need::Root, Need::Program("dpdk-testpmd"), Need::Program("stdbuf")];
 

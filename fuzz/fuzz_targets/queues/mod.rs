@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use memif::{
-    DisconnectReason, Event, Link, MAX_PACKET_SIZE, Packet, RecvError, RxMode, SendError, Socket,
-};
+use memif::{DisconnectReason, Event, Link, MAX_PACKET_SIZE, Packet, RecvError, RxMode, SendError, Socket};
 use testkit::slave_path::{signal, take_signal};
 use testkit::wiremsg::Message;
 use testkit::{Descriptor, Received, Ring, SeqSocket, SharedFile};
@@ -213,9 +211,7 @@ impl Bed {
                 peer.cut = peer.region(*region).truncate(4096 * u64::from(*pages)).is_ok();
             }
             Op::Punch { region, page } => peer.region(*region).punch(4096 * u64::from(*page), 4096),
-            Op::Signal { tx } => {
-                signal(std::os::fd::AsFd::as_fd(if *tx { &peer.tx.1 } else { &peer.rx.1 }))
-            }
+            Op::Signal { tx } => signal(std::os::fd::AsFd::as_fd(if *tx { &peer.tx.1 } else { &peer.rx.1 })),
             Op::TakeSignal { tx } => {
                 let fd = if *tx { &peer.tx.1 } else { &peer.rx.1 };
                 let _ = take_signal(std::os::fd::AsFd::as_fd(fd), NOW);
@@ -223,9 +219,7 @@ impl Bed {
             Op::Say { bytes } => {
                 let _ = peer.socket.try_send(bytes, &[]);
             }
-            Op::Receive { max, take, forget } => {
-                self.receive((*max).into(), (*take).into(), *forget)
-            }
+            Op::Receive { max, take, forget } => self.receive((*max).into(), (*take).into(), *forget),
             Op::ReceiveInto { len } => {
                 let mut buffer = vec![0; usize::from(*len)];
                 let received = self.link.rx[0].recv_into(&mut buffer);

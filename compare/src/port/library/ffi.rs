@@ -67,12 +67,11 @@ pub(super) type OnLink = unsafe extern "C" fn(Handle, *mut c_void) -> c_int;
 pub(super) type OnInterrupt = unsafe extern "C" fn(Handle, *mut c_void, u16) -> c_int;
 type Burst = unsafe extern "C" fn(Handle, u16, *mut memif_buffer_t, u16, *mut u16) -> c_int;
 
-/// The functions of one library. Calling one is unsafe, with what its documentation asks for; each call says how that is
-/// kept. The library is never closed: it may have started threads.
+/// The functions of one library. Calling one is unsafe, with what its documentation asks for; each call says how that
+/// is kept. The library is never closed: it may have started threads.
 #[derive(Clone, Copy)]
 pub(super) struct Functions {
-    pub(super) create_socket:
-        unsafe extern "C" fn(*mut Handle, *mut memif_socket_args_t, *mut c_void) -> c_int,
+    pub(super) create_socket: unsafe extern "C" fn(*mut Handle, *mut memif_socket_args_t, *mut c_void) -> c_int,
     pub(super) delete_socket: unsafe extern "C" fn(*mut Handle) -> c_int,
     pub(super) create: unsafe extern "C" fn(
         *mut Handle,
@@ -85,8 +84,7 @@ pub(super) struct Functions {
     pub(super) delete: unsafe extern "C" fn(*mut Handle) -> c_int,
     pub(super) poll_event: unsafe extern "C" fn(Handle, c_int) -> c_int,
     pub(super) set_rx_mode: unsafe extern "C" fn(Handle, c_int, u16) -> c_int,
-    pub(super) buffer_alloc:
-        unsafe extern "C" fn(Handle, u16, *mut memif_buffer_t, u16, *mut u16, u16) -> c_int,
+    pub(super) buffer_alloc: unsafe extern "C" fn(Handle, u16, *mut memif_buffer_t, u16, *mut u16, u16) -> c_int,
     pub(super) tx_burst: Burst,
     pub(super) rx_burst: Burst,
     pub(super) refill_queue: unsafe extern "C" fn(Handle, u16, u16, u16) -> c_int,

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ffi::{
-    AGAIN, BUFFER_FLAG_NEXT, Functions, Handle, NOBUF, NOBUF_RING, RX_MODE_POLLING, SUCCESS,
-    memif_buffer_t, memif_conn_args_t, memif_socket_args_t,
+    AGAIN, BUFFER_FLAG_NEXT, Functions, Handle, NOBUF, NOBUF_RING, RX_MODE_POLLING, SUCCESS, memif_buffer_t,
+    memif_conn_args_t, memif_socket_args_t,
 };
 
 use super::rust::turn;
@@ -103,9 +103,7 @@ impl LibrarySocket {
         }
         let mut socket = Self { functions, handle: std::ptr::null_mut() };
         // SAFETY: both pointers are good for the call; the library copies the arguments.
-        let code = unsafe {
-            (socket.functions.create_socket)(&mut socket.handle, &mut args, std::ptr::null_mut())
-        };
+        let code = unsafe { (socket.functions.create_socket)(&mut socket.handle, &mut args, std::ptr::null_mut()) };
         socket.check("memif_create_socket", code)?;
         Ok(socket)
     }
@@ -178,8 +176,7 @@ impl Interface {
     /// One that may connect when its socket is polled.
     fn create(socket: Rc<LibrarySocket>, job: &Job, id: u32) -> Result<Self> {
         let functions = socket.functions;
-        let buffer_size =
-            job.buffer_size.try_into().map_err(|_| "buffers of at most 65535 bytes")?;
+        let buffer_size = job.buffer_size.try_into().map_err(|_| "buffers of at most 65535 bytes")?;
         // SAFETY: plain data, for which zero is a value; the interface says to zero it.
         let mut args: memif_conn_args_t = unsafe { std::mem::zeroed() };
         args.socket = socket.handle;
@@ -230,8 +227,7 @@ impl Interface {
         for queue in 0..self.queues as u16 {
             if self.waiting == Waiting::Polling {
                 // SAFETY: an interface that is connected.
-                let code =
-                    unsafe { (self.functions.set_rx_mode)(self.handle, RX_MODE_POLLING, queue) };
+                let code = unsafe { (self.functions.set_rx_mode)(self.handle, RX_MODE_POLLING, queue) };
                 self.socket.check("memif_set_rx_mode", code)?;
             }
             // SAFETY: an interface that is connected.
@@ -244,23 +240,16 @@ impl Interface {
     /// Takes up to `count` descriptors from a queue.
     #[inline]
     fn take(&mut self, queue: u16, count: usize) -> Result<usize> {
-        // The way of the examples of libmemif: another burst only after MEMIF_ERR_NOBUF. One that finds nothing may take
-        // the signal of a packet that comes just then, and the reference does not tell of it again.
+        // The way of the examples of libmemif: another burst only after MEMIF_ERR_NOBUF. One that finds nothing may
+        // take the signal of a packet that comes just then, and the reference does not tell of it again.
         if self.drained {
             return Ok(0);
         }
         let mut received = 0;
         let count = count.min(self.received.len()) as u16;
         // SAFETY: the buffer has room for `count` entries.
-        let code = unsafe {
-            (self.functions.rx_burst)(
-                self.handle,
-                queue,
-                self.received.as_mut_ptr(),
-                count,
-                &mut received,
-            )
-        };
+        let code =
+            unsafe { (self.functions.rx_burst)(self.handle, queue, self.received.as_mut_ptr(), count, &mut received) };
         self.drained = self.waiting != Waiting::Polling && code != NOBUF;
         match code {
             SUCCESS | NOBUF => Ok(usize::from(received)),
@@ -303,13 +292,7 @@ impl Interface {
         let mut sent = 0;
         // SAFETY: the first `count` entries were allocated by `allocate`.
         let code = unsafe {
-            (self.functions.tx_burst)(
-                self.handle,
-                queue,
-                self.allocated.as_mut_ptr(),
-                count as u16,
-                &mut sent,
-            )
+            (self.functions.tx_burst)(self.handle, queue, self.allocated.as_mut_ptr(), count as u16, &mut sent)
         };
         if code != SUCCESS {
             return Err(self.socket.error("memif_tx_burst", code));
@@ -356,11 +339,7 @@ impl Port for Interface {
             let len = (buffer.len as usize).min(scratch.len() - at);
             // SAFETY: the buffer holds `len` bytes and is ours until it is given back; the scratch has room.
             unsafe {
-                std::ptr::copy_nonoverlapping(
-                    buffer.data.cast(),
-                    scratch.as_mut_ptr().add(at),
-                    len,
-                );
+                std::ptr::copy_nonoverlapping(buffer.data.cast(), scratch.as_mut_ptr().add(at), len);
             }
             got.bytes += len;
             if buffer.flags & BUFFER_FLAG_NEXT == 0 {
@@ -389,11 +368,7 @@ impl Port for Interface {
         for (to, from) in self.allocated[..entries].iter().zip(&self.received) {
             // SAFETY: both buffers have as many bytes, are different ones, and are ours until sent and given back.
             unsafe {
-                std::ptr::copy_nonoverlapping::<u8>(
-                    from.data.cast(),
-                    to.data.cast(),
-                    from.len.min(to.len) as usize,
-                );
+                std::ptr::copy_nonoverlapping::<u8>(from.data.cast(), to.data.cast(), from.len.min(to.len) as usize);
             }
         }
         self.give_back(queue, entries)?;
@@ -411,28 +386,15 @@ impl Port for Interface {
         let mut enqueued = 0;
         // SAFETY: the first entries were received and not given back.
         let code = unsafe {
-            (self.functions.enq_tx)(
-                self.handle,
-                queue,
-                self.received.as_mut_ptr(),
-                entries as u16,
-                &mut enqueued,
-            )
+            (self.functions.enq_tx)(self.handle, queue, self.received.as_mut_ptr(), entries as u16, &mut enqueued)
         };
         if code != SUCCESS || usize::from(enqueued) != entries {
             return Err(self.socket.error("memif_buffer_enq_tx", code));
         }
         let mut sent = 0;
         // SAFETY: the same entries, enqueued just now.
-        let code = unsafe {
-            (self.functions.tx_burst)(
-                self.handle,
-                queue,
-                self.received.as_mut_ptr(),
-                enqueued,
-                &mut sent,
-            )
-        };
+        let code =
+            unsafe { (self.functions.tx_burst)(self.handle, queue, self.received.as_mut_ptr(), enqueued, &mut sent) };
         if code != SUCCESS || sent != enqueued {
             return Err(self.socket.error("memif_tx_burst", code));
         }

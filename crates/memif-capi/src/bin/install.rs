@@ -95,9 +95,7 @@ fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 
 fn explain(path: &Path, error: &io::Error) -> String {
     let advice = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            ": run the command as root, or choose a --prefix that is yours"
-        }
+        io::ErrorKind::PermissionDenied => ": run the command as root, or choose a --prefix that is yours",
         _ => "",
     };
     format!("{}: {error}{advice}", path.display())

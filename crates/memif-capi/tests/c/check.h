@@ -9,7 +9,8 @@
 
 #include <libmemif.h>
 
-/* With the argument "reference" the program runs with the reference library: what docs/c-library.md lists as a difference is left out. */
+/* With the argument "reference" the program runs with the reference library: what docs/c-library.md lists as a
+ * difference is left out. */
 __attribute__ ((unused)) static int reference;
 
 /* The programs are C11 and C++17. */

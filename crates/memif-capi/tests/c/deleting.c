@@ -1,4 +1,5 @@
-/* memif_delete from another thread than the one that polls: no callback of the interface runs when it has returned, or later. */
+/* memif_delete from another thread than the one that polls: no callback of the interface runs when it has returned, or
+ * later. */
 #include "wire.h"
 
 #include <pthread.h>

@@ -1,5 +1,6 @@
-/* Two threads receive and send per interface, while this one disconnects, deletes and creates. They read and write packet data whenever
- * they can be sure of it, which is until on_disconnect has returned, and go on calling when they cannot. */
+/* Two threads receive and send per interface, while this one disconnects, deletes and creates. They read and write
+ * packet data whenever they can be sure of it, which is until on_disconnect has returned, and go on calling when they
+ * cannot. */
 #include "check.h"
 #include <fcntl.h>
 #include <pthread.h>

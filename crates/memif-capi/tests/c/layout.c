@@ -1,5 +1,5 @@
-/* Sizes, places and numbers of libmemif 4.0 on machines of 64 bits, as the Rust side asserts them, too. Where the caller of the tests names a reference
- * library, also compiled with the header of that. */
+/* Sizes, places and numbers of libmemif 4.0 on machines of 64 bits, as the Rust side asserts them, too. Where the
+ * caller of the tests names a reference library, also compiled with the header of that. */
 #include "check.h"
 #include <stddef.h>
 

@@ -1,10 +1,8 @@
-/* Peers that send ten packets and go: by deleting their interface, by ending, by being killed. All of the packets arrive, in whichever way
- * the application receives: in on_interrupt with one call or until the ring is empty, in on_disconnect, in an event loop of its own, in a
- * thread that waits for the eventfd of the queue, in one that polls. What is received in calls that clients written for libmemif make is
- * checked as strictly as the strictest of them do: any code but success ends them.
- *
- *   leaving [reference] [ROUNDS]
- */
+/* Peers that send ten packets and go: by deleting their interface, by ending, by being killed. All of the packets
+ * arrive, in whichever way the application receives: in on_interrupt with one call or until the ring is empty, in
+ * on_disconnect, in an event loop of its own, in a thread that waits for the eventfd of the queue, in one that polls.
+ * What is received in calls that clients written for libmemif make is checked as strictly as the strictest of them do:
+ * any code but success ends them.  leaving [reference] [ROUNDS] */
 #include "check.h"
 #include <poll.h>
 #include <pthread.h>

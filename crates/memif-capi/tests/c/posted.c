@@ -93,7 +93,8 @@ send_length (uint32_t length)
   return err == MEMIF_ERR_SUCCESS;
 }
 
-/* A program that copies slot by slot and looks at no length: VPP's first parts are longer than the buffers that it posts. */
+/* A program that copies slot by slot and looks at no length: VPP's first parts are longer than the buffers that it
+ * posts. */
 static void
 a_little_longer (void)
 {

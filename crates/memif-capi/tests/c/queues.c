@@ -1,4 +1,5 @@
-/* Several queues: each has its own packets and signals; buffers change places within one, between two, and between receiving and sending. */
+/* Several queues: each has its own packets and signals; buffers change places within one, between two, and between
+ * receiving and sending. */
 #include "check.h"
 
 #define MOST 4

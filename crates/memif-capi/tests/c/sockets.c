@@ -1,4 +1,5 @@
-/* Several sockets, each with a thread of its own: they come, exchange packets and go, and have nothing to do with each other. */
+/* Several sockets, each with a thread of its own: they come, exchange packets and go, and have nothing to do with each
+ * other. */
 #include "check.h"
 #include <pthread.h>
 

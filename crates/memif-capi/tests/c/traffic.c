@@ -1,4 +1,5 @@
-/* Packets both ways: split calls, moved data, chains, small counts, different paces, wrap of the ring and of its numbers. */
+/* Packets both ways: split calls, moved data, chains, small counts, different paces, wrap of the ring and of its
+ * numbers. */
 #include "check.h"
 #include <poll.h>
 

@@ -172,7 +172,8 @@ wire_slave_open (struct wire_slave *slave, uint32_t cookie)
 #define WIRE_S2M 1u
 #define WIRE_M2S 2u
 
-/* Says everything up to CONNECT; what comes back is read by `wire_receive`. `more` is offered as every region but the first. */
+/* Says everything up to CONNECT; what comes back is read by `wire_receive`. `more` is offered as every region but the
+ * first. */
 static inline void
 wire_slave_connect_with (struct wire_slave *slave, const char *path, memif_socket_handle_t library, uint32_t id,
                          unsigned regions, const struct wire_region *more, unsigned rings)

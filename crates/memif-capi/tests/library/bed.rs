@@ -116,13 +116,7 @@ impl Bed {
 
     /// As [`compile`](Self::compile), with another compiler or header.
     #[track_caller]
-    pub(crate) fn compile_with(
-        &self,
-        compiler: &[&str],
-        include: &Path,
-        name: &str,
-        more: &[&str],
-    ) -> PathBuf {
+    pub(crate) fn compile_with(&self, compiler: &[&str], include: &Path, name: &str, more: &[&str]) -> PathBuf {
         let program = self.path(name);
         output(
             Command::new(compiler[0])
@@ -158,11 +152,7 @@ impl Bed {
     /// Starts a program that runs until it is dropped.
     #[track_caller]
     pub(crate) fn start(&self, command: &mut Command) -> Running {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program starts");
         let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("standard output is piped");
         std::thread::spawn(move || {

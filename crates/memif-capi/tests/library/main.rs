@@ -1,11 +1,6 @@
 //! The library as C programs meet it: installed by the documented command, then compiled against and run.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 mod bed;
 mod examples;
@@ -79,8 +74,7 @@ fn main() {
 }
 
 const VALGRIND: &[Need] = &[Need::Program("gcc"), Need::Program("valgrind")];
-const DPDK: &[Need] =
-    &[Need::Root, Need::Program("gcc"), Need::Program("dpdk-testpmd"), Need::Program("stdbuf")];
+const DPDK: &[Need] = &[Need::Root, Need::Program("gcc"), Need::Program("dpdk-testpmd"), Need::Program("stdbuf")];
 const NODE: &[Need] = &[Need::Program("g++"), Need::Program("node"), Need::Program("npm")];
 
 /// Every function of libmemif 4.0, and nothing else.
@@ -95,8 +89,7 @@ fn installed_as_documented() {
     let bed = Bed::new();
     let library = bed.prefix().join("lib/libmemif.so");
     let symbols = output(Command::new("nm").args(["-D", "--defined-only"]).arg(&library));
-    let found: Vec<&str> =
-        symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    let found: Vec<&str> = symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
     assert_eq!(found, FUNCTIONS.split_whitespace().collect::<Vec<_>>());
     let dynamic = output(Command::new("readelf").arg("-d").arg(&library));
     assert!(dynamic.contains("Library soname: [libmemif.so]"), "{dynamic}");
@@ -109,8 +102,8 @@ fn installed_as_documented() {
         .filter(|name| !["_", "anon.", "rust_", "DW.ref."].iter().any(|s| name.starts_with(s)))
         .collect();
     assert_eq!(found, FUNCTIONS.split_whitespace().collect());
-    // As a user does it: an example with the shared library, one with the archive, one without any shared library, and what they
-    // say to each other.
+    // As a user does it: an example with the shared library, one with the archive, one without any shared library, and
+    // what they say to each other.
     let build = |name: &str, kind: &[&str]| {
         let mut flags = Command::new("pkg-config");
         flags.env("PKG_CONFIG_PATH", bed.prefix().join("lib/pkgconfig"));
@@ -233,8 +226,8 @@ fn programs_with_asan() {
     });
 }
 
-/// Only when the caller names one: `LIBMEMIF_REFERENCE=/path/libmemif.so`, and where its header is, unless that is beside it:
-/// `LIBMEMIF_REFERENCE_INCLUDE=/path`.
+/// Only when the caller names one: `LIBMEMIF_REFERENCE=/path/libmemif.so`, and where its header is, unless that is
+/// beside it: `LIBMEMIF_REFERENCE_INCLUDE=/path`.
 fn programs_with_the_reference() {
     let Some(reference) = std::env::var_os("LIBMEMIF_REFERENCE").map(PathBuf::from) else {
         println!("LIBMEMIF_REFERENCE names no reference library: nothing to compare with");
@@ -259,8 +252,8 @@ fn programs_with_the_reference() {
     }
 }
 
-/// Polling makes no system call; signals make one write per 256 packets and one read per drained call; a packet that is slept for
-/// costs its sender two calls and its receiver two. The program itself checks that bursts do not allocate.
+/// Polling makes no system call; signals make one write per 256 packets and one read per drained call; a packet that is
+/// slept for costs its sender two calls and its receiver two. The program itself checks that bursts do not allocate.
 fn system_calls() {
     let bed = Bed::new();
     let program = bed.compile("quiet", &[]);

@@ -10,7 +10,8 @@ const PACKAGE: &str = "memif@0.0.20250210";
 /// Where the addon is, once it has been built.
 static ADDON: Mutex<Option<Bed>> = Mutex::new(None);
 
-/// Fetches and compiles the addon, and what it talks to. It is not there afterwards if it could not be fetched, which CI does not allow.
+/// Fetches and compiles the addon, and what it talks to. It is not there afterwards if it could not be fetched, which
+/// CI does not allow.
 pub(crate) fn build() {
     bed::build_with_the_command();
     let bed = Bed::new();

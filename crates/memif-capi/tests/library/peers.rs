@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::slave_path::signal;
 use testkit::wiremsg::Message;
 use testkit::{
-    Address, Descriptor, FileKind, Layout, MasterLink, MasterPlan, Reply, Script, ScriptedMaster,
-    ScriptedSlave, SlaveLink, SlaveMemory, SlavePlan, SurplusQueue, eventually,
+    Address, Descriptor, FileKind, Layout, MasterLink, MasterPlan, Reply, Script, ScriptedMaster, ScriptedSlave,
+    SlaveLink, SlaveMemory, SlavePlan, SurplusQueue, eventually,
 };
 
 use crate::bed::{Bed, Running, output};
@@ -177,8 +177,7 @@ pub(crate) fn hostile_slave_memory() {
     for kind in [FileKind::Sealable, FileKind::Unsealable, FileKind::Tmpfs] {
         for (region, layout) in [(0, Layout::OneRegion), (1, Layout::RingsApart)] {
             let rings = if region == 0 { kind } else { FileKind::Sealed };
-            let plan =
-                SlavePlan { rings_file: rings, buffers_file: kind, layout, ..SlavePlan::id(0) };
+            let plan = SlavePlan { rings_file: rings, buffers_file: kind, layout, ..SlavePlan::id(0) };
             for traffic in [false, true] {
                 let mut link = two.attack(&plan);
                 link.tx[0].send(b"before");

@@ -62,11 +62,7 @@ pub(crate) fn cost(pid: Option<u32>) -> Cost {
         number.unwrap_or(0) * 1024
     };
     let descriptors = fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count);
-    Cost {
-        own: field("RssAnon") + field("RssFile"),
-        shared: field("RssShmem"),
-        descriptors: descriptors as u64,
-    }
+    Cost { own: field("RssAnon") + field("RssFile"), shared: field("RssShmem"), descriptors: descriptors as u64 }
 }
 
 /// Sees to it that so many interfaces can be opened, as far as the system allows.
@@ -170,13 +166,7 @@ impl Many {
 }
 
 /// Sends back what comes on so many interfaces. `ready` is called when all of them are there to be connected.
-pub(crate) fn echo(
-    place: &Place,
-    role: Role,
-    count: u32,
-    until: &Until,
-    ready: impl FnOnce(),
-) -> Result<(), Error> {
+pub(crate) fn echo(place: &Place, role: Role, count: u32, until: &Until, ready: impl FnOnce()) -> Result<(), Error> {
     let mut many = Many::open(place, role, count)?;
     ready();
     while !until.is_over() {
@@ -271,14 +261,10 @@ fn missing(many: &Many, place: &Place, role: Role) -> Error {
     let (up, all) = (many.links.len(), many.keys.len());
     let first = place.id;
     let last = many.last.clone().unwrap_or_else(|| {
-        format!(
-            "start a peer with the interfaces {first} and up (memif bench interfaces --part echo)"
-        )
+        format!("start a peer with the interfaces {first} and up (memif bench interfaces --part echo)")
     });
     match place.not_connected(role, Some(last)) {
-        Error::NotConnected(text) => {
-            Error::NotConnected(format!("{up} of {all} links came up; {text}"))
-        }
+        Error::NotConnected(text) => Error::NotConnected(format!("{up} of {all} links came up; {text}")),
         error => error,
     }
 }

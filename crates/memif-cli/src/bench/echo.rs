@@ -44,12 +44,7 @@ pub(crate) fn run(link: &mut Link, burst: usize, mode: RxMode, until: &Until) ->
 }
 
 /// Sends a batch back; `None` when the link is down, or it should end.
-pub(crate) fn forward(
-    rx: &mut RxQueue,
-    tx: &mut TxQueue,
-    burst: usize,
-    until: &Until,
-) -> Option<usize> {
+pub(crate) fn forward(rx: &mut RxQueue, tx: &mut TxQueue, burst: usize, until: &Until) -> Option<usize> {
     let mut batch = rx.recv(burst).ok()?;
     if batch.is_empty() {
         return Some(0);

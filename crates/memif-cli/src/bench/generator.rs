@@ -74,14 +74,7 @@ struct Run {
 
 impl Generator {
     pub(crate) fn new(flow: &Flow) -> Self {
-        Self {
-            streams: Vec::new(),
-            framing: flow.framing,
-            sizes: flow.sizes,
-            dropped: 0,
-            bytes: 0,
-            cut: false,
-        }
+        Self { streams: Vec::new(), framing: flow.framing, sizes: flow.sizes, dropped: 0, bytes: 0, cut: false }
     }
 
     /// Sends for the time of the flow; `between` is called again and again and says whether it had something to do.
@@ -183,8 +176,7 @@ impl Generator {
     ) -> Result<(), Error> {
         let mut idle = 0_u32;
         for round in 0_u64.. {
-            if round.is_multiple_of(ROUNDS) && (run.start.elapsed() >= flow.time || until.is_over())
-            {
+            if round.is_multiple_of(ROUNDS) && (run.start.elapsed() >= flow.time || until.is_over()) {
                 break;
             }
             let mut sent = 0;

@@ -203,8 +203,7 @@ impl Asker<'_, '_> {
         let mut start = None;
         loop {
             if self.ask.mode != RxMode::Polling {
-                RxQueue::wait_any(&mut self.link.rx, Some(LOOK.min(limit)))
-                    .map_err(|_| Trouble::LinkDown)?;
+                RxQueue::wait_any(&mut self.link.rx, Some(LOOK.min(limit))).map_err(|_| Trouble::LinkDown)?;
             }
             let mut found = false;
             self.receive(|number| found |= number == wanted)?;
@@ -343,12 +342,9 @@ impl Asker<'_, '_> {
         let now = paced.start.elapsed();
         if paced.sent < paced.all && paced.due(paced.sent) <= now {
             let sent = paced.sent;
-            paced.sent +=
-                self.send_due(|ahead| sent + ahead < paced.all && paced.due(sent + ahead) <= now)?;
+            paced.sent += self.send_due(|ahead| sent + ahead < paced.all && paced.due(sent + ahead) <= now)?;
             paced.quiet = paced.start + now;
-        } else if paced.sent == paced.all
-            && (paced.start + now).saturating_duration_since(paced.quiet) >= LOST
-        {
+        } else if paced.sent == paced.all && (paced.start + now).saturating_duration_since(paced.quiet) >= LOST {
             return Ok(false);
         }
         let mut back = None;
@@ -371,11 +367,8 @@ impl Asker<'_, '_> {
         }
         paced.looks = paced.looks.wrapping_add(1);
         if self.ask.mode != RxMode::Polling {
-            let left = if paced.sent < paced.all {
-                paced.due(paced.sent).saturating_sub(paced.start.elapsed())
-            } else {
-                LOOK
-            };
+            let left =
+                if paced.sent < paced.all { paced.due(paced.sent).saturating_sub(paced.start.elapsed()) } else { LOOK };
             if left > EARLY {
                 let left = (left - EARLY).min(LOOK);
                 RxQueue::wait_any(&mut self.link.rx, Some(left)).map_err(|_| Trouble::LinkDown)?;
@@ -388,8 +381,7 @@ impl Asker<'_, '_> {
 
     /// Sends what is due in one go, as far as there is room, and says how many.
     fn send_due(&mut self, due: impl Fn(u64) -> bool) -> Result<u64, Trouble> {
-        let mut batch =
-            self.link.tx.first_mut().ok_or(Trouble::LinkDown)?.reserve().map_err(failed)?;
+        let mut batch = self.link.tx.first_mut().ok_or(Trouble::LinkDown)?.reserve().map_err(failed)?;
         let mut sent = 0;
         while sent < BURST as u64 && due(sent) {
             match batch.push(self.packets.next()) {
@@ -408,8 +400,7 @@ impl Asker<'_, '_> {
 
 fn link_down() -> Error {
     Error::NotConnected(
-        "the link went down during the measurement; look what the other end says, and see -v"
-            .to_owned(),
+        "the link went down during the measurement; look what the other end says, and see -v".to_owned(),
     )
 }
 
@@ -417,8 +408,7 @@ fn failed(error: SendError) -> Trouble {
     match error {
         SendError::TooLong { len, max } => Trouble::Failed(too_long(len, max)),
         SendError::Full => Trouble::Failed(Error::NotConnected(
-            "the peer takes no packets; look whether it runs (dpdk-testpmd: start forwarding)"
-                .to_owned(),
+            "the peer takes no packets; look whether it runs (dpdk-testpmd: start forwarding)".to_owned(),
         )),
         _ => Trouble::LinkDown,
     }

@@ -104,9 +104,9 @@ impl Place {
                 "nobody answered at {address}; look whether the master runs \
                  (`memif show {address}` tells whose the socket is)"
             ),
-            Role::Master => format!(
-                "no slave connected to {address}; start one with id {id}, or check its socket and id"
-            ),
+            Role::Master => {
+                format!("no slave connected to {address}; start one with id {id}, or check its socket and id")
+            }
         });
         let both = if self.both { "; the other end may have said more, see -v" } else { "" };
         Error::NotConnected(format!("no link in {} s: {reason}{both}", self.timeout.as_secs_f64()))
@@ -131,13 +131,9 @@ impl End {
         self.wait(until, patient, &mut None)
     }
 
-    /// The link to that end, which is ours where there is one. Waits no longer than a link may take, nor than that end is
-    /// there.
-    pub(crate) fn link_to(
-        &mut self,
-        other: &mut Option<Other>,
-        until: &Until,
-    ) -> Result<Option<Link>, Error> {
+    /// The link to that end, which is ours where there is one. Waits no longer than a link may take, nor than that end
+    /// is there.
+    pub(crate) fn link_to(&mut self, other: &mut Option<Other>, until: &Until) -> Result<Option<Link>, Error> {
         self.wait(until, false, other)
     }
 
@@ -146,12 +142,7 @@ impl End {
         self.last_reason.as_deref()
     }
 
-    fn wait(
-        &mut self,
-        until: &Until,
-        patient: bool,
-        other: &mut Option<Other>,
-    ) -> Result<Option<Link>, Error> {
+    fn wait(&mut self, until: &Until, patient: bool, other: &mut Option<Other>) -> Result<Option<Link>, Error> {
         let link = self.next_link(until, patient, other);
         if !matches!(link, Ok(Some(_))) {
             self.reporter.finish().iter().try_for_each(Told::warn)?;
@@ -159,12 +150,7 @@ impl End {
         link
     }
 
-    fn next_link(
-        &mut self,
-        until: &Until,
-        patient: bool,
-        other: &mut Option<Other>,
-    ) -> Result<Option<Link>, Error> {
+    fn next_link(&mut self, until: &Until, patient: bool, other: &mut Option<Other>) -> Result<Option<Link>, Error> {
         let start = Instant::now();
         let mut last = None;
         while !until.is_over() {

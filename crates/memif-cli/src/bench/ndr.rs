@@ -111,8 +111,8 @@ pub(crate) fn search(
     Ok(Some(Found { rate: good, not_judged: doubt }))
 }
 
-/// One trial over a link that stays. What arrived is what the rings took or, where `returns` says how long the first one may
-/// take, what came back.
+/// One trial over a link that stays. What arrived is what the rings took or, where `returns` says how long the first
+/// one may take, what came back.
 pub(crate) fn over_link(
     generator: &mut Generator,
     link: &mut Link,
@@ -174,11 +174,7 @@ fn take(rx: &mut [RxQueue], burst: usize, scratch: &mut [u8]) -> u64 {
 }
 
 /// One trial between two ends of ours, as the sink saw it.
-pub(crate) fn received(
-    rate: Option<f64>,
-    received: &super::sink::Received,
-    time: Duration,
-) -> Trial {
+pub(crate) fn received(rate: Option<f64>, received: &super::sink::Received, time: Duration) -> Trial {
     let wrong = received.corrupted + received.duplicates;
     let arrived = received.packets.saturating_sub(wrong);
     Trial { rate, offered: received.sent.map_or(0, |(_, offered)| offered), arrived, time }
@@ -194,12 +190,7 @@ mod tests {
             let offered = rate.unwrap_or(2e6);
             let arrived = offered.min(limit);
             let count = super::super::generator::whole;
-            Ok(Some(Trial {
-                rate,
-                offered: count(offered),
-                arrived: count(arrived),
-                time: Duration::from_secs(1),
-            }))
+            Ok(Some(Trial { rate, offered: count(offered), arrived: count(arrived), time: Duration::from_secs(1) }))
         }
     }
 
@@ -214,17 +205,15 @@ mod tests {
 
     #[test]
     fn a_receiver_that_always_loses_has_no_rate() {
-        let always = |rate: Option<f64>| {
-            Ok(Some(Trial { rate, offered: 1000, arrived: 999, time: Duration::from_micros(500) }))
-        };
+        let always =
+            |rate: Option<f64>| Ok(Some(Trial { rate, offered: 1000, arrived: 999, time: Duration::from_micros(500) }));
         assert_eq!(search(0.0, always).unwrap(), Some(Found { rate: 0.0, not_judged: None }));
         assert!(search(0.01, always).unwrap().unwrap().rate > 0.0);
     }
 
     #[test]
     fn a_generator_that_is_too_slow_proves_nothing() {
-        let trial =
-            Trial { rate: Some(1000.0), offered: 900, arrived: 900, time: Duration::from_secs(1) };
+        let trial = Trial { rate: Some(1000.0), offered: 900, arrived: 900, time: Duration::from_secs(1) };
         assert_eq!(trial.passed(0.0), None);
         assert_eq!(Trial { arrived: 1, ..trial }.passed(0.0), None);
         assert_eq!(Trial { rate: None, offered: 1000, ..trial }.passed(0.0), None);

@@ -114,17 +114,13 @@ impl Other {
                 Ok(Some(status)) => format!(" ({status})"),
                 _ => return Ok(()),
             },
-            Self::Thread { thread, .. } if thread.as_ref().is_some_and(JoinHandle::is_finished) => {
-                String::new()
-            }
+            Self::Thread { thread, .. } if thread.as_ref().is_some_and(JoinHandle::is_finished) => String::new(),
             Self::Thread { .. } => return Ok(()),
         };
         if until.is_over() {
             return Ok(());
         }
-        Err(Error::NotConnected(format!(
-            "the other end ended before a link was up{how}; what it says above tells why"
-        )))
+        Err(Error::NotConnected(format!("the other end ended before a link was up{how}; what it says above tells why")))
     }
 
     /// Its process, if it is another one.

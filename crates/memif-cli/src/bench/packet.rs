@@ -28,8 +28,8 @@ pub(crate) const LAST: usize = 72;
 /// In the upper half of the eight bytes, above the stream and the length.
 const DATA: u64 = 0x6d65_6d69 << 32;
 const END: u64 = 0x454e_4421 << 32;
-/// Where the stream stands in the eight bytes: twice, so that a byte that was changed shows. Streams are the queues of a
-/// generator, each with numbers of its own.
+/// Where the stream stands in the eight bytes: twice, so that a byte that was changed shows. Streams are the queues of
+/// a generator, each with numbers of its own.
 const STREAM: [u32; 2] = [16, 24];
 /// UDP port at both ends: discard (RFC 863).
 const PORT: u16 = 9;
@@ -84,9 +84,7 @@ impl std::str::FromStr for Sizes {
             return Ok(Sizes::Imix);
         }
         let size = text.parse().ok().filter(|size| (SHORTEST..=LONGEST).contains(size));
-        size.map(Sizes::Fixed).ok_or_else(|| {
-            format!("give {SHORTEST} to {LONGEST} bytes, or imix, as in 64,imix,1500")
-        })
+        size.map(Sizes::Fixed).ok_or_else(|| format!("give {SHORTEST} to {LONGEST} bytes, or imix, as in 64,imix,1500"))
     }
 }
 
@@ -142,14 +140,10 @@ impl Packets {
         }
     }
 
-    /// Gives the next packets to `push`, up to `count` of them, until it refuses one. Says how many bytes were sent, and
-    /// why one was not.
+    /// Gives the next packets to `push`, up to `count` of them, until it refuses one. Says how many bytes were sent,
+    /// and why one was not.
     #[inline(always)]
-    pub(crate) fn send<E>(
-        &mut self,
-        count: usize,
-        mut push: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> (u64, Option<E>) {
+    pub(crate) fn send<E>(&mut self, count: usize, mut push: impl FnMut(&[u8]) -> Result<(), E>) -> (u64, Option<E>) {
         if !self.alike {
             return self.send_mixed(count, &mut push);
         }
@@ -183,14 +177,10 @@ impl Packets {
         ((self.number - first) * place as u64, refused)
     }
 
-    /// As [`send`](Self::send), for lengths that differ. By a pointer, so that the loop above has the one direct call, which is
-    /// then no call.
+    /// As [`send`](Self::send), for lengths that differ. By a pointer, so that the loop above has the one direct call,
+    /// which is then no call.
     #[inline(never)]
-    fn send_mixed<E>(
-        &mut self,
-        count: usize,
-        push: &mut dyn FnMut(&[u8]) -> Result<(), E>,
-    ) -> (u64, Option<E>) {
+    fn send_mixed<E>(&mut self, count: usize, push: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> (u64, Option<E>) {
         let mut bytes = 0;
         for _ in 0..count {
             let packet = self.next();

@@ -34,8 +34,7 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     progress.clear();
     say(format_args!("{}", report::THROUGHPUT))?;
     let complete = tell(None, &received)?;
-    let rows: Vec<_> =
-        received.rates().map(|(pps, bps)| ("received".to_owned(), pps, bps)).into_iter().collect();
+    let rows: Vec<_> = received.rates().map(|(pps, bps)| ("received".to_owned(), pps, bps)).into_iter().collect();
     draw(plan, &Picture::Rates(&rows))?;
     Ok(outcome(complete))
 }
@@ -56,9 +55,7 @@ pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         let sent = generator.run_on_links(&mut link, &flow, &mut again, until)?;
         progress.clear();
         if sent.cut && !until.is_over() {
-            warn(format_args!(
-                "the link went down before the time was over: look what the other end says"
-            ));
+            warn(format_args!("the link went down before the time was over: look what the other end says"));
         }
         let (text, report) = report::generator(sizes, &sent, again.outages().since(before));
         say(format_args!("{text}"))?;

@@ -191,13 +191,7 @@ impl Plan {
             work: options.work,
             part: options.part,
             role: interface.role(),
-            place: Place {
-                interface,
-                address,
-                id: options.id,
-                both,
-                timeout: options.connect_timeout,
-            },
+            place: Place { interface, address, id: options.id, both, timeout: options.connect_timeout },
             threads: options.threads,
             sizes,
             burst: usize::try_from(options.burst).unwrap_or(1),
@@ -373,17 +367,13 @@ impl BenchOptions {
             (Some(Part::Sink), Work::Latency | Work::Setup | Work::Interfaces) => {
                 wrong(format!("a sink sends nothing back, which {name} needs: give --part echo"))
             }
-            (Some(Part::Sink | Part::Echo), _)
-                if self.plot.is_some() && self.part != Some(Part::Sink) =>
-            {
+            (Some(Part::Sink | Part::Echo), _) if self.plot.is_some() && self.part != Some(Part::Sink) => {
                 wrong("an echo measures nothing: give --plot to the generator".to_owned())
             }
             (Some(Part::Generator), Work::Throughput) if self.plot.is_some() => {
                 wrong("the sink measures: give --plot there".to_owned())
             }
-            (Some(Part::Generator) | None, Work::Setup)
-                if self.interface.role() == Role::Master =>
-            {
+            (Some(Part::Generator) | None, Work::Setup) if self.interface.role() == Role::Master => {
                 wrong("setup is measured by the slave, who connects: leave --role out".to_owned())
             }
             (Some(_), _) if self.cpus.as_ref().is_some_and(|cpus| cpus.0.len() > 1) => {
@@ -403,9 +393,7 @@ impl BenchOptions {
             return wrong("--reconnect is for a link to another program: give --part".to_owned());
         }
         if self.reconnect && !matches!(self.work, Work::Throughput | Work::Latency) {
-            return wrong(format!(
-                "--reconnect is for throughput and latency: leave it out for {name}"
-            ));
+            return wrong(format!("--reconnect is for throughput and latency: leave it out for {name}"));
         }
         if self.linger.is_some() && self.part != Some(Part::Generator) {
             return wrong("--linger is for --part generator: leave it out here".to_owned());

@@ -73,10 +73,9 @@ fn rates(area: &Area<'_>, title: &str, rows: &[(String, f64, f64)]) -> Drawn {
             .y_label_area_size(60)
             .build_cartesian_2d((0..count).into_segmented(), 0.0..highest * 1.1)?;
         let label = |at: &SegmentValue<i32>| match at {
-            SegmentValue::CenterOf(at) => usize::try_from(*at)
-                .ok()
-                .and_then(|at| rows.get(at))
-                .map_or_else(String::new, |row| row.0.clone()),
+            SegmentValue::CenterOf(at) => {
+                usize::try_from(*at).ok().and_then(|at| rows.get(at)).map_or_else(String::new, |row| row.0.clone())
+            }
             _ => String::new(),
         };
         chart
@@ -90,8 +89,7 @@ fn rates(area: &Area<'_>, title: &str, rows: &[(String, f64, f64)]) -> Drawn {
         chart.draw_series((0..count).zip(rows).map(|(at, row)| {
             let from = SegmentValue::Exact(at);
             let to = SegmentValue::Exact(at + 1);
-            let mut bar =
-                Rectangle::new([(from, 0.0), (to, value(row) / unit)], BLUE.mix(0.6).filled());
+            let mut bar = Rectangle::new([(from, 0.0), (to, value(row) / unit)], BLUE.mix(0.6).filled());
             bar.set_margin(0, 0, 6, 6);
             bar
         }))?;
@@ -159,8 +157,7 @@ fn precision(rare: f64) -> usize {
 
 /// What was lost at which rate.
 fn loss(area: &Area<'_>, title: &str, trials: &[Trial], found: f64) -> Drawn {
-    let points: Vec<_> =
-        trials.iter().filter_map(|trial| Some((trial.rate? / 1e6, 100.0 * trial.loss()))).collect();
+    let points: Vec<_> = trials.iter().filter_map(|trial| Some((trial.rate? / 1e6, 100.0 * trial.loss()))).collect();
     let highest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max).max(1e-6);
     let right = highest(&mut points.iter().map(|point| point.0)) * 1.1;
     let top = highest(&mut points.iter().map(|point| point.1)) * 1.1;

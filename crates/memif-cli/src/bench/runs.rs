@@ -36,18 +36,9 @@ fn open(plan: &Plan, task: Task, until: &Until) -> Result<(Option<Other>, End), 
 }
 
 /// Receives from a generator that is started for this run.
-fn one_way(
-    plan: &Plan,
-    catch: &sink::Catch,
-    flow: &Flow,
-    until: &Until,
-) -> Result<Option<Received>, Error> {
+fn one_way(plan: &Plan, catch: &sink::Catch, flow: &Flow, until: &Until) -> Result<Option<Received>, Error> {
     let mut end = plan.place.open(plan.other_role())?;
-    let task = Task::Generate {
-        sizes: flow.sizes.to_string(),
-        seconds: flow.time.as_secs_f64(),
-        rate: flow.rate,
-    };
+    let task = Task::Generate { sizes: flow.sizes.to_string(), seconds: flow.time.as_secs_f64(), rate: flow.rate };
     let mut other = Some(Other::start(plan, plan.role, task, until)?);
     let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(None) };
     let received = {
@@ -148,9 +139,7 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         let lost = answers.sent.saturating_sub(answers.received);
         if lost + answers.corrupted > 0 {
             let corrupted = answers.corrupted;
-            warn(format_args!(
-                "{lost} packets lost, {corrupted} came back changed or are not ours"
-            ));
+            warn(format_args!("{lost} packets lost, {corrupted} came back changed or are not ours"));
             complete = false;
         }
         let lost_link = answers.outages.for_good;
@@ -274,16 +263,12 @@ pub(crate) fn setup(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
 pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let mut rows = Vec::new();
     let mut complete = true;
-    let counts =
-        if plan.place.both && plan.count > 1 { vec![1, plan.count] } else { vec![plan.count] };
+    let counts = if plan.place.both && plan.count > 1 { vec![1, plan.count] } else { vec![plan.count] };
     for count in counts {
         let progress = Progress::new();
         progress.show(&format!("{count} interfaces"), plan.time);
-        let mut other = plan
-            .place
-            .both
-            .then(|| Other::start(plan, plan.other_role(), Task::Crowd(count), until))
-            .transpose()?;
+        let mut other =
+            plan.place.both.then(|| Other::start(plan, plan.other_role(), Task::Crowd(count), until)).transpose()?;
         // Else the time would be that of starting a process.
         other.as_mut().map(Other::wait_ready);
         let found = {

@@ -26,20 +26,10 @@ pub(crate) struct Setups {
 }
 
 /// Connects and deletes, again and again, for that time.
-pub(crate) fn run(
-    place: &Place,
-    time: Duration,
-    other: &mut Option<Other>,
-    until: &Until,
-) -> Result<Setups, Error> {
+pub(crate) fn run(place: &Place, time: Duration, other: &mut Option<Other>, until: &Until) -> Result<Setups, Error> {
     let config = place.config(Role::Slave, place.id)?;
     let mut socket = place.socket(Role::Slave)?.retry_period(Duration::from_millis(1)).open()?;
-    let mut found = Setups {
-        connect: histogram()?,
-        delete: histogram()?,
-        whole: histogram()?,
-        time: Duration::ZERO,
-    };
+    let mut found = Setups { connect: histogram()?, delete: histogram()?, whole: histogram()?, time: Duration::ZERO };
     let mut reporter = Reporter::new(place.address.clone());
     let mut first = true;
     let mut start = Instant::now();
@@ -72,11 +62,9 @@ pub(crate) fn run(
             start = gone;
             continue;
         }
-        for (times, took) in [
-            (&mut found.connect, up - begin),
-            (&mut found.delete, gone - up),
-            (&mut found.whole, gone - begin),
-        ] {
+        for (times, took) in
+            [(&mut found.connect, up - begin), (&mut found.delete, gone - up), (&mut found.whole, gone - begin)]
+        {
             times.saturating_record(nanoseconds(took));
         }
     }
@@ -85,8 +73,7 @@ pub(crate) fn run(
 }
 
 fn cannot_connect(error: WaitError, place: &Place) -> Error {
-    let text =
-        |error: &ConnectError| format!("{error}; {}", advice::connect(error, &place.address));
+    let text = |error: &ConnectError| format!("{error}; {}", advice::connect(error, &place.address));
     match error {
         WaitError::TimedOut { last } => place.not_connected(Role::Slave, last.as_ref().map(text)),
         WaitError::Socket(error) => error.into(),

@@ -33,7 +33,8 @@ pub(crate) struct Catch {
     pub(crate) time: Duration,
     /// How long the first packet may take.
     pub(crate) patience: Duration,
-    /// How long the next one may take, where the generator is not ours: its word that it sent all can be lost on the way.
+    /// How long the next one may take, where the generator is not ours: its word that it sent all can be lost on the
+    /// way.
     pub(crate) silence: Option<Duration>,
 }
 

@@ -1,7 +1,7 @@
 //! What a sink knows of the packets of a generator that sends on several queues, and gets on several queues.
 //!
-//! The packets of one queue of a generator are a stream, with numbers of its own. Without anything between the two ends a
-//! queue of the sink gets one stream; a switch may spread it over queues, and put several into one.
+//! The packets of one queue of a generator are a stream, with numbers of its own. Without anything between the two ends
+//! a queue of the sink gets one stream; a switch may spread it over queues, and put several into one.
 
 use std::ops::Range;
 
@@ -179,10 +179,7 @@ mod tests {
         for (lane, number) in [(0, 0), (0, 2), (0, 1), (1, 2), (1, 1), (0, 1), (1, 5)] {
             tally.take_odd(&mut lanes[lane], &packet(0, number));
         }
-        assert_eq!(
-            lanes.map(|lane| (lane.count.reordered, lane.count.duplicates)),
-            [(1, 1), (0, 2)]
-        );
+        assert_eq!(lanes.map(|lane| (lane.count.reordered, lane.count.duplicates)), [(1, 1), (0, 2)]);
         assert_eq!((tally.came(), tally.missing()), (4, 2));
         assert!(!tally.has_all());
     }
@@ -192,8 +189,7 @@ mod tests {
         let mut tally = Tally::default();
         let mut lane = Lane::default();
         tally.take_run(&mut lane, 0..5);
-        let last =
-            Packets::new(Framing::Ethernet, Sizes::Fixed(64), 7, 5).last(Framing::Ethernet, 6, 9);
+        let last = Packets::new(Framing::Ethernet, Sizes::Fixed(64), 7, 5).last(Framing::Ethernet, 6, 9);
         assert!(!tally.take_odd(&mut lane, &last));
         assert_eq!(tally.end, Some((6, 9)));
         assert!(!tally.has_all());

@@ -44,13 +44,8 @@ impl Device {
         check_driver()?;
         let existed = flags(&wish.name)?.is_some();
         let first = attach(wish, existed)?;
-        let mut device = Self {
-            name: wish.name.clone(),
-            framing: wish.framing,
-            queues: vec![first.queue],
-            existed,
-            mtu: 0,
-        };
+        let mut device =
+            Self { name: wish.name.clone(), framing: wish.framing, queues: vec![first.queue], existed, mtu: 0 };
         if first.multi_queue {
             for _ in 1..wish.queues {
                 device.add_queue()?;
@@ -95,9 +90,8 @@ impl Device {
     /// Says whether the cable is plugged in.
     pub(super) fn set_carrier(&self, on: bool) -> Result<(), Error> {
         let Some(queue) = self.queues.first() else { return Ok(()) };
-        carrier::set(queue, on).map_err(|source| {
-            if is_gone(&source) { self.gone() } else { self.failed("set the carrier of", source) }
-        })
+        carrier::set(queue, on)
+            .map_err(|source| if is_gone(&source) { self.gone() } else { self.failed("set the carrier of", source) })
     }
 
     /// The error for a device that was deleted.
@@ -196,9 +190,7 @@ fn attach(wish: &Wish, existed: bool) -> Result<Attached, Error> {
     };
     // A device keeps the number of queues that it was created for: one, or several.
     let attached = match attempt(wanted) {
-        Err(error) if existed && Errno::from_io_error(&error) == Some(Errno::INVAL) => {
-            attempt(!wanted)
-        }
+        Err(error) if existed && Errno::from_io_error(&error) == Some(Errno::INVAL) => attempt(!wanted),
         other => other,
     };
     attached.map_err(|source| {
@@ -215,19 +207,15 @@ fn attach(wish: &Wish, existed: bool) -> Result<Attached, Error> {
                 "run this as root (CAP_NET_ADMIN), or have root create the device for this user: \
                  ip tuntap add dev NAME mode tap user USER (mode tun with --mode ip)",
             ),
-            Some(Errno::BUSY) => (
-                format!("cannot join {name}"),
-                "another program has it: stop that, or choose another --tap",
-            ),
+            Some(Errno::BUSY) => {
+                (format!("cannot join {name}"), "another program has it: stop that, or choose another --tap")
+            }
             Some(Errno::INVAL) if existed => (
                 format!("cannot join {name}"),
                 "a device of that name is there and is not of this kind (TAP for --mode ethernet, TUN for --mode \
                  ip): choose another --tap, or remove that one (ip link del)",
             ),
-            _ => (
-                format!("cannot create {name}"),
-                "choose another --tap, and look into the kernel's log (dmesg)",
-            ),
+            _ => (format!("cannot create {name}"), "choose another --tap, and look into the kernel's log (dmesg)"),
         };
         Error::System { what, advice, source }
     })

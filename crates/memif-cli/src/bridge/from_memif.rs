@@ -39,12 +39,7 @@ pub(super) fn run(device: &Device, mut queues: Vec<RxQueue>, failure: &Failure) 
 }
 
 /// Waits for packets and passes on up to a burst of each queue.
-fn serve(
-    device: &Device,
-    queues: &mut [RxQueue],
-    buffer: &mut [u8],
-    flow: &mut Flow,
-) -> Result<(), Ended> {
+fn serve(device: &Device, queues: &mut [RxQueue], buffer: &mut [u8], flow: &mut Flow) -> Result<(), Ended> {
     RxQueue::wait_any(queues, None)?;
     let into = device.queues();
     for rx in queues {
@@ -55,12 +50,7 @@ fn serve(
     Ok(())
 }
 
-fn burst(
-    rx: &mut RxQueue,
-    to: &SyncDevice,
-    buffer: &mut [u8],
-    flow: &mut Flow,
-) -> Result<(), Ended> {
+fn burst(rx: &mut RxQueue, to: &SyncDevice, buffer: &mut [u8], flow: &mut Flow) -> Result<(), Ended> {
     for packet in &mut rx.recv(BURST)? {
         let len = packet.copy_to(buffer);
         let Some(bytes) = buffer.get(..len) else { continue };

@@ -173,10 +173,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
 /// Starts to pass packets, and tells the kernel that it may send.
 fn plug_in(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Session, Error> {
     if link.tx.iter().any(|tx| tx.max_packet() < usize::from(device.mtu())) {
-        warn(format_args!(
-            "the peer takes shorter packets than the MTU of {}: lower that (--mtu)",
-            device.name()
-        ));
+        warn(format_args!("the peer takes shorter packets than the MTU of {}: lower that (--mtu)", device.name()));
     }
     let session = Session::linked(device, link, failure)?;
     device.set_carrier(true)?;

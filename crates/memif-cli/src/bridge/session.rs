@@ -20,17 +20,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Passes packets both ways: with a thread for each queue of the link, or for several of them where there are more than
-    /// processors.
+    /// Passes packets both ways: with a thread for each queue of the link, or for several of them where there are more
+    /// than processors.
     ///
-    /// Transmit queue `i` of `n` takes from queues `i`, `i + n`, `i + 2n` and so on of the device, and receive queue `i`
-    /// gives to queue `i` of the device, modulo their number. The kernel sends the packets of a flow through the queue
-    /// that the flow came in by, so a flow stays on one pair.
-    pub(super) fn linked(
-        device: &Arc<Device>,
-        link: Link,
-        failure: &Failure,
-    ) -> Result<Self, Error> {
+    /// Transmit queue `i` of `n` takes from queues `i`, `i + n`, `i + 2n` and so on of the device, and receive queue
+    /// `i` gives to queue `i` of the device, modulo their number. The kernel sends the packets of a flow through the
+    /// queue that the flow came in by, so a flow stays on one pair.
+    pub(super) fn linked(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Self, Error> {
         let mut session = Self { order: Order::new()?, threads: Vec::new() };
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let transmit_queues = link.tx.len();
@@ -70,17 +66,12 @@ impl Session {
         Ok(session)
     }
 
-    fn start(
-        &mut self,
-        name: String,
-        run: impl FnOnce() -> Tally + Send + 'static,
-    ) -> Result<(), Error> {
-        let thread =
-            thread::Builder::new().name(name).spawn(run).map_err(|source| Error::System {
-                what: "cannot start a thread".to_owned(),
-                advice: "raise the limit of processes (ulimit -u), or give fewer --queues",
-                source,
-            })?;
+    fn start(&mut self, name: String, run: impl FnOnce() -> Tally + Send + 'static) -> Result<(), Error> {
+        let thread = thread::Builder::new().name(name).spawn(run).map_err(|source| Error::System {
+            what: "cannot start a thread".to_owned(),
+            advice: "raise the limit of processes (ulimit -u), or give fewer --queues",
+            source,
+        })?;
         self.threads.push(thread);
         Ok(())
     }

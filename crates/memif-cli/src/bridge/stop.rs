@@ -18,12 +18,10 @@ pub(super) struct Order(Arc<OwnedFd>);
 
 impl Order {
     pub(super) fn new() -> Result<Self, Error> {
-        let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|source| {
-            Error::System {
-                what: "cannot make an event counter".to_owned(),
-                advice: "raise the limit of open files (ulimit -n)",
-                source: source.into(),
-            }
+        let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|source| Error::System {
+            what: "cannot make an event counter".to_owned(),
+            advice: "raise the limit of open files (ulimit -n)",
+            source: source.into(),
         })?;
         Ok(Self(Arc::new(fd)))
     }
@@ -34,8 +32,8 @@ impl Order {
         let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
     }
 
-    /// Sleeps until one of the descriptors can be read, the order is given, or the time is over if there is one. Returns whether
-    /// the order is given.
+    /// Sleeps until one of the descriptors can be read, the order is given, or the time is over if there is one.
+    /// Returns whether the order is given.
     pub(super) fn wait_readable<'fd>(
         &'fd self,
         descriptors: impl Iterator<Item = BorrowedFd<'fd>>,

@@ -25,14 +25,8 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// All of them, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::NoLink,
-        Self::TooLong,
-        Self::Malformed,
-        Self::DeviceDown,
-        Self::Refused,
-        Self::NoMemory,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::NoLink, Self::TooLong, Self::Malformed, Self::DeviceDown, Self::Refused, Self::NoMemory];
 
     const fn index(self) -> usize {
         self as usize

@@ -37,18 +37,13 @@ enum Found {
 struct Lane<'d> {
     from: Vec<&'d SyncDevice>,
     tx: TxQueue,
-    /// A packet that found the ring full. What is behind it stays with the kernel: its queue is bounded, and what it has no
-    /// room for it drops and counts itself.
+    /// A packet that found the ring full. What is behind it stays with the kernel: its queue is bounded, and what it
+    /// has no room for it drops and counts itself.
     kept: Vec<u8>,
 }
 
 /// Runs until the link is down, the order to end, or the device is gone.
-pub(super) fn run(
-    device: &Device,
-    queues: Vec<(Vec<usize>, TxQueue)>,
-    order: &Order,
-    failure: &Failure,
-) -> Flow {
+pub(super) fn run(device: &Device, queues: Vec<(Vec<usize>, TxQueue)>, order: &Order, failure: &Failure) -> Flow {
     let mut flow = Flow::default();
     let mut lanes: Vec<Lane<'_>> = queues
         .into_iter()
@@ -93,9 +88,7 @@ fn serve(lanes: &mut [Lane<'_>], order: &Order, flow: &mut Flow) -> Result<(), S
         // A lane whose ring is full holds up no other one.
         let idle = lanes.iter().filter(|lane| lane.kept.is_empty());
         let idle = idle.flat_map(|lane| lane.from.iter().map(|queue| (*queue).as_fd()));
-        let ordered = order
-            .wait_readable(idle, full.then_some(pause), &mut fds)
-            .map_err(Stopped::CannotWait)?;
+        let ordered = order.wait_readable(idle, full.then_some(pause), &mut fds).map_err(Stopped::CannotWait)?;
         if ordered {
             return Ok(());
         }
@@ -126,7 +119,8 @@ impl Lane<'_> {
     }
 }
 
-/// Passes on what the kernel has in one queue, up to a burst, with one signal at its end. What finds the ring full is kept.
+/// Passes on what the kernel has in one queue, up to a burst, with one signal at its end. What finds the ring full is
+/// kept.
 fn burst(
     from: &SyncDevice,
     tx: &mut TxQueue,

@@ -58,9 +58,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
         ("conn", [at, role]) => Command::Conn(index(at)?, parse_role(role)?),
         ("del", [at]) => Command::Del(index(at)?),
         ("ip-set", [at, ip]) => Command::IpSet(index(at)?, parse_ip(ip)?),
-        ("rx-mode", [at, queue, mode]) => {
-            Command::RxMode(index(at)?, parse_queue(queue)?, parse_mode(mode)?)
-        }
+        ("rx-mode", [at, queue, mode]) => Command::RxMode(index(at)?, parse_queue(queue)?, parse_mode(mode)?),
         _ => return Err(usage(name)),
     };
     Ok(Some(command))
@@ -72,14 +70,9 @@ fn usage(name: &str) -> String {
         "conn" => "conn <index> [0|1], as in conn 0 (slave) or conn 0 1 (master)",
         "del" => "del <index>, as in del 0",
         "ip-set" => "ip-set <index> <ip-addr>, as in ip-set 0 192.168.1.2",
-        "rx-mode" => {
-            "rx-mode <index> <qid> <polling|interrupt|adaptive>, as in rx-mode 0 0 polling"
-        }
+        "rx-mode" => "rx-mode <index> <qid> <polling|interrupt|adaptive>, as in rx-mode 0 0 polling",
         _ => {
-            return format!(
-                "unknown command {}: type help, exit, conn, del, show, ip-set or rx-mode",
-                quoted(name)
-            );
+            return format!("unknown command {}: type help, exit, conn, del, show, ip-set or rx-mode", quoted(name));
         }
     };
     format!("type {form}")
@@ -99,9 +92,7 @@ fn parse_role(text: &str) -> Result<Role, String> {
     match text {
         "0" => Ok(Role::Slave),
         "1" => Ok(Role::Master),
-        _ => text
-            .parse()
-            .map_err(|_| format!("{} is no role: give 0 for slave or 1 for master", quoted(text))),
+        _ => text.parse().map_err(|_| format!("{} is no role: give 0 for slave or 1 for master", quoted(text))),
     }
 }
 
@@ -122,15 +113,11 @@ fn parse_ip(text: &str) -> Result<IpAddr, String> {
 }
 
 fn parse_queue(text: &str) -> Result<u8, String> {
-    text.parse().map_err(|_| {
-        format!("{} is no queue: give the queue id that show prints, as in 0", quoted(text))
-    })
+    text.parse().map_err(|_| format!("{} is no queue: give the queue id that show prints, as in 0", quoted(text)))
 }
 
 fn parse_mode(text: &str) -> Result<RxMode, String> {
-    text.parse().map_err(|_| {
-        format!("{} is no receive mode: give polling, interrupt or adaptive", quoted(text))
-    })
+    text.parse().map_err(|_| format!("{} is no receive mode: give polling, interrupt or adaptive", quoted(text)))
 }
 
 /// A word as it was typed, as far as that goes on a line.

@@ -1,7 +1,8 @@
 //! `memif responder` with commands: the application that libmemif's users know, with more of everything.
 //!
 //! One thread, this one, has the table of interfaces and says everything. Lines, events and log lines come to it as
-//! items; it waits for nothing else but short answers of the socket's thread. Each link is served by a thread of its own.
+//! items; it waits for nothing else but short answers of the socket's thread. Each link is served by a thread of its
+//! own.
 
 mod answer;
 mod command;
@@ -168,9 +169,7 @@ impl Console {
             Command::Del(index) => table.del(index),
             Command::Show => table.show(),
             Command::IpSet(index, ip) => table.ip_set(index, ip).map(|()| Answer::default()),
-            Command::RxMode(index, queue, mode) => {
-                table.rx_mode(index, queue, mode).map(|()| Answer::default())
-            }
+            Command::RxMode(index, queue, mode) => table.rx_mode(index, queue, mode).map(|()| Answer::default()),
         }
     }
 

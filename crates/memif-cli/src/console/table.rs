@@ -46,12 +46,7 @@ struct Entry {
 
 impl Table {
     /// No interface yet, on a socket at that address.
-    pub(crate) fn new(
-        driver: Driver,
-        options: InterfaceOptions,
-        address: SocketAddress,
-        verbose: bool,
-    ) -> Self {
+    pub(crate) fn new(driver: Driver, options: InterfaceOptions, address: SocketAddress, verbose: bool) -> Self {
         let framing = options.framing();
         let reporter = Reporter::new(address.clone());
         Self { driver, options, address, framing, entries: BTreeMap::new(), reporter, verbose }
@@ -63,16 +58,10 @@ impl Table {
     /// Why it cannot be, and what to do.
     pub(crate) fn conn(&mut self, index: u8, role: Role) -> Result<Answer, String> {
         if self.entries.contains_key(&index) {
-            let other = self
-                .first_unused()
-                .map(|free| format!(", or take another index, as in conn {free}"));
-            return Err(format!(
-                "interface {index} exists: del {index} first{}",
-                other.unwrap_or_default()
-            ));
+            let other = self.first_unused().map(|free| format!(", or take another index, as in conn {free}"));
+            return Err(format!("interface {index} exists: del {index} first{}", other.unwrap_or_default()));
         }
-        let config =
-            self.options.interface(role, u32::from(index)).map_err(|error| error.to_string())?;
+        let config = self.options.interface(role, u32::from(index)).map_err(|error| error.to_string())?;
         let key = self
             .driver
             .with(move |socket| socket.add_interface(config))
@@ -107,8 +96,7 @@ impl Table {
                 by: Side::Local.to_string(),
                 reason: "deleted".to_owned(),
             });
-            Answer::line(format!("INFO: memif disconnected! (interface {index}: deleted)"))
-                .and(down)
+            Answer::line(format!("INFO: memif disconnected! (interface {index}: deleted)")).and(down)
         } else {
             Answer::default()
         };
@@ -141,11 +129,7 @@ impl Table {
             .with(move |socket| socket.details(key))
             .ok_or(NOT_SERVED)?
             .map_err(|error| format!("rx-mode {index}: {error}"))?;
-        let queues = if details.link_up {
-            details.rx.len()
-        } else {
-            usize::from(self.options.queues(role).0)
-        };
+        let queues = if details.link_up { details.rx.len() } else { usize::from(self.options.queues(role).0) };
         if usize::from(queue) >= queues {
             return Err(format!(
                 "interface {index} has no receive queue {queue}: give {}",
@@ -201,11 +185,7 @@ impl Table {
 
     /// Takes an event. Gives what there is to say about it.
     pub(crate) fn handle(&mut self, event: Event) -> Answer {
-        let name = |key| {
-            position(&self.entries, key)
-                .map(|index| format!("interface {index}"))
-                .unwrap_or_default()
-        };
+        let name = |key| position(&self.entries, key).map(|index| format!("interface {index}")).unwrap_or_default();
         let id = |key| position(&self.entries, key).map_or(0, u32::from);
         let said = self.reporter.tell(&event, name, id);
         let for_programs = said.as_ref().and_then(|said| said.report.clone());
@@ -218,8 +198,7 @@ impl Table {
                     let reason = error.to_string();
                     // Its queues are gone: nobody would take packets from the link.
                     self.driver.with(move |socket| socket.disconnect(interface, "no resources"));
-                    return Answer::note(format!("INFO: interface {index}: {reason}"))
-                        .and(for_programs);
+                    return Answer::note(format!("INFO: interface {index}: {reason}")).and(for_programs);
                 }
                 entry.up = true;
                 entry.trouble = None;
@@ -244,7 +223,8 @@ impl Table {
         }
     }
 
-    /// A line as libmemif's example prints them. That nobody is there yet is no news to people who have just asked for it.
+    /// A line as libmemif's example prints them. That nobody is there yet is no news to people who have just asked for
+    /// it.
     fn inform(&self, said: Told) -> Answer {
         let text = (self.verbose || !said.nobody).then(|| format!("INFO: {}", said.line));
         Answer { text, ..Answer::default() }.and(said.report)
@@ -304,9 +284,9 @@ impl Table {
             [] => "there is none yet".to_owned(),
             _ => format!("there is {}", known.join(", ")),
         };
-        self.entries.get_mut(&index).ok_or_else(|| {
-            format!("there is no interface {index} ({there}): make it with conn {index}")
-        })
+        self.entries
+            .get_mut(&index)
+            .ok_or_else(|| format!("there is no interface {index} ({there}): make it with conn {index}"))
     }
 
     fn find(&mut self, key: InterfaceKey) -> Option<(u8, &mut Entry)> {

@@ -7,9 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use memif::{
-    Event, InterfaceConfig, InterfaceKey, Link, Role, RxMode, SocketAddress, SocketBuilder,
-};
+use memif::{Event, InterfaceConfig, InterfaceKey, Link, Role, RxMode, SocketAddress, SocketBuilder};
 
 use crate::events::Reporter;
 use crate::exit::{Error, Outcome, STATUSES};
@@ -116,31 +114,22 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     let own = Station { mac: Mac::from_ip(RESPONDER), ip: RESPONDER };
     let worker = Worker::start(master.ping, Responder::new(own, framing))?;
     let own = Station { mac: Mac::from_ip(PINGER), ip: PINGER };
-    let plan = Plan {
-        own,
-        target: RESPONDER,
-        framing,
-        id: 1,
-        size: 0,
-        count: Some(COUNT),
-        interval: None,
-        timeout: TIMEOUT,
-    };
+    let plan =
+        Plan { own, target: RESPONDER, framing, id: 1, size: 0, count: Some(COUNT), interval: None, timeout: TIMEOUT };
     let mut runner = Runner::new(&stop, Responder::new(own, framing), false);
     let (statistics, link_up) = ping_all_sizes(&plan, &mut runner, slave.ping, &stop)?;
     say(format_args!("\n--- {RESPONDER} ping statistics ---\n{statistics}\n"))?;
     report(&statistics.report(RESPONDER))?;
 
-    let figure =
-        match (slave.throughput.tx.into_iter().next(), master.throughput.rx.into_iter().next()) {
-            (Some(tx), Some(mut rx)) if link_up && !stop.is_requested() => {
-                let figure = throughput::measure(tx, &mut rx, SENDING, &stop)?;
-                say(format_args!("one way, two threads that poll: {figure}"))?;
-                report(&figure.report())?;
-                figure.sent > 0 && figure.received == figure.sent
-            }
-            _ => false,
-        };
+    let figure = match (slave.throughput.tx.into_iter().next(), master.throughput.rx.into_iter().next()) {
+        (Some(tx), Some(mut rx)) if link_up && !stop.is_requested() => {
+            let figure = throughput::measure(tx, &mut rx, SENDING, &stop)?;
+            say(format_args!("one way, two threads that poll: {figure}"))?;
+            report(&figure.report())?;
+            figure.sent > 0 && figure.received == figure.sent
+        }
+        _ => false,
+    };
     drop(slave_driver);
     drop(master_driver);
     // The link is down now, so the thread ends.
@@ -200,9 +189,7 @@ fn wait(starting: Starting, address: &SocketAddress) -> Result<End, Error> {
             Ok(Notice::Event(Event::Connected { interface, link })) if interface == ping_key => {
                 ping = Some(link);
             }
-            Ok(Notice::Event(Event::Connected { interface, link }))
-                if interface == throughput_key =>
-            {
+            Ok(Notice::Event(Event::Connected { interface, link })) if interface == throughput_key => {
                 throughput = Some(link);
             }
             Ok(Notice::Failed(error)) => return Err(error.into()),
@@ -227,12 +214,7 @@ fn wait(starting: Starting, address: &SocketAddress) -> Result<End, Error> {
     }
 }
 
-fn print_details(
-    index: usize,
-    driver: &Driver,
-    key: InterfaceKey,
-    ip: Ipv4Addr,
-) -> Result<(), Error> {
+fn print_details(index: usize, driver: &Driver, key: InterfaceKey, ip: Ipv4Addr) -> Result<(), Error> {
     match driver.with(move |socket| socket.details(key)) {
         Some(details) => {
             let details = details?;

@@ -92,12 +92,7 @@ impl std::fmt::Display for Figure {
 }
 
 /// Sends from `tx` to `rx`, the two ends of one link, for that time or until a signal comes.
-pub(crate) fn measure(
-    mut tx: TxQueue,
-    rx: &mut RxQueue,
-    duration: Duration,
-    stop: &Stop,
-) -> Result<Figure, Error> {
+pub(crate) fn measure(mut tx: TxQueue, rx: &mut RxQueue, duration: Duration, stop: &Stop) -> Result<Figure, Error> {
     let stop = stop.clone();
     let start = Instant::now();
     let sender = thread::Builder::new()

@@ -32,23 +32,14 @@ impl FileReport {
             uid: metadata.uid(),
             gid: metadata.gid(),
             user: user_name(metadata.uid()),
-            group: Group::from_gid(Gid::from_raw(metadata.gid()))
-                .ok()
-                .flatten()
-                .map(|group| group.name),
+            group: Group::from_gid(Gid::from_raw(metadata.gid())).ok().flatten().map(|group| group.name),
         }
     }
 
     /// Mode and owner, for people.
     pub(super) fn rights(&self) -> String {
-        let name =
-            |name: &Option<String>, number: u32| name.clone().unwrap_or_else(|| number.to_string());
-        format!(
-            "mode {}, user {}, group {}",
-            self.mode,
-            name(&self.user, self.uid),
-            name(&self.group, self.gid)
-        )
+        let name = |name: &Option<String>, number: u32| name.clone().unwrap_or_else(|| number.to_string());
+        format!("mode {}, user {}, group {}", self.mode, name(&self.user, self.uid), name(&self.group, self.gid))
     }
 }
 
@@ -99,8 +90,7 @@ pub(crate) fn missing_directory(path: &Path) -> Option<&Path> {
 /// searched, or else the socket, which must be writable. `None` when nothing does.
 pub(super) fn obstacle(path: &Path) -> Option<FileReport> {
     let report = |path: &Path| fs::metadata(path).ok().map(|found| FileReport::of(path, &found));
-    let mut directories: Vec<_> =
-        path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
+    let mut directories: Vec<_> = path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
     directories.reverse();
     for directory in directories {
         if eaccess(directory, AccessFlags::X_OK) == Err(nix::errno::Errno::EACCES) {

@@ -33,9 +33,9 @@ pub(super) fn examine(address: &SocketAddress, survey: &Survey) -> SocketReport 
         SocketAddress::Abstract(name) => examine_name(&mut report, name, survey),
     }
     if let Some(error) = &survey.unreadable {
-        report.not_seen.push(format!(
-            "the sockets of this network namespace: /proc/net/unix: {error}; is /proc mounted?"
-        ));
+        report
+            .not_seen
+            .push(format!("the sockets of this network namespace: /proc/net/unix: {error}; is /proc mounted?"));
     }
     if survey.hidden_processes > 0 {
         report.not_seen.push(format!(
@@ -44,9 +44,7 @@ pub(super) fn examine(address: &SocketAddress, survey: &Survey) -> SocketReport 
         ));
     }
     if survey.in_container {
-        report.not_seen.push(
-            "processes outside this container; run `memif show` on the host to see them".to_owned(),
-        );
+        report.not_seen.push("processes outside this container; run `memif show` on the host to see them".to_owned());
     }
     report
 }
@@ -96,21 +94,16 @@ fn examine_path(report: &mut SocketReport, path: &Path, survey: &Survey) {
                 ),
             )
         }
-        Found::Missing(None) => (
-            Verdict::Missing,
-            "does not exist; start the master (VPP, or memif with --role master)".to_owned(),
-        ),
-        Found::NotADirectory => {
-            (Verdict::Missing, "a part of the path is not a directory; check the path".to_owned())
+        Found::Missing(None) => {
+            (Verdict::Missing, "does not exist; start the master (VPP, or memif with --role master)".to_owned())
         }
+        Found::NotADirectory => (Verdict::Missing, "a part of the path is not a directory; check the path".to_owned()),
         Found::Hidden => {
             report.may_connect = Some(false);
             report.forbidden_by = access::obstacle(path);
             (Verdict::NoPermission, no_permission())
         }
-        Found::Failed(error) => {
-            (Verdict::Missing, format!("cannot be looked at: {error}; check the path"))
-        }
+        Found::Failed(error) => (Verdict::Missing, format!("cannot be looked at: {error}; check the path")),
         Found::File { report: file, is_socket: false, .. } => {
             let explanation = format!("is a {}, not a socket; check the path", file.file_type,);
             report.file = Some(file);
@@ -121,14 +114,10 @@ fn examine_path(report: &mut SocketReport, path: &Path, survey: &Survey) {
             report.forbidden_by = access::obstacle(path);
             report.may_connect = Some(report.forbidden_by.is_none());
             match listener {
-                _ if master && report.forbidden_by.is_some() => {
-                    (Verdict::NoPermission, no_permission())
-                }
+                _ if master && report.forbidden_by.is_some() => (Verdict::NoPermission, no_permission()),
                 _ if master => (Verdict::Ready, ready()),
                 Some(listener) => (Verdict::WrongType, wrong_type(listener)),
-                None if !report.sockets.is_empty() => {
-                    (Verdict::NobodyListens, not_listening())
-                }
+                None if !report.sockets.is_empty() => (Verdict::NobodyListens, not_listening()),
                 None if survey.in_container || survey.unreadable.is_some() => (
                     Verdict::Unknown,
                     "is a socket, and who listens cannot be seen from here: a program outside this container, \
@@ -187,10 +176,7 @@ fn examine_name(report: &mut SocketReport, name: &[u8], survey: &Survey) {
         }
         None => match report.sockets.first() {
             Some(elsewhere) => {
-                let pid = elsewhere.holders.first().map_or_else(
-                    || "PID".to_owned(),
-                    |holder| holder.pid.to_string(),
-                );
+                let pid = elsewhere.holders.first().map_or_else(|| "PID".to_owned(), |holder| holder.pid.to_string());
                 report.may_connect = Some(false);
                 let text = format!(
                     "is held in another network namespace, and abstract names do not cross; run in that one \
@@ -214,8 +200,7 @@ fn ready() -> String {
 }
 
 fn not_listening() -> String {
-    "a program has bound the socket and does not listen; wait, or look whether it is halted"
-        .to_owned()
+    "a program has bound the socket and does not listen; wait, or look whether it is halted".to_owned()
 }
 
 fn no_permission() -> String {
@@ -265,21 +250,11 @@ enum Match {
 
 impl Spellings {
     fn of(path: &Path) -> Self {
-        Self {
-            given: path.to_owned(),
-            absolute: std::path::absolute(path).ok(),
-            real: path.canonicalize().ok(),
-        }
+        Self { given: path.to_owned(), absolute: std::path::absolute(path).ok(), real: path.canonicalize().ok() }
     }
 
     /// `id` is the file at the path, if it is a socket.
-    fn compare(
-        &self,
-        entry: &Entry,
-        namespace: &Namespace,
-        survey: &Survey,
-        id: Option<(u64, u64)>,
-    ) -> Match {
+    fn compare(&self, entry: &Entry, namespace: &Namespace, survey: &Survey, id: Option<(u64, u64)>) -> Match {
         // Abstract names come with @ in front.
         if entry.name.first().is_none_or(|first| *first == b'@') {
             return Match::Other;
@@ -289,8 +264,7 @@ impl Spellings {
             || [&self.absolute, &self.real].into_iter().flatten().any(|path| spelt(path));
         let last = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().map(<[u8]>::to_vec);
         let names = [Some(&self.given), self.real.as_ref()].into_iter().flatten();
-        let same_last =
-            names.into_iter().any(|path| last(path.as_os_str().as_bytes()) == last(&entry.name));
+        let same_last = names.into_iter().any(|path| last(path.as_os_str().as_bytes()) == last(&entry.name));
         if !same_text && !same_last {
             return Match::Other;
         }
@@ -339,14 +313,10 @@ fn printed(name: &[u8]) -> Vec<u8> {
 fn misspelt(entry: &Entry, wanted: &[u8]) -> Option<&'static str> {
     let rest = entry.name.strip_prefix(wanted);
     if rest.is_some_and(|rest| !rest.is_empty() && rest.iter().all(|byte| *byte == b'@')) {
-        return Some(
-            "has that name padded with zero bytes, which is another name: no memif program finds it so",
-        );
+        return Some("has that name padded with zero bytes, which is another name: no memif program finds it so");
     }
     let doubled = entry.name.strip_prefix(b"@") == Some(wanted);
-    doubled.then_some(
-        "has the name with an @ of its own before it: for DPDK write socket=NAME without @",
-    )
+    doubled.then_some("has the name with an @ of its own before it: for DPDK write socket=NAME without @")
 }
 
 #[cfg(test)]

@@ -67,10 +67,9 @@ fn a_file_that_its_listener_left_is_told_from_one_that_was_removed() {
 fn names_that_look_alike_are_hinted_at() {
     let wanted = Address::fresh_abstract();
     let Address::Abstract(name) = &wanted else { unreachable!() };
-    for (variant, hint) in [
-        ([name, &b"\0\0\0"[..]].concat(), "padded with zero bytes"),
-        ([b"@", &name[..]].concat(), "without @"),
-    ] {
+    for (variant, hint) in
+        [([name, &b"\0\0\0"[..]].concat(), "padded with zero bytes"), ([b"@", &name[..]].concat(), "without @")]
+    {
         let _listener = SeqListener::bind(&Address::Abstract(variant));
         let report = explain(&wanted);
         assert_eq!(report.verdict, Verdict::Missing, "{report}");

@@ -1,5 +1,5 @@
-//! `memif show`: explains a socket without ever connecting to it, so that nobody is disturbed (V2, L11). Everything comes
-//! from the file system and from `/proc`.
+//! `memif show`: explains a socket without ever connecting to it, so that nobody is disturbed (V2, L11). Everything
+//! comes from the file system and from `/proc`.
 
 mod access;
 mod examine;

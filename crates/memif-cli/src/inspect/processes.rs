@@ -53,10 +53,8 @@ const FIRST_PID_NAMESPACE: u64 = 0xeffffffc;
 impl Survey {
     /// Reads the sockets of all network namespaces that can be seen, and who holds them.
     pub(super) fn take() -> Self {
-        let mut survey = Self {
-            in_container: namespace("self", "pid") != Some(FIRST_PID_NAMESPACE),
-            ..Self::default()
-        };
+        let mut survey =
+            Self { in_container: namespace("self", "pid") != Some(FIRST_PID_NAMESPACE), ..Self::default() };
         let own = namespace("self", "net");
         match fs::read("/proc/self/net/unix") {
             Ok(text) => survey.namespaces.push(Namespace {
@@ -126,12 +124,7 @@ impl Survey {
 fn describe(pid: u32) -> Holder {
     let program = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
     let uid = fs::metadata(format!("/proc/{pid}")).map_or(u32::MAX, |metadata| metadata.uid());
-    Holder {
-        pid,
-        program: program.trim_ascii_end().escape_ascii().to_string(),
-        uid,
-        user: user_name(uid),
-    }
+    Holder { pid, program: program.trim_ascii_end().escape_ascii().to_string(), uid, user: user_name(uid) }
 }
 
 /// The number in `socket:[123]`.

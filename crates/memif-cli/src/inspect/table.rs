@@ -82,8 +82,7 @@ Num       RefCount Protocol Flags    Type St Inode Path
 
     #[test]
     fn every_kind_of_line_is_understood() {
-        let entry =
-            |state, kind, inode, name: &[u8]| Entry { state, kind, inode, name: name.to_vec() };
+        let entry = |state, kind, inode, name: &[u8]| Entry { state, kind, inode, name: name.to_vec() };
         assert_eq!(
             parse(TABLE),
             [

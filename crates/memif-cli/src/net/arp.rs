@@ -43,12 +43,7 @@ pub(crate) fn reply(own: Station, asker: Station) -> [u8; FRAME_LEN] {
     build(asker.mac, ArpOperation::REPLY, own, asker)
 }
 
-fn build(
-    destination: Mac,
-    operation: ArpOperation,
-    sender: Station,
-    target: Station,
-) -> [u8; FRAME_LEN] {
+fn build(destination: Mac, operation: ArpOperation, sender: Station, target: Station) -> [u8; FRAME_LEN] {
     let packet = ArpEthIpv4Packet {
         operation,
         sender_mac: sender.mac.0,

@@ -4,9 +4,7 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use etherparse::checksum::Sum16BitWords;
-use etherparse::{
-    IcmpEchoHeader, Icmpv4Header, Icmpv4Slice, Icmpv4Type, IpNumber, Ipv4Header, Ipv4HeaderSlice,
-};
+use etherparse::{IcmpEchoHeader, Icmpv4Header, Icmpv4Slice, Icmpv4Type, IpNumber, Ipv4Header, Ipv4HeaderSlice};
 
 /// Bytes of the headers of an echo request of ours: IPv4 without options, ICMP.
 pub(crate) const HEADERS: usize = IPV4_HEADER + ICMP_HEADER;
@@ -185,8 +183,7 @@ mod tests {
 
     /// An echo request of 8 bytes, written and summed up by hand from RFC 791 and RFC 792.
     const KNOWN: [u8; 36] = [
-        0x45, 0, 0, 36, 0, 9, 0x40, 0, 64, 1, 0xb7, 0x7c, 192, 168, 1, 1, 192, 168, 1,
-        2, // IPv4
+        0x45, 0, 0, 36, 0, 9, 0x40, 0, 64, 1, 0xb7, 0x7c, 192, 168, 1, 1, 192, 168, 1, 2, // IPv4
         8, 0, 0xeb, 0xdf, 0, 7, 0, 9, // ICMP echo request, id 7, sequence 9
         0, 1, 2, 3, 4, 5, 6, 7,
     ];

@@ -45,11 +45,7 @@ pub(crate) fn parse(frame: &[u8]) -> Option<Ethernet> {
 }
 
 /// Bytes of an ethernet header.
-pub(crate) fn header(
-    destination: Mac,
-    source: Mac,
-    ether_type: EtherType,
-) -> [u8; ETHERNET_HEADER] {
+pub(crate) fn header(destination: Mac, source: Mac, ether_type: EtherType) -> [u8; ETHERNET_HEADER] {
     Ethernet2Header { destination: destination.0, source: source.0, ether_type }.to_bytes()
 }
 

@@ -5,16 +5,14 @@ use std::ops::Range;
 
 use etherparse::icmpv6::{NdpOptionSlice, NdpOptionsIterator, NeighborAdvertisementHeader};
 use etherparse::{
-    EtherType, IcmpEchoHeader, Icmpv6Header, Icmpv6Slice, Icmpv6Type, IpNumber, Ipv6Header,
-    Ipv6HeaderSlice,
+    EtherType, IcmpEchoHeader, Icmpv6Header, Icmpv6Slice, Icmpv6Type, IpNumber, Ipv6Header, Ipv6HeaderSlice,
 };
 
 use super::echo::NotEcho;
 use super::{Mac, frame};
 
 /// Bytes of an ethernet frame with the advertisement that answers a solicitation.
-pub(crate) const ADVERTISEMENT_LEN: usize =
-    frame::ETHERNET_HEADER + Ipv6Header::LEN + ADVERTISEMENT_MESSAGE;
+pub(crate) const ADVERTISEMENT_LEN: usize = frame::ETHERNET_HEADER + Ipv6Header::LEN + ADVERTISEMENT_MESSAGE;
 
 /// Header of the message, target address, and the option with the ethernet address.
 const ADVERTISEMENT_MESSAGE: usize = Icmpv6Header::MIN_LEN + 16 + 8;
@@ -89,12 +87,8 @@ pub(crate) fn parse(packet: &[u8]) -> Result<Request, NotEcho> {
         return Err(NotEcho::IcmpChecksum);
     }
     match message.icmp_type() {
-        Icmpv6Type::EchoRequest(echo) => {
-            Ok(Request::Echo(Echo { id: echo.id, sequence: echo.seq, icmp }))
-        }
-        Icmpv6Type::NeighborSolicitation => {
-            solicitation(&header, message.payload()).map(Request::Solicitation)
-        }
+        Icmpv6Type::EchoRequest(echo) => Ok(Request::Echo(Echo { id: echo.id, sequence: echo.seq, icmp })),
+        Icmpv6Type::NeighborSolicitation => solicitation(&header, message.payload()).map(Request::Solicitation),
         _ => Err(NotEcho::OtherMessage),
     }
 }
@@ -135,8 +129,7 @@ pub(crate) fn reply_in_place(packet: &mut [u8], echo: &Echo) -> Option<()> {
     header.hop_limit = HOP_LIMIT;
     let kind = Icmpv6Type::EchoReply(IcmpEchoHeader { id: echo.id, seq: echo.sequence });
     let payload = packet.get(echo.icmp.clone())?.get(Icmpv6Header::MIN_LEN..)?;
-    let icmp =
-        Icmpv6Header::with_checksum(kind, header.source, header.destination, payload).ok()?;
+    let icmp = Icmpv6Header::with_checksum(kind, header.source, header.destination, payload).ok()?;
     packet.get_mut(..Ipv6Header::LEN)?.copy_from_slice(&header.to_bytes());
     let icmp = icmp.to_bytes();
     packet.get_mut(echo.icmp.clone())?.get_mut(..icmp.len())?.copy_from_slice(&icmp);
@@ -145,11 +138,7 @@ pub(crate) fn reply_in_place(packet: &mut [u8], echo: &Echo) -> Option<()> {
 
 /// The frame that tells who asked, or every station where that one has no address, that `own` has the target.
 /// `from` is the ethernet address that the question came from. `None` is never the case.
-pub(crate) fn advertisement(
-    own: Mac,
-    asked: &Solicitation,
-    from: Mac,
-) -> Option<[u8; ADVERTISEMENT_LEN]> {
+pub(crate) fn advertisement(own: Mac, asked: &Solicitation, from: Mac) -> Option<[u8; ADVERTISEMENT_LEN]> {
     let source = asked.target.octets();
     let destination = asked.asker.unwrap_or(ALL_NODES).octets();
     let station = match asked.asker {

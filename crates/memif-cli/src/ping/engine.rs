@@ -347,11 +347,7 @@ impl Engine {
     fn handle_arp(&mut self, now: Instant, body: &[u8]) -> Heard {
         let State::Resolving { .. } = self.state else { return Heard::Other };
         match arp::parse(body) {
-            Some(arp)
-                if !arp.request
-                    && arp.sender.ip == self.plan.target
-                    && arp.sender.mac.is_station() =>
-            {
+            Some(arp) if !arp.request && arp.sender.ip == self.plan.target && arp.sender.mac.is_station() => {
                 self.state = State::Sending { to: arp.sender.mac, due: Some(now) };
                 Heard::Resolved(arp.sender.mac)
             }
@@ -367,13 +363,7 @@ impl Engine {
     }
 
     /// `checksum_ok` tells whether the ICMP checksum was right as the packet came.
-    fn handle_reply(
-        &mut self,
-        now: Instant,
-        reply: &Echo,
-        packet: &[u8],
-        checksum_ok: bool,
-    ) -> Heard {
+    fn handle_reply(&mut self, now: Instant, reply: &Echo, packet: &[u8], checksum_ok: bool) -> Heard {
         let Some(sent) = self.sent.get_mut(&reply.sequence) else { return Heard::Other };
         let payload = reply.payload(packet);
         if payload.len() != self.plan.size {
@@ -401,9 +391,7 @@ impl Engine {
         self.statistics.reply(round_trip);
         self.last = self.last.max(Some(now));
         let newest = sent.number == self.statistics.transmitted;
-        if let (None, true, State::Sending { due, .. }) =
-            (self.plan.interval, newest, &mut self.state)
-        {
+        if let (None, true, State::Sending { due, .. }) = (self.plan.interval, newest, &mut self.state) {
             *due = None;
         }
         Heard::Reply(heard)

@@ -80,8 +80,7 @@ fn address_is_asked_for_first_and_every_request_answered() {
     assert!(statistics.complete());
     assert_eq!(statistics.transmitted, 3);
     assert_eq!(world.heard[0], Heard::Resolved(station(2).mac));
-    let reply =
-        Reply { icmp_len: 64, sequence: 1, time_to_live: 64, round_trip: MS, checksum_ok: true };
+    let reply = Reply { icmp_len: 64, sequence: 1, time_to_live: 64, round_trip: MS, checksum_ok: true };
     assert_eq!(world.heard[1], Heard::Reply(reply));
     assert_eq!(world.heard[3], Heard::Reply(Reply { sequence: 3, ..reply }));
     // ARP took 1 ms; requests left after it, 1 s apart; nothing was waited for after the last reply.

@@ -178,10 +178,9 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
                 "nobody answered at {address}; look whether the master runs \
                  (`memif show {address}` tells whose the socket is)"
             ),
-            Role::Master => format!(
-                "no slave connected to {address}; start one with id {}, or check its socket and id",
-                options.id
-            ),
+            Role::Master => {
+                format!("no slave connected to {address}; start one with id {}, or check its socket and id", options.id)
+            }
         },
         timeout: options.connect_timeout,
         id: options.id,
@@ -276,8 +275,7 @@ impl Links {
         while !stop.is_requested() {
             self.reporter.overdue().iter().try_for_each(Told::warn)?;
             let until = self.reporter.due().map_or(deadline, |due| due.min(deadline));
-            let notice =
-                self.kept.pop_front().map_or_else(|| receive(&self.notices, Some(until)), Ok);
+            let notice = self.kept.pop_front().map_or_else(|| receive(&self.notices, Some(until)), Ok);
             let event = match notice {
                 Ok(Notice::Event(event)) => event,
                 Ok(Notice::Failed(error)) => return Err(error.into()),
@@ -286,10 +284,7 @@ impl Links {
                 Err(RecvTimeoutError::Timeout) => {
                     self.reporter.finish().iter().try_for_each(Told::warn)?;
                     let reason = last.unwrap_or_else(|| self.waits_for.clone());
-                    return Err(Error::NotConnected(format!(
-                        "no link in {} s: {reason}",
-                        self.timeout.as_secs_f64(),
-                    )));
+                    return Err(Error::NotConnected(format!("no link in {} s: {reason}", self.timeout.as_secs_f64(),)));
                 }
             };
             let id = self.id;
@@ -315,9 +310,8 @@ impl Links {
     /// Says what has to be said while a link is up, and keeps the rest.
     fn glance(&mut self) -> Result<(), Error> {
         while let Ok(notice) = self.notices.try_recv() {
-            let Notice::Event(
-                event @ (Event::SurplusQueues { .. } | Event::Refused { .. } | Event::Left { .. }),
-            ) = &notice
+            let Notice::Event(event @ (Event::SurplusQueues { .. } | Event::Refused { .. } | Event::Left { .. })) =
+                &notice
             else {
                 self.kept.push_back(notice);
                 continue;

@@ -49,25 +49,16 @@ impl HeardReport {
             duplicate,
             icmp_checksum_ok: reply.checksum_ok,
         };
-        let bad = |sequence, problem, explanation| Self::BadReply {
-            from,
-            sequence,
-            problem,
-            explanation,
-        };
+        let bad = |sequence, problem, explanation| Self::BadReply { from, sequence, problem, explanation };
         Some(match heard {
             Heard::Reply(heard) => reply(heard, false),
             Heard::Duplicate(heard) => reply(heard, true),
-            Heard::Corrupt(sequence, Difference { at, sent, found }) => bad(
-                Some(*sequence),
-                "data",
-                format!("data byte {at} should be {sent:#04x} but was {found:#04x}"),
-            ),
-            Heard::Length { sequence, found } => bad(
-                Some(*sequence),
-                "length",
-                format!("holds {found} data bytes, {sent_bytes} were sent"),
-            ),
+            Heard::Corrupt(sequence, Difference { at, sent, found }) => {
+                bad(Some(*sequence), "data", format!("data byte {at} should be {sent:#04x} but was {found:#04x}"))
+            }
+            Heard::Length { sequence, found } => {
+                bad(Some(*sequence), "length", format!("holds {found} data bytes, {sent_bytes} were sent"))
+            }
             Heard::Checksum(fault) => {
                 let problem = match fault {
                     NotEcho::HeaderChecksum => "ipv4_checksum",

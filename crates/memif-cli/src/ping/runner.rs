@@ -48,15 +48,7 @@ impl<'a> Runner<'a> {
     /// A runner that ends when `stop` says so and answers requests of the peer as `responder` does.
     pub(crate) fn new(stop: &'a Stop, responder: Responder, quiet: bool) -> Self {
         let scratch = vec![0; usize::try_from(memif::MAX_PACKET_SIZE).unwrap_or_default()];
-        Self {
-            stop,
-            responder,
-            quiet,
-            told_full: false,
-            told_checksum: false,
-            request: Vec::new(),
-            scratch,
-        }
+        Self { stop, responder, quiet, told_full: false, told_checksum: false, request: Vec::new(), scratch }
     }
 
     /// Runs until the run is over or the link is down. Calls `idle` now and then, when there is nothing to send.
@@ -105,9 +97,7 @@ impl<'a> Runner<'a> {
             Err(SendError::Full) => {
                 if !self.told_full {
                     self.told_full = true;
-                    warn(format_args!(
-                        "the peer takes no packets; look whether its interface is up"
-                    ));
+                    warn(format_args!("the peer takes no packets; look whether its interface is up"));
                 }
                 Ok(false)
             }

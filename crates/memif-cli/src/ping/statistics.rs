@@ -136,11 +136,7 @@ impl fmt::Display for Statistics {
             write!(f, ", {} with a wrong ICMP checksum", self.wrong_checksums)?;
         }
         if self.transmitted > 0 {
-            write!(
-                f,
-                ", {}% packet loss",
-                percent(self.transmitted - self.received, self.transmitted)
-            )?;
+            write!(f, ", {}% packet loss", percent(self.transmitted - self.received, self.transmitted))?;
         }
         write!(f, ", time {}ms", self.time.as_millis())?;
         if self.received > 0 {
@@ -212,10 +208,7 @@ mod tests {
              rtt min/avg/max/mdev = 0.100/0.200/0.300/0.082 ms"
         );
         let nothing = Statistics { transmitted: 2, ..Statistics::default() };
-        assert_eq!(
-            nothing.to_string(),
-            "2 packets transmitted, 0 received, 100% packet loss, time 0ms"
-        );
+        assert_eq!(nothing.to_string(), "2 packets transmitted, 0 received, 100% packet loss, time 0ms");
         assert!(nothing.is_silence() && !statistics.is_silence());
         assert!(!Statistics { corrupted: 1, ..nothing }.is_silence());
         let unsent = Statistics::default();
@@ -225,8 +218,7 @@ mod tests {
 
     #[test]
     fn duplicates_and_corruption_are_named() {
-        let statistics =
-            Statistics { transmitted: 3, duplicates: 1, corrupted: 2, ..Statistics::default() };
+        let statistics = Statistics { transmitted: 3, duplicates: 1, corrupted: 2, ..Statistics::default() };
         assert!(statistics.to_string().contains("0 received, +1 duplicates, +2 corrupted, 100%"));
         let statistics = Statistics { transmitted: 1, wrong_checksums: 1, ..Statistics::default() };
         assert!(statistics.to_string().contains("0 received, 1 with a wrong ICMP checksum, 100%"));

@@ -376,10 +376,7 @@ mod tests {
         assert_eq!(dropped(arp::request(station(1), station(3).ip).to_vec()), Reason::OtherArp);
         assert_eq!(dropped(arp::request(station(2), station(2).ip).to_vec()), Reason::Source);
         assert_eq!(dropped(arp::reply(station(1), station(2)).to_vec()), Reason::OtherArp);
-        assert_eq!(
-            dropped(arp::request(station(1), station(2).ip)[..40].to_vec()),
-            Reason::Malformed
-        );
+        assert_eq!(dropped(arp::request(station(1), station(2).ip)[..40].to_vec()), Reason::Malformed);
 
         let with_ip = |source, destination| {
             let mut packet = good()[..14].to_vec();

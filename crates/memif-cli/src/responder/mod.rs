@@ -83,9 +83,7 @@ struct Given(bool);
 impl FromArgMatches for Given {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let known = ResponderOptions::augment_args(clap::Command::new("responder"));
-        let typed = |arg: &clap::Arg| {
-            matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
-        };
+        let typed = |arg: &clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
         Ok(Self(known.get_arguments().any(typed)))
     }
 
@@ -110,14 +108,10 @@ impl ResponderOptions {
     fn stations(&self) -> Result<Vec<(u32, Station, Option<Ipv6Addr>)>, Error> {
         for (at, id) in self.id.iter().enumerate() {
             if self.id[..at].contains(id) {
-                return Err(Error::Usage(format!(
-                    "--id {id} is given twice: give each interface an id of its own"
-                )));
+                return Err(Error::Usage(format!("--id {id} is given twice: give each interface an id of its own")));
             }
         }
-        for (given, option) in
-            [(self.ip.len(), "--ip"), (self.ip6.len(), "--ip6"), (self.mac.len(), "--mac")]
-        {
+        for (given, option) in [(self.ip.len(), "--ip"), (self.ip6.len(), "--ip6"), (self.mac.len(), "--mac")] {
             if given != 0 && given != self.id.len() {
                 return Err(Error::Usage(format!(
                     "{} --id and {given} {option}: give one {option} for each --id, or none",
@@ -132,9 +126,7 @@ impl ResponderOptions {
                     .to_owned(),
             ));
         }
-        let ip = |at: usize, third| {
-            self.ip.get(at).copied().unwrap_or_else(|| Ipv4Addr::new(192, 168, third, 2))
-        };
+        let ip = |at: usize, third| self.ip.get(at).copied().unwrap_or_else(|| Ipv4Addr::new(192, 168, third, 2));
         let mac = |at: usize, ip| self.mac.get(at).copied().unwrap_or_else(|| Mac::from_ip(ip));
         let numbered = self.id.iter().enumerate().zip((1_u8..=u8::MAX).cycle());
         Ok(numbered
@@ -148,11 +140,7 @@ impl ResponderOptions {
 
 /// Runs the responder: with commands where no interface was asked for, else until a signal ends it.
 pub(crate) fn run(options: &ResponderOptions, verbose: bool) -> Result<Outcome, Error> {
-    if options.interactive || !options.given.0 {
-        console::run(&options.interface, verbose)
-    } else {
-        serve(options)
-    }
+    if options.interactive || !options.given.0 { console::run(&options.interface, verbose) } else { serve(options) }
 }
 
 /// How an interface is called in lines about it.
@@ -285,9 +273,7 @@ mod tests {
             Test::try_parse_from(arguments).unwrap().options.given.0
         };
         assert!(!given(""));
-        for arguments in
-            ["--id 0", "--ip 192.168.1.2", "--mode ethernet", "--role slave", "--socket @x"]
-        {
+        for arguments in ["--id 0", "--ip 192.168.1.2", "--mode ethernet", "--role slave", "--socket @x"] {
             assert!(given(arguments), "{arguments}");
         }
     }

@@ -29,15 +29,7 @@ pub(crate) struct Served {
 impl Served {
     /// An interface without a link.
     pub(crate) fn new(own: Station, ip6: Option<Ipv6Addr>, framing: Framing) -> Self {
-        Self {
-            own,
-            ip6,
-            framing,
-            modes: BTreeMap::new(),
-            worker: None,
-            ending: Vec::new(),
-            past: Tally::default(),
-        }
+        Self { own, ip6, framing, modes: BTreeMap::new(), worker: None, ending: Vec::new(), past: Tally::default() }
     }
 
     /// The addresses of the ethernet and of IPv4.

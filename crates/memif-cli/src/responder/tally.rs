@@ -210,8 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_put_up_is_read() {
-        let mut tally =
-            Tally { received: 1, echoes: 2, arps: 3, neighbours: 4, ..Tally::default() };
+        let mut tally = Tally { received: 1, echoes: 2, arps: 3, neighbours: 4, ..Tally::default() };
         tally.drop_one(Reason::RingFull);
         let board = Board::default();
         board.publish(&tally);

@@ -131,11 +131,7 @@ fn serve(mut link: Link, mut responder: Responder, inbox: &Inbox, board: &Board)
 }
 
 /// Answers up to a burst of each queue.
-fn serve_once(
-    link: &mut Link,
-    responder: &mut Responder,
-    scratch: &mut [u8],
-) -> Result<(), LinkDown> {
+fn serve_once(link: &mut Link, responder: &mut Responder, scratch: &mut [u8]) -> Result<(), LinkDown> {
     // An answer leaves by the queue with the number of the one it came by, as far as there are as many.
     let queues = link.tx.len().max(1);
     for (at, rx) in link.rx.iter_mut().enumerate() {
@@ -161,12 +157,7 @@ impl From<SendError> for LinkDown {
 }
 
 /// Answers what lies on one receive queue, up to a burst.
-fn burst(
-    rx: &mut RxQueue,
-    tx: &mut TxQueue,
-    responder: &mut Responder,
-    scratch: &mut [u8],
-) -> Result<(), LinkDown> {
+fn burst(rx: &mut RxQueue, tx: &mut TxQueue, responder: &mut Responder, scratch: &mut [u8]) -> Result<(), LinkDown> {
     let mut batch = rx.recv(BURST)?;
     if batch.is_empty() {
         return Ok(());

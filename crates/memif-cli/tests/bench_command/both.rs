@@ -153,17 +153,13 @@ pub(crate) fn the_rate_without_loss() {
         let found = reports(&finished);
         // On a busy machine there may be no rate without loss.
         finished.code(no_rate_code(&found));
-        let trials: Vec<_> =
-            found.iter().filter(|report| report["type"] == "bench_ndr_trial").collect();
+        let trials: Vec<_> = found.iter().filter(|report| report["type"] == "bench_ndr_trial").collect();
         has_fields(
             trials[0],
             "type packet_bytes asked_per_second offered_packets arrived_packets lost_packets duration_ms passed",
         );
         let ndr = only(&found, "bench_ndr");
-        has_fields(
-            ndr,
-            "type packet_bytes allowed_loss_percent packets_per_second not_judged_per_second",
-        );
+        has_fields(ndr, "type packet_bytes allowed_loss_percent packets_per_second not_judged_per_second");
         // What was as fast as it goes is no rate that was asked for.
         assert_eq!(trials[0]["passed"], Value::Null);
         // The rate is that of the best trial that passed.
@@ -187,14 +183,10 @@ pub(crate) fn links_come_and_go() {
 
 pub(crate) fn many_interfaces() {
     let found = bench("interfaces --count 50 --seconds 0.1");
-    let reports: Vec<_> =
-        found.iter().filter(|report| report["type"] == "bench_interfaces").collect();
+    let reports: Vec<_> = found.iter().filter(|report| report["type"] == "bench_interfaces").collect();
     assert_eq!(reports.len(), 2, "one alone, and many");
     for (report, count) in reports.into_iter().zip([1, 50]) {
-        has_fields(
-            report,
-            "type interfaces set_up_ms this_end before other_end lost_packets round_trip",
-        );
+        has_fields(report, "type interfaces set_up_ms this_end before other_end lost_packets round_trip");
         assert_eq!((&report["interfaces"], &report["lost_packets"]), (&count.into(), &0.into()));
         has_times(&report["round_trip"]);
         let descriptors = |end: &str| number(&report[end], "descriptors");
@@ -244,18 +236,14 @@ fn assert_well_formed(text: &str, file: &Path) {
 }
 
 pub(crate) fn a_signal_ends_both_ends() {
-    for arguments in
-        ["throughput", "latency", "latency --rate 1000", "ndr", "setup", "interfaces --count 5"]
-    {
+    for arguments in ["throughput", "latency", "latency --rate 1000", "ndr", "setup", "interfaces --count 5"] {
         let mut program = memif(&format!("bench {arguments} --seconds 3600"));
         program.expect("two processes");
         let other = testkit::eventually("the other end", || children(program.pid()).pop());
         program.interrupt();
         program.finish();
         let there = format!("/proc/{other}/comm");
-        testkit::eventually("the end of the other end", || {
-            (!Path::new(&there).exists()).then_some(())
-        });
+        testkit::eventually("the end of the other end", || (!Path::new(&there).exists()).then_some(()));
     }
 }
 

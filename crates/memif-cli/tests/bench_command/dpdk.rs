@@ -22,9 +22,7 @@ pub(crate) fn sends_to_a_sink() {
     let (path, socket) = (directory.path("memif.sock"), directory.text("memif.sock"));
     let mut testpmd = server(&path, "txonly");
     testpmd.start();
-    let finished = memif(&format!("bench --part sink --socket {socket} {PATIENT} --seconds 0.2"))
-        .finish()
-        .code(0);
+    let finished = memif(&format!("bench --part sink --socket {socket} {PATIENT} --seconds 0.2")).finish().code(0);
     let found = reports(&finished);
     let report = only(&found, "bench_throughput");
     assert!(number(report, "measured_packets") > 0, "{report}");
@@ -60,9 +58,7 @@ pub(crate) fn takes_from_a_generator() {
         sent += number(&report, "sent_packets");
     }
     // The link is still there, and so are the figures: all packets, and the one that says that this was all.
-    eventually("all packets at testpmd", || {
-        (testpmd.stats().get("RX-packets") == sent + 1).then_some(())
-    });
+    eventually("all packets at testpmd", || (testpmd.stats().get("RX-packets") == sent + 1).then_some(()));
     // It must not forward while its link goes down, or it may die.
     testpmd.stop();
     generator.interrupt();
@@ -70,17 +66,14 @@ pub(crate) fn takes_from_a_generator() {
 }
 
 pub(crate) fn sends_back() {
-    for arguments in [
-        "latency --seconds 0.2",
-        "latency --seconds 0.2 --size 1500 --rate 2000",
-        "ndr --return --seconds 0.02",
-    ] {
+    for arguments in
+        ["latency --seconds 0.2", "latency --seconds 0.2 --size 1500 --rate 2000", "ndr --return --seconds 0.02"]
+    {
         let directory = Directory::new();
         let (path, socket) = (directory.path("memif.sock"), directory.text("memif.sock"));
         let mut testpmd = server(&path, "macswap");
         testpmd.start();
-        let finished =
-            memif(&format!("bench {arguments} {PATIENT} --part generator --socket {socket}"));
+        let finished = memif(&format!("bench {arguments} {PATIENT} --part generator --socket {socket}"));
         let finished = finished.finish();
         let found = reports(&finished);
         let code = if arguments.contains("ndr") { no_rate_code(&found) } else { 0 };
@@ -88,10 +81,7 @@ pub(crate) fn sends_back() {
         if arguments.contains("latency") {
             let report = only(&found, "bench_latency");
             assert!(number(report, "received_packets") > 0, "{report}");
-            assert_eq!(
-                (&report["lost_packets"], &report["corrupted_packets"]),
-                (&0.into(), &0.into())
-            );
+            assert_eq!((&report["lost_packets"], &report["corrupted_packets"]), (&0.into(), &0.into()));
             has_times(&report["round_trip"]);
         } else {
             only(&found, "bench_ndr");
@@ -99,8 +89,8 @@ pub(crate) fn sends_back() {
     }
 }
 
-/// A testpmd with two ports, the generator's and the sink's. Forwarding is to be started when both links are up, which every
-/// version survives.
+/// A testpmd with two ports, the generator's and the sink's. Forwarding is to be started when both links are up, which
+/// every version survives.
 fn between(socket: &Path, rx_queues: u8, tx_queues: u8) -> Testpmd {
     let mut options = Options::new("server", socket, "io");
     (options.queues, options.tx_queues, options.second_id) = (rx_queues, Some(tx_queues), Some(1));
@@ -113,9 +103,8 @@ pub(crate) fn forwards_to_a_sink() {
         let directory = Directory::new();
         let (path, socket) = (directory.path("memif.sock"), directory.text("memif.sock"));
         let mut testpmd = between(&path, rx_queues, tx_queues);
-        let ends = format!(
-            "--socket {socket} {PATIENT} --rx-mode adaptive --rx-queues {tx_queues} --tx-queues {rx_queues}"
-        );
+        let ends =
+            format!("--socket {socket} {PATIENT} --rx-mode adaptive --rx-queues {tx_queues} --tx-queues {rx_queues}");
         let mut sink = memif(&format!("bench --part sink --id 1 {ends}"));
         sink.expect("\"connected\"");
         // What is due before forwarding starts may find the ring full.
@@ -129,11 +118,7 @@ pub(crate) fn forwards_to_a_sink() {
         assert_complete(sent, found);
         let queues = by_queue(found);
         let idle = queues.iter().filter(|packets| **packets == 0).count();
-        assert_eq!(
-            (queues.len(), idle),
-            (tx_queues.into(), usize::from(tx_queues - used)),
-            "{found}"
-        );
+        assert_eq!((queues.len(), idle), (tx_queues.into(), usize::from(tx_queues - used)), "{found}");
         finished.code(i32::from(number(found, "lost_packets") > 0));
     }
 }

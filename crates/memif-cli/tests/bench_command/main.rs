@@ -1,11 +1,6 @@
 //! `memif bench`: every work alone, in parts, and against DPDK. Nothing is said about how fast anything is.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 mod both;
 mod dpdk;

@@ -64,8 +64,8 @@ pub(crate) fn changed_packets() {
     assert_eq!(field("lost_packets"), 4);
 }
 
-/// A peer that drops the generator's last packet, which says how many there were, and keeps the link up: VPP between two interfaces
-/// whose rings are full. The sink gives up waiting, and says so.
+/// A peer that drops the generator's last packet, which says how many there were, and keeps the link up: VPP between
+/// two interfaces whose rings are full. The sink gives up waiting, and says so.
 pub(crate) fn end_that_is_lost() {
     for mode in ["polling", "adaptive"] {
         let name = abstract_name();
@@ -99,8 +99,7 @@ pub(crate) fn echo_serves_all() {
     let mut echo = memif(&format!("bench --part echo --role master --socket {socket} --json"));
     echo.expect("bench_link");
     for arguments in ["latency --size 64,1500", "latency --rate 1000", "ndr --return", "setup"] {
-        let arguments =
-            format!("bench {arguments} --part generator --socket {socket} --json --seconds 0.05");
+        let arguments = format!("bench {arguments} --part generator --socket {socket} --json --seconds 0.05");
         let finished = memif(&arguments).finish();
         let found = reports(&finished);
         // On a busy machine there may be no rate without loss.
@@ -117,11 +116,8 @@ pub(crate) fn echo_serves_all() {
 pub(crate) fn echo_of_many() {
     let socket = abstract_name();
     let count = "--count 20 --id 7";
-    let echo =
-        memif(&format!("bench interfaces --part echo --role master --socket {socket} {count}"));
-    let found = memif(&format!(
-        "bench interfaces --part generator --socket {socket} {count} --seconds 0.1 --json"
-    ));
+    let echo = memif(&format!("bench interfaces --part echo --role master --socket {socket} {count}"));
+    let found = memif(&format!("bench interfaces --part generator --socket {socket} {count} --seconds 0.1 --json"));
     let found = reports(&found.finish().code(0));
     let report = only(&found, "bench_interfaces");
     assert!(report["other_end"].is_null());
@@ -155,9 +151,8 @@ pub(crate) fn no_rate() {
 pub(crate) fn several_sizes() {
     let socket = abstract_name();
     let sink = memif(&format!("bench --part sink --role master --socket {socket} --json"));
-    let generator = memif(&format!(
-        "bench --part generator --socket {socket} --seconds 0.1 --size 64,1500,imix --json"
-    ));
+    let generator =
+        memif(&format!("bench --part generator --socket {socket} --seconds 0.1 --size 64,1500,imix --json"));
     let sent = reports(&generator.finish().code(0));
     let sent: Vec<_> = sent.iter().filter(|report| report["type"] == "bench_generator").collect();
     let sizes: Vec<_> = sent.iter().map(|report| &report["packet_bytes"]).collect();
@@ -165,10 +160,7 @@ pub(crate) fn several_sizes() {
     let received = reports(&sink.finish().code(0));
     let received = only(&received, "bench_throughput");
     let sum: u64 = sent.iter().map(|report| number(report, "sent_packets")).sum();
-    assert_eq!(
-        (number(received, "sent_packets"), number(received, "received_packets")),
-        (sum, sum)
-    );
+    assert_eq!((number(received, "sent_packets"), number(received, "received_packets")), (sum, sum));
     assert_eq!(received["missing_packets"], 0);
 }
 
@@ -177,10 +169,8 @@ pub(crate) fn linger() {
     for (work, told) in [("throughput", "bench_generator"), ("ndr", "\"bench_ndr\"")] {
         let name = abstract_name();
         let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
-        let [stays, goes] =
-            [0, 1].map(|id| socket.add_interface(InterfaceConfig::master(id)).unwrap());
-        let bench =
-            format!("bench {work} --part generator --socket {name} --seconds 0.02 --json --id");
+        let [stays, goes] = [0, 1].map(|id| socket.add_interface(InterfaceConfig::master(id)).unwrap());
+        let bench = format!("bench {work} --part generator --socket {name} --seconds 0.02 --json --id");
         let mut staying = memif(&format!("{bench} 0 --linger 3600"));
         let link = socket.wait_connected(stays, Duration::from_secs(60)).unwrap();
         staying.expect(told);

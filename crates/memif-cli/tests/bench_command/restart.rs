@@ -15,7 +15,8 @@ use crate::util::{abstract_name, memif};
 
 const RECONNECT: &str = "--reconnect --json";
 
-/// A switch that is restarted between a generator and a sink: what it lost is counted, and the time without links is told.
+/// A switch that is restarted between a generator and a sink: what it lost is counted, and the time without links is
+/// told.
 pub(crate) fn a_switch_is_restarted() {
     let name = abstract_name();
     let start = || Switch::start(&name, |_| Fate::Out(&[0]));
@@ -24,9 +25,7 @@ pub(crate) fn a_switch_is_restarted() {
     };
     let first = start();
     let mut sink = memif(&format!("bench --part sink --socket {name} --id 1 {RECONNECT}"));
-    let mut generator = memif(&format!(
-        "bench --part generator --socket {name} --rate 2k --seconds 3600 {RECONNECT}"
-    ));
+    let mut generator = memif(&format!("bench --part generator --socket {name} --rate 2k --seconds 3600 {RECONNECT}"));
     passes(&first);
     drop(first);
     sink.expect("\"disconnected\"");
@@ -74,8 +73,7 @@ impl Mirror {
             let mut link = socket.wait_connected(key, Duration::from_secs(60)).unwrap();
             while !over.load(Ordering::Relaxed) {
                 socket.poll(Some(Duration::ZERO)).unwrap();
-                let (Ok(mut batch), Ok(mut out)) = (link.rx[0].recv(64), link.tx[0].reserve())
-                else {
+                let (Ok(mut batch), Ok(mut out)) = (link.rx[0].recv(64), link.tx[0].reserve()) else {
                     return;
                 };
                 for packet in &mut batch {
@@ -106,9 +104,8 @@ pub(crate) fn a_mirror_is_restarted() {
     for settings in ["--rate 5k", "--rx-mode adaptive"] {
         let name = abstract_name();
         let first = Mirror::start(&name);
-        let mut asker = memif(&format!(
-            "bench latency --part generator --socket {name} --seconds 3600 {RECONNECT} {settings}"
-        ));
+        let mut asker =
+            memif(&format!("bench latency --part generator --socket {name} --seconds 3600 {RECONNECT} {settings}"));
         // Beyond the warm-up of a second.
         first.wait(6000);
         drop(first);
@@ -155,8 +152,7 @@ pub(crate) fn a_link_does_not_come_back() {
         let name = abstract_name();
         let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
         let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
-        let end =
-            memif(&format!("bench --part {part} --socket {name} --connect-timeout 1 {RECONNECT}"));
+        let end = memif(&format!("bench --part {part} --socket {name} --connect-timeout 1 {RECONNECT}"));
         let mut link = socket.wait_connected(key, Duration::from_secs(60)).unwrap();
         link.tx[0].send_wait(&[0; 64]).unwrap();
         if part != "sink" {

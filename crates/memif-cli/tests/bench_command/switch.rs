@@ -1,5 +1,5 @@
-//! A switch between a generator and a sink: interface 0 of a socket is the generator's, interface 1 the sink's. What comes on
-//! one goes out on the other.
+//! A switch between a generator and a sink: interface 0 of a socket is the generator's, interface 1 the sink's. What
+//! comes on one goes out on the other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -125,9 +125,8 @@ fn measure(
     let _switch = Switch::start(&name, fate);
     let mut sink = memif(&format!("bench --part sink --socket {name} --id 1 --json {sink}"));
     sink.expect("\"connected\"");
-    let generator = memif(&format!(
-        "bench --part generator --socket {name} --json --rate 20k --seconds 0.3 {generator}"
-    ));
+    let generator =
+        memif(&format!("bench --part generator --socket {name} --json --rate 20k --seconds 0.3 {generator}"));
     let sent = reports(&generator.finish().code(0));
     let finished = sink.finish();
     let found = reports(&finished);
@@ -155,8 +154,7 @@ pub(crate) fn spread_over_queues() {
     // Where the last packet goes, no other one need be.
     const SPREAD: [&[usize]; 3] = [&[0], &[1], &[2]];
     for polling in ["polling", "adaptive"] {
-        let round_robin =
-            |seen: &Seen<'_>| Fate::Out(SPREAD[usize::try_from(seen.number % 3).unwrap()]);
+        let round_robin = |seen: &Seen<'_>| Fate::Out(SPREAD[usize::try_from(seen.number % 3).unwrap()]);
         let sink = format!("--queues 3 --rx-mode {polling}");
         let (sent, found, finished) = measure("", &sink, round_robin);
         assert_complete(&sent, &found);
@@ -197,18 +195,12 @@ pub(crate) fn loss_is_loss() {
         _ => Fate::Out(&[0]),
     });
     let full = number(&sent, "offered_packets") - number(&sent, "sent_packets");
-    assert_eq!(
-        (number(&found, "missing_packets"), number(&found, "lost_packets")),
-        (10, 10 + full)
-    );
+    assert_eq!((number(&found, "missing_packets"), number(&found, "lost_packets")), (10, 10 + full));
     for none in ["duplicate_packets", "reordered_packets", "corrupted_packets"] {
         assert_eq!(found[none], 0, "{found}");
     }
     let finished = finished.code(1).complains("10 packets did not come, though later ones did");
-    assert!(
-        !finished.err.contains("order") && !finished.err.contains("after a later"),
-        "{finished:#?}"
-    );
+    assert!(!finished.err.contains("order") && !finished.err.contains("after a later"), "{finished:#?}");
 }
 
 pub(crate) fn order_and_copies() {
@@ -232,8 +224,5 @@ pub(crate) fn order_and_copies() {
     assert_eq!(copies.iter().sum::<u64>(), 3);
     let full = number(&sent, "offered_packets") - number(&sent, "sent_packets");
     assert_eq!(number(&found, "lost_packets"), full);
-    finished
-        .code(1)
-        .complains("1 packet came after a later one on the same queue")
-        .complains("3 packets came again");
+    finished.code(1).complains("1 packet came after a later one on the same queue").complains("3 packets came again");
 }

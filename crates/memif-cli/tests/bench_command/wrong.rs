@@ -18,10 +18,7 @@ pub(crate) fn wrong_use_has_an_answer() {
         ("bench --rate fast", "as in 250000, 250k or 1.5M"),
         ("bench ndr --loss 100", "percentage from 0"),
         ("bench --cpus 0,1,2", "one or two numbers of processors"),
-        (
-            "bench --cpus 1000",
-            "processor 1000 of --cpus is not there for this process: choose from",
-        ),
+        ("bench --cpus 1000", "processor 1000 of --cpus is not there for this process: choose from"),
         ("bench --part sink --cpus 0,0", "give --cpus one processor"),
         ("bench interfaces --count 0", "from 1 to 100000"),
         ("bench --count 5", "--count is for interfaces"),

@@ -33,14 +33,12 @@ impl Single {
         let directory = Directory::new();
         let socket = directory.text("memif.sock");
         let other = if bridge_role == "slave" { "master" } else { "slave" };
-        let mut bridge =
-            bridge(&namespace, &format!("--socket {socket} --role {bridge_role} {both} {alone}"));
+        let mut bridge = bridge(&namespace, &format!("--socket {socket} --role {bridge_role} {both} {alone}"));
         bridge.expect("device created");
         let responder = respond(&socket, other, both);
         namespace.ip(&format!("address add 192.168.1.1/24 dev {TAP}"));
         let roles = [bridge_role, other];
-        let mut single =
-            Self { bridge, responder, namespace, directory, roles, more: both.to_owned() };
+        let mut single = Self { bridge, responder, namespace, directory, roles, more: both.to_owned() };
         single.bridge.expect("connected to");
         single
     }
@@ -58,8 +56,7 @@ impl Single {
 }
 
 fn respond(socket: &str, role: &str, more: &str) -> Program {
-    let mut responder =
-        crate::util::memif(&format!("responder --socket {socket} --role {role} {more}"));
+    let mut responder = crate::util::memif(&format!("responder --socket {socket} --role {role} {more}"));
     responder.expect("192.168.1.2");
     responder
 }
@@ -76,9 +73,8 @@ pub(crate) fn ping(namespace: &Namespace, arguments: &str) {
 #[track_caller]
 pub(crate) fn nothing_dropped(line: &str) {
     let reasons = line.split_once(" dropped (").and_then(|(_, rest)| rest.split_once(')'));
-    let only_the_end = reasons.is_some_and(|(reasons, _)| {
-        reasons.split(", ").all(|reason| reason.starts_with("no link: "))
-    });
+    let only_the_end =
+        reasons.is_some_and(|(reasons, _)| reasons.split(", ").all(|reason| reason.starts_with("no link: ")));
     assert!(line.contains(" 0 dropped") || only_the_end, "{line}");
 }
 

@@ -11,11 +11,7 @@ use crate::util::{Directory, Program, abstract_name, start};
 const NOBODY: &str = "65534";
 
 /// Starts a bridge in a namespace as a user that may do nothing.
-pub(crate) fn bridge_as_nobody(
-    namespace: &Namespace,
-    directory: &Directory,
-    arguments: &str,
-) -> Program {
+pub(crate) fn bridge_as_nobody(namespace: &Namespace, directory: &Directory, arguments: &str) -> Program {
     // Where the program was built, that user may not look.
     let copy = directory.path("memif");
     if !copy.exists() {
@@ -42,8 +38,7 @@ pub(crate) fn created_goes_joined_stays() {
             if persistent {
                 namespace.ip(&format!("tuntap add dev {TAP} mode tap"));
             }
-            let mut program =
-                bridge(&namespace, &format!("--socket {} --role master", abstract_name()));
+            let mut program = bridge(&namespace, &format!("--socket {} --role master", abstract_name()));
             program.expect(if persistent { "device joined" } else { "device created" });
             assert!(exists(&namespace));
             if killed {
@@ -62,8 +57,7 @@ pub(crate) fn joined_device_keeps_or_gets_its_mtu() {
     namespace.ip(&format!("tuntap add dev {TAP} mode tap"));
     namespace.ip(&format!("link set dev {TAP} mtu 3000"));
     for (option, mtu) in [("", "MTU 3000"), ("--mtu 1400", "MTU 1400"), ("", "MTU 1400")] {
-        let mut program =
-            bridge(&namespace, &format!("--socket {} --role master {option}", abstract_name()));
+        let mut program = bridge(&namespace, &format!("--socket {} --role master {option}", abstract_name()));
         program.expect(mtu);
         let shown = namespace.ip(&format!("link show dev {TAP}"));
         assert!(shown.contains(&mtu.to_lowercase()), "{shown}");
@@ -112,8 +106,7 @@ pub(crate) fn user_bridges_their_own() {
         .code(2)
         .complains("cannot change the MTU of tap0 from 1500 to 2000")
         .complains("leave --mtu out");
-    let mut program =
-        bridge_as_nobody(&namespace, &directory, &format!("--socket {socket} --role master"));
+    let mut program = bridge_as_nobody(&namespace, &directory, &format!("--socket {socket} --role master"));
     program.expect("device joined, MTU 1500");
     let _responder = crate::util::memif(&format!("responder --socket {socket}"));
     program.expect("connected to");

@@ -14,9 +14,7 @@ pub(crate) fn events_and_statistics() {
     let mut bridge = bridge(&namespace, &format!("--json --socket {socket} --role master --id 4"));
     bridge.expect("\"interface\"");
     // Refused first: the wrong id.
-    memif(&format!("ping 192.168.1.2 --socket {socket} --id 5 --connect-timeout 0.3"))
-        .finish()
-        .code(2);
+    memif(&format!("ping 192.168.1.2 --socket {socket} --id 5 --connect-timeout 0.3")).finish().code(2);
     bridge.expect("\"refused\"");
     let responder = memif(&format!("responder --socket {socket} --id 4"));
     bridge.expect("\"connected\"");
@@ -49,10 +47,7 @@ pub(crate) fn events_and_statistics() {
     for way in ["to_memif", "from_memif"] {
         let flow = &counts[way];
         has_fields(flow, "packets bytes dropped_packets dropped_packets_by_reason ring_full_waits");
-        has_fields(
-            &flow["dropped_packets_by_reason"],
-            "no_link too_long malformed device_down refused no_memory",
-        );
+        has_fields(&flow["dropped_packets_by_reason"], "no_link too_long malformed device_down refused no_memory");
         // Requests or replies of 98 bytes, and ARP.
         assert!(flow["packets"].as_u64() > Some(20), "{flow}");
         assert!(flow["bytes"].as_u64() > Some(20 * 98), "{flow}");
@@ -66,8 +61,7 @@ pub(crate) fn events_and_statistics() {
 
     // A slave without a master tells why it has no link.
     let namespace = Namespace::new();
-    let mut alone =
-        crate::bed::bridge(&namespace, &format!("--json --socket {}", directory.text("no.sock")));
+    let mut alone = crate::bed::bridge(&namespace, &format!("--json --socket {}", directory.text("no.sock")));
     alone.expect("\"connect_failed\"");
     alone.terminate();
     let told = reports(&alone.finish().code(0));

@@ -84,13 +84,7 @@ pub(crate) fn deleted_device_ends_the_bridge() {
     let single = Single::new("slave", "", "");
     single.ping("-c 2 -i 0.01");
     single.namespace.ip(&format!("link delete dev {TAP}"));
-    single
-        .bridge
-        .finish()
-        .code(2)
-        .complains("tap0 is gone")
-        .complains("start this again")
-        .says("from memif: ");
+    single.bridge.finish().code(2).complains("tap0 is gone").complains("start this again").says("from memif: ");
     // Without one.
     let namespace = Namespace::new();
     let directory = Directory::new();
@@ -127,9 +121,7 @@ pub(crate) fn idle_bridge_sleeps() {
             let tasks = tasks();
             let lines = tasks.iter().flat_map(|text| text.lines());
             let switches = lines.filter(|line| line.contains("ctxt_switches"));
-            switches
-                .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
-                .sum::<u64>()
+            switches.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum::<u64>()
         };
         // It comes to rest: for a whole second all threads sleep and none runs.
         let rests = |what| {

@@ -1,11 +1,6 @@
 //! `memif bridge`: the kernel's own programs through it, in network namespaces of the test's own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 mod bed;
 mod device;
@@ -25,10 +20,8 @@ use testkit::{Need, Suite};
 const IP: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("ping")];
 const ARPING: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("arping")];
 const IPERF: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("iperf3")];
-const QUEUES: &[Need] =
-    &[Need::NetNamespace, Need::Program("ip"), Need::Program("iperf3"), Need::Program("tc")];
-const CURL: &[Need] =
-    &[Need::NetNamespace, Need::Program("ip"), Need::Program("curl"), Need::Program("python3")];
+const QUEUES: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("iperf3"), Need::Program("tc")];
+const CURL: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("curl"), Need::Program("python3")];
 const OTHER_USER: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("setpriv")];
 
 fn main() {
@@ -51,11 +44,7 @@ fn main() {
         .test("device_moved_to_another_namespace", IP, life::device_moved_to_another_namespace)
         .test("idle_bridge_sleeps", IP, life::idle_bridge_sleeps)
         .test("created_device_goes_and_a_joined_one_stays", IP, device::created_goes_joined_stays)
-        .test(
-            "joined_device_keeps_or_gets_its_mtu",
-            IP,
-            device::joined_device_keeps_or_gets_its_mtu,
-        )
+        .test("joined_device_keeps_or_gets_its_mtu", IP, device::joined_device_keeps_or_gets_its_mtu)
         .test("device_with_one_queue_is_joined_by_many", IP, device::one_queue_joined_by_many)
         .test("device_with_many_queues_is_joined_by_one", IP, device::many_queues_joined_by_one)
         .test("user_bridges_a_device_of_their_own", OTHER_USER, device::user_bridges_their_own)

@@ -32,11 +32,7 @@ pub(crate) fn taken_names_have_an_answer() {
     let memif = command(&line);
     let mut inside = namespace.command(memif.get_program());
     inside.args(memif.get_args());
-    start(inside, &line)
-        .finish()
-        .code(2)
-        .complains("cannot join lo")
-        .complains("choose another --tap");
+    start(inside, &line).finish().code(2).complains("cannot join lo").complains("choose another --tap");
     // A TUN device is no TAP device, and the other way round.
     for (made, mode) in [("tun", "ethernet"), ("tap", "ip")] {
         namespace.ip(&format!("tuntap add dev {TAP} mode {made}"));
@@ -50,18 +46,11 @@ pub(crate) fn taken_names_have_an_answer() {
     let options = format!("--socket {} --role master", abstract_name());
     let mut first = bridge(&namespace, &options);
     first.expect("device created");
-    bridge(&namespace, &options)
-        .finish()
-        .code(2)
-        .complains("cannot join tap0")
-        .complains("another program has it");
+    bridge(&namespace, &options).finish().code(2).complains("cannot join tap0").complains("another program has it");
     // A socket that cannot be takes its device with it.
     first.terminate();
     first.finish().code(0);
-    bridge(&namespace, "--role master --socket /no/such/place/memif.sock")
-        .finish()
-        .code(2)
-        .complains("create it");
+    bridge(&namespace, "--role master --socket /no/such/place/memif.sock").finish().code(2).complains("create it");
     assert!(!namespace.ip("link show").contains(TAP));
 }
 

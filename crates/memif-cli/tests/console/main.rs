@@ -1,12 +1,7 @@
 //! `memif responder` with commands: the sessions of libmemif's README on a terminal and from a pipe, with peers that
 //! behave as VPP does.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "this is how tests fail"
-)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "this is how tests fail")]
 
 mod seed;
 mod terminal;
@@ -35,8 +30,7 @@ fn request(index: u8, sequence: u16) -> Vec<u8> {
         (!u16::try_from(sum).unwrap()).to_be_bytes()
     };
     let mut frame = vec![0x02, 0xfe, 192, 168, third, 2, 2, 0, 0, 0, 0, 1, 8, 0];
-    let mut ip =
-        vec![0x45, 0, 0, 60, 0, 0, 0, 0, 64, 1, 0, 0, 192, 168, third, 1, 192, 168, third, 2];
+    let mut ip = vec![0x45, 0, 0, 60, 0, 0, 0, 0, 64, 1, 0, 0, 192, 168, third, 1, 192, 168, third, 2];
     let check = sum(&ip);
     ip[10..12].copy_from_slice(&check);
     let mut icmp = vec![8, 0, 0, 0, 0, 1];
@@ -85,9 +79,7 @@ fn the_slave_session_on_a_terminal() {
     assert!(counters[1].contains("rx queue 0: 5 packets, 370 bytes"), "{counters:?}");
     assert!(counters[3].contains("5 echo requests answered"), "{counters:?}");
     VppLikeMaster::delete(link);
-    console.expect(
-        "INFO: memif disconnected! (interface 0: disconnected by the peer: interface deleted)",
-    );
+    console.expect("INFO: memif disconnected! (interface 0: disconnected by the peer: interface deleted)");
     console.keys("exit\r");
     assert!(console.finish().0.success());
 }
@@ -210,18 +202,13 @@ fn lines_that_come_while_one_is_typed_do_not_tear_it() {
         let link = VppLikeSlave::default().connect(&address);
         console.last_two("INFO: memif connected!", "# sho");
         drop(link);
-        console.last_two(
-            "INFO: memif disconnected! (interface 0: closed by the peer without a reason)",
-            "# sho",
-        );
+        console.last_two("INFO: memif disconnected! (interface 0: closed by the peer without a reason)", "# sho");
     }
     // The line goes on where it was, and comes back from the history.
     console.keys("w\r");
     console.expect(&format!("{SPACE}link: down"));
     console.keys("\u{1b}[A");
-    console.wait_for("the last line", |lines| {
-        lines.last().is_some_and(|last| last == "# show").then_some(())
-    });
+    console.wait_for("the last line", |lines| lines.last().is_some_and(|last| last == "# show").then_some(()));
     // Ctrl-C is exit.
     console.keys("\u{3}");
     assert!(console.finish().0.success());
@@ -245,8 +232,7 @@ fn a_pasted_session_loses_no_line() {
 #[test]
 fn the_terminal_is_given_back_as_it_was() {
     for signal in [Some(Signal::TERM), Some(Signal::INT), None] {
-        let mut console =
-            Terminal::start(&format!("responder --interactive --socket {}", abstract_name()));
+        let mut console = Terminal::start(&format!("responder --interactive --socket {}", abstract_name()));
         console.prompt();
         assert!(console.is_raw());
         match signal {
@@ -264,8 +250,7 @@ fn refusals_are_told_and_the_log_with_v_only() {
         let directory = Directory::new();
         let (path, address) = path_of(&directory);
         let v = if verbose { "-v" } else { "" };
-        let (mut console, mut keys) =
-            piped(&format!("{v} responder --interactive --socket {path}"));
+        let (mut console, mut keys) = piped(&format!("{v} responder --interactive --socket {path}"));
         keys.write_all(b"conn 0 1\n").unwrap();
         wait_for_socket(&directory.path("memif.sock"));
         let stranger = VppLikeSlave { id: 7, ..VppLikeSlave::default() };
@@ -332,8 +317,7 @@ fn a_peer_that_takes_nothing_delays_neither_another_nor_the_prompt() {
             console.expect("no connection");
         }
     }
-    keys.write_all(b"ip-set 0 10.0.0.1\nrx-mode 0 0 interrupt\nrx-mode 1 0 polling\nshow\n")
-        .unwrap();
+    keys.write_all(b"ip-set 0 10.0.0.1\nrx-mode 0 0 interrupt\nrx-mode 1 0 polling\nshow\n").unwrap();
     console.expect("interface ip: 10.0.0.1");
     console.expect("no connection");
     for _ in 0..10 {
@@ -388,8 +372,7 @@ fn changes_reach_the_link() {
 
 #[test]
 fn a_slave_beside_a_master_is_told_that_it_meets_itself() {
-    let (mut console, mut keys) =
-        piped(&format!("responder --interactive --socket {}", abstract_name()));
+    let (mut console, mut keys) = piped(&format!("responder --interactive --socket {}", abstract_name()));
     keys.write_all(b"conn 0 1\nconn 1 0\n").unwrap();
     let line = console.expect("note: ");
     assert!(line.contains("its slaves (1) reach only itself"), "{line}");

@@ -81,8 +81,7 @@ interface index: 1
 /// What our banner must be, `(debug)` with `-v` only.
 pub(crate) fn banner(debug: bool) -> Vec<String> {
     let version = concat!("libmemif version: ", env!("CARGO_PKG_VERSION"), " (memif for Rust)");
-    let text =
-        BANNER.replace("libmemif version: 1.0", version).replace("version: 256", "version: 512");
+    let text = BANNER.replace("libmemif version: 1.0", version).replace("version: 256", "version: 512");
     lines(&if debug { text } else { text.replace(" (debug)", "") })
 }
 
@@ -98,8 +97,7 @@ pub(crate) fn shown(block: &str, socket: &str, interface: &str, app: &str) -> Ve
 
 /// The lines of a block, as a terminal shows them: tabs go to the next eighth column.
 pub(crate) fn lines(block: &str) -> Vec<String> {
-    let mut lines: Vec<_> =
-        block.lines().map(|line| line.replace('\t', "        ").trim_end().to_owned()).collect();
+    let mut lines: Vec<_> = block.lines().map(|line| line.replace('\t', "        ").trim_end().to_owned()).collect();
     while lines.last().is_some_and(String::is_empty) {
         lines.pop();
     }

@@ -96,11 +96,7 @@ impl Terminal {
 
     /// Waits until the lines of the screen give an answer.
     #[track_caller]
-    pub(crate) fn wait_for<T>(
-        &mut self,
-        what: &str,
-        mut ask: impl FnMut(&[String]) -> Option<T>,
-    ) -> T {
+    pub(crate) fn wait_for<T>(&mut self, what: &str, mut ask: impl FnMut(&[String]) -> Option<T>) -> T {
         let deadline = Instant::now() + WATCHDOG;
         loop {
             let lines = self.lines();

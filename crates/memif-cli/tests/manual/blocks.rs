@@ -42,8 +42,7 @@ pub(crate) fn examples(text: &str) -> Vec<Example> {
     let mut found = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((_, line)) = lines.next() {
-        let Some(name) = line.strip_prefix("<!-- example: ").and_then(|l| l.strip_suffix(" -->"))
-        else {
+        let Some(name) = line.strip_prefix("<!-- example: ").and_then(|l| l.strip_suffix(" -->")) else {
             continue;
         };
         let mut blocks = Vec::new();
@@ -77,8 +76,7 @@ fn block<'a>(line: usize, stays: bool, lines: impl Iterator<Item = &'a str>) -> 
     let mut goes_on = false;
     let mut prompts = false;
     for line in lines {
-        let command =
-            line.strip_prefix("$ ").or_else(|| line.strip_prefix(PROMPT)).filter(|_| !prompts);
+        let command = line.strip_prefix("$ ").or_else(|| line.strip_prefix(PROMPT)).filter(|_| !prompts);
         if let Some(command) = command.or(goes_on.then_some(line)) {
             goes_on = command.ends_with('\\');
             prompts = command == PROMPTS;

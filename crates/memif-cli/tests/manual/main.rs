@@ -1,17 +1,13 @@
 //! Runs the examples of the user manual as it prints them, and compares what they print.
 //!
-//! An example is what stands between `<!-- example: NAME -->` and `<!-- end -->`. Each of its `console` blocks is
-//! a terminal of its own, and they are opened in their order: lines that begin with `$ ` or `# ` are typed to a shell, or, once it
-//! runs `memif responder`, to that; `^C` is Ctrl-C; everything else is expected to come, in this order. A line `...` stands for any lines.
-//! Numbers may differ. A block marked `console stays` ends with a program that runs until the example is over; the next block is
-//! opened when the first line that it prints has come. All of it has a `/run` and a network of its own.
+//! An example is what stands between `<!-- example: NAME -->` and `<!-- end -->`. Each of its `console` blocks is a
+//! terminal of its own, and they are opened in their order: lines that begin with `$ ` or `# ` are typed to a shell,
+//! or, once it runs `memif responder`, to that; `^C` is Ctrl-C; everything else is expected to come, in this order. A
+//! line `...` stands for any lines. Numbers may differ. A block marked `console stays` ends with a program that runs
+//! until the example is over; the next block is opened when the first line that it prints has come. All of it has a
+//! `/run` and a network of its own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 mod blocks;
 mod terminal;
@@ -67,15 +63,10 @@ tests!(
 );
 
 const NEEDS: &[Need] = &[Need::Root, Need::NetNamespace, Need::Program("nsenter")];
-const NEEDS_DPDK: &[Need] =
-    &[Need::Root, Need::NetNamespace, Need::Program("nsenter"), Need::Program("dpdk-testpmd")];
+const NEEDS_DPDK: &[Need] = &[Need::Root, Need::NetNamespace, Need::Program("nsenter"), Need::Program("dpdk-testpmd")];
 
-const NEEDS_OVS: &[Need] = &[
-    Need::Root,
-    Need::NetNamespace,
-    Need::Program("nsenter"),
-    Need::Program(testkit::ovs::DAEMON),
-];
+const NEEDS_OVS: &[Need] =
+    &[Need::Root, Need::NetNamespace, Need::Program("nsenter"), Need::Program(testkit::ovs::DAEMON)];
 
 fn needs(name: &str) -> &'static [Need] {
     match name {
@@ -88,10 +79,8 @@ fn needs(name: &str) -> &'static [Need] {
 /// The words that the help texts show and the manual must explain.
 fn every_option_is_explained() {
     for command in ["demo", "responder", "ping", "bridge", "bench", "show"] {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_memif"))
-            .args([command, "--help"])
-            .output()
-            .unwrap();
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_memif")).args([command, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         let options = help.lines().filter_map(|line| {
             let line = line.trim_start();

@@ -143,12 +143,7 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(
-                Instant::now() < deadline,
-                "line {}: does not end: {:#?}",
-                block.line,
-                self.seen
-            );
+            assert!(Instant::now() < deadline, "line {}: does not end: {:#?}", block.line, self.seen);
             std::thread::sleep(Duration::from_millis(5));
         };
         self.seen.extend(self.lines.iter());
@@ -183,12 +178,7 @@ impl Terminal {
                     if found {
                         return;
                     }
-                    assert!(
-                        skips || blank,
-                        "line {}: no {wanted:?} in {:#?}",
-                        block.line,
-                        self.seen
-                    );
+                    assert!(skips || blank, "line {}: no {wanted:?} in {:#?}", block.line, self.seen);
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     panic!("line {}: no {wanted:?} in {:#?}", block.line, self.seen)

@@ -1,11 +1,12 @@
-//! Open vSwitch connects to us with all the queues it has, two to transmit and one to receive if not told otherwise, once, when the
-//! port is made.
+//! Open vSwitch connects to us with all the queues it has, two to transmit and one to receive if not told otherwise,
+//! once, when the port is made.
 
 use testkit::{Ovs, eventually};
 
 use crate::{all_answered, ping, responder, with_switch};
 
-/// Ports `there`, a server with a responder, and `here`, the client of a master of ours. That one is up when the port is made.
+/// Ports `there`, a server with a responder, and `here`, the client of a master of ours. That one is up when the port
+/// is made.
 fn client_and_server(test: impl FnOnce(&mut Ovs)) {
     with_switch(|switch| {
         let there = switch.path("there.sock");

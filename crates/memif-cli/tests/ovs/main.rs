@@ -1,11 +1,6 @@
 //! The command against Open vSwitch on DPDK. One switch serves all tests.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 mod client;
 mod server;
@@ -18,13 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use testkit::{Need, Ovs, Suite, ovs};
 use util::{Program, memif};
 
-const NEEDS: &[Need] = &[
-    Need::Root,
-    Need::NetNamespace,
-    Need::Program("ip"),
-    Need::Program("setpriv"),
-    Need::Program(ovs::DAEMON),
-];
+const NEEDS: &[Need] =
+    &[Need::Root, Need::NetNamespace, Need::Program("ip"), Need::Program("setpriv"), Need::Program(ovs::DAEMON)];
 
 fn main() {
     Suite::new()
@@ -59,8 +49,7 @@ fn with_switch(test: impl FnOnce(&mut Ovs)) {
 
 /// A responder that is ready, with options of its own.
 fn responder(socket: &Path, options: &str) -> Program {
-    let mut responder =
-        memif(&format!("responder --socket {} --ip 192.168.1.2 {options}", socket.display()));
+    let mut responder = memif(&format!("responder --socket {} --ip 192.168.1.2 {options}", socket.display()));
     responder.expect("192.168.1.2");
     responder
 }

@@ -5,8 +5,8 @@ use testkit::Ovs;
 use crate::util::memif;
 use crate::{all_answered, ping, responder, with_switch};
 
-/// Two servers, one port each for responder and ping. Open vSwitch has a transmit queue for each of its forwarding threads and one more,
-/// and gives packets to any of them: so two receive queues here.
+/// Two servers, one port each for responder and ping. Open vSwitch has a transmit queue for each of its forwarding
+/// threads and one more, and gives packets to any of them: so two receive queues here.
 fn between_two_ports(settings: &[&str], sizes: &[u32], options: &str) {
     with_switch(|switch| {
         let sockets = ["left", "right"].map(|name| {
@@ -14,8 +14,8 @@ fn between_two_ports(settings: &[&str], sizes: &[u32], options: &str) {
             switch.add_port(name, "server", &socket, settings);
             socket
         });
-        // Each port is at the end of the responder once, and of the ping. The addresses differ, since a switch that sees one move to
-        // another port may drop what is under way.
+        // Each port is at the end of the responder once, and of the ping. The addresses differ, since a switch that
+        // sees one move to another port may drop what is under way.
         for [here, there] in [[0, 1], [1, 0]] {
             let address = |port: usize| format!("--mac 02:fe:00:00:0{here}:0{port}");
             let mut responder = responder(&sockets[here], &format!("{options} {}", address(here)));
@@ -57,8 +57,7 @@ pub(crate) fn one_receive_queue() {
         switch.add_port("right", "server", &other, &[]);
         let mut responder = responder(&other, "--rx-queues auto");
         responder.expect("connected to \"DPDK ");
-        let ping =
-            format!("ping 192.168.1.2 --ip 192.168.1.1 --socket {} --timeout 2", socket.display());
+        let ping = format!("ping 192.168.1.2 --ip 192.168.1.1 --socket {} --timeout 2", socket.display());
         memif(&ping)
             .finish()
             .code(1)

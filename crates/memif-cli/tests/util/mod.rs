@@ -202,8 +202,7 @@ impl Program {
             }
         }
         let status = self.child.wait().expect("the program can be waited for");
-        let text =
-            |lines: &[String]| lines.iter().fold(String::new(), |text, line| text + line + "\n");
+        let text = |lines: &[String]| lines.iter().fold(String::new(), |text, line| text + line + "\n");
         Finished { status, out: text(&self.out), err: text(&self.err) }
     }
 

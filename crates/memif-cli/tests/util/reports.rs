@@ -7,8 +7,7 @@ use super::Finished;
 /// Every line as an object, each with a type.
 pub(crate) fn reports(finished: &Finished) -> Vec<Value> {
     let parse = |line: &str| -> Value {
-        let value: Value =
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(value["type"].is_string(), "{line}");
         value
     };

@@ -36,8 +36,8 @@ impl Ends {
     }
 }
 
-/// The time that `iterations` calls of `measured` take, with `other` before or after them to keep the ring going: the clock
-/// is read twice for a whole ring.
+/// The time that `iterations` calls of `measured` take, with `other` before or after them to keep the ring going: the
+/// clock is read twice for a whole ring.
 pub(crate) fn time<E>(
     iterations: u64,
     ends: &mut E,

@@ -46,9 +46,7 @@ pub(crate) fn drain(fd: impl AsFd) -> bool {
     match preadv2(fd, &mut [IoSliceMut::new(&mut count)], u64::MAX, ReadWriteFlags::NOWAIT) {
         Ok(n) => n == count.len(),
         // Kernels before 5.8 do not know the flag for eventfds.
-        Err(Errno::OPNOTSUPP) => {
-            is_signalled(fd) && matches!(read(fd, &mut count), Ok(n) if n == count.len())
-        }
+        Err(Errno::OPNOTSUPP) => is_signalled(fd) && matches!(read(fd, &mut count), Ok(n) if n == count.len()),
         Err(_) => false,
     }
 }

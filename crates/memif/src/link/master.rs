@@ -17,8 +17,8 @@ use crate::shm::{MappedRing, Mapping, Regions};
 use crate::wire::RingDirection;
 use crate::wire::ring::{COOKIE, FLAG_MASK_INT};
 
-/// Bytes of the regions of a link that are mapped ahead of use. A slave that offers one file as many regions pays once for what
-/// takes time here: 4 ms for so much, in pages of 4 KiB.
+/// Bytes of the regions of a link that are mapped ahead of use. A slave that offers one file as many regions pays once
+/// for what takes time here: 4 ms for so much, in pages of 4 KiB.
 const MOST_AHEAD: u64 = 64 << 20;
 
 /// Memory of a connection whose slave has sent CONNECT.
@@ -34,10 +34,7 @@ impl MasterMemory {
     /// Maps all regions and finds all rings with their cookies. The region files are closed on return.
     ///
     /// The descriptors are [`ReceivedFd`](crate::sys::ReceivedFd)s that were checked.
-    pub(crate) fn map<F: TryInto<OwnedFd>>(
-        config: &InterfaceConfig,
-        setup: Setup<F>,
-    ) -> Result<Self, Breach> {
+    pub(crate) fn map<F: TryInto<OwnedFd>>(config: &InterfaceConfig, setup: Setup<F>) -> Result<Self, Breach> {
         let mut mappings = Vec::with_capacity(setup.regions.len());
         let mut ahead = if config.prefault { MOST_AHEAD } else { 0 };
         for (index, region) in setup.regions.into_iter().enumerate() {
@@ -80,8 +77,7 @@ impl MasterMemory {
         for part in rx.iter().chain(&tx) {
             part.ring.store_tail(0);
         }
-        let down_event = new_eventfd()
-            .map_err(|error| Breach::RegionMap { index: 0, error: error.to_string() })?;
+        let down_event = new_eventfd().map_err(|error| Breach::RegionMap { index: 0, error: error.to_string() })?;
         Ok(Self { regions, rx, tx, down_event })
     }
 
@@ -107,21 +103,16 @@ impl MasterMemory {
             tx.iter().map(|(_, shared)| Arc::clone(shared)).collect(),
         );
         Connected {
-            rx: rx
-                .into_iter()
-                .map(|(parts, shared)| RxQueue::new(config, &link, parts, shared, None))
-                .collect(),
-            tx: tx
-                .into_iter()
-                .map(|(parts, shared)| TxQueue::new(config, &link, parts, shared, None))
-                .collect(),
+            rx: rx.into_iter().map(|(parts, shared)| RxQueue::new(config, &link, parts, shared, None)).collect(),
+            tx: tx.into_iter().map(|(parts, shared)| TxQueue::new(config, &link, parts, shared, None)).collect(),
             handle: LinkHandle(link),
         }
     }
 }
 
-/// Maps the pages of a region ahead of use, if its slave has made them all. Of a file that has fewer, pages would be made here and
-/// be this process's to pay for. A slave that takes them back at this moment pays no less than it makes this process pay.
+/// Maps the pages of a region ahead of use, if its slave has made them all. Of a file that has fewer, pages would be
+/// made here and be this process's to pay for. A slave that takes them back at this moment pays no less than it makes
+/// this process pay.
 fn map_ahead(fd: &OwnedFd, mapping: &Mapping, left: &mut u64) {
     let size = mapping.len() as u64;
     if size > *left {
@@ -152,8 +143,7 @@ fn parts<F: TryInto<OwnedFd>>(
         .map(|(k, setup)| {
             let RingSetup { index, region, offset, log2_size, interrupt, .. } = setup;
             let direction = direction.as_str();
-            let mapping =
-                regions.get(region).ok_or(Breach::RingRegion { direction, index, region })?;
+            let mapping = regions.get(region).ok_or(Breach::RingRegion { direction, index, region })?;
             let ring = MappedRing::new(mapping, offset, log2_size).ok_or(Breach::RingPlace {
                 direction,
                 index,
@@ -161,8 +151,7 @@ fn parts<F: TryInto<OwnedFd>>(
                 end: u64::from(offset) + crate::wire::ring::ring_bytes(log2_size.min(32)),
                 size: mapping.len() as u64,
             })?;
-            let interrupt =
-                interrupt.try_into().map_err(|_| Breach::InterruptType { direction, index })?;
+            let interrupt = interrupt.try_into().map_err(|_| Breach::InterruptType { direction, index })?;
             let found = ring.cookie();
             if found != COOKIE {
                 return Err(Breach::Cookie { direction, index, found });

@@ -27,7 +27,8 @@ impl PeerFd for ReceivedFd {
 
     fn check_interrupt(&mut self, direction: RingDirection, index: u16) -> Result<(), Breach> {
         let breach = Breach::InterruptType { direction: direction.as_str(), index };
-        // Without /proc the check is left out: reads are of 8 bytes and never wait, and writes ask first whether they may.
+        // Without /proc the check is left out: reads are of 8 bytes and never wait, and writes ask first whether they
+        // may.
         match self.get().map(sys::is_eventfd) {
             Some(Ok(true) | Err(Errno::NOENT)) => Ok(()),
             _ => Err(breach),
@@ -39,14 +40,9 @@ impl PeerFd for ReceivedFd {
 /// shrink any more.
 ///
 /// A seal that is missing is not added here: the kernel waits for the file's lock then, and the peer can hold that as
-/// long as it likes, for one by writing to the file from memory whose pages come from a FUSE file. No call of this function
-/// waits for that lock.
-pub(super) fn region(
-    fd: impl AsFd,
-    index: u16,
-    size: u64,
-    require_sealed: bool,
-) -> Result<Sealing, Breach> {
+/// long as it likes, for one by writing to the file from memory whose pages come from a FUSE file. No call of this
+/// function waits for that lock.
+pub(super) fn region(fd: impl AsFd, index: u16, size: u64, require_sealed: bool) -> Result<Sealing, Breach> {
     let fd = fd.as_fd();
     // Seals exist on memfd, tmpfs and hugetlb files alone: pipes, sockets, disk, FUSE and network files say EINVAL.
     let seals = fcntl_get_seals(fd).map_err(|_| Breach::RegionType(index))?;
@@ -102,10 +98,7 @@ mod tests {
     #[test]
     fn a_short_file_and_other_types_are_refused() {
         let fd = memfd(MemfdFlags::ALLOW_SEALING, 4095);
-        assert_eq!(
-            region(&fd, 1, 4096, false),
-            Err(Breach::RegionFile { index: 1, size: 4096, file: 4095 })
-        );
+        assert_eq!(region(&fd, 1, 4096, false), Err(Breach::RegionFile { index: 1, size: 4096, file: 4095 }));
         let (pipe, _other) = rustix::pipe::pipe().unwrap();
         assert_eq!(region(&pipe, 0, 1, false), Err(Breach::RegionType(0)));
         let event = eventfd(0, EventfdFlags::CLOEXEC).unwrap();

@@ -225,14 +225,16 @@ impl LinkHandle {
             .collect()
     }
 
-    /// The driver has reported the signal of a receive queue and will call [`take_left`](Self::take_left) before it sleeps.
+    /// The driver has reported the signal of a receive queue and will call [`take_left`](Self::take_left) before it
+    /// sleeps.
     pub(crate) fn rx_reported(&self, index: u8) {
         if let Some(queue) = self.0.rx.get(usize::from(index)) {
             queue.left.report();
         }
     }
 
-    /// Takes the signal of a receive queue if a receive call left it. Returns whether the queue is to be reported again.
+    /// Takes the signal of a receive queue if a receive call left it. Returns whether the queue is to be reported
+    /// again.
     pub(crate) fn take_left(&self, index: u8) -> bool {
         let more = self.0.rx.get(usize::from(index)).is_some_and(|queue| queue.take_left());
         more && !self.rx_polls(index)
@@ -252,12 +254,11 @@ impl LinkHandle {
     /// Grows with everything that a receive queue hands out, parts of packets included.
     pub(crate) fn rx_progress(&self, index: u8) -> u64 {
         let queue = self.0.rx.get(usize::from(index));
-        queue.map_or(0, |queue| {
-            queue.counters.packets.get().wrapping_add(queue.counters.bytes.get())
-        })
+        queue.map_or(0, |queue| queue.counters.packets.get().wrapping_add(queue.counters.bytes.get()))
     }
 
-    /// Whether a receive queue tells its peer not to signal. The peer can write that word too, and spoils its own signals then.
+    /// Whether a receive queue tells its peer not to signal. The peer can write that word too, and spoils its own
+    /// signals then.
     pub(crate) fn rx_polls(&self, index: u8) -> bool {
         let queue = self.0.rx.get(usize::from(index));
         queue.is_some_and(|queue| queue.ring.load_flags() & FLAG_MASK_INT != 0)
@@ -329,8 +330,8 @@ impl QueueShared {
         &self.left
     }
 
-    /// Receive, for the driver before it sleeps: takes a signal that a receive call left. Returns whether something came since that
-    /// call looked at the ring, of which no signal may tell any more.
+    /// Receive, for the driver before it sleeps: takes a signal that a receive call left. Returns whether something
+    /// came since that call looked at the ring, of which no signal may tell any more.
     fn take_left(&self) -> bool {
         let Some(seen) = self.left.take() else { return false };
         if drain(&*self.interrupt) {

@@ -56,8 +56,8 @@ impl DriverSignals {
     }
 
     /// For the driver, when the timer has expired and before it asks the links with
-    /// [`LinkHandle::repeat_signals`](super::LinkHandle::repeat_signals): a sender that finds the timer still on its way has marked its queue
-    /// before, and one that comes later arms it again.
+    /// [`LinkHandle::repeat_signals`](super::LinkHandle::repeat_signals): a sender that finds the timer still on its
+    /// way has marked its queue before, and one that comes later arms it again.
     pub(crate) fn repeat_expired(&self) {
         self.0.state.store(IDLE, Ordering::SeqCst);
     }
@@ -66,11 +66,10 @@ impl DriverSignals {
     pub(super) fn arm_slow(&self, delay: Duration) {
         let timer = &*self.0;
         let expiry = self.now().saturating_add(nanoseconds(delay));
-        let from =
-            match timer.state.compare_exchange(IDLE, SLOW, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => IDLE,
-                Err(state) => state,
-            };
+        let from = match timer.state.compare_exchange(IDLE, SLOW, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => IDLE,
+            Err(state) => state,
+        };
         if from == FAST || (from == SLOW && timer.expiry.load(Ordering::Relaxed) <= expiry) {
             return;
         }
@@ -84,8 +83,7 @@ impl DriverSignals {
 
     fn set(&self, delay: Duration) {
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let once =
-            Itimerspec { it_interval: zero, it_value: Timespec::try_from(delay).unwrap_or(zero) };
+        let once = Itimerspec { it_interval: zero, it_value: Timespec::try_from(delay).unwrap_or(zero) };
         let _ = timerfd_settime(&*self.0.repeat, TimerfdTimerFlags::empty(), &once);
     }
 

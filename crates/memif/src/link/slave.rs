@@ -4,9 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::{
-    MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create,
-};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
 use rustix::io::{Errno, pwrite};
 
 use super::shared::{LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name};
@@ -38,14 +36,9 @@ pub(crate) struct SlaveMemory {
 }
 
 impl SlaveMemory {
-    /// Allocates and plans everything for `s2m` transmit and `m2s` receive rings of `2^log2` slots. The rings are still to be
-    /// written, see [`write_rings`](Self::write_rings).
-    pub(crate) fn allocate(
-        config: &InterfaceConfig,
-        s2m: u8,
-        m2s: u8,
-        log2: u8,
-    ) -> io::Result<Self> {
+    /// Allocates and plans everything for `s2m` transmit and `m2s` receive rings of `2^log2` slots. The rings are still
+    /// to be written, see [`write_rings`](Self::write_rings).
+    pub(crate) fn allocate(config: &InterfaceConfig, s2m: u8, m2s: u8, log2: u8) -> io::Result<Self> {
         let layout = Layout::new(config, s2m, m2s, log2).map_err(io::Error::other)?;
         let mut region_fds = Vec::with_capacity(layout.regions.len());
         let mut mappings = Vec::with_capacity(layout.regions.len());
@@ -94,19 +87,12 @@ impl SlaveMemory {
                 Some(index) => (RingDirection::M2s, index),
             };
             let index = u16::try_from(index).unwrap_or(u16::MAX);
-            let message = AddRing {
-                direction,
-                index,
-                region: 0,
-                offset: *offset,
-                log2_ring_size: log2,
-                private_hdr_size: 0,
-            };
+            let message =
+                AddRing { direction, index, region: 0, offset: *offset, log2_ring_size: log2, private_hdr_size: 0 };
             rings.push((message, Arc::new(new_eventfd()?)));
             mapped_rings.push(ring);
         }
-        let decoy = Decoy::new(&mappings[0])
-            .ok_or_else(|| io::Error::other("decoy does not fit its region"))?;
+        let decoy = Decoy::new(&mappings[0]).ok_or_else(|| io::Error::other("decoy does not fit its region"))?;
         Ok(Self {
             decoy,
             layout,
@@ -121,9 +107,9 @@ impl SlaveMemory {
         })
     }
 
-    /// Writes all rings, with head and tail zero, as they must be until CONNECTED has come. To be called when INIT is out, so that
-    /// it is done while the master works on that, and before a region is announced: a write waits for the lock of its file, and
-    /// whoever has the file can hold that without end.
+    /// Writes all rings, with head and tail zero, as they must be until CONNECTED has come. To be called when INIT is
+    /// out, so that it is done while the master works on that, and before a region is announced: a write waits for the
+    /// lock of its file, and whoever has the file can hold that without end.
     pub(crate) fn write_rings(&self, config: &InterfaceConfig) -> io::Result<()> {
         let Self { layout, region_fds, mapped_rings, .. } = self;
         let Some((file, _)) = region_fds.first() else { return Ok(()) };
@@ -167,8 +153,7 @@ impl SlaveMemory {
         let rings = self.rings.iter().zip(&self.mapped_rings).zip(&self.layout.buffers);
         for (k, (((message, interrupt), ring), place)) in rings.enumerate() {
             let sends = k < self.s2m;
-            let (direction, index) =
-                if sends { (Direction::Tx, k) } else { (Direction::Rx, k - self.s2m) };
+            let (direction, index) = if sends { (Direction::Tx, k) } else { (Direction::Rx, k - self.s2m) };
             let parts = QueueParts {
                 name: queue_name(direction, index),
                 ring: ring.clone(),
@@ -178,9 +163,8 @@ impl SlaveMemory {
                 interrupt: Arc::clone(interrupt),
                 buffer_size: config.buffer_size,
             };
-            let buffers: Box<[BufferRef]> = (0..=ring.mask())
-                .map(|slot| buffer(place, self.layout.stride, config.buffer_size, slot))
-                .collect();
+            let buffers: Box<[BufferRef]> =
+                (0..=ring.mask()).map(|slot| buffer(place, self.layout.stride, config.buffer_size, slot)).collect();
             let shared = QueueShared::new(Role::Slave, &parts);
             if sends { &mut tx } else { &mut rx }.push((parts, shared, buffers));
         }
@@ -196,15 +180,11 @@ impl SlaveMemory {
         Connected {
             rx: rx
                 .into_iter()
-                .map(|(parts, shared, buffers)| {
-                    RxQueue::new(config, &link, parts, shared, Some(buffers))
-                })
+                .map(|(parts, shared, buffers)| RxQueue::new(config, &link, parts, shared, Some(buffers)))
                 .collect(),
             tx: tx
                 .into_iter()
-                .map(|(parts, shared, buffers)| {
-                    TxQueue::new(config, &link, parts, shared, Some(buffers))
-                })
+                .map(|(parts, shared, buffers)| TxQueue::new(config, &link, parts, shared, Some(buffers)))
                 .collect(),
             handle: LinkHandle(link),
         }
@@ -218,8 +198,9 @@ fn buffer(place: &BufferPlace, stride: u32, capacity: u32, slot: u16) -> BufferR
     BufferRef { region: place.region, offset, capacity }
 }
 
-/// Writes a new ring to its file, which nobody else may have yet, with `image` for its bytes. Not through the mapping: each of its
-/// pages would fault, be zeroed and then filled, 24 µs for two rings of 1024 slots where this and one fault per 16 pages take 13.
+/// Writes a new ring to its file, which nobody else may have yet, with `image` for its bytes. Not through the mapping:
+/// each of its pages would fault, be zeroed and then filled, 24 µs for two rings of 1024 slots where this and one fault
+/// per 16 pages take 13.
 fn write_ring(
     file: &OwnedFd,
     offset: u32,
@@ -228,8 +209,7 @@ fn write_ring(
 ) -> io::Result<()> {
     image.clear();
     image.resize(HEADER_SIZE, 0);
-    image[COOKIE_OFFSET..COOKIE_OFFSET + size_of_val(&COOKIE)]
-        .copy_from_slice(&COOKIE.to_ne_bytes());
+    image[COOKIE_OFFSET..COOKIE_OFFSET + size_of_val(&COOKIE)].copy_from_slice(&COOKIE.to_ne_bytes());
     for buffer in buffers {
         let head = DescriptorHead { flags: 0, region: buffer.region, length: buffer.capacity };
         image.extend_from_slice(&head.to_word().to_ne_bytes());
@@ -260,8 +240,8 @@ fn sealed_memfd(size: u64) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// A region on huge pages, sealed as above. Its pages are reserved by the mapping, but the peer can punch holes, and then others
-/// may take them: hence the guard.
+/// A region on huge pages, sealed as above. Its pages are reserved by the mapping, but the peer can punch holes, and
+/// then others may take them: hence the guard.
 fn huge_region(size: u64) -> io::Result<(Arc<OwnedFd>, u64, Arc<Mapping>)> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let flags = flags | MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
@@ -282,8 +262,8 @@ fn huge_region(size: u64) -> io::Result<(Arc<OwnedFd>, u64, Arc<Mapping>)> {
     })
 }
 
-/// Makes all pages of the regions now, where that is asked for. On a node huge pages are made in any case: the kernel reserves
-/// them whatever the node, and the first access to one that the node has not is a fault.
+/// Makes all pages of the regions now, where that is asked for. On a node huge pages are made in any case: the kernel
+/// reserves them whatever the node, and the first access to one that the node has not is a fault.
 fn fill(config: &InterfaceConfig, mappings: &[Arc<Mapping>]) -> io::Result<()> {
     let huge_on_node = config.huge_pages && config.numa_node.is_some();
     if !config.prefault && !huge_on_node {
@@ -323,15 +303,11 @@ fn check_callers_file(fd: &OwnedFd, size: u64) -> io::Result<peer_fd::Sealing> {
         let problem = format!("the file for the buffers is shorter than the {size} bytes to share");
         return Err(invalid(problem));
     }
-    // This waits for the file's lock, which no peer can hold yet: the first time the file is still ours alone, and later
-    // the seal is there. Failure shows in the seals.
-    if fcntl_get_seals(fd).is_ok_and(|seals| !seals.intersects(SealFlags::SHRINK | SealFlags::SEAL))
-    {
+    // This waits for the file's lock, which no peer can hold yet: the first time the file is still ours alone, and
+    // later the seal is there. Failure shows in the seals.
+    if fcntl_get_seals(fd).is_ok_and(|seals| !seals.intersects(SealFlags::SHRINK | SealFlags::SEAL)) {
         let _ = fcntl_add_seals(fd, SealFlags::SHRINK);
     }
-    peer_fd::region(fd, 1, size, false).map_err(|_| {
-        invalid(
-            "the file for the buffers is neither a memfd nor on tmpfs or a huge page mount".into(),
-        )
-    })
+    peer_fd::region(fd, 1, size, false)
+        .map_err(|_| invalid("the file for the buffers is neither a memfd nor on tmpfs or a huge page mount".into()))
 }

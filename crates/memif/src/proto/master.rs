@@ -5,17 +5,14 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::setup::Collector;
-use super::{
-    Closed, MAX_MESSAGES, PeerFd, PeerNames, Setup, Stage, Transmit, disconnect_message,
-    parse_with_fds,
-};
+use super::{Closed, MAX_MESSAGES, PeerFd, PeerNames, Setup, Stage, Transmit, disconnect_message, parse_with_fds};
 use crate::config::{InterfaceConfig, MAX_LOG2_RING_SIZE, Mode, Name, Secret};
 use crate::error::Breach;
 use crate::limits::Limits;
 use crate::wire::{Hello, Init, Message, VERSION};
 
-/// The highest index of regions and of rings that HELLO names, whatever is configured; what a slave brings beyond that is
-/// refused by name. Less would do harm: a DPDK client cuts its rings down to what it is told and goes on using the
+/// The highest index of regions and of rings that HELLO names, whatever is configured; what a slave brings beyond that
+/// is refused by name. Less would do harm: a DPDK client cuts its rings down to what it is told and goes on using the
 /// queues that it lost, on top of ring 0, and a gomemif slave takes the index for a number.
 const HIGHEST_INDEX: u16 = 255;
 
@@ -162,9 +159,7 @@ impl<F: PeerFd> Master<F> {
         // Without a secret of our own the field is not looked at: libmemif may leave garbage in it.
         match &params.secret {
             Some(_) if init.secret[0] == 0 => Err(Breach::SecretRequired),
-            Some(secret) if !same_secret(&init.secret, secret.field().field()) => {
-                Err(Breach::SecretWrong)
-            }
+            Some(secret) if !same_secret(&init.secret, secret.field().field()) => Err(Breach::SecretWrong),
             _ => Ok(()),
         }
     }

@@ -166,7 +166,8 @@ impl PeerNames {
     }
 }
 
-/// Whether a peer of that program name is a DPDK: all versions send "DPDK " and their number, whatever program they are part of.
+/// Whether a peer of that program name is a DPDK: all versions send "DPDK " and their number, whatever program they are
+/// part of.
 pub(crate) fn is_dpdk(app_name: &Name) -> bool {
     app_name.as_bytes().starts_with(b"DPDK")
 }

@@ -103,8 +103,8 @@ impl<F: PeerFd> Collector<F> {
         Ok(())
     }
 
-    /// C12, C13, C14 (flags were checked with the message), and the descriptor's own checks (F10). The place is looked at in [`finish`](Self::finish),
-    /// since nothing says that regions come first.
+    /// C12, C13, C14 (flags were checked with the message), and the descriptor's own checks (F10). The place is looked
+    /// at in [`finish`](Self::finish), since nothing says that regions come first.
     pub(super) fn add_ring(&mut self, ring: AddRing, mut interrupt: F) -> Result<(), Breach> {
         if ring.private_hdr_size != 0 {
             return Err(Breach::PrivateHeader(ring.private_hdr_size));
@@ -153,11 +153,7 @@ impl<F: PeerFd> Collector<F> {
     /// Whether one more may be kept.
     fn one_more_descriptor(&self) -> Result<(), Breach> {
         let limit = self.limits.descriptors;
-        if self.descriptors() < usize::from(limit) {
-            Ok(())
-        } else {
-            Err(Breach::LinkDescriptors(limit))
-        }
+        if self.descriptors() < usize::from(limit) { Ok(()) } else { Err(Breach::LinkDescriptors(limit)) }
     }
 
     /// C15 and C17.
@@ -206,11 +202,7 @@ struct Place {
 }
 
 impl Place {
-    fn new<F>(
-        direction: &'static str,
-        ring: &RingSetup<F>,
-        regions: &[RegionSetup<F>],
-    ) -> Result<Self, Breach> {
+    fn new<F>(direction: &'static str, ring: &RingSetup<F>, regions: &[RegionSetup<F>]) -> Result<Self, Breach> {
         let RingSetup { index, region, .. } = *ring;
         let Some(size) = regions.get(usize::from(region)).map(|region| region.size) else {
             return Err(Breach::RingRegion { direction, index, region });

@@ -114,14 +114,15 @@ impl<F> Slave<F> {
         self.stage
     }
 
-    /// The ring whose announcement was not answered yet. It stays when the connection is over: then the master refused it.
+    /// The ring whose announcement was not answered yet. It stays when the connection is over: then the master refused
+    /// it.
     #[must_use]
     pub fn unanswered_ring(&self) -> Option<&AddRing> {
         self.unanswered.as_ref()
     }
 
-    /// A whole message as received, with every descriptor that came with it; none should. HELLO is best handed in
-    /// while it is still in the socket, and taken out once INIT is sent: every master survives a slave that dies so (V2).
+    /// A whole message as received, with every descriptor that came with it; none should. HELLO is best handed in while
+    /// it is still in the socket, and taken out once INIT is sent: every master survives a slave that dies so (V2).
     pub fn handle_message(&mut self, bytes: &[u8], fds: Vec<F>) {
         if self.stage == Stage::Closed {
             return;
@@ -143,11 +144,7 @@ impl<F> Slave<F> {
     /// The peer closed the socket, or the socket failed.
     pub fn handle_closed(&mut self) {
         let acknowledged = self.stage == Stage::WaitAck || self.owed;
-        let reason = if acknowledged && !self.known {
-            Closed::UnknownId
-        } else {
-            Closed::Hangup(self.stage)
-        };
+        let reason = if acknowledged && !self.known { Closed::UnknownId } else { Closed::Hangup(self.stage) };
         self.close(reason, None);
     }
 
@@ -228,9 +225,7 @@ impl<F> Slave<F> {
                 self.events.push_back(SlaveEvent::Connected(self.peer));
                 Ok(())
             }
-            (stage, message) => {
-                Err(Breach::UnexpectedMessage { message: message.name(), state: stage.as_str() })
-            }
+            (stage, message) => Err(Breach::UnexpectedMessage { message: message.name(), state: stage.as_str() }),
         }
     }
 

@@ -1,7 +1,8 @@
 //! What a peer that left had published before.
 //!
-//! Its last packets may lie on the ring when the end of its connection is seen: they were sent, so they are received. One look at its
-//! cursor says how many there are, at most a ring full, since the memory may still be somebody's who goes on writing.
+//! Its last packets may lie on the ring when the end of its connection is seen: they were sent, so they are received.
+//! One look at its cursor says how many there are, at most a ring full, since the memory may still be somebody's who
+//! goes on writing.
 
 use super::rx::RxQueue;
 use super::rx_batch::RxBatch;
@@ -31,7 +32,8 @@ impl RxQueue {
     /// How many slots the peer left, of a link that is down.
     ///
     /// # Errors
-    /// [`RecvError::Disconnected`] when there are none, or the link ended in another way; [`RecvError::Breach`] when the memory is gone.
+    /// [`RecvError::Disconnected`] when there are none, or the link ended in another way; [`RecvError::Breach`] when
+    /// the memory is gone.
     pub(super) fn leftovers(&mut self) -> Result<u16, RecvError> {
         if !self.core.link.has_leftovers() {
             return Err(RecvError::Disconnected);

@@ -49,11 +49,7 @@ fn table(regions: &Regions, slots: usize, buffers: &[BufferRef]) -> Spots {
 /// The buffers of a table.
 #[cfg(feature = "raw")]
 fn buffers_of(table: &Spots) -> Box<[BufferRef]> {
-    let buffer = |at| BufferRef {
-        region: table.region(at),
-        offset: table.offset(at),
-        capacity: table.len(at),
-    };
+    let buffer = |at| BufferRef { region: table.region(at), offset: table.offset(at), capacity: table.len(at) };
     (0..table.count()).map(buffer).collect()
 }
 

@@ -16,12 +16,7 @@ impl TxQueue {
 
 /// As [`TxQueue::notify`].
 #[inline]
-pub(super) fn notify(
-    ring: &impl RingMemory,
-    shared: &QueueShared,
-    link: &LinkShared,
-    packets: usize,
-) {
+pub(super) fn notify(ring: &impl RingMemory, shared: &QueueShared, link: &LinkShared, packets: usize) {
     // The store of the cursor must be visible before the flags are read. A receiver that clears the mask and
     // then looks at the cursor would otherwise see the old cursor while we see the old mask.
     ring.full_fence();

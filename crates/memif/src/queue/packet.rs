@@ -79,11 +79,7 @@ impl<'b> Packet<'b> {
     pub(super) fn raw_segments(&self) -> impl Iterator<Item = RawSegment> + use<'b> {
         let length = u32::try_from(self.first.len()).unwrap_or(u32::MAX);
         let first = RawSegment { slot: self.slot, region: self.region, length };
-        let raw = |part: &Segment| RawSegment {
-            slot: part.slot,
-            region: part.region,
-            length: part.length,
-        };
+        let raw = |part: &Segment| RawSegment { slot: part.slot, region: part.region, length: part.length };
         std::iter::once(first).chain(self.rest().iter().map(raw))
     }
 

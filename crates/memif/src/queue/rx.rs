@@ -95,8 +95,9 @@ impl RxQueue {
         queue
     }
 
-    /// The ring as slots, for bindings. A queue of an interface that is [`manual`](InterfaceConfig::manual) is good for this
-    /// alone; of another interface it is one that was not received from: what was posted or received before is forgotten.
+    /// The ring as slots, for bindings. A queue of an interface that is [`manual`](InterfaceConfig::manual) is good for
+    /// this alone; of another interface it is one that was not received from: what was posted or received before is
+    /// forgotten.
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn into_slots(self) -> super::slots::RxSlots {
@@ -172,8 +173,8 @@ impl RxQueue {
     /// No system call, no lock, no allocation.
     ///
     /// # Errors
-    /// [`RecvError::Disconnected`] once the link is down and, where the peer left, all that it published before was taken;
-    /// [`RecvError::Breach`] when the peer broke the protocol.
+    /// [`RecvError::Disconnected`] once the link is down and, where the peer left, all that it published before was
+    /// taken; [`RecvError::Breach`] when the peer broke the protocol.
     #[inline]
     pub fn recv(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
         if self.core.link.is_down() {
@@ -319,7 +320,8 @@ impl std::fmt::Debug for RxQueue {
 impl AsFd for RxQueue {
     /// Readable when the peer signalled packets, and for good once the link is down. Right for event loops in
     /// [`RxMode::Interrupt`]; in the other modes the peer is told not to signal. A signal that ended a
-    /// [`wait`](RxQueue::wait) is taken before the next sleep, or by [`acknowledge`](RxQueue::acknowledge): until then this stays readable.
+    /// [`wait`](RxQueue::wait) is taken before the next sleep, or by [`acknowledge`](RxQueue::acknowledge): until then
+    /// this stays readable.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.readiness.get_or_init(|| self.new_readiness().ok()).as_ref().map_or_else(
             // No descriptor left: the peer's signals alone, and the socket's events for the end of the link.

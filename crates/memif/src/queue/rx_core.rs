@@ -21,14 +21,14 @@ const UNCOUNTED: u64 = u64::MAX;
 /// Ring, memory and what the last scan found: everything that packets borrow.
 pub(super) struct RxCore {
     pub(super) regions: Regions,
-    /// Slave: the buffer of each slot, exchanged by [`TxBatch::forward`](super::TxBatch::forward). Nothing of this is ever read
-    /// back from shared memory. Master: empty.
+    /// Slave: the buffer of each slot, exchanged by [`TxBatch::forward`](super::TxBatch::forward). Nothing of this is
+    /// ever read back from shared memory. Master: empty.
     pub(super) slots: Spots,
     /// The packets of the last scan, of which the first `count` count: the first segment of each, marked with its slot.
     found: Spots,
     pub(super) count: usize,
-    /// What else there is to say of them. Nothing where the scan is plain: all packets in one segment, none dropped. Its memory is
-    /// touched as far as it is used, 16 KiB per queue less where no packet is odd.
+    /// What else there is to say of them. Nothing where the scan is plain: all packets in one segment, none dropped.
+    /// Its memory is touched as far as it is used, 16 KiB per queue less where no packet is odd.
     odd: Vec<Odd>,
     pub(super) segments: Vec<Segment>,
     pub(super) link: Arc<LinkShared>,
@@ -73,7 +73,8 @@ struct Odd {
 }
 
 impl RxCore {
-    /// The core of a queue on a ring that was checked, for scans of at most so many packets. A slave brings the buffers.
+    /// The core of a queue on a ring that was checked, for scans of at most so many packets. A slave brings the
+    /// buffers.
     pub(super) fn new(
         link: &Arc<LinkShared>,
         ring: MappedRing,
@@ -135,12 +136,7 @@ impl RxCore {
 
     /// Reads descriptors, each once, into the private lists until `max` packets are whole.
     #[inline]
-    pub(super) fn scan(
-        &mut self,
-        name: QueueName,
-        available: u16,
-        max: usize,
-    ) -> Result<(), Breach> {
+    pub(super) fn scan(&mut self, name: QueueName, available: u16, max: usize) -> Result<(), Breach> {
         self.segments.clear();
         self.odd.clear();
         self.count = 0;
@@ -153,12 +149,7 @@ impl RxCore {
     }
 
     #[inline]
-    fn scan_as<const MASTER: bool>(
-        &mut self,
-        name: QueueName,
-        available: u16,
-        max: usize,
-    ) -> Result<(), Breach> {
+    fn scan_as<const MASTER: bool>(&mut self, name: QueueName, available: u16, max: usize) -> Result<(), Breach> {
         let most = max.min(self.found.count());
         let mut at = self.scan_singles::<MASTER, true>(available, most, Progress::default());
         if at.done < available && self.count < most {
@@ -173,8 +164,7 @@ impl RxCore {
         self.trailing = at;
         if MASTER && self.count > 0 {
             let last = self.found.address(self.count - 1);
-            let before =
-                if self.count == 1 { self.last } else { self.found.address(self.count - 2) };
+            let before = if self.count == 1 { self.last } else { self.found.address(self.count - 2) };
             self.stride = last.wrapping_sub(before);
             self.last = last;
         }
@@ -234,8 +224,8 @@ impl RxCore {
         }));
     }
 
-    /// A packet that is a chain or is to be dropped; what was read of its first descriptor is not read again. Returns how far
-    /// that goes, or `None` where the packet has no end yet.
+    /// A packet that is a chain or is to be dropped; what was read of its first descriptor is not read again. Returns
+    /// how far that goes, or `None` where the packet has no end yet.
     #[inline(never)]
     fn scan_odd<const MASTER: bool>(
         &mut self,
@@ -304,7 +294,8 @@ impl RxCore {
         (word, offset)
     }
 
-    /// One descriptor, whose second word as master has `offset`: where its bytes lie, or `None` when it is to be dropped.
+    /// One descriptor, whose second word as master has `offset`: where its bytes lie, or `None` when it is to be
+    /// dropped.
     fn check<const MASTER: bool>(
         &self,
         name: QueueName,
@@ -320,8 +311,7 @@ impl RxCore {
         }
         // Slave: the master says only how much it wrote; where is known from posting the buffer.
         let at = self.at(slot);
-        let (region, offset, capacity) =
-            (self.slots.region(at), self.slots.offset(at), self.slots.len(at));
+        let (region, offset, capacity) = (self.slots.region(at), self.slots.offset(at), self.slots.len(at));
         if length > capacity {
             return Err(Breach::OverCapacity { queue: name, slot, length, capacity });
         }

@@ -13,9 +13,9 @@ const TRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// What a queue knows about its spins.
 ///
-/// On a processor that both ends share, a spin only keeps the peer from answering: the packet comes when the spin is over
-/// and this end sleeps. The same where packets are far apart. So spins in vain end spinning, and one that brings a packet
-/// brings it back. Neither end can see where the other runs, and it may be moved at any time; hence the tries.
+/// On a processor that both ends share, a spin only keeps the peer from answering: the packet comes when the spin is
+/// over and this end sleeps. The same where packets are far apart. So spins in vain end spinning, and one that brings a
+/// packet brings it back. Neither end can see where the other runs, and it may be moved at any time; hence the tries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spin {
     longest: Duration,
@@ -48,11 +48,7 @@ impl Spin {
         }
         self.without = self.without.saturating_add(1);
         let rested = |last| now.saturating_duration_since(last) >= TRY_PAUSE;
-        if self.without >= TRIED_WAIT && self.last.is_none_or(rested) {
-            self.longest
-        } else {
-            Duration::ZERO
-        }
+        if self.without >= TRIED_WAIT && self.last.is_none_or(rested) { self.longest } else { Duration::ZERO }
     }
 
     /// A spin brought a packet.

@@ -24,8 +24,8 @@ pub struct TxQueue {
     pub(super) shared: Arc<QueueShared>,
     pub(super) link: Arc<LinkShared>,
     regions: Regions,
-    /// The buffer of each slot, as far as one descriptor may fill it: as slave its own, for good but for exchanges; as master
-    /// what the slave posted, read once and checked, with no bytes where it broke the rules.
+    /// The buffer of each slot, as far as one descriptor may fill it: as slave its own, for good but for exchanges; as
+    /// master what the slave posted, read once and checked, with no bytes where it broke the rules.
     pub(super) buffers: Spots,
     /// Master: the words by which each buffer was posted. Slave: empty.
     posted: Box<[(u64, u64)]>,
@@ -96,8 +96,8 @@ impl TxQueue {
         }
     }
 
-    /// The ring as slots, for bindings. A queue of an interface that is [`manual`](InterfaceConfig::manual) is good for this
-    /// alone; of another interface it is one that was not sent on.
+    /// The ring as slots, for bindings. A queue of an interface that is [`manual`](InterfaceConfig::manual) is good for
+    /// this alone; of another interface it is one that was not sent on.
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn into_slots(self) -> super::slots::TxSlots {
@@ -187,11 +187,7 @@ impl TxQueue {
         self.send_patiently(packet, None)
     }
 
-    fn send_patiently(
-        &mut self,
-        packet: &[u8],
-        timeout: Option<Duration>,
-    ) -> Result<(), SendError> {
+    fn send_patiently(&mut self, packet: &[u8], timeout: Option<Duration>) -> Result<(), SendError> {
         // However often it is tried, one packet found the ring full once.
         let mut result = self.send(packet);
         let mut patience = Patience::new(timeout);
@@ -223,8 +219,7 @@ impl TxQueue {
         if len == 0 {
             return Err(SendError::Empty);
         }
-        let longest =
-            if self.chaining { self.max_packet } else { self.max_packet.min(self.max_segment) };
+        let longest = if self.chaining { self.max_packet } else { self.max_packet.min(self.max_segment) };
         let limit = longest as usize;
         if len > limit {
             return Err(SendError::TooLong { len, max: limit });
@@ -334,8 +329,9 @@ impl TxQueue {
         }
     }
 
-    /// Takes what a slave has posted from `slot` on into the table. Slaves post the same buffers again and again, so what a slot
-    /// had before is remembered, and the same words need no second check: 14 instructions per packet instead of 44.
+    /// Takes what a slave has posted from `slot` on into the table. Slaves post the same buffers again and again, so
+    /// what a slot had before is remembered, and the same words need no second check: 14 instructions per packet
+    /// instead of 44.
     fn learn(&mut self, mut slot: u16) {
         let (ring, mask, end) = (self.ring.descriptors(), self.ring.mask(), self.cursor.limit());
         while slot != end {

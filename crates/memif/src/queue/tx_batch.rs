@@ -16,9 +16,10 @@ use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_to_word};
 #[must_use = "a batch that is not committed sends nothing"]
 pub struct TxBatch<'q> {
     queue: &'q mut TxQueue,
-    /// Next slot to fill, and how many are free from there on as far as is known. The queue's own cursor stays behind until the
-    /// batch is committed, so that what changes with every packet lies in registers: in memory, a sender of small packets waits
-    /// for its own stores. For that, no call that is not inlined may be given a reference to the batch.
+    /// Next slot to fill, and how many are free from there on as far as is known. The queue's own cursor stays behind
+    /// until the batch is committed, so that what changes with every packet lies in registers: in memory, a sender of
+    /// small packets waits for its own stores. For that, no call that is not inlined may be given a reference to the
+    /// batch.
     next: u16,
     free: u16,
     packets: usize,
@@ -103,20 +104,12 @@ impl TxBatch<'_> {
     /// # Errors
     /// As [`push`](Self::push); `fill` is not called then.
     #[inline(always)]
-    pub fn push_with(
-        &mut self,
-        len: usize,
-        fill: impl FnOnce(&mut PacketWriter<'_>),
-    ) -> Result<(), SendError> {
+    pub fn push_with(&mut self, len: usize, fill: impl FnOnce(&mut PacketWriter<'_>)) -> Result<(), SendError> {
         self.add(len, fill).inspect_err(|error| self.queue.count_full(error))
     }
 
     #[inline(always)]
-    pub(super) fn add(
-        &mut self,
-        len: usize,
-        fill: impl FnOnce(&mut PacketWriter<'_>),
-    ) -> Result<(), SendError> {
+    pub(super) fn add(&mut self, len: usize, fill: impl FnOnce(&mut PacketWriter<'_>)) -> Result<(), SendError> {
         if let Some((room, region)) = self.single(len) {
             // The packet counts when it is whole, also should `fill` panic.
             fill(&mut PacketWriter { room: Room::One(room), len });
@@ -151,7 +144,8 @@ impl TxBatch<'_> {
         self.push_packet(&packet).map_err(|error| ForwardError { error, packet })
     }
 
-    /// Adds a copy of a received packet: one copy, shared memory to shared memory. The packet can be sent to others, too.
+    /// Adds a copy of a received packet: one copy, shared memory to shared memory. The packet can be sent to others,
+    /// too.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -188,9 +182,9 @@ impl TxBatch<'_> {
     }
 }
 
-/// What is left of [`TxBatch::push`]: chains, a look at the peer's cursor, errors. Out of line, so that the rest stays small in
-/// every loop that it becomes part of, which it does also where a program has several: as a call it takes half as long again.
-/// The queue's cursor is then behind the packet.
+/// What is left of [`TxBatch::push`]: chains, a look at the peer's cursor, errors. Out of line, so that the rest stays
+/// small in every loop that it becomes part of, which it does also where a program has several: as a call it takes half
+/// as long again. The queue's cursor is then behind the packet.
 #[inline(never)]
 fn push_rest(queue: &mut TxQueue, next: u16, packet: &[u8]) -> Result<(), SendError> {
     let place = place_from(queue, next, packet.len()).inspect_err(|e| queue.count_full(e))?;
@@ -215,8 +209,8 @@ fn copy_rest(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Puts the packet's buffers into a slave's slots from `next` on and theirs into its slots, where that is possible. The queue's
-/// cursor is then behind the packet.
+/// Puts the packet's buffers into a slave's slots from `next` on and theirs into its slots, where that is possible. The
+/// queue's cursor is then behind the packet.
 fn exchange(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> bool {
     let segments = packet.segment_count();
     if !Arc::ptr_eq(&queue.link, &packet.core.link)
@@ -232,8 +226,8 @@ fn exchange(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> bool {
         return false;
     }
     let pairs = || (0u16..).map(|i| next.wrapping_add(i)).zip(packet.raw_segments());
-    // A descriptor is two words. With the region unchanged only the one with the offset is, so a master that reads a slot too
-    // early still finds a buffer of ours.
+    // A descriptor is two words. With the region unchanged only the one with the offset is, so a master that reads a
+    // slot too early still finds a buffer of ours.
     if pairs().any(|(slot, segment)| {
         queue.buffers.region(queue.at(slot)) != segment.region || segment.length > queue.max_segment
     }) {
@@ -260,10 +254,7 @@ fn place_from(queue: &mut TxQueue, next: u16, len: usize) -> Result<Place, SendE
 
 impl std::fmt::Debug for TxBatch<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TxBatch")
-            .field("packets", &self.packets)
-            .field("bytes", &self.bytes)
-            .finish_non_exhaustive()
+        f.debug_struct("TxBatch").field("packets", &self.packets).field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
 
@@ -335,12 +326,7 @@ impl PacketWriter<'_> {
     /// Calls `copy` with each room that holds some of `len` bytes from `offset` on: the room, where in it, which
     /// of the bytes, and how many.
     #[inline(always)]
-    fn each_room(
-        &self,
-        offset: usize,
-        len: usize,
-        copy: impl Fn(SharedSlice<'_>, usize, usize, usize),
-    ) -> usize {
+    fn each_room(&self, offset: usize, len: usize, copy: impl Fn(SharedSlice<'_>, usize, usize, usize)) -> usize {
         let (queue, place) = match self.room {
             Room::One(room) => {
                 let count = room.len().saturating_sub(offset).min(len);

@@ -8,7 +8,8 @@ use super::{RxQueue, TxQueue};
 use crate::counters::QueueDetails;
 use crate::link::QueueShared;
 
-/// How a queue stands, for any thread, also when its link is down and the queue is gone. It keeps the queue's ring and eventfd.
+/// How a queue stands, for any thread, also when its link is down and the queue is gone. It keeps the queue's ring and
+/// eventfd.
 #[derive(Clone)]
 pub struct QueueView(Arc<QueueShared>);
 

@@ -47,8 +47,8 @@ impl RxQueue {
         Self::wait_any_or(queues, None, timeout)
     }
 
-    /// Waits as [`wait_any`](Self::wait_any) does; being readable, `other` ends the sleep with `false`. So a thread that
-    /// serves queues can be given something else to do.
+    /// Waits as [`wait_any`](Self::wait_any) does; being readable, `other` ends the sleep with `false`. So a thread
+    /// that serves queues can be given something else to do.
     ///
     /// `other` is looked at in sleeps only: with a queue in [`RxMode::Polling`] it is not, so give a time limit there.
     ///
@@ -67,9 +67,7 @@ impl RxQueue {
         }
         let polling = queues.iter().any(|queue| queue.mode == RxMode::Polling);
         // A wait of a busy link ends here, and asks no clock.
-        if (polling || queues.iter().any(|queue| queue.may_spin() && queue.spin.pays()))
-            && look_often(queues)?
-        {
+        if (polling || queues.iter().any(|queue| queue.may_spin() && queue.spin.pays())) && look_often(queues)? {
             return Ok(true);
         }
         let start = Instant::now();
@@ -95,11 +93,7 @@ impl RxQueue {
             if look(queues)? {
                 break;
             }
-            let until = if first_sleep {
-                deadline.min(Deadline::after(Some(FIRST_SLEEP)))
-            } else {
-                deadline
-            };
+            let until = if first_sleep { deadline.min(Deadline::after(Some(FIRST_SLEEP))) } else { deadline };
             let other_is_readable = sleep(queues, other, until);
             queues.iter_mut().for_each(|queue| queue.unslept = 0);
             if look(queues)? {
@@ -121,7 +115,8 @@ impl RxQueue {
 }
 
 impl RxQueue {
-    /// Whether a wait may look at the ring for a while first. Who sleeps already since an earlier wait goes on sleeping.
+    /// Whether a wait may look at the ring for a while first. Who sleeps already since an earlier wait goes on
+    /// sleeping.
     fn may_spin(&self) -> bool {
         self.mode == RxMode::Adaptive && !self.asleep
     }
@@ -139,11 +134,12 @@ impl RxQueue {
         self.cleared.is_none()
     }
 
-    /// Adaptive, for a batch with packets while the mask is clear: tells the peer not to signal, as packets are to be looked for
-    /// from now on.
+    /// Adaptive, for a batch with packets while the mask is clear: tells the peer not to signal, as packets are to be
+    /// looked for from now on.
     ///
-    /// Not if each packet is slept for. To set the mask and to clear it again are two stores, but the limit of the sleep after that is
-    /// a timer that comes before all others of the processor: 1.70 times interrupt mode for a round trip on one processor, 1.05 without.
+    /// Not if each packet is slept for. To set the mask and to clear it again are two stores, but the limit of the
+    /// sleep after that is a timer that comes before all others of the processor: 1.70 times interrupt mode for a round
+    /// trip on one processor, 1.05 without.
     #[cold]
     pub(super) fn wake(&mut self) {
         self.asleep = false;
@@ -245,8 +241,8 @@ fn spin(queues: &mut [RxQueue], start: Instant, deadline: Deadline) -> Result<bo
     Ok(false)
 }
 
-/// Sleeps until a signal comes, a link goes down, `other` is readable or the time is over. The signals are left to be taken.
-/// Returns whether `other` is readable.
+/// Sleeps until a signal comes, a link goes down, `other` is readable or the time is over. The signals are left to be
+/// taken. Returns whether `other` is readable.
 fn sleep(queues: &mut [RxQueue], other: Option<BorrowedFd<'_>>, until: Deadline) -> bool {
     let stormy = !queues.iter().all(RxQueue::listens);
     let until = if stormy { until.min(Deadline::after(Some(FIRST_SLEEP))) } else { until };
@@ -293,11 +289,7 @@ fn sleep(queues: &mut [RxQueue], other: Option<BorrowedFd<'_>>, until: Deadline)
     }
     for queue in queues.iter_mut() {
         // What is not listened to is taken at once, to see whether the storm goes on.
-        let came = if queue.listens() {
-            queue.untaken.get()
-        } else {
-            crate::link::drain(&*queue.shared.interrupt)
-        };
+        let came = if queue.listens() { queue.untaken.get() } else { crate::link::drain(&*queue.shared.interrupt) };
         queue.note_signal(came);
     }
     other

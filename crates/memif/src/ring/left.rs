@@ -1,8 +1,8 @@
 //! Signals that a receive call leaves to the driver.
 //!
-//! The driver reports a signal without taking it, and the receive call that empties the ring would have to. Instead it notes
-//! up to where it looked; the driver takes the signal before it sleeps, and then looks whether more came. So a packet is
-//! answered without that system call, which falls into the time in which the answer is under way.
+//! The driver reports a signal without taking it, and the receive call that empties the ring would have to. Instead it
+//! notes up to where it looked; the driver takes the signal before it sleeps, and then looks whether more came. So a
+//! packet is answered without that system call, which falls into the time in which the answer is under way.
 
 #[cfg(all(test, loom))]
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -31,12 +31,11 @@ impl Left {
     /// A receive call found nothing beyond that cursor of the peer. Returns whether it may leave the signal.
     #[cfg(any(feature = "raw", test))]
     pub(crate) fn leave(&self, seen: u16) -> bool {
-        self.change(|state| {
-            (state != NOTHING && state != NEVER).then_some(EMPTIED | u32::from(seen))
-        })
+        self.change(|state| (state != NOTHING && state != NEVER).then_some(EMPTIED | u32::from(seen)))
     }
 
-    /// The driver, before it sleeps. Returns the cursor if a receive call emptied the ring: the signal is to be taken now.
+    /// The driver, before it sleeps. Returns the cursor if a receive call emptied the ring: the signal is to be taken
+    /// now.
     pub(crate) fn take(&self) -> Option<u16> {
         let emptied = |state| (state & !0xffff == EMPTIED).then_some(NOTHING);
         let state = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, emptied).ok()?;

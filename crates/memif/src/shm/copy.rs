@@ -103,9 +103,9 @@ mod x86_64 {
     /// As [`copy`], on a processor with AVX, and `len` is at least 128.
     #[inline(always)]
     unsafe fn blocks128(dst: *mut u8, src: *const u8, len: usize) {
-        // SAFETY: each turn moves 128 bytes and happens only while more than 128 are left, so it stays within `len`; what
-        // comes after the loop moves the last 128 of `len` bytes. `vzeroupper` clears half of all sixteen registers, and
-        // all of them are given up for it.
+        // SAFETY: each turn moves 128 bytes and happens only while more than 128 are left, so it stays within `len`;
+        // what comes after the loop moves the last 128 of `len` bytes. `vzeroupper` clears half of all sixteen
+        // registers, and all of them are given up for it.
         unsafe {
             asm!(
                 "2:",
@@ -354,11 +354,8 @@ mod portable {
         // SAFETY: valid by the caller's promise, and a byte is always aligned; private sides are plain, shared
         // ones atomic.
         unsafe {
-            let value = if SHARED_FROM {
-                AtomicU8::from_ptr(src.cast_mut()).load(Ordering::Relaxed)
-            } else {
-                src.read()
-            };
+            let value =
+                if SHARED_FROM { AtomicU8::from_ptr(src.cast_mut()).load(Ordering::Relaxed) } else { src.read() };
             if SHARED_TO {
                 AtomicU8::from_ptr(dst).store(value, Ordering::Relaxed);
             } else {
@@ -375,8 +372,7 @@ mod tests {
     /// Every length and alignment moves exactly its bytes and no neighbour.
     fn check(copy: unsafe fn(*mut u8, *const u8, usize)) {
         let mut src: Vec<u8> = (0..5000u32).map(|i| (i * 7 % 251) as u8).collect();
-        let lengths = (0..520)
-            .chain([1023, 1024, 1025, 1151, 1152, 1153, 1500, 2048, 4095, 4096, 4097, 4900]);
+        let lengths = (0..520).chain([1023, 1024, 1025, 1151, 1152, 1153, 1500, 2048, 4095, 4096, 4097, 4900]);
         for len in lengths {
             for (from, to) in [(0, 0), (1, 0), (0, 3), (5, 5), (7, 2)] {
                 let mut dst = vec![0xee; 5100];

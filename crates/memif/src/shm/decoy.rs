@@ -1,11 +1,13 @@
 //! The ring at the start of a slave's region 0, which is none of the link's.
 //!
-//! A DPDK server may have more queues than the rings that a slave brings. It goes on using all of them, and those without a ring take region
-//! 0, offset 0 and one slot for theirs (D5). What lies there decides what that does:
+//! A DPDK server may have more queues than the rings that a slave brings. It goes on using all of them, and those
+//! without a ring take region 0, offset 0 and one slot for theirs (D5). What lies there decides what that does:
 //!
-//! - Its surplus **receive** queues compare head with a cursor of their own, which is 0: head is 0, so they find nothing.
-//! - Its surplus **transmit** queues compare head with the ring's tail. Tail is one behind head: one buffer is posted, which takes any packet, and
-//!   the first packet moves tail to 0. From then on there is no room. Nothing of the link is overwritten, and what was sent there shows.
+//! - Its surplus **receive** queues compare head with a cursor of their own, which is 0: head is 0, so they find
+//!   nothing.
+//! - Its surplus **transmit** queues compare head with the ring's tail. Tail is one behind head: one buffer is posted,
+//!   which takes any packet, and the first packet moves tail to 0. From then on there is no room. Nothing of the link
+//!   is overwritten, and what was sent there shows.
 //! - The mask is set, so nobody signals.
 //!
 //! Nothing here is trusted: the peer can write all of it, and the worst is a hint that is wrong.
@@ -16,13 +18,14 @@ use super::mapping::Mapping;
 use super::ring::MappedRing;
 use crate::ring::RingMemory;
 use crate::wire::ring::{
-    COOKIE, COOKIE_OFFSET, DescriptorHead, FLAG_MASK_INT, FLAGS_OFFSET, HEAD_OFFSET, HEADER_SIZE,
-    TAIL_OFFSET, offset_to_word, ring_bytes,
+    COOKIE, COOKIE_OFFSET, DescriptorHead, FLAG_MASK_INT, FLAGS_OFFSET, HEAD_OFFSET, HEADER_SIZE, TAIL_OFFSET,
+    offset_to_word, ring_bytes,
 };
 
 /// Bytes of the ring.
 pub(crate) const RING_BYTES: u64 = ring_bytes(0);
-/// Bytes of its one buffer: any segment fits, since lengths are 16 bits wide at the sender, so none spoils what lies behind.
+/// Bytes of its one buffer: any segment fits, since lengths are 16 bits wide at the sender, so none spoils what lies
+/// behind.
 pub(crate) const BUFFER_BYTES: u32 = 65_535;
 /// Where the ring begins in region 0.
 const OFFSET: u32 = 0;

@@ -88,14 +88,10 @@ impl Slot {
     /// Start, length and page size, or `None` while they change.
     fn range(&self) -> Option<(usize, usize, usize)> {
         let version = self.version.load(Ordering::Acquire);
-        let range = (
-            self.start.load(Ordering::Relaxed),
-            self.len.load(Ordering::Relaxed),
-            self.page.load(Ordering::Relaxed),
-        );
+        let range =
+            (self.start.load(Ordering::Relaxed), self.len.load(Ordering::Relaxed), self.page.load(Ordering::Relaxed));
         fence(Ordering::Acquire);
-        (version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version)
-            .then_some(range)
+        (version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version).then_some(range)
     }
 }
 
@@ -111,9 +107,8 @@ fn slots() -> impl Iterator<Item = &'static Slot> {
 }
 
 fn take_slot() -> &'static Slot {
-    let free = slots().find(|slot| {
-        slot.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    });
+    let free =
+        slots().find(|slot| slot.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok());
     free.unwrap_or_else(|| {
         let slot: &'static mut Slot = Box::leak(Box::new(Slot {
             taken: AtomicBool::new(true),
@@ -137,11 +132,10 @@ fn take_slot() -> &'static Slot {
     })
 }
 
-/// For the handler: puts zeros in place of the guarded mapping that holds the address and marks all guards of that memory, of which
-/// there can be several. Returns whether there is one. Only system calls and atomics.
+/// For the handler: puts zeros in place of the guarded mapping that holds the address and marks all guards of that
+/// memory, of which there can be several. Returns whether there is one. Only system calls and atomics.
 pub(super) fn mend(address: usize) -> bool {
-    let holds =
-        |(start, len, _): &(usize, usize, usize)| address >= *start && address - *start < *len;
+    let holds = |(start, len, _): &(usize, usize, usize)| address >= *start && address - *start < *len;
     let Some((start, len, page)) = slots().filter_map(Slot::range).find(holds) else {
         return false;
     };
@@ -186,8 +180,7 @@ mod tests {
         let slot: *const Slot = first.0;
         drop(first);
         // SAFETY: as above.
-        let again: Vec<_> =
-            (2..40).map(|n| unsafe { Guarded::new(range(n), 4096, 4096) }.unwrap()).collect();
+        let again: Vec<_> = (2..40).map(|n| unsafe { Guarded::new(range(n), 4096, 4096) }.unwrap()).collect();
         assert!(again.iter().any(|guard| ptr::eq(guard.0, slot)));
         assert!(again.iter().all(|guard| !guard.was_hit()));
     }
@@ -203,10 +196,7 @@ mod tests {
         // SAFETY: memory that stays mapped. It is compared and read here, and no peer is given the file.
         let (again, part) = unsafe {
             let part = whole.start().add(4096);
-            (
-                Mapping::from_raw(whole.start(), 8192, Arc::clone(&fd)),
-                Mapping::from_raw(part, 4096, Arc::clone(&fd)),
-            )
+            (Mapping::from_raw(whole.start(), 8192, Arc::clone(&fd)), Mapping::from_raw(part, 4096, Arc::clone(&fd)))
         };
         let other = crate::shm::tests::mapped_by_the_caller(&fd, 8192);
         for mapping in [&whole, &again, &part, &other] {
@@ -214,9 +204,6 @@ mod tests {
         }
         rustix::fs::ftruncate(&*fd, 0).unwrap();
         whole.slice(0, 1).unwrap().read(0, &mut [0]);
-        assert_eq!(
-            [&whole, &again, &part, &other].map(Mapping::is_gone),
-            [true, true, true, false]
-        );
+        assert_eq!([&whole, &again, &part, &other].map(Mapping::is_gone), [true, true, true, false]);
     }
 }

@@ -1,13 +1,13 @@
 //! Where a slave puts its rings and buffers.
 //!
-//! Rings come first in region 0, behind a decoy that no message names, see [`decoy`](super::decoy). Buffers follow in the same region or
-//! in regions of their own. Huge pages hold buffers alone: rings are some pages at most, and their file can then be sealed so that no page
-//! of it is ever lost.
+//! Rings come first in region 0, behind a decoy that no message names, see [`decoy`](super::decoy). Buffers follow in
+//! the same region or in regions of their own. Huge pages hold buffers alone: rings are some pages at most, and their
+//! file can then be sealed so that no page of it is ever lost.
 //!
-//! A ring's place depends on its direction, index and size alone, and there are places for 16 rings each way at least. A queue of a DPDK
-//! server that had a ring on an earlier link keeps that place when the next slave brings fewer (D5), and so finds zeros there: neither our
-//! other rings nor buffers nor the end of the region.
-//! Offsets have 32 bits, so a region ends at 4 GiB and further buffers go to the next one.
+//! A ring's place depends on its direction, index and size alone, and there are places for 16 rings each way at least.
+//! A queue of a DPDK server that had a ring on an earlier link keeps that place when the next slave brings fewer (D5),
+//! and so finds zeros there: neither our other rings nor buffers nor the end of the region. Offsets have 32 bits, so a
+//! region ends at 4 GiB and further buffers go to the next one.
 
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::ConfigError;
@@ -55,12 +55,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// The plan for `s2m` and `m2s` rings of `2^log2` slots.
-    pub(crate) fn new(
-        config: &InterfaceConfig,
-        s2m: u8,
-        m2s: u8,
-        log2: u8,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config: &InterfaceConfig, s2m: u8, m2s: u8, log2: u8) -> Result<Self, ConfigError> {
         let queues = usize::from(s2m) + usize::from(m2s);
         let ring = ring_bytes(log2).next_multiple_of(LINE);
         let stride = if config.external.as_ref().is_some_and(|external| external.0.allocates()) {
@@ -108,9 +103,7 @@ impl Layout {
             Memory::Mapped(mapping) => Some(mapping.len() as u64),
         };
         if let Some(size) = given {
-            for (asked, setting) in
-                [(config.huge_pages, "huge pages"), (config.numa_node.is_some(), "a NUMA node")]
-            {
+            for (asked, setting) in [(config.huge_pages, "huge pages"), (config.numa_node.is_some(), "a NUMA node")] {
                 if asked {
                     return Err(ConfigError::CallersMemory(setting));
                 }
@@ -155,10 +148,8 @@ mod tests {
     fn disjoint(layout: &Layout, log2: u8, buffer_size: u64) {
         let decoy_buffer = u64::from(layout.decoy_buffer);
         assert!(decoy_buffer.is_multiple_of(LINE));
-        let mut ranges: Vec<(u64, u64, u64)> = vec![
-            (0, 0, decoy::RING_BYTES),
-            (0, decoy_buffer, decoy_buffer + u64::from(decoy::BUFFER_BYTES) + SPARE),
-        ];
+        let mut ranges: Vec<(u64, u64, u64)> =
+            vec![(0, 0, decoy::RING_BYTES), (0, decoy_buffer, decoy_buffer + u64::from(decoy::BUFFER_BYTES) + SPARE)];
         for offset in &layout.rings {
             assert!(u64::from(*offset).is_multiple_of(RING_ALIGNMENT.max(LINE)));
             ranges.push((0, u64::from(*offset), u64::from(*offset) + ring_bytes(log2)));
@@ -231,9 +222,7 @@ mod tests {
 
     #[test]
     fn memory_of_the_caller_is_where_it_is() {
-        let fd = std::sync::Arc::new(
-            rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap(),
-        );
+        let fd = std::sync::Arc::new(rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
         let config = InterfaceConfig::slave(0).memory(Memory::File { fd, size: 8 << 20 });
         assert_eq!(config.validate(), Ok(()));
         assert_eq!(config.clone().prefault(true).validate(), Ok(()));

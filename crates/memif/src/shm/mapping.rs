@@ -66,16 +66,8 @@ impl Mapping {
             .filter(|mapped| (1..=isize::MAX.unsigned_abs()).contains(mapped))
             .ok_or_else(invalid)?;
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory that exists.
-        let start = unsafe {
-            mmap(
-                std::ptr::null_mut(),
-                mapped,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                fd,
-                0,
-            )
-        }?;
+        let start =
+            unsafe { mmap(std::ptr::null_mut(), mapped, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0) }?;
         let start = NonNull::new(start.cast::<u8>()).ok_or_else(invalid)?;
         let guard = if guard {
             // SAFETY: the range was just mapped and belongs to this value, which takes the guard off before it
@@ -201,8 +193,8 @@ impl std::fmt::Debug for Mapping {
 /// Type of the file systems whose pages are huge ones (`linux/magic.h`).
 const HUGETLBFS_MAGIC: u32 = 0x9584_58f6;
 
-/// Bytes of a page of the file, which is what mappings of it are counted in. The block size of `fstat` would not do: tmpfs
-/// with transparent huge pages reports theirs, and maps single pages.
+/// Bytes of a page of the file, which is what mappings of it are counted in. The block size of `fstat` would not do:
+/// tmpfs with transparent huge pages reports theirs, and maps single pages.
 fn page_size_of(fd: impl AsFd) -> io::Result<usize> {
     let system = rustix::fs::fstatfs(fd)?;
     let page = rustix::param::page_size();
@@ -256,8 +248,8 @@ impl RegionStart {
         if u64::from(offset) + u64::from(len) > self.len {
             return None;
         }
-        // SAFETY: `offset` is at most the length of the region, whose memory is one mapping from `start` on, so this stays in it or
-        // one past its end. It fits `usize`, as that length does.
+        // SAFETY: `offset` is at most the length of the region, whose memory is one mapping from `start` on, so this
+        // stays in it or one past its end. It fits `usize`, as that length does.
         Some(unsafe { self.start.add(offset as usize) })
     }
 
@@ -274,12 +266,7 @@ unsafe impl Sync for Region {}
 
 impl Regions {
     pub(crate) fn new(regions: Vec<Arc<Mapping>>) -> Self {
-        Self(
-            regions
-                .into_iter()
-                .map(|mapping| Region { start: mapping.start, len: mapping.len, mapping })
-                .collect(),
-        )
+        Self(regions.into_iter().map(|mapping| Region { start: mapping.start, len: mapping.len, mapping }).collect())
     }
 
     /// Where the region of that number is.
@@ -308,8 +295,8 @@ impl Regions {
     #[inline]
     pub(crate) fn slice(&self, region: u16, offset: u32, len: u32) -> Option<SharedSlice<'_>> {
         let start = self.place(region)?.find(offset, len)?;
-        // SAFETY: `find` made sure that the bytes lie in the mapping, which stays as long as its `Arc` in this table, which the
-        // borrow of `self` keeps. `len` fits `usize`, since it is at most that of the mapping.
+        // SAFETY: `find` made sure that the bytes lie in the mapping, which stays as long as its `Arc` in this table,
+        // which the borrow of `self` keeps. `len` fits `usize`, since it is at most that of the mapping.
         Some(unsafe { SharedSlice::new(start, len as usize) })
     }
 

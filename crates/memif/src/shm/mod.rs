@@ -42,17 +42,9 @@ pub(crate) mod tests {
     pub(crate) fn mapped_by_the_caller(fd: &Arc<OwnedFd>, len: u64) -> Mapping {
         let len = usize::try_from(len).unwrap();
         // SAFETY: a new mapping touches no memory that exists.
-        let start = unsafe {
-            mmap(
-                std::ptr::null_mut(),
-                len,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                fd,
-                0,
-            )
-        }
-        .unwrap();
+        let start =
+            unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0) }
+                .unwrap();
         let start = NonNull::new(start.cast()).unwrap();
         // SAFETY: mapped above and never unmapped; no reference to the bytes is made.
         unsafe { Mapping::from_raw(start, len, Arc::clone(fd)) }

@@ -1,7 +1,7 @@
 //! Where the pages of a mapping come from, and when.
 //!
-//! Shared memory has no pages until it is touched. Placement belongs to the file, so that it also holds for pages that the peer
-//! touches first.
+//! Shared memory has no pages until it is touched. Placement belongs to the file, so that it also holds for pages that
+//! the peer touches first.
 
 use std::io;
 
@@ -33,8 +33,8 @@ impl Mapping {
         let node = usize::try_from(node).unwrap_or(usize::MAX);
         let word = nodes.get_mut(node / WORD).ok_or(Errno::INVAL)?;
         *word = 1 << (node % WORD);
-        // SAFETY: the call changes no byte of memory, only from where the kernel takes new pages for the file behind this
-        // range, which is mapped as long as `self` is there. It reads as many bits of `nodes` as there are.
+        // SAFETY: the call changes no byte of memory, only from where the kernel takes new pages for the file behind
+        // this range, which is mapped as long as `self` is there. It reads as many bits of `nodes` as there are.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_mbind,
@@ -49,17 +49,18 @@ impl Mapping {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Makes and maps all pages now, so that no access has to. Tells when there are too few, where an access would end the
-    /// process or meet the [`guard`](super::guard).
+    /// Makes and maps all pages now, so that no access has to. Tells when there are too few, where an access would end
+    /// the process or meet the [`guard`](super::guard).
     ///
     /// # Errors
-    /// What the kernel says: `ENOMEM`, or `EFAULT` where huge pages are too few or the file is shorter than the mapping.
+    /// What the kernel says: `ENOMEM`, or `EFAULT` where huge pages are too few or the file is shorter than the
+    /// mapping.
     pub(crate) fn populate(&self) -> io::Result<()> {
         self.advise(Advice::LinuxPopulateWrite)
     }
 
-    /// Maps all pages of a file that has them. As if they were read, since then the kernel maps 16 with each look, and shared
-    /// memory can be written all the same: 235 µs for 4.3 MiB, where it is 826 as if they were written.
+    /// Maps all pages of a file that has them. As if they were read, since then the kernel maps 16 with each look, and
+    /// shared memory can be written all the same: 235 µs for 4.3 MiB, where it is 826 as if they were written.
     ///
     /// # Errors
     /// As [`populate`](Self::populate).
@@ -95,9 +96,7 @@ pub(crate) fn check_node(node: u32) -> Result<(), String> {
     let nodes = allowed_nodes().map_err(|error| match error.raw_os_error() {
         Some(libc::ENOSYS) => "this kernel knows no NUMA nodes: leave the node out".to_owned(),
         // Containers are often started so.
-        Some(libc::EPERM) => {
-            "this process may not choose: give it CAP_SYS_NICE, or leave the node out".to_owned()
-        }
+        Some(libc::EPERM) => "this process may not choose: give it CAP_SYS_NICE, or leave the node out".to_owned(),
         _ => error.to_string(),
     })?;
     if nodes.contains(&node) {
@@ -152,8 +151,7 @@ pub(crate) mod tests {
 
     #[test]
     fn populating_makes_every_page_and_changes_no_byte() {
-        let ways: [fn(&Mapping); 3] =
-            [|m| m.populate().unwrap(), |m| m.map_all().unwrap(), Mapping::touch];
+        let ways: [fn(&Mapping); 3] = [|m| m.populate().unwrap(), |m| m.map_all().unwrap(), Mapping::touch];
         for fill in ways {
             let mapping = private_mapping(1 << 20);
             assert_eq!(mapped_kib(&mapping), 0);

@@ -9,8 +9,7 @@ use super::mapping::Mapping;
 use super::prefetch;
 use crate::ring::RingMemory;
 use crate::wire::ring::{
-    COOKIE_OFFSET, DESCRIPTOR_SIZE, FLAGS_OFFSET, HEAD_OFFSET, HEADER_SIZE, RING_ALIGNMENT,
-    TAIL_OFFSET, ring_bytes,
+    COOKIE_OFFSET, DESCRIPTOR_SIZE, FLAGS_OFFSET, HEAD_OFFSET, HEADER_SIZE, RING_ALIGNMENT, TAIL_OFFSET, ring_bytes,
 };
 
 const _: () = assert!(HEADER_SIZE.is_multiple_of(align_of::<AtomicU64>()));
@@ -37,9 +36,7 @@ unsafe impl Sync for MappedRing {}
 impl MappedRing {
     /// The ring of `2^log2` slots at `offset`, or `None` where it is not aligned or leaves the region.
     pub(crate) fn new(mapping: &Arc<Mapping>, offset: u32, log2: u8) -> Option<Self> {
-        if log2 > crate::config::MAX_LOG2_RING_SIZE
-            || !u64::from(offset).is_multiple_of(RING_ALIGNMENT)
-        {
+        if log2 > crate::config::MAX_LOG2_RING_SIZE || !u64::from(offset).is_multiple_of(RING_ALIGNMENT) {
             return None;
         }
         let bytes = usize::try_from(ring_bytes(log2)).ok()?;
@@ -90,8 +87,8 @@ impl MappedRing {
         self.cookie_word().load(Ordering::Relaxed)
     }
 
-    /// Reads something of every page, so that no later access has to map one: the kernel maps many around a page that is
-    /// read and only the one that is written.
+    /// Reads something of every page, so that no later access has to map one: the kernel maps many around a page that
+    /// is read and only the one that is written.
     pub(crate) fn touch(&self) {
         let per_page = rustix::param::page_size() / DESCRIPTOR_SIZE;
         for slot in (0..=self.mask).step_by(per_page) {
@@ -120,9 +117,9 @@ impl<'a> Descriptors<'a> {
     fn word(self, slot: u16, part: usize) -> &'a AtomicU64 {
         let index = usize::from(slot & self.mask);
         let offset = HEADER_SIZE + index * DESCRIPTOR_SIZE + part * size_of::<u64>();
-        // SAFETY: `index <= mask`, and `MappedRing::new` checked that all `mask + 1` descriptors lie in the mapping; `part`
-        // is 0 or 1. Header and descriptor sizes are multiples of 8 as is `start`, so the word is aligned. The mapping lives
-        // as long as the ring, which is borrowed for `'a`.
+        // SAFETY: `index <= mask`, and `MappedRing::new` checked that all `mask + 1` descriptors lie in the mapping;
+        // `part` is 0 or 1. Header and descriptor sizes are multiples of 8 as is `start`, so the word is aligned. The
+        // mapping lives as long as the ring, which is borrowed for `'a`.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(offset).cast()) }
     }
 

@@ -68,8 +68,8 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     let errno = unsafe { *libc::__errno_location() };
     // SAFETY: the kernel hands a valid `siginfo_t` to a handler with SA_SIGINFO.
     let code = unsafe { (*info).si_code };
-    // Only these two are about an access that this thread is making now: `kill` and its kin carry no address, and a memory
-    // error that the kernel only reports (BUS_MCEERR_AO) is one that nobody has come to yet.
+    // Only these two are about an access that this thread is making now: `kill` and its kin carry no address, and a
+    // memory error that the kernel only reports (BUS_MCEERR_AO) is one that nobody has come to yet.
     let mended = (code == libc::BUS_ADRERR || code == libc::BUS_MCEERR_AR) && {
         // SAFETY: as above; `si_addr` is set for every SIGBUS of the processor.
         let address = unsafe { (*info).si_addr() }.addr();
@@ -104,8 +104,8 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
     } else if action.sa_sigaction == libc::SIG_DFL || !told {
         // The kernel takes a fault for the default, too, where the signal is ignored.
         die(signal, info);
-        // Still here: the first process of a pid namespace, whom a signal with the default action does not reach. A fault
-        // repeats, and then ends it.
+        // Still here: the first process of a pid namespace, whom a signal with the default action does not reach. A
+        // fault repeats, and then ends it.
         if told {
             let _ = put_in_place();
         }
@@ -127,12 +127,7 @@ fn die(signal: libc::c_int, info: *mut libc::siginfo_t) {
     change_mask(libc::SIG_UNBLOCK, only_sigbus());
 }
 
-fn call(
-    action: &libc::sigaction,
-    signal: libc::c_int,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
+fn call(action: &libc::sigaction, signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     if action.sa_flags & libc::SA_SIGINFO != 0 {
         // SAFETY: with SA_SIGINFO a handler is a function of this type, and `is_function` said that it is one.
         let handler = unsafe { std::mem::transmute::<usize, Handler>(action.sa_sigaction) };
@@ -144,8 +139,8 @@ fn call(
     }
 }
 
-/// After a handler ran: what it put in its own place is what was there before us from now on. A handler of the standard library
-/// puts the default there; others come back in this way after SA_RESETHAND. Any other function may call the one
+/// After a handler ran: what it put in its own place is what was there before us from now on. A handler of the standard
+/// library puts the default there; others come back in this way after SA_RESETHAND. Any other function may call the one
 /// that it found, which is ours, so it stays where it is.
 fn follow(called: &libc::sigaction) {
     let Ok(now) = current() else { return };
@@ -220,8 +215,8 @@ fn bits_of(set: &libc::sigset_t) -> u64 {
     (1..=64).filter(|signal| holds(*signal)).fold(0, |bits, signal| bits | (1 << (signal - 1)))
 }
 
-/// A `sigaction` that handlers in any thread can read and write: a sequence lock. Whoever has it has SIGBUS blocked, so nobody
-/// waits for the thread that he interrupted.
+/// A `sigaction` that handlers in any thread can read and write: a sequence lock. Whoever has it has SIGBUS blocked, so
+/// nobody waits for the thread that he interrupted.
 struct Previous {
     /// Odd while the rest changes.
     version: AtomicUsize,
@@ -244,10 +239,7 @@ impl Previous {
         let version = loop {
             let version = self.version.load(Ordering::Relaxed);
             if version.is_multiple_of(2)
-                && self
-                    .version
-                    .compare_exchange(version, version + 1, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok()
+                && self.version.compare_exchange(version, version + 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
                 break version;
             }

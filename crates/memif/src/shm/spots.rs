@@ -1,5 +1,5 @@
-//! Buffers by number, each with its address: found inside its region when it is put in, and not looked up again for every
-//! packet.
+//! Buffers by number, each with its address: found inside its region when it is put in, and not looked up again for
+//! every packet.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -21,15 +21,15 @@ const NOTHING: Spot = Spot { start: NonNull::dangling(), len: 0, region: 0, mark
 
 /// A table of buffers of one link.
 ///
-/// Whatever has a length lies in one of `regions`: [`put`](Self::put), [`Filler`] and [`Copier`] are the only ways in, and
-/// nothing makes a spot longer or moves it.
+/// Whatever has a length lies in one of `regions`: [`put`](Self::put), [`Filler`] and [`Copier`] are the only ways in,
+/// and nothing makes a spot longer or moves it.
 pub(crate) struct Spots {
     spots: Box<[Cell<Spot>]>,
     regions: Regions,
 }
 
-// SAFETY: the pointers are addresses in mappings, which are memory of the process and not of a thread; `regions`, which keeps
-// them mapped, is `Send` itself.
+// SAFETY: the pointers are addresses in mappings, which are memory of the process and not of a thread; `regions`, which
+// keeps them mapped, is `Send` itself.
 unsafe impl Send for Spots {}
 
 /// What a table has at one place.
@@ -54,8 +54,8 @@ impl Spots {
         self.spots.len()
     }
 
-    /// Puts a buffer there, of which the first `most` bytes at most are used. A buffer that is not in its region has no bytes.
-    /// Returns whether it is.
+    /// Puts a buffer there, of which the first `most` bytes at most are used. A buffer that is not in its region has no
+    /// bytes. Returns whether it is.
     #[inline]
     pub(crate) fn put(&self, at: usize, region: u16, offset: u32, len: u32, most: u32) -> bool {
         let Some(cell) = self.spots.get(at) else { return false };
@@ -76,8 +76,8 @@ impl Spots {
     #[inline]
     pub(crate) fn entry(&self, at: usize) -> Entry<'_> {
         let Spot { start, len, region, mark } = self.spot(at);
-        // SAFETY: found inside a region when it was put here, with at least this length, or of no length at all; `regions`
-        // keeps the mapping for as long as `self` is borrowed.
+        // SAFETY: found inside a region when it was put here, with at least this length, or of no length at all;
+        // `regions` keeps the mapping for as long as `self` is borrowed.
         let bytes = unsafe { SharedSlice::new(start, len as usize) };
         Entry { bytes, region, mark }
     }
@@ -123,7 +123,8 @@ impl Spots {
         }
     }
 
-    /// Lets one of these and one of another table of the same link change places, marks and all. Returns whether they did.
+    /// Lets one of these and one of another table of the same link change places, marks and all. Returns whether they
+    /// did.
     pub(crate) fn swap(&self, at: usize, other: &Spots, other_at: usize) -> bool {
         let (Some(one), Some(two)) = (self.spots.get(at), other.spots.get(other_at)) else {
             return false;
@@ -162,16 +163,15 @@ pub(crate) struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    /// Puts these bytes there and asks for their first line. Returns whether they are all in that region; else nothing was
-    /// put.
+    /// Puts these bytes there and asks for their first line. Returns whether they are all in that region; else nothing
+    /// was put.
     #[inline]
     pub(crate) fn put(&mut self, at: usize, region: u16, offset: u32, len: u32, mark: u16) -> bool {
         if region != self.number {
             self.number = region;
             self.place = self.spots.regions.place(region).unwrap_or_default();
         }
-        let (Some(start), Some(cell)) = (self.place.find(offset, len), self.spots.spots.get(at))
-        else {
+        let (Some(start), Some(cell)) = (self.place.find(offset, len), self.spots.spots.get(at)) else {
             return false;
         };
         prefetch::to_read(start.as_ptr());
@@ -187,12 +187,11 @@ pub(crate) struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    /// Puts the first `len` bytes of one of the other table there and asks for their first line. Returns whether there are
-    /// so many; else nothing was put.
+    /// Puts the first `len` bytes of one of the other table there and asks for their first line. Returns whether there
+    /// are so many; else nothing was put.
     #[inline]
     pub(crate) fn put(&mut self, at: usize, from: usize, len: u32, mark: u16) -> bool {
-        let (Some(source), Some(cell)) = (self.from.spots.get(from), self.spots.spots.get(at))
-        else {
+        let (Some(source), Some(cell)) = (self.from.spots.get(from), self.spots.spots.get(at)) else {
             return false;
         };
         let Spot { start, len: capacity, region, .. } = source.get();

@@ -47,16 +47,10 @@ impl Socket {
     /// # Errors
     /// As [`add_interface`](Self::add_interface), and [`SocketError::WrongDescriptor`] when the descriptor is not a
     /// connected `SOCK_SEQPACKET` Unix socket or the configuration is not a slave's.
-    pub fn add_connected(
-        &mut self,
-        config: InterfaceConfig,
-        connected: OwnedFd,
-    ) -> Result<InterfaceKey, SocketError> {
+    pub fn add_connected(&mut self, config: InterfaceConfig, connected: OwnedFd) -> Result<InterfaceKey, SocketError> {
         config.validate()?;
         if config.role() != Role::Slave {
-            return Err(SocketError::WrongDescriptor(
-                "for a master: hand connections to masters over with `adopt`",
-            ));
+            return Err(SocketError::WrongDescriptor("for a master: hand connections to masters over with `adopt`"));
         }
         check_connected(&connected)?;
         let key = self.insert(config, false)?;
@@ -68,19 +62,16 @@ impl Socket {
         Ok(key)
     }
 
-    /// Lets a slave that was added as [`manual`](InterfaceConfig::manual) try to connect, now and once. Where the master's
-    /// queue of connections is full, it goes on trying until there is room or nobody listens any more. That the handshake fails later is
-    /// an event.
+    /// Lets a slave that was added as [`manual`](InterfaceConfig::manual) try to connect, now and once. Where the
+    /// master's queue of connections is full, it goes on trying until there is room or nobody listens any more. That
+    /// the handshake fails later is an event.
     ///
     /// # Errors
-    /// [`SocketError::NoSuchInterface`], [`SocketError::Io`] for want of descriptors or memory here; why no connection was made as
-    /// [`ConnectError`] inside: also when there is one already ([`ConnectError::Busy`] is the master's, so that is
-    /// [`ConnectError::Local`]).
+    /// [`SocketError::NoSuchInterface`], [`SocketError::Io`] for want of descriptors or memory here; why no connection
+    /// was made as [`ConnectError`] inside: also when there is one already ([`ConnectError::Busy`] is the master's, so
+    /// that is [`ConnectError::Local`]).
     #[cfg(feature = "raw")]
-    pub fn connect_now(
-        &mut self,
-        key: InterfaceKey,
-    ) -> Result<Result<(), ConnectError>, SocketError> {
+    pub fn connect_now(&mut self, key: InterfaceKey) -> Result<Result<(), ConnectError>, SocketError> {
         let result = if self.interface(key)?.connection.is_some() {
             Ok(Err(ConnectError::Local("connected or connecting already".to_owned())))
         } else {
@@ -193,11 +184,7 @@ impl Socket {
     ///
     /// # Errors
     /// As [`add_interface`](Self::add_interface), and [`SocketError::NoSuchInterface`]. On an error nothing changes.
-    pub fn reconfigure(
-        &mut self,
-        key: InterfaceKey,
-        config: InterfaceConfig,
-    ) -> Result<(), SocketError> {
+    pub fn reconfigure(&mut self, key: InterfaceKey, config: InterfaceConfig) -> Result<(), SocketError> {
         config.validate()?;
         let old = Arc::clone(&self.interface(key)?.config);
         let (old_name, new_name) = ((old.role(), old.id()), (config.role(), config.id()));
@@ -218,8 +205,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Changes the address for all connections to come: the listener moves at once, slaves without a connection try
-    /// the new address at once, links stay. A listener that was [handed in](super::SocketBuilder::listener) stays, too; the
+    /// Changes the address for all connections to come: the listener moves at once, slaves without a connection try the
+    /// new address at once, links stay. A listener that was [handed in](super::SocketBuilder::listener) stays, too; the
     /// address is then that of slaves only.
     ///
     /// # Errors
@@ -262,9 +249,8 @@ impl Socket {
         let connection = interface.connection.and_then(|token| self.connections.get(&token));
         let up = connection.and_then(|connection| Some((connection, connection.link.as_ref()?)));
         // A link keeps the settings that it was made with.
-        let config = up
-            .and_then(|(connection, _)| connection.bound.as_ref())
-            .map_or(&interface.config, |bound| &bound.config);
+        let config =
+            up.and_then(|(connection, _)| connection.bound.as_ref()).map_or(&interface.config, |bound| &bound.config);
         Ok(Details {
             id: config.id(),
             role: config.role(),
@@ -290,11 +276,7 @@ impl Socket {
     /// [`SocketError::RequestGone`] when the slave is gone or its time is over, and as
     /// [`add_interface`](Self::add_interface); the slave is then refused. That a slave whose secret or mode does not
     /// fit the configuration is refused is no error: the interface is there, without a link.
-    pub fn accept(
-        &mut self,
-        request: Request,
-        mut config: InterfaceConfig,
-    ) -> Result<InterfaceKey, SocketError> {
+    pub fn accept(&mut self, request: Request, mut config: InterfaceConfig) -> Result<InterfaceKey, SocketError> {
         self.check_request(&request)?;
         config.role = Role::Master;
         config.id = request.id;
@@ -331,11 +313,11 @@ impl Socket {
     /// Reports signals of a receive queue as [`Event::Readable`], on this link and on every later one.
     ///
     /// The signals are taken before the event is given, so drain the queue until it is empty. Meant for queues in
-    /// [`RxMode::Interrupt`](crate::RxMode::Interrupt): the other modes tell the peer not to signal. A peer that signals
-    /// without sending packets is listened to in intervals of 10 ms.
+    /// [`RxMode::Interrupt`](crate::RxMode::Interrupt): the other modes tell the peer not to signal. A peer that
+    /// signals without sending packets is listened to in intervals of 10 ms.
     ///
-    /// Use either this or [`RxQueue::wait`](crate::RxQueue::wait) on a queue: both take its signals, and each would miss
-    /// those that the other took.
+    /// Use either this or [`RxQueue::wait`](crate::RxQueue::wait) on a queue: both take its signals, and each would
+    /// miss those that the other took.
     ///
     /// # Errors
     /// [`SocketError::NoSuchInterface`]; a queue that a link does not have is ignored.
@@ -343,9 +325,7 @@ impl Socket {
         let interface = self.interface_mut(key)?;
         let added = interface.watched.insert(queue);
         let connection = interface.connection;
-        let link = connection
-            .and_then(|token| self.connections.get(&token)?.link.as_ref())
-            .map(|up| up.handle.clone());
+        let link = connection.and_then(|token| self.connections.get(&token)?.link.as_ref()).map(|up| up.handle.clone());
         if let Some(link) = link.filter(|_| added) {
             self.watch_queue(key, queue, &link);
         }
@@ -368,11 +348,7 @@ impl Socket {
         Ok(())
     }
 
-    fn insert(
-        &mut self,
-        config: InterfaceConfig,
-        reconnects: bool,
-    ) -> Result<InterfaceKey, SocketError> {
+    fn insert(&mut self, config: InterfaceConfig, reconnects: bool) -> Result<InterfaceKey, SocketError> {
         let name = (config.role(), config.id());
         if self.ids.contains_key(&name) {
             return Err(SocketError::IdInUse { id: name.1, role: name.0 });
@@ -392,13 +368,8 @@ impl Socket {
     }
 
     fn check_request(&self, request: &Request) -> Result<(), SocketError> {
-        let waits =
-            |token| self.connections.get(&token).is_some_and(|connection| connection.asking);
-        if request.socket == self.nonce && waits(request.token) {
-            Ok(())
-        } else {
-            Err(SocketError::RequestGone)
-        }
+        let waits = |token| self.connections.get(&token).is_some_and(|connection| connection.asking);
+        if request.socket == self.nonce && waits(request.token) { Ok(()) } else { Err(SocketError::RequestGone) }
     }
 
     /// Ends the wait of a connection that asks.

@@ -71,9 +71,9 @@ impl SocketBuilder {
     }
 
     /// Longest pause between two attempts of a slave (default 2 s). The first pauses are of milliseconds and double
-    /// until they reach it. For 10 s after a link was lost, or after somebody began to listen, they stop at 200 ms. Where the
-    /// address is a path, a slave does not wait for the end of the pause when the socket, or a directory on the way to it,
-    /// appears: it watches for that with inotify, if the system has it to spare.
+    /// until they reach it. For 10 s after a link was lost, or after somebody began to listen, they stop at 200 ms.
+    /// Where the address is a path, a slave does not wait for the end of the pause when the socket, or a directory on
+    /// the way to it, appears: it watches for that with inotify, if the system has it to spare.
     pub fn retry_period(mut self, period: Duration) -> Self {
         self.options.retry_period = period;
         self
@@ -140,9 +140,9 @@ impl SocketBuilder {
         self
     }
 
-    /// A `SOCK_SEQPACKET` Unix socket that listens already, as a service manager hands over. It is made non-blocking, and
-    /// its file is not removed. The address is then used by slaves only, and [`Socket::set_address`] does not touch the
-    /// listener.
+    /// A `SOCK_SEQPACKET` Unix socket that listens already, as a service manager hands over. It is made non-blocking,
+    /// and its file is not removed. The address is then used by slaves only, and [`Socket::set_address`] does not touch
+    /// the listener.
     pub fn listener(mut self, listener: OwnedFd) -> Self {
         self.listener = Some(listener);
         self
@@ -151,8 +151,8 @@ impl SocketBuilder {
     /// Opens the socket. The address is bound with the first master interface.
     ///
     /// # Errors
-    /// [`SocketError`] when the address cannot be, when the kernel gives no descriptors, or when a listener is wanted at
-    /// once and cannot be had.
+    /// [`SocketError`] when the address cannot be, when the kernel gives no descriptors, or when a listener is wanted
+    /// at once and cannot be had.
     pub fn open(self) -> Result<Socket, SocketError> {
         Socket::open(self)
     }

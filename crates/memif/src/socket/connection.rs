@@ -86,11 +86,7 @@ pub(super) enum Read {
 }
 
 impl Connection {
-    pub(super) fn new(
-        fd: ControlSocket,
-        machine: Machine,
-        credentials: Option<Credentials>,
-    ) -> Self {
+    pub(super) fn new(fd: ControlSocket, machine: Machine, credentials: Option<Credentials>) -> Self {
         Self {
             fd,
             machine,

@@ -13,8 +13,8 @@ use crate::sys::{Interest, Ready};
 const MANY_OTHERS: u8 = 8;
 
 impl Socket {
-    /// The epoll descriptor that [`AsFd`] lends, for who waits for it while the socket is used elsewhere. It outlives the socket.
-    /// What is reported there is to be brought to [`handle`](Self::handle).
+    /// The epoll descriptor that [`AsFd`] lends, for who waits for it while the socket is used elsewhere. It outlives
+    /// the socket. What is reported there is to be brought to [`handle`](Self::handle).
     #[must_use]
     pub fn descriptor(&self) -> Arc<OwnedFd> {
         // From now on it must tell the truth.
@@ -22,8 +22,8 @@ impl Socket {
         self.epoll.shared()
     }
 
-    /// Adds a descriptor of the caller to those of the socket, to be reported when it is readable, and gives what it is reported as.
-    /// At most eight.
+    /// Adds a descriptor of the caller to those of the socket, to be reported when it is readable, and gives what it is
+    /// reported as. At most eight.
     ///
     /// # Errors
     /// What the kernel says; [`io::ErrorKind::QuotaExceeded`](std::io::ErrorKind::QuotaExceeded) for the ninth.
@@ -37,8 +37,9 @@ impl Socket {
         Ok(token)
     }
 
-    /// To be called before every wait for [`descriptor`](Self::descriptor): takes the signals that receive calls have left, see
-    /// [`watch_level`](Self::watch_level). Returns whether there is something to do already, so that the caller must not sleep.
+    /// To be called before every wait for [`descriptor`](Self::descriptor): takes the signals that receive calls have
+    /// left, see [`watch_level`](Self::watch_level). Returns whether there is something to do already, so that the
+    /// caller must not sleep.
     pub fn before_wait(&mut self) -> bool {
         if self.take_left_signals() {
             // Another thread may sleep already, and this one may be told to stop before it takes the event.
@@ -47,9 +48,9 @@ impl Socket {
         !self.events.is_empty()
     }
 
-    /// Until when to look at [`descriptor`](Self::descriptor) again and again before sleeping, because the answer of a handshake may
-    /// come at once: 50 µs at most. To be asked once before a wait. A peer that keeps silent can bring about fewer and
-    /// fewer of such looks, which [`looked_in_vain`](Self::looked_in_vain) tells of.
+    /// Until when to look at [`descriptor`](Self::descriptor) again and again before sleeping, because the answer of a
+    /// handshake may come at once: 50 µs at most. To be asked once before a wait. A peer that keeps silent can bring
+    /// about fewer and fewer of such looks, which [`looked_in_vain`](Self::looked_in_vain) tells of.
     pub fn look_until(&mut self) -> Option<Instant> {
         self.looks.begin(Instant::now())
     }
@@ -83,20 +84,16 @@ impl Socket {
         event
     }
 
-    /// As [`watch`](Self::watch), but the event comes again until [`RxSlots::receive`](crate::raw::RxSlots::receive) has emptied
-    /// the ring.
+    /// As [`watch`](Self::watch), but the event comes again until [`RxSlots::receive`](crate::raw::RxSlots::receive)
+    /// has emptied the ring.
     ///
-    /// With `leaves`, that call leaves a signal that was reported where it is, so that the packet is answered one system
-    /// call earlier, and [`before_wait`](Self::before_wait) takes it. Only for callers who never sleep without that.
+    /// With `leaves`, that call leaves a signal that was reported where it is, so that the packet is answered one
+    /// system call earlier, and [`before_wait`](Self::before_wait) takes it. Only for callers who never sleep without
+    /// that.
     ///
     /// # Errors
     /// As [`watch`](Self::watch).
-    pub fn watch_level(
-        &mut self,
-        key: InterfaceKey,
-        queue: u8,
-        leaves: bool,
-    ) -> Result<(), SocketError> {
+    pub fn watch_level(&mut self, key: InterfaceKey, queue: u8, leaves: bool) -> Result<(), SocketError> {
         let interface = self.interface_mut(key)?;
         interface.watch_takes = false;
         interface.watch_leaves = leaves;

@@ -22,8 +22,8 @@ pub enum Event {
         /// Its queues, new with every connection.
         link: Link,
     },
-    /// A link is down. Its queues say so from their next call on; where the peer left, its receive queues first give what it
-    /// published before. A slave connects again by itself.
+    /// A link is down. Its queues say so from their next call on; where the peer left, its receive queues first give
+    /// what it published before. A slave connects again by itself.
     Disconnected {
         /// The interface.
         interface: InterfaceKey,
@@ -46,8 +46,8 @@ pub enum Event {
         /// Who it was, as far as it came.
         peer: Peer,
     },
-    /// A slave came and left by its own choice before it had a link. Programs do so that do not like what HELLO announces, or
-    /// that cannot have the memory.
+    /// A slave came and left by its own choice before it had a link. Programs do so that do not like what HELLO
+    /// announces, or that cannot have the memory.
     Left {
         /// The interface that it was admitted to; `None` when it left before that.
         interface: Option<InterfaceKey>,
@@ -59,22 +59,23 @@ pub enum Event {
     /// A slave asks for an id that no interface has. Answer with [`Socket::accept`](super::Socket::accept) or
     /// [`Socket::refuse`](super::Socket::refuse) before the handshake time is over.
     Requested(Request),
-    /// The master of this slave's link transmits on more queues than the link has, and what it sends on the others is lost: nothing of it
-    /// is received, and it disturbs nothing of the link. A DPDK server with more transmit queues than the slave brings does so without a
-    /// word (OVS has one for each of its PMD threads and one more). Bring as many with
-    /// [`InterfaceConfig::rx_queues`](crate::InterfaceConfig::rx_queues), or have it found out by
+    /// The master of this slave's link transmits on more queues than the link has, and what it sends on the others is
+    /// lost: nothing of it is received, and it disturbs nothing of the link. A DPDK server with more transmit queues
+    /// than the slave brings does so without a word (OVS has one for each of its PMD threads and one more). Bring as
+    /// many with [`InterfaceConfig::rx_queues`](crate::InterfaceConfig::rx_queues), or have it found out by
     /// [`InterfaceConfig::probe_rx_queues`](crate::InterfaceConfig::probe_rx_queues).
     ///
-    /// Told at most once per link, of links to a DPDK only ([`Peer::is_dpdk`]), some time after it happens (20 ms after the link came up at
-    /// the earliest; the older the link, the later, up to 10 s). It rests on memory that the peer writes: a hint, no proof.
+    /// Told at most once per link, of links to a DPDK only ([`Peer::is_dpdk`]), some time after it happens (20 ms after
+    /// the link came up at the earliest; the older the link, the later, up to 10 s). It rests on memory that the peer
+    /// writes: a hint, no proof.
     SurplusQueues {
         /// The interface.
         interface: InterfaceKey,
         /// Receive queues that the link has.
         rx_queues: u8,
     },
-    /// A watched receive queue was signalled, see [`Socket::watch`](super::Socket::watch). The last signal of a peer that left comes
-    /// before the end of the link.
+    /// A watched receive queue was signalled, see [`Socket::watch`](super::Socket::watch). The last signal of a peer
+    /// that left comes before the end of the link.
     Readable {
         /// The interface.
         interface: InterfaceKey,
@@ -85,8 +86,8 @@ pub enum Event {
 
 /// The queues of a connection and who is at its other end.
 ///
-/// A slave brings its queues, so a master has as many as its peer wants: at most as many as configured, and at least one each
-/// way where any are, unless [`one_way`](crate::InterfaceConfig::one_way) allows none.
+/// A slave brings its queues, so a master has as many as its peer wants: at most as many as configured, and at least
+/// one each way where any are, unless [`one_way`](crate::InterfaceConfig::one_way) allows none.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Link {
@@ -116,7 +117,8 @@ impl Peer {
         Self { app_name, interface_name, credentials }
     }
 
-    /// Whether it says of itself that it is a DPDK, as OVS and other programs on DPDK do: its [`app_name`](Self::app_name) begins so.
+    /// Whether it says of itself that it is a DPDK, as OVS and other programs on DPDK do: its
+    /// [`app_name`](Self::app_name) begins so.
     #[must_use]
     pub fn is_dpdk(&self) -> bool {
         is_dpdk(&self.app_name)
@@ -212,9 +214,7 @@ impl From<Closed> for DisconnectReason {
         match closed {
             Closed::Local(reason) => DisconnectReason::Local(reason),
             Closed::Breach(breach) => DisconnectReason::Breach(breach),
-            Closed::Peer(end) => {
-                DisconnectReason::Peer { code: end.code, reason: end.reason.to_string() }
-            }
+            Closed::Peer(end) => DisconnectReason::Peer { code: end.code, reason: end.reason.to_string() },
             Closed::Hangup(_) | Closed::UnknownId => DisconnectReason::Hangup,
         }
     }
@@ -280,7 +280,7 @@ pub struct Details {
     pub tx: Vec<QueueDetails>,
     /// Regions of shared memory, while connected.
     pub regions: Vec<RegionDetails>,
-    /// Whether the master of a slave's link transmits on more queues than the link has, as far as its writing tells now: see
-    /// [`Event::SurplusQueues`].
+    /// Whether the master of a slave's link transmits on more queues than the link has, as far as its writing tells
+    /// now: see [`Event::SurplusQueues`].
     pub surplus_queues: bool,
 }

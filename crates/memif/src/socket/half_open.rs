@@ -1,5 +1,5 @@
-//! Handshakes that masters have under way: when newcomers wait in the kernel, and who of those that are not admitted to an
-//! interface yet has to go when there are too many.
+//! Handshakes that masters have under way: when newcomers wait in the kernel, and who of those that are not admitted to
+//! an interface yet has to go when there are too many.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -9,15 +9,16 @@ use super::event::Credentials;
 use super::turn::MANY_MESSAGES;
 use crate::error::Breach;
 
-/// Age below which a half-open connection is not closed for a newer one while all goes well: an honest slave has said INIT by
-/// then, even one that brings up hundreds of interfaces on a busy machine. Newer ones wait in the kernel meanwhile.
+/// Age below which a half-open connection is not closed for a newer one while all goes well: an honest slave has said
+/// INIT by then, even one that brings up hundreds of interfaces on a busy machine. Newer ones wait in the kernel
+/// meanwhile.
 const GRACE: Duration = Duration::from_millis(250);
 /// After a connection was closed for a newer one nobody has grace for so long, or idle connections could be used
 /// to keep everybody waiting.
 const HURRY: Duration = Duration::from_secs(1);
 
-/// Handshakes under way, younger than [`GRACE`], beyond which newcomers wait in the kernel. More at a time would not be done any sooner,
-/// and each holds the descriptors that its slave has sent so far.
+/// Handshakes under way, younger than [`GRACE`], beyond which newcomers wait in the kernel. More at a time would not be
+/// done any sooner, and each holds the descriptors that its slave has sent so far.
 const MANY: usize = 64;
 /// As many as may be left of them when the next are let in: changing what epoll watches costs as much as a message.
 const FEW: usize = MANY / 2;
@@ -74,8 +75,7 @@ impl HalfOpen {
     }
 
     pub(super) fn insert(&mut self, token: u64, now: Instant, who: Option<Credentials>) {
-        let owner =
-            who.map_or_else(Owner::default, |who| Owner { uid: Some(who.uid), pid: who.pid });
+        let owner = who.map_or_else(Owner::default, |who| Owner { uid: Some(who.uid), pid: who.pid });
         self.connections.insert(token, Accepted { since: now, owner });
         self.under_way.insert(token, now);
     }
@@ -205,10 +205,7 @@ mod tests {
         // One process floods, another one of the same user does not.
         assert_eq!(victim(&[(1, 1), (1, 9), (1, 9)]), Some(1));
         // Many processes of one user are worse than one process of another one.
-        assert_eq!(
-            victim(&[(2, 1), (2, 1), (1, 1), (1, 2), (1, 3)]).map(|token| token > 1),
-            Some(true)
-        );
+        assert_eq!(victim(&[(2, 1), (2, 1), (1, 1), (1, 2), (1, 3)]).map(|token| token > 1), Some(true));
     }
 
     #[test]

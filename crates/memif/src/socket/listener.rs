@@ -244,8 +244,7 @@ impl Listener {
 
 fn bind(address: &SocketAddress, options: &Options) -> Result<Listener, SocketError> {
     let (fd, id) = sys::bind(address, options.access)?;
-    let listener =
-        Listener { fd, file: id.map(|id| (address.clone(), id)), paused: false, given: false };
+    let listener = Listener { fd, file: id.map(|id| (address.clone(), id)), paused: false, given: false };
     if let Err(error) = sys::listen(&listener.fd, i32::from(BACKLOG)) {
         listener.remove_file();
         return Err(io("listen")(error));

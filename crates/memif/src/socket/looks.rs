@@ -1,9 +1,9 @@
 //! Looking for the answer of a handshake before going to sleep.
 //!
-//! A link takes ten messages to and fro, and a peer that is awake answers within a few microseconds. Going to sleep and being
-//! woken costs each side more than that, every time. So a driver that has just sent something of a handshake asks
-//! the kernel again and again for a moment. It asks for everything that it waits for, so nobody else waits for that. How much of this
-//! a peer that does not answer can bring about is bounded for the driver as a whole.
+//! A link takes ten messages to and fro, and a peer that is awake answers within a few microseconds. Going to sleep and
+//! being woken costs each side more than that, every time. So a driver that has just sent something of a handshake asks
+//! the kernel again and again for a moment. It asks for everything that it waits for, so nobody else waits for that.
+//! How much of this a peer that does not answer can bring about is bounded for the driver as a whole.
 
 use std::time::{Duration, Instant};
 

@@ -42,12 +42,7 @@ impl Socket {
     }
 
     /// Lets the slave go on with that interface, which is then taken.
-    pub(super) fn admit(
-        &mut self,
-        token: u64,
-        connection: &mut Connection,
-        key: InterfaceKey,
-    ) -> Result<(), Breach> {
+    pub(super) fn admit(&mut self, token: u64, connection: &mut Connection, key: InterfaceKey) -> Result<(), Breach> {
         let Machine::Master(machine) = &mut connection.machine else { return Ok(()) };
         let Ok(interface) = self.interface(key) else { return Ok(()) };
         let config = Arc::clone(&interface.config);
@@ -113,12 +108,7 @@ impl Socket {
     }
 
     /// Tells the caller of a link, in either role.
-    pub(super) fn link_up(
-        &mut self,
-        connection: &mut Connection,
-        bound: &Bound,
-        connected: Connected,
-    ) {
+    pub(super) fn link_up(&mut self, connection: &mut Connection, bound: &Bound, connected: Connected) {
         let Connected { handle, rx, tx } = connected;
         let peer = connection.peer();
         control_log!(

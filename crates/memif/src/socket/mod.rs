@@ -66,10 +66,10 @@ const TOKEN_FIRST: u64 = 16;
 /// One control socket with any number of interfaces, of both roles.
 ///
 /// A socket belongs to one thread at a time and may move between threads; its queues live their own lives on any
-/// thread. Nothing happens behind the caller's back: handshakes, reconnection and the repetition of signals go on inside
-/// [`poll`](Self::poll), so call it in a loop, or wait for [`AsFd`] in a loop of your own and call
-/// `poll(Some(Duration::ZERO))` until it gives `None`. While nothing is to be done, nothing runs. One thing has threads of
-/// its own, for as long as it takes: closing descriptors that a peer sent where it should not have.
+/// thread. Nothing happens behind the caller's back: handshakes, reconnection and the repetition of signals go on
+/// inside [`poll`](Self::poll), so call it in a loop, or wait for [`AsFd`] in a loop of your own and call
+/// `poll(Some(Duration::ZERO))` until it gives `None`. While nothing is to be done, nothing runs. One thing has threads
+/// of its own, for as long as it takes: closing descriptors that a peer sent where it should not have.
 ///
 /// Dropping a socket disconnects all links and removes its socket file.
 ///
@@ -260,11 +260,7 @@ impl Socket {
     /// # Errors
     /// [`WaitError::TimedOut`] with the reason of the last failed attempt, [`WaitError::Woken`] when a [`Waker`] was
     /// called, [`WaitError::Socket`] when there is no such interface.
-    pub fn wait_connected(
-        &mut self,
-        interface: InterfaceKey,
-        timeout: Duration,
-    ) -> Result<Link, WaitError> {
+    pub fn wait_connected(&mut self, interface: InterfaceKey, timeout: Duration) -> Result<Link, WaitError> {
         self.interface(interface)?;
         let deadline = Instant::now().checked_add(timeout);
         let mut last = None;
@@ -288,20 +284,14 @@ impl Socket {
     }
 
     /// Looks for a link of the interface among the events. From the start every time: a turn takes events back, too.
-    fn take_connected(
-        &mut self,
-        wanted: InterfaceKey,
-        last: &mut Option<ConnectError>,
-    ) -> Option<Link> {
+    fn take_connected(&mut self, wanted: InterfaceKey, last: &mut Option<ConnectError>) -> Option<Link> {
         let mut at = 0;
         while let Some(event) = self.events.get(at) {
             match event {
-                Event::Connected { interface, .. } if *interface == wanted => {
-                    match self.events.remove(at) {
-                        Some(Event::Connected { link, .. }) => return Some(link),
-                        _ => return None,
-                    }
-                }
+                Event::Connected { interface, .. } if *interface == wanted => match self.events.remove(at) {
+                    Some(Event::Connected { link, .. }) => return Some(link),
+                    _ => return None,
+                },
                 Event::ConnectFailed { interface, error, .. } if *interface == wanted => {
                     *last = Some(error.clone());
                     self.events.remove(at);

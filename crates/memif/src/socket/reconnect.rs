@@ -1,9 +1,9 @@
 //! When a slave tries again: pauses, and a watch on the path of the master's socket.
 //!
-//! Nobody tells a slave that its master is back. So it asks again and again, and the longer in vain the less often. Two things
-//! make it ask more often for a while: its link was lost, or somebody listens where nobody did. Where the address is a path, the
-//! directories that decide what it leads to are watched as well, so that a new socket is met at once. The watch is a help and no more:
-//! whatever it misses, or where there is none, the next pause ends all the same.
+//! Nobody tells a slave that its master is back. So it asks again and again, and the longer in vain the less often. Two
+//! things make it ask more often for a while: its link was lost, or somebody listens where nobody did. Where the
+//! address is a path, the directories that decide what it leads to are watched as well, so that a new socket is met at
+//! once. The watch is a help and no more: whatever it misses, or where there is none, the next pause ends all the same.
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,14 @@ use crate::sys::{self, Change, Epoll, Inotify, Interest, Site, WatchId};
 
 /// The first pause between two attempts; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
-/// How long a master that is on its way is expected: after the loss of a link, and after somebody began to listen, since VPP listens
-/// before it has the interface.
+/// How long a master that is on its way is expected: after the loss of a link, and after somebody began to listen,
+/// since VPP listens before it has the interface.
 const EXPECTED: Duration = Duration::from_secs(10);
 /// The longest pause meanwhile.
 const LONGEST_EXPECTED: Duration = Duration::from_millis(200);
 
-/// Reports of the watch within [`PERIOD`] beyond which it is given up for as long: the directory is busy, or somebody wants it to be.
+/// Reports of the watch within [`PERIOD`] beyond which it is given up for as long: the directory is busy, or somebody
+/// wants it to be.
 const MANY_REPORTS: u32 = 64;
 /// How long reports are counted, and how long there is no watch after there were too many, or none could be had.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -99,9 +100,8 @@ impl PathWatch {
     /// Watches for that path what is not watched yet.
     fn aim(&mut self, address: &SocketAddress, epoll: &Epoll, now: Instant) {
         let SocketAddress::Path(path) = address else { return self.clear() };
-        let recent = |time: Option<Instant>, length| {
-            time.is_some_and(|time| now.saturating_duration_since(time) < length)
-        };
+        let recent =
+            |time: Option<Instant>, length| time.is_some_and(|time| now.saturating_duration_since(time) < length);
         if self.rests_until.is_some_and(|until| now < until) || recent(self.checked, TRUSTED) {
             return;
         }
@@ -166,9 +166,7 @@ impl PathWatch {
         let (mut appeared, mut moved) = (false, false);
         inotify.read(|change| match change {
             Change::Appeared(id, name) => {
-                let is_ours = |(site, watched): &(Site, Option<WatchId>)| {
-                    *watched == Some(id) && site.name == name
-                };
+                let is_ours = |(site, watched): &(Site, Option<WatchId>)| *watched == Some(id) && site.name == name;
                 appeared |= self.watched.iter().any(is_ours);
             }
             Change::Gone(id) => moved |= self.watches(id),
@@ -225,9 +223,7 @@ impl Socket {
         let new = self.path_watch.take(now);
         // A handshake that has begun is carried through, whatever has appeared meanwhile.
         let waiting = self.interfaces.iter_mut().filter(|(_, interface)| {
-            interface.config.role() == Role::Slave
-                && interface.reconnects
-                && interface.wants_to_connect()
+            interface.config.role() == Role::Slave && interface.reconnects && interface.wants_to_connect()
         });
         let mut any = false;
         for (number, interface) in waiting {

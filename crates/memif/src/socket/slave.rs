@@ -51,20 +51,15 @@ impl Socket {
             }
         }
         match connected {
-            Ok(fd) => {
-                self.begin_slave(key, fd).map_err(|error| ConnectError::Local(error.to_string()))
-            }
+            Ok(fd) => self.begin_slave(key, fd).map_err(|error| ConnectError::Local(error.to_string())),
             Err(error) => Err(connect_failure(error, &self.address)),
         }
     }
 
-    /// Connects once, for a slave that does not do so by itself. Where the master's queue of connections is full, the slave waits
-    /// for room in it, as a connect that blocks would.
+    /// Connects once, for a slave that does not do so by itself. Where the master's queue of connections is full, the
+    /// slave waits for room in it, as a connect that blocks would.
     #[cfg(feature = "raw")]
-    pub(super) fn connect_once(
-        &mut self,
-        key: InterfaceKey,
-    ) -> Result<Result<(), ConnectError>, SocketError> {
+    pub(super) fn connect_once(&mut self, key: InterfaceKey) -> Result<Result<(), ConnectError>, SocketError> {
         let here = |source| SocketError::Io { operation: "connect", source };
         let connected = sys::connect_address(&self.address).and_then(|to| sys::connect(&to));
         match connected {
@@ -78,15 +73,13 @@ impl Socket {
                 self.schedule_connect(key);
                 Ok(Ok(()))
             }
-            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)) => {
-                Err(here(error.into()))
-            }
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)) => Err(here(error.into())),
             Err(error) => Ok(Err(connect_failure(error, &self.address))),
         }
     }
 
-    /// The next attempt of a slave that waits in line. Whoever asked for it was told that all is well, so that failure is
-    /// only the end of it.
+    /// The next attempt of a slave that waits in line. Whoever asked for it was told that all is well, so that failure
+    /// is only the end of it.
     #[cfg(feature = "raw")]
     fn connect_in_line(&mut self, key: InterfaceKey) {
         match self.connect_once(key) {
@@ -154,19 +147,15 @@ impl Socket {
                         && bound.config.external.as_ref().is_none_or(|external| external.0.agrees())
                 });
                 connection.consume_hello();
-                let allocated = prepared.map_or_else(
-                    || SlaveMemory::allocate(&bound.config, s2m, m2s, log2_ring_size),
-                    Ok,
-                );
+                let allocated =
+                    prepared.map_or_else(|| SlaveMemory::allocate(&bound.config, s2m, m2s, log2_ring_size), Ok);
                 let written = allocated.and_then(|memory| {
                     memory.write_rings(&bound.config)?;
                     Ok(memory)
                 });
                 match written {
                     Ok(allocated) => connection.provide(allocated),
-                    Err(error) => {
-                        connection.disconnect(&format!("no memory for the link: {error}"))
-                    }
+                    Err(error) => connection.disconnect(&format!("no memory for the link: {error}")),
                 }
             }
             SlaveEvent::Connected(names) => {
@@ -199,18 +188,16 @@ impl Connection {
     /// Hands the slave's memory to its machine.
     fn provide(&mut self, allocated: SlaveMemory) {
         if let Machine::Slave { machine, memory } = &mut self.machine {
-            let regions =
-                allocated.regions().iter().map(|(fd, size)| (SlaveFd::Own(Arc::clone(fd)), *size));
-            let rings =
-                allocated.rings().iter().map(|(ring, fd)| (*ring, SlaveFd::Own(Arc::clone(fd))));
+            let regions = allocated.regions().iter().map(|(fd, size)| (SlaveFd::Own(Arc::clone(fd)), *size));
+            let rings = allocated.rings().iter().map(|(ring, fd)| (*ring, SlaveFd::Own(Arc::clone(fd))));
             machine.provide(regions, rings);
             *memory = Some(allocated);
         }
     }
 }
 
-/// The memory that a link will most likely need. Where that fails, or the caller has a part in it, it is time for that when
-/// HELLO has come. `found`: receive queues that the master is known to take.
+/// The memory that a link will most likely need. Where that fails, or the caller has a part in it, it is time for that
+/// when HELLO has come. `found`: receive queues that the master is known to take.
 fn prepare(config: &InterfaceConfig, found: Option<u8>) -> Option<SlaveMemory> {
     let external = config.external.as_ref().is_some_and(|external| external.0.allocates());
     if external || !matches!(config.memory, Memory::OneRegion | Memory::RingsApart) {
@@ -243,9 +230,7 @@ fn connect_failure(error: Errno, address: &SocketAddress) -> ConnectError {
         Errno::ACCESS | Errno::PERM => ConnectError::Permission,
         Errno::PROTOTYPE => ConnectError::WrongSocketType,
         Errno::AGAIN => ConnectError::Busy,
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => {
-            ConnectError::Local(error.to_string())
-        }
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => ConnectError::Local(error.to_string()),
         error => ConnectError::Io(error.to_string()),
     }
 }

@@ -1,5 +1,5 @@
-//! What a slave does about a DPDK master that has more queues than the link (D5): it looks whether they are used, and where that was asked for
-//! it brings as many receive queues as the master has.
+//! What a slave does about a DPDK master that has more queues than the link (D5): it looks whether they are used, and
+//! where that was asked for it brings as many receive queues as the master has.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,8 @@ use super::{InterfaceKey, Socket};
 use crate::proto::Closed;
 use crate::wire::RingDirection;
 
-/// A link's age at the first look. Later ones come when it is twice as old as at the one before: whoever uses such queues does so soon.
+/// A link's age at the first look. Later ones come when it is twice as old as at the one before: whoever uses such
+/// queues does so soon.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// The longest pause between two looks.
 const LAST_PAUSE: Duration = Duration::from_secs(10);
@@ -49,8 +50,8 @@ impl Socket {
         self.timers.set(Timer::Surplus(key.number), None);
     }
 
-    /// Where the master refused the first receive queue that it does not have, and it was tried how many it has: connects again with as
-    /// many, once. Returns whether it does.
+    /// Where the master refused the first receive queue that it does not have, and it was tried how many it has:
+    /// connects again with as many, once. Returns whether it does.
     pub(super) fn connect_with_fewer(&mut self, key: InterfaceKey, has: Option<u8>) -> bool {
         let Ok(interface) = self.interface_mut(key) else { return false };
         let first = interface.queues_found.is_none() && interface.config.probe_rx_queues.is_some();
@@ -71,8 +72,7 @@ impl Connection {
             return None;
         };
         let ring = machine.unanswered_ring()?;
-        let refused =
-            ring.direction == RingDirection::M2s && end.reason.as_bytes() == NO_SUCH_QUEUE;
+        let refused = ring.direction == RingDirection::M2s && end.reason.as_bytes() == NO_SUCH_QUEUE;
         u8::try_from(ring.index).ok().filter(|has| refused && *has > 0)
     }
 }

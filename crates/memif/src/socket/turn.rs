@@ -11,8 +11,8 @@ use super::looks::LOOKS_PER_YIELD;
 use super::timers::Timer;
 use super::trace::control_log;
 use super::{
-    InterfaceKey, Socket, TOKEN_ATTENTION, TOKEN_LISTENER, TOKEN_PATH, TOKEN_PENDING, TOKEN_REPEAT,
-    TOKEN_TIMER, TOKEN_WAKER, io,
+    InterfaceKey, Socket, TOKEN_ATTENTION, TOKEN_LISTENER, TOKEN_PATH, TOKEN_PENDING, TOKEN_REPEAT, TOKEN_TIMER,
+    TOKEN_WAKER, io,
 };
 use crate::config::Role;
 use crate::error::{Breach, SocketError};
@@ -33,8 +33,8 @@ const FEW_EVENTS: usize = 16;
 const MANY_EVENTS: usize = 1024;
 
 impl Socket {
-    /// Does what is due, waits once, at most that long, and handles what is ready. Returns whether a signal handler ended
-    /// the wait.
+    /// Does what is due, waits once, at most that long, and handles what is ready. Returns whether a signal handler
+    /// ended the wait.
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Result<bool, SocketError> {
         self.unset_pending();
         let left = self.take_left_signals();
@@ -101,8 +101,8 @@ impl Socket {
             TOKEN_REPEAT => self.repeat_signals(),
             TOKEN_PATH => self.path_changed(),
             token if self.watches.contains_key(&token) => self.watch_fired(token),
-            // In a handshake the next message comes only after our answer, so a second look would find nothing; the kernel
-            // tells of those that came all the same.
+            // In a handshake the next message comes only after our answer, so a second look would find nothing; the
+            // kernel tells of those that came all the same.
             token => self.serve(token, ready.ended, if ready.ended { MANY_MESSAGES } else { 1 }),
         }
     }
@@ -166,8 +166,7 @@ impl Socket {
         }
         let mut closed = self.progress(token, &mut connection);
         for _ in 0..messages {
-            if closed.is_some() || !connection.wants_to_read() || connection.read() == Read::Nothing
-            {
+            if closed.is_some() || !connection.wants_to_read() || connection.read() == Read::Nothing {
                 break;
             }
             closed = self.progress(token, &mut connection);
@@ -239,9 +238,7 @@ impl Socket {
         self.count_held(&mut connection, 0);
         if connection.asking {
             // Nobody is left to answer.
-            self.events.retain(
-                |event| !matches!(event, Event::Requested(request) if request.token == token),
-            );
+            self.events.retain(|event| !matches!(event, Event::Requested(request) if request.token == token));
         }
         self.epoll.remove(&connection);
         let lived = connection.link.as_ref().map(|up| {
@@ -306,10 +303,7 @@ impl Socket {
     pub(super) fn report(&mut self, event: Event) {
         let dispensable = matches!(
             event,
-            Event::Refused { .. }
-                | Event::Left { .. }
-                | Event::ConnectFailed { .. }
-                | Event::SurplusQueues { .. }
+            Event::Refused { .. } | Event::Left { .. } | Event::ConnectFailed { .. } | Event::SurplusQueues { .. }
         );
         if !dispensable || self.events.len() < MANY_EVENTS {
             self.events.push_back(event);
@@ -322,13 +316,10 @@ impl Socket {
         if self.events.len() > FEW_EVENTS {
             // The last thing that is told must be how things stand.
             let last = self.events.iter().rposition(|event| match event {
-                Event::Connected { interface, .. } | Event::Disconnected { interface, .. } => {
-                    *interface == key
-                }
+                Event::Connected { interface, .. } | Event::Disconnected { interface, .. } => *interface == key,
                 _ => false,
             });
-            let unseen =
-                last.filter(|last| matches!(self.events.get(*last), Some(Event::Connected { .. })));
+            let unseen = last.filter(|last| matches!(self.events.get(*last), Some(Event::Connected { .. })));
             if let Some(unseen) = unseen {
                 self.events.remove(unseen);
                 return;

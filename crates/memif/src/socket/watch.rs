@@ -123,19 +123,22 @@ impl Socket {
 
     /// Queues an event of a receive queue of the present link.
     pub(super) fn report_readable(&mut self, key: InterfaceKey, number: u8) {
-        let of_this_link = self.events.iter().rev().take_while(
-            |event| !matches!(event, Event::Connected { interface, .. } if *interface == key),
-        );
+        let of_this_link = self
+            .events
+            .iter()
+            .rev()
+            .take_while(|event| !matches!(event, Event::Connected { interface, .. } if *interface == key));
         // Once is enough for a caller who does not take events.
-        let told = of_this_link.into_iter().any(|event| {
-            matches!(event, Event::Readable { interface, queue } if (*interface, *queue) == (key, number))
-        });
+        let told = of_this_link.into_iter().any(
+            |event| matches!(event, Event::Readable { interface, queue } if (*interface, *queue) == (key, number)),
+        );
         if !told {
             self.events.push_back(Event::Readable { interface: key, queue: number });
         }
     }
 
-    /// The peer of a link has left: what it signalled and nobody has taken yet is reported, before the end of the link is.
+    /// The peer of a link has left: what it signalled and nobody has taken yet is reported, before the end of the link
+    /// is.
     pub(super) fn report_last_signals(&mut self, key: InterfaceKey) {
         let Ok(interface) = self.interface(key) else { return };
         for token in interface.watch_tokens.clone() {
@@ -147,8 +150,8 @@ impl Socket {
         }
     }
 
-    /// Before a wait: takes the signals that receive calls have left, and reports those queues again to which something came
-    /// since. Returns whether there are any.
+    /// Before a wait: takes the signals that receive calls have left, and reports those queues again to which something
+    /// came since. Returns whether there are any.
     pub(super) fn take_left_signals(&mut self) -> bool {
         let mut again = false;
         let count = self.reported.len();

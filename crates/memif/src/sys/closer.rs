@@ -1,9 +1,9 @@
 //! Closing what peers sent, where it cannot hold the driver.
 //!
-//! Closing a descriptor can take as long as whoever made it likes: a TCP socket with unsent data lingers, a file of a FUSE
-//! file system asks its server. So the last reference to a descriptor that a peer sent is given up in the driver's
-//! thread only when the descriptor is known to be harmless; all others are closed by threads that exist as long as there
-//! is something to close.
+//! Closing a descriptor can take as long as whoever made it likes: a TCP socket with unsent data lingers, a file of a
+//! FUSE file system asks its server. So the last reference to a descriptor that a peer sent is given up in the driver's
+//! thread only when the descriptor is known to be harmless; all others are closed by threads that exist as long as
+//! there is something to close.
 //!
 //! What remains: a peer whose descriptors never finish closing holds up to [`MAX_THREADS`] threads until it dies, and
 //! then [`Closer::is_full`] keeps new connections out; links are not touched. Where this process has no descriptor
@@ -244,10 +244,7 @@ mod tests {
         let closer = Closer::default();
         let memory = rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         drop(ReceivedFd::new(memory, &closer));
-        drop(ReceivedFd::new(
-            EventFd::new().unwrap().as_fd().try_clone_to_owned().unwrap(),
-            &closer,
-        ));
+        drop(ReceivedFd::new(EventFd::new().unwrap().as_fd().try_clone_to_owned().unwrap(), &closer));
         assert!(closer.state().queue.is_empty() && closer.state().threads == 0);
         let (read, write) = rustix::pipe::pipe().unwrap();
         drop(ReceivedFd::new(write, &closer));

@@ -73,11 +73,7 @@ impl Epoll {
     }
 
     /// Waits until something is ready, and says what. Returns whether a signal handler ended the wait.
-    pub(crate) fn wait(
-        &self,
-        ready: &mut Vec<Ready>,
-        timeout: Option<Duration>,
-    ) -> io::Result<bool> {
+    pub(crate) fn wait(&self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<bool> {
         ready.clear();
         let timeout = timeout.map(|timeout| timeout.min(LONGEST));
         let timespec = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());

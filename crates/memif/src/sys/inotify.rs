@@ -15,7 +15,8 @@ const BATCH: usize = 8192;
 /// Symbolic links that are followed. The kernel follows 40, nobody has as many in front of a socket.
 const MANY_LINKS: u32 = 8;
 
-/// A place that decides what a path leads to: what appears there, or in the place of what is there, may be what is waited for.
+/// A place that decides what a path leads to: what appears there, or in the place of what is there, may be what is
+/// waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
     /// A directory that exists, with no symbolic link in it.
@@ -107,8 +108,7 @@ impl Inotify {
 
     /// Takes some of what happened. Never waits.
     pub(crate) fn read(&self, mut each: impl FnMut(Change<'_>)) {
-        let gone =
-            ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT | ReadFlags::IGNORED;
+        let gone = ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT | ReadFlags::IGNORED;
         let mut space = [MaybeUninit::uninit(); BATCH];
         let mut reader = inotify::Reader::new(&self.0, &mut space);
         while let Ok(event) = reader.next() {
@@ -165,15 +165,9 @@ mod tests {
         // Links: a directory elsewhere, relative and absolute, and one that leads nowhere yet.
         symlink("run/./vpp", top.join("a")).unwrap();
         symlink(top.join("a/new"), top.join("b")).unwrap();
-        assert_eq!(
-            sites(&top.join("b/../x")),
-            [site(&top, "b"), site(&top, "a"), site(&top.join("run/vpp"), "new")]
-        );
+        assert_eq!(sites(&top.join("b/../x")), [site(&top, "b"), site(&top, "a"), site(&top.join("run/vpp"), "new")]);
         fs::create_dir(top.join("a/new")).unwrap();
-        assert_eq!(
-            sites(&top.join("b/../x")).last(),
-            Some(&site(&top.join("run/vpp/new/.."), "x"))
-        );
+        assert_eq!(sites(&top.join("b/../x")).last(), Some(&site(&top.join("run/vpp/new/.."), "x")));
         symlink("loop", top.join("loop")).unwrap();
         assert_eq!(sites(&top.join("loop/x")).len(), MANY_LINKS as usize + 1);
         assert_eq!(sites(Path::new("x")), [site(Path::new("."), "x")]);

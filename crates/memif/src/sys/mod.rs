@@ -18,7 +18,7 @@ pub(crate) use inotify::{Change, Inotify, Site, WatchId, sites};
 #[cfg(feature = "raw")]
 pub(crate) use seqpacket::hung_up;
 pub(crate) use seqpacket::{
-    Received, SendFailure, accept, check_connected, check_listener, connect, connect_address,
-    listen, peek, receive, send, set_nonblocking, shut_down,
+    Received, SendFailure, accept, check_connected, check_listener, connect, connect_address, listen, peek, receive,
+    send, set_nonblocking, shut_down,
 };
 pub(crate) use socket_file::{FileAccess, FileId, bind, is_no_socket, unlink_if_same};

@@ -8,9 +8,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    sockopt,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt,
 };
 
 use crate::SocketAddress;
@@ -80,8 +79,7 @@ pub(crate) fn check_connected(fd: impl AsFd) -> bool {
 }
 
 fn is_seqpacket(fd: BorrowedFd<'_>) -> bool {
-    sockopt::socket_type(fd) == Ok(SocketType::SEQPACKET)
-        && sockopt::socket_domain(fd) == Ok(AddressFamily::UNIX)
+    sockopt::socket_type(fd) == Ok(SocketType::SEQPACKET) && sockopt::socket_domain(fd) == Ok(AddressFamily::UNIX)
 }
 
 /// Credentials are asked for once, so none should come with messages.
@@ -217,11 +215,7 @@ fn receive_with(
     }
 }
 
-fn classify(
-    fd: BorrowedFd<'_>,
-    result: rustix::io::Result<RecvMsg>,
-    fds: Vec<OwnedFd>,
-) -> Received {
+fn classify(fd: BorrowedFd<'_>, result: rustix::io::Result<RecvMsg>, fds: Vec<OwnedFd>) -> Received {
     match result {
         Ok(message) => {
             let cut = message.flags.contains(ReturnFlags::CTRUNC);

@@ -3,9 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, Uid, chmodat, chownat, fchmod, lstat, stat, unlink,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, chmodat, chownat, fchmod, lstat, stat, unlink};
 use rustix::io::Errno;
 
 use super::seqpacket::{connect_address, stream_probe, unbound};
@@ -38,10 +36,7 @@ impl FileId {
 /// A socket bound to the address, not listening yet, and its file if it has one.
 ///
 /// A file that nobody holds is replaced. Access is set before anybody can connect.
-pub(crate) fn bind(
-    address: &SocketAddress,
-    access: FileAccess,
-) -> Result<(OwnedFd, Option<FileId>), SocketError> {
+pub(crate) fn bind(address: &SocketAddress, access: FileAccess) -> Result<(OwnedFd, Option<FileId>), SocketError> {
     let io = |operation| move |error: Errno| SocketError::Io { operation, source: error.into() };
     let kernel_address = connect_address(address).map_err(io("address"))?;
     let fd = unbound().map_err(io("socket"))?;
@@ -96,8 +91,8 @@ pub(crate) fn unlink_if_same(path: &Path, id: FileId) {
 
 /// Removes a socket file that nobody holds.
 ///
-/// It asks with a stream connect: a socket of another type says so, and its listener sees nothing of it, and
-/// no master is disturbed by a connection that is not carried on (V2, L11). `/proc/net/unix` is no help: it does not show
+/// It asks with a stream connect: a socket of another type says so, and its listener sees nothing of it, and no master
+/// is disturbed by a connection that is not carried on (V2, L11). `/proc/net/unix` is no help: it does not show
 /// listeners of other network namespaces.
 fn remove_stale(address: &SocketAddress, path: &Path) -> Result<(), SocketError> {
     let io = |operation| move |error: Errno| SocketError::Io { operation, source: error.into() };
@@ -222,9 +217,7 @@ mod tests {
     fn a_missing_directory_is_named() {
         let address = SocketAddress::Path("/nonexistent/memif.sock".into());
         let refused = bind(&address, FileAccess::default());
-        assert!(
-            matches!(&refused, Err(SocketError::NoDirectory(d)) if d == Path::new("/nonexistent"))
-        );
+        assert!(matches!(&refused, Err(SocketError::NoDirectory(d)) if d == Path::new("/nonexistent")));
     }
 
     #[test]

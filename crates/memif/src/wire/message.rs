@@ -182,8 +182,7 @@ impl Message {
     /// [`Breach::MessageLength`] when there are not exactly 128 bytes, [`Breach::UnknownType`] for a type and
     /// [`Breach::RingFlags`] for flags that the protocol does not have.
     pub fn parse(bytes: &[u8]) -> Result<Self, Breach> {
-        let bytes: &[u8; MESSAGE_SIZE] =
-            bytes.try_into().map_err(|_| Breach::MessageLength(bytes.len()))?;
+        let bytes: &[u8; MESSAGE_SIZE] = bytes.try_into().map_err(|_| Breach::MessageLength(bytes.len()))?;
         let mut fields = Reader(bytes);
         Ok(match fields.u16() {
             TYPE_ACK => Message::Ack,
@@ -203,9 +202,7 @@ impl Message {
                 secret: until_zero(fields.take()),
                 name: fields.text(),
             }),
-            TYPE_ADD_REGION => {
-                Message::AddRegion(AddRegion { index: fields.u16(), size: fields.u64() })
-            }
+            TYPE_ADD_REGION => Message::AddRegion(AddRegion { index: fields.u16(), size: fields.u64() }),
             TYPE_ADD_RING => Message::AddRing(AddRing {
                 direction: RingDirection::from_flags(fields.u16())?,
                 index: fields.u16(),
@@ -216,9 +213,7 @@ impl Message {
             }),
             TYPE_CONNECT => Message::Connect(fields.text()),
             TYPE_CONNECTED => Message::Connected(fields.text()),
-            TYPE_DISCONNECT => {
-                Message::Disconnect(Disconnect { code: fields.u32(), reason: fields.text() })
-            }
+            TYPE_DISCONNECT => Message::Disconnect(Disconnect { code: fields.u32(), reason: fields.text() }),
             unknown => return Err(Breach::UnknownType(unknown)),
         })
     }
@@ -259,10 +254,9 @@ impl Message {
                 .put(&ring.private_hdr_size.to_ne_bytes()),
             Message::Connect(name) => fields.put(&TYPE_CONNECT.to_ne_bytes()).put(name.field()),
             Message::Connected(name) => fields.put(&TYPE_CONNECTED.to_ne_bytes()).put(name.field()),
-            Message::Disconnect(end) => fields
-                .put(&TYPE_DISCONNECT.to_ne_bytes())
-                .put(&end.code.to_ne_bytes())
-                .put(end.reason.field()),
+            Message::Disconnect(end) => {
+                fields.put(&TYPE_DISCONNECT.to_ne_bytes()).put(&end.code.to_ne_bytes()).put(end.reason.field())
+            }
         };
         fields.bytes
     }

@@ -7,7 +7,5 @@ mod message;
 pub mod ring;
 mod text;
 
-pub use message::{
-    AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, RingDirection, VERSION,
-};
+pub use message::{AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, RingDirection, VERSION};
 pub use text::Text;

@@ -114,9 +114,6 @@ mod tests {
         assert_eq!(2 * ring_bytes(10), 33_024);
         assert_eq!(ring_bytes(8), 4224);
         assert_eq!(ring_bytes(59), (1 << 63) + 128);
-        assert_eq!(
-            (ring_bytes(60), ring_bytes(64), ring_bytes(255)),
-            (u64::MAX, u64::MAX, u64::MAX)
-        );
+        assert_eq!((ring_bytes(60), ring_bytes(64), ring_bytes(255)), (u64::MAX, u64::MAX, u64::MAX));
     }
 }

@@ -6,8 +6,8 @@ use crate::error::ConfigError;
 
 /// Text in a field of `N` bytes: at most `N - 1` bytes that are not zero, then zeros.
 ///
-/// A peer may put any bytes there. [`Display`](fmt::Display) escapes what is not printable, what changes how other text is
-/// shown, and the backslash, so that a name can be shown or logged as it is and an escape cannot be forged.
+/// A peer may put any bytes there. [`Display`](fmt::Display) escapes what is not printable, what changes how other text
+/// is shown, and the backslash, so that a name can be shown or logged as it is and an escape cannot be forged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Text<const N: usize>([u8; N]);
 
@@ -34,9 +34,7 @@ impl<const N: usize> Text<N> {
     #[must_use]
     pub fn lossy(bytes: &[u8]) -> Self {
         let mut field = [0; N];
-        for (to, from) in
-            field[..Self::MAX_LEN].iter_mut().zip(bytes.iter().take_while(|b| **b != 0))
-        {
+        for (to, from) in field[..Self::MAX_LEN].iter_mut().zip(bytes.iter().take_while(|b| **b != 0)) {
             *to = *from;
         }
         Self(field)
@@ -93,8 +91,8 @@ impl<const N: usize> fmt::Display for Text<N> {
     }
 }
 
-/// Line separators, format characters (Unicode categories Zl, Zp, Cf) and the like: they turn the direction of text, join or
-/// hide it.
+/// Line separators, format characters (Unicode categories Zl, Zp, Cf) and the like: they turn the direction of text,
+/// join or hide it.
 const fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -166,9 +164,6 @@ mod tests {
         let shown = |text: &str| Text::<32>::lossy(text.as_bytes()).to_string();
         assert_eq!(shown("a\u{202e}b\u{2028}c\u{feff}"), "a\\u{202e}b\\u{2028}c\\u{feff}");
         assert_eq!(shown(r"\x41\"), r"\\x41\\");
-        assert_eq!(
-            Text::<32>::lossy(b"a\x1b[0m\xff\n\xc3\xa4").to_string(),
-            "a\\u{1b}[0m\\xff\\n\u{e4}"
-        );
+        assert_eq!(Text::<32>::lossy(b"a\x1b[0m\xff\n\xc3\xa4").to_string(), "a\\u{1b}[0m\\xff\\n\u{e4}");
     }
 }

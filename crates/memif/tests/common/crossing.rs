@@ -110,12 +110,7 @@ pub(crate) fn cross(link: &mut Link, peer: &mut impl PeerEnd) {
 
 /// `rounds` times packets of these lengths both ways on every queue; the counters of both ends tell the same.
 #[track_caller]
-pub(crate) fn cross_lengths(
-    link: &mut Link,
-    peer: &mut impl PeerEnd,
-    rounds: u64,
-    lengths: &[usize],
-) {
+pub(crate) fn cross_lengths(link: &mut Link, peer: &mut impl PeerEnd, rounds: u64, lengths: &[usize]) {
     let (to_us, from_us) = peer.queues();
     assert_eq!((link.rx.len(), link.tx.len()), (to_us, from_us), "queues of both ends");
     for (queue, rx) in link.rx.iter_mut().enumerate() {
@@ -132,11 +127,7 @@ pub(crate) fn cross_lengths(
         }
         let (after, (sent, _)) = (rx.counters(), peer.tallies(queue));
         let theirs = (sent.packets - sent_before.packets, sent.bytes - sent_before.bytes);
-        assert_eq!(
-            (after.packets - before.packets, after.bytes - before.bytes),
-            theirs,
-            "rx {queue}"
-        );
+        assert_eq!((after.packets - before.packets, after.bytes - before.bytes), theirs, "rx {queue}");
         assert_eq!(theirs, (order.count(), order.bytes), "rx {queue}");
     }
     for (queue, tx) in link.tx.iter_mut().enumerate() {
@@ -153,11 +144,7 @@ pub(crate) fn cross_lengths(
         }
         let (after, (_, got)) = (tx.counters(), peer.tallies(queue));
         let theirs = (got.packets - got_before.packets, got.bytes - got_before.bytes);
-        assert_eq!(
-            (after.packets - before.packets, after.bytes - before.bytes),
-            theirs,
-            "tx {queue}"
-        );
+        assert_eq!((after.packets - before.packets, after.bytes - before.bytes), theirs, "tx {queue}");
         assert_eq!(theirs, (order.count(), order.bytes), "tx {queue}");
     }
 }

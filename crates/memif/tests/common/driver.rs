@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use memif::{
-    Breach, ConnectError, Details, DisconnectReason, Event, InterfaceConfig, InterfaceKey, Link,
-    Peer, Socket, SocketAddress, SocketBuilder, Waker,
+    Breach, ConnectError, Details, DisconnectReason, Event, InterfaceConfig, InterfaceKey, Link, Peer, Socket,
+    SocketAddress, SocketBuilder, Waker,
 };
 use testkit::Address;
 use testkit::patience::STEP;
@@ -40,12 +40,8 @@ impl Driver {
     }
 
     /// Opens a socket with other settings.
-    pub(crate) fn open_with(
-        address: &Address,
-        settings: impl FnOnce(SocketBuilder) -> SocketBuilder,
-    ) -> Self {
-        let builder =
-            Socket::builder(socket_address(address)).retry_period(Duration::from_millis(20));
+    pub(crate) fn open_with(address: &Address, settings: impl FnOnce(SocketBuilder) -> SocketBuilder) -> Self {
+        let builder = Socket::builder(socket_address(address)).retry_period(Duration::from_millis(20));
         let socket = settings(builder).open().expect("opening a socket");
         Self::of(socket)
     }
@@ -64,22 +60,12 @@ impl Driver {
             })
             .expect("a thread");
         let thread_id = told.recv().expect("a thread id");
-        Self {
-            jobs: Some(jobs),
-            waker,
-            events,
-            held: VecDeque::new(),
-            thread: Some(thread),
-            thread_id,
-        }
+        Self { jobs: Some(jobs), waker, events, held: VecDeque::new(), thread: Some(thread), thread_id }
     }
 
     /// Does something with the socket, in its thread.
     #[track_caller]
-    pub(crate) fn call<R: Send + 'static>(
-        &self,
-        job: impl FnOnce(&mut Socket) -> R + Send + 'static,
-    ) -> R {
+    pub(crate) fn call<R: Send + 'static>(&self, job: impl FnOnce(&mut Socket) -> R + Send + 'static) -> R {
         let (answer, wait) = channel();
         let job: Job = Box::new(move |socket| {
             let _ = answer.send(job(socket));
@@ -112,11 +98,7 @@ impl Driver {
 
     /// The next event that `pick` wants; others are kept.
     #[track_caller]
-    pub(crate) fn event<T>(
-        &mut self,
-        what: &str,
-        mut pick: impl FnMut(Event) -> Result<T, Event>,
-    ) -> T {
+    pub(crate) fn event<T>(&mut self, what: &str, mut pick: impl FnMut(Event) -> Result<T, Event>) -> T {
         for _ in 0..self.held.len() {
             let event = self.held.pop_front().expect("an event");
             match pick(event) {

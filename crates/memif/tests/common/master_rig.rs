@@ -37,10 +37,7 @@ impl MasterRig {
     }
 
     /// With settings of the socket.
-    pub(crate) fn with_socket(
-        config: InterfaceConfig,
-        settings: impl FnOnce(SocketBuilder) -> SocketBuilder,
-    ) -> Self {
+    pub(crate) fn with_socket(config: InterfaceConfig, settings: impl FnOnce(SocketBuilder) -> SocketBuilder) -> Self {
         let start = Census::now();
         let address = Address::fresh_abstract();
         let mut driver = Driver::open_with(&address, settings);
@@ -87,11 +84,7 @@ impl MasterRig {
 
     /// As [`refused`](Self::refused) with another plan; also at which step, and who it was.
     #[track_caller]
-    pub(crate) fn refused_as(
-        &mut self,
-        plan: &SlavePlan,
-        edit: impl FnOnce(&mut Script),
-    ) -> (Breach, String, Peer) {
+    pub(crate) fn refused_as(&mut self, plan: &SlavePlan, edit: impl FnOnce(&mut Script)) -> (Breach, String, Peer) {
         let result = SlaveLink::try_connect(&self.address, plan, edit);
         let refusal = match result {
             Err(refusal) => refusal,

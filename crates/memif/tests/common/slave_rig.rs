@@ -49,9 +49,7 @@ impl SlaveRig {
         let key = driver.add(config.admin_up(false));
         let (ours, theirs) = SeqSocket::pair();
         let neighbour_key = driver
-            .call(|socket| {
-                socket.add_connected(InterfaceConfig::slave(4711).ring_size(64), theirs.into_fd())
-            })
+            .call(|socket| socket.add_connected(InterfaceConfig::slave(4711).ring_size(64), theirs.into_fd()))
             .expect("an interface on a connected socket");
         let neighbour = handshake(ours, &MasterPlan::default(), |_| Reply::Usual).expect("a link");
         let link = driver.connected(neighbour_key);
@@ -80,10 +78,7 @@ impl SlaveRig {
 
     /// A handshake that fails: how it ended, as the master saw it and as the library tells it.
     #[track_caller]
-    pub(crate) fn fails(
-        &mut self,
-        reply: impl FnMut(&Point<'_>) -> Reply,
-    ) -> (Ending, ConnectError) {
+    pub(crate) fn fails(&mut self, reply: impl FnMut(&Point<'_>) -> Reply) -> (Ending, ConnectError) {
         self.driver.set_admin_up(self.key, true);
         let result = self.master.serve_with(reply);
         let ending = match result {

@@ -78,10 +78,7 @@ impl Plan {
     }
 
     /// Other settings of the interface.
-    pub(crate) fn config(
-        mut self,
-        change: impl FnOnce(InterfaceConfig) -> InterfaceConfig,
-    ) -> Self {
+    pub(crate) fn config(mut self, change: impl FnOnce(InterfaceConfig) -> InterfaceConfig) -> Self {
         self.config = change(self.config);
         self
     }
@@ -128,12 +125,7 @@ pub(crate) struct Bed {
 impl Bed {
     /// Waits for the link of two ends that run.
     #[track_caller]
-    pub(crate) fn join(
-        plan: Plan,
-        testpmd: Testpmd,
-        mut driver: Driver,
-        key: InterfaceKey,
-    ) -> Self {
+    pub(crate) fn join(plan: Plan, testpmd: Testpmd, mut driver: Driver, key: InterfaceKey) -> Self {
         let link = driver.connected(key);
         assert!(link.peer.app_name.to_string().starts_with("DPDK "), "{:?}", link.peer);
         assert_eq!(link.peer.interface_name.to_string(), "net_memif0");
@@ -156,8 +148,7 @@ impl Bed {
         let mut patience = Patience::default();
         while patience.more() {
             last = self.testpmd.stats();
-            let figures =
-                ["RX-packets", "RX-bytes", "TX-packets", "TX-bytes"].map(|name| last.get(name));
+            let figures = ["RX-packets", "RX-bytes", "TX-packets", "TX-bytes"].map(|name| last.get(name));
             if figures == ours {
                 return last;
             }
@@ -182,12 +173,7 @@ impl Bed {
         for rx in &self.link.rx {
             let counters = rx.counters();
             let faults = (counters.bad_descriptors, counters.dropped, counters.resyncs);
-            assert_eq!(
-                faults,
-                (0, 0, 0),
-                "bad descriptors, dropped and resyncs of rx {}",
-                rx.index()
-            );
+            assert_eq!(faults, (0, 0, 0), "bad descriptors, dropped and resyncs of rx {}", rx.index());
         }
         for tx in &self.link.tx {
             assert_eq!(tx.counters().bad_descriptors, 0, "bad descriptors of tx {}", tx.index());
@@ -263,17 +249,10 @@ pub(crate) fn exchange(
             sent += 1;
         }
         batch.commit();
-        assert!(
-            rx.wait(Some(STEP)).expect("waiting"),
-            "{received} of {sent} packets came back in time"
-        );
+        assert!(rx.wait(Some(STEP)).expect("waiting"), "{received} of {sent} packets came back in time");
         for packet in &mut rx.recv(64).expect("receiving") {
             let (got, expected) = (packet.to_vec(), awaited.pop_front());
-            assert!(
-                Some(&got) == expected.as_ref(),
-                "{}",
-                difference(received, &got, expected.as_deref())
-            );
+            assert!(Some(&got) == expected.as_ref(), "{}", difference(received, &got, expected.as_deref()));
             received += 1;
         }
     }
@@ -283,10 +262,8 @@ pub(crate) fn exchange(
 
 fn difference(number: u64, got: &[u8], expected: Option<&[u8]>) -> String {
     let Some(expected) = expected else { return format!("packet {number} too many: {got:02x?}") };
-    let at =
-        got.iter().zip(expected).position(|(a, b)| a != b).unwrap_or(got.len().min(expected.len()));
-    let near =
-        |bytes: &[u8]| bytes[at.min(bytes.len())..].iter().take(16).copied().collect::<Vec<_>>();
+    let at = got.iter().zip(expected).position(|(a, b)| a != b).unwrap_or(got.len().min(expected.len()));
+    let near = |bytes: &[u8]| bytes[at.min(bytes.len())..].iter().take(16).copied().collect::<Vec<_>>();
     format!(
         "packet {number} of {} bytes, expected {}, differs from byte {at} on: {:02x?}, expected {:02x?}",
         got.len(),

@@ -43,8 +43,7 @@ pub(crate) fn macswap_small_ring(dpdk: Dpdk) {
 
 /// A client that lends us its own packet memory, which nobody can seal, instead of copying.
 pub(crate) fn zero_copy_client() {
-    let mut bed =
-        Plan::new(Dpdk::Client, "macswap").options(|options| options.zero_copy = true).link();
+    let mut bed = Plan::new(Dpdk::Client, "macswap").options(|options| options.zero_copy = true).link();
     bed.testpmd.start();
     let (rx, tx) = (&mut bed.link.rx[0], &mut bed.link.tx[0]);
     exchange(rx, tx, AROUND, 128, |sequence| swapped(1, sequence, 64 + sequence as usize % 1400));
@@ -75,8 +74,8 @@ pub(crate) fn more_queues_here_than_a_client_has() {
     }
 }
 
-/// A master that serves fewer says so at both ends. A client that is told of a lower number by HELLO would cut its rings
-/// and go on using its other queues.
+/// A master that serves fewer says so at both ends. A client that is told of a lower number by HELLO would cut its
+/// rings and go on using its other queues.
 pub(crate) fn fewer_queues_here_than_a_client_has() {
     let plan = |queues| {
         Plan::new(Dpdk::Client, "macswap")
@@ -95,20 +94,13 @@ pub(crate) fn fewer_queues_here_than_a_client_has() {
     assert!(peer.app_name.to_string().starts_with("DPDK "), "{peer:?}");
     assert!(!driver.details(key).link_up);
     let words = format!("Disconnect received: {breach}");
-    eventually("our words in the output of testpmd", || {
-        testpmd.output().contains(&words).then_some(())
-    });
+    eventually("our words in the output of testpmd", || testpmd.output().contains(&words).then_some(()));
     drop((testpmd, driver));
     several_queues(Dpdk::Client, 2, 2, |config| config.rx_queues(2).tx_queues(2));
 }
 
 /// testpmd has so many queues, and serves of each kind as many as it has of both.
-fn several_queues(
-    dpdk: Dpdk,
-    rx_queues: u8,
-    tx_queues: u8,
-    config: impl FnOnce(InterfaceConfig) -> InterfaceConfig,
-) {
+fn several_queues(dpdk: Dpdk, rx_queues: u8, tx_queues: u8, config: impl FnOnce(InterfaceConfig) -> InterfaceConfig) {
     let mut bed = Plan::new(dpdk, "macswap")
         .options(|options| {
             options.queues = rx_queues;
@@ -123,19 +115,12 @@ fn several_queues(
     std::thread::scope(|scope| {
         for (stream, (rx, tx)) in (10..).zip(bed.link.rx.iter_mut().zip(&mut bed.link.tx)) {
             scope.spawn(move || {
-                exchange(rx, tx, 20_000, 64, |sequence| {
-                    swapped(stream, sequence, 64 + sequence as usize % 1000)
-                });
+                exchange(rx, tx, 20_000, 64, |sequence| swapped(stream, sequence, 64 + sequence as usize % 1000));
             });
         }
     });
     for (rx, tx) in bed.link.rx.iter().zip(&bed.link.tx) {
-        assert_eq!(
-            (rx.counters().packets, tx.counters().packets),
-            (20_000, 20_000),
-            "queue {}",
-            rx.index()
-        );
+        assert_eq!((rx.counters().packets, tx.counters().packets), (20_000, 20_000), "queue {}", rx.index());
     }
     bed.agreed();
     bed.assert_clean();
@@ -148,9 +133,7 @@ pub(crate) fn receive_modes(dpdk: Dpdk) {
         bed.testpmd.start();
         let (rx, tx) = (&mut bed.link.rx[0], &mut bed.link.tx[0]);
         assert_eq!(rx.mode(), first);
-        for (stream, mode) in
-            (1..).zip([first, RxMode::Adaptive, RxMode::Polling, RxMode::Interrupt])
-        {
+        for (stream, mode) in (1..).zip([first, RxMode::Adaptive, RxMode::Polling, RxMode::Interrupt]) {
             rx.set_mode(mode);
             // What was signalled before is none of this mode's business.
             rx.acknowledge();

@@ -14,8 +14,7 @@ fn take_and_compare(bed: &mut Bed, count: u64, len: usize) -> HashSet<([u8; 4], 
     let macs = (TXONLY_MAC, bed.testpmd.mac());
     let mut flows = HashSet::new();
     let mut check = |frame: &[u8]| {
-        flows
-            .insert(udp_of_testpmd(frame, macs, len).unwrap_or_else(|what| panic!("wrong {what}")));
+        flows.insert(udp_of_testpmd(frame, macs, len).unwrap_or_else(|what| panic!("wrong {what}")));
     };
     bed.testpmd.start();
     bed.take(count, &mut check);
@@ -60,8 +59,7 @@ pub(crate) fn rxonly(dpdk: Dpdk) {
     for (sequence, len) in (0..).zip([64, 1514, 2048, 2049, 9000]) {
         send(&mut bed.link.tx[0], &swapped(0, sequence, len).0);
         let seen = bed.testpmd.wait_for(&format!("length={len} "));
-        let addresses =
-            format!("src=02:02:02:02:{sequence:02X}:02 - dst=02:01:01:01:01:{sequence:02X}");
+        let addresses = format!("src=02:02:02:02:{sequence:02X}:02 - dst=02:01:01:01:01:{sequence:02X}");
         assert!(seen.contains(&addresses), "{addresses} is not in {seen}");
     }
     bed.testpmd.command("set verbose 0");
@@ -99,9 +97,7 @@ pub(crate) fn flowgen(dpdk: Dpdk) {
     });
     let mut flows = HashSet::new();
     let mut check = |frame: &[u8]| {
-        flows.insert(
-            udp_of_testpmd(frame, FLOWGEN_MACS, 60).unwrap_or_else(|what| panic!("wrong {what}")),
-        );
+        flows.insert(udp_of_testpmd(frame, FLOWGEN_MACS, 60).unwrap_or_else(|what| panic!("wrong {what}")));
     };
     bed.testpmd.start();
     bed.take(AROUND, &mut check);

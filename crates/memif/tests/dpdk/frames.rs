@@ -34,13 +34,7 @@ pub(crate) fn arp_reply(mac: [u8; 6]) -> Vec<u8> {
     arp(OUR_MAC, mac, 2, (mac, THEIR_IP), (OUR_MAC, OUR_IP))
 }
 
-fn arp(
-    to: [u8; 6],
-    from: [u8; 6],
-    operation: u8,
-    sender: ([u8; 6], [u8; 4]),
-    target: ([u8; 6], [u8; 4]),
-) -> Vec<u8> {
+fn arp(to: [u8; 6], from: [u8; 6], operation: u8, sender: ([u8; 6], [u8; 4]), target: ([u8; 6], [u8; 4])) -> Vec<u8> {
     let head = [0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, operation];
     [&to, &from, &head[..], &sender.0, &sender.1, &target.0, &target.1].concat()
 }
@@ -54,14 +48,7 @@ pub(crate) fn echo(mac: [u8; 6], sequence: u64, len: usize) -> (Vec<u8>, Vec<u8>
         let sum = checksum(&icmp);
         icmp[2..4].copy_from_slice(&sum.to_be_bytes());
         let total = u16::try_from(len - 14).expect("a length").to_be_bytes();
-        let ip = [
-            &[0x45, 0][..],
-            &total,
-            &number.to_be_bytes(),
-            &[0x40, 0, 64, 1, 0, 0],
-            &source,
-            &target,
-        ];
+        let ip = [&[0x45, 0][..], &total, &number.to_be_bytes(), &[0x40, 0, 64, 1, 0, 0], &source, &target];
         let mut ip = ip.concat();
         let sum = checksum(&ip);
         ip[10..12].copy_from_slice(&sum.to_be_bytes());

@@ -32,8 +32,7 @@ pub(crate) fn dpdk_killed(dpdk: Dpdk) {
     let plan = Plan::new(dpdk, "flowgen");
     let (address, options) = (plan.address.clone(), plan.options.clone());
     // Attempts that are far between: a server that starts does not bear many (see `Plan::link`).
-    let driver =
-        Driver::open_with(&address, |builder| builder.retry_period(Duration::from_secs(1)));
+    let driver = Driver::open_with(&address, |builder| builder.retry_period(Duration::from_secs(1)));
     let key = driver.add(plan.config.clone());
     let quiet = Census::now();
     let testpmd = Testpmd::spawn(&options);
@@ -57,8 +56,7 @@ pub(crate) fn dpdk_killed(dpdk: Dpdk) {
         assert_eq!(bed.link.tx[0].send_wait(&[0; 64]).unwrap_err(), SendError::Disconnected);
         if dpdk == Dpdk::Server {
             // It cannot clean up after itself, and does not start over its own remains.
-            std::fs::remove_file(address.path())
-                .expect("the socket file of a server that was killed");
+            std::fs::remove_file(address.path()).expect("the socket file of a server that was killed");
         }
         drop(std::mem::take(&mut bed.link.rx));
         drop(std::mem::take(&mut bed.link.tx));

@@ -3,12 +3,7 @@
 //!
 //! That packets crossed is proven by their content and by the counters of both ends, which must tell the same.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -45,16 +40,8 @@ fn main() {
     let suite = both!(suite, bounce: macswap, macswap_small_ring, receive_modes);
     let suite = both!(suite, bounce: two_queues, four_queues, more_queues_one_way);
     let suite = suite
-        .test(
-            "more_queues_here_than_a_client_has",
-            NEEDS,
-            bounce::more_queues_here_than_a_client_has,
-        )
-        .test(
-            "fewer_queues_here_than_a_client_has",
-            NEEDS,
-            bounce::fewer_queues_here_than_a_client_has,
-        );
+        .test("more_queues_here_than_a_client_has", NEEDS, bounce::more_queues_here_than_a_client_has)
+        .test("fewer_queues_here_than_a_client_has", NEEDS, bounce::fewer_queues_here_than_a_client_has);
     let suite = suite.test("zero_copy_client", NEEDS, bounce::zero_copy_client);
     let suite = both!(suite, memory: prefault);
     let huge = [NEEDS, &[Need::HugePages(4)]].concat();

@@ -48,8 +48,8 @@ impl Seen {
     }
 }
 
-/// Jumbo packets, faster than we take them. Whole packets keep coming in between, and when the traffic ends, all is well
-/// again.
+/// Jumbo packets, faster than we take them. Whole packets keep coming in between, and when the traffic ends, all is
+/// well again.
 pub(crate) fn overruns_without_end(dpdk: Dpdk) {
     const LEN: usize = 5000;
     let mut bed = plan(dpdk, LEN).ring(7).link();

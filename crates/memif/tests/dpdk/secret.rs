@@ -19,8 +19,7 @@ pub(crate) fn secret(dpdk: Dpdk) {
 }
 
 fn refused_by_a_server() {
-    let plan = Plan::new(Dpdk::Server, "macswap")
-        .options(|options| options.secret = Some(RIGHT.to_owned()));
+    let plan = Plan::new(Dpdk::Server, "macswap").options(|options| options.secret = Some(RIGHT.to_owned()));
     let testpmd = Testpmd::spawn(&plan.options);
     for (given, words) in [
         (None, "Secret required"),
@@ -28,8 +27,7 @@ fn refused_by_a_server() {
         (Some("AS-LONG-AS-A-SECRET-CAN"), "Incorrect secret"),
     ] {
         let mut driver = Driver::open(&plan.address);
-        let key =
-            driver.add(plan.config.clone().secret(given.map(|text| Secret::new(text).unwrap())));
+        let key = driver.add(plan.config.clone().secret(given.map(|text| Secret::new(text).unwrap())));
         let error = driver.connect_failed(key);
         assert_eq!(error, ConnectError::Refused(words.to_owned()), "for {given:?}");
     }
@@ -62,9 +60,7 @@ fn refusing_a_client() {
         assert!(peer.app_name.to_string().starts_with("DPDK "), "{peer:?}");
         assert!(!driver.details(key).link_up);
         let words = format!("Disconnect received: {breach}");
-        eventually("our words in the output of testpmd", || {
-            testpmd.output().contains(&words).then_some(())
-        });
+        eventually("our words in the output of testpmd", || testpmd.output().contains(&words).then_some(()));
     }
     cross(plan(Some(RIGHT)).link());
 }

@@ -38,8 +38,8 @@ pub(crate) fn get_nothing_of_ours() {
     }
 }
 
-/// Of what its surplus transmit queues send one packet is lost, which is told of, and then they have no room. All that we receive is of
-/// the queue that has a ring.
+/// Of what its surplus transmit queues send one packet is lost, which is told of, and then they have no room. All that
+/// we receive is of the queue that has a ring.
 pub(crate) fn send_nothing_to_us() {
     for lengths in [None, Some("1500,1500".to_owned())] {
         let plan = Plan::new(Dpdk::Server, "txonly").options(|options| {

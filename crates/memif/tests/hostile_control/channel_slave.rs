@@ -240,9 +240,7 @@ pub(crate) fn c08_slave_secret() {
 
 pub(crate) fn c09_slave_version() {
     let mut rig = SlaveRig::new();
-    for (min, max) in
-        [(0x0201, 0x0300), (0x0100, 0x01ff), (0, 0), (0xffff, 0xffff), (0x0300, 0x0100)]
-    {
+    for (min, max) in [(0x0201, 0x0300), (0x0100, 0x01ff), (0, 0), (0xffff, 0xffff), (0x0300, 0x0100)] {
         let hello = Hello { min_version: min, max_version: max, ..Hello::usual("other") };
         let bytes = Message::Hello(hello).encode();
         let breach = rig.breach(say_at(At::Hello, bytes, Vec::new()));
@@ -319,9 +317,7 @@ pub(crate) fn c19_slave_floods() {
         assert!(
             matches!(
                 breach,
-                Breach::UnexpectedMessage { .. }
-                    | Breach::UnknownType(_)
-                    | Breach::DescriptorCount { .. }
+                Breach::UnexpectedMessage { .. } | Breach::UnknownType(_) | Breach::DescriptorCount { .. }
             ),
             "{message:?} on a link: {breach:?}"
         );
@@ -364,13 +360,8 @@ pub(crate) fn c22_slave_hello_values() {
     ];
     for ((m2s, s2m, log2), (to_us, from_us, ring)) in cases {
         for region in [0, 255, 0xffff] {
-            rig.master.plan.hello = Hello {
-                max_m2s_ring: m2s,
-                max_s2m_ring: s2m,
-                max_log2: log2,
-                max_region: region,
-                ..Hello::usual("x")
-            };
+            rig.master.plan.hello =
+                Hello { max_m2s_ring: m2s, max_s2m_ring: s2m, max_log2: log2, max_region: region, ..Hello::usual("x") };
             let (mut link, mut peer) = rig.link();
             assert_eq!((peer.tx.len(), peer.rx.len()), (to_us, from_us), "HELLO {m2s} {s2m}");
             assert!(peer.rx.iter().all(|q| q.ring.log2() == ring), "HELLO log2 {log2}");
@@ -404,9 +395,7 @@ pub(crate) fn c23_slave_credentials() {
     let config = InterfaceConfig::slave(0).ring_size(256);
     let address = testkit::Address::fresh_abstract();
     let master = ScriptedMaster::bind(&address, MasterPlan::default());
-    let mut driver = crate::common::Driver::open_with(&address, |socket| {
-        socket.allow_uid(uid + 1).allow_gid(gid + 1)
-    });
+    let mut driver = crate::common::Driver::open_with(&address, |socket| socket.allow_uid(uid + 1).allow_gid(gid + 1));
     let key = driver.add(config.clone());
     let error = driver.connect_failed(key);
     assert_eq!(error, ConnectError::Breach(Breach::NotAllowed { uid, gid }));
@@ -419,9 +408,8 @@ pub(crate) fn c23_slave_credentials() {
     }
     assert!(said.is_empty() || said == [Message::Ack], "{said:?}");
     drop((driver, socket, master));
-    let mut rig = SlaveRig::with_socket(config, MasterPlan::default(), |socket| {
-        socket.allow_uid(uid + 1).allow_uid(uid)
-    });
+    let mut rig =
+        SlaveRig::with_socket(config, MasterPlan::default(), |socket| socket.allow_uid(uid + 1).allow_uid(uid));
     let (link, peer) = rig.link();
     let credentials = link.peer.credentials.expect("credentials");
     assert_eq!((credentials.uid, credentials.gid, credentials.pid), (uid, gid, std::process::id()));

@@ -21,8 +21,7 @@ use crate::common::{MasterRig, SlaveRig, cross, cross_lengths, receive, send};
 /// Descriptors that are no shared memory, named.
 fn no_memory() -> Vec<(&'static str, OwnedFd)> {
     let open = |path: &str, flags| {
-        rustix::fs::open(path, OFlags::CLOEXEC | flags, Mode::empty())
-            .unwrap_or_else(|e| panic!("{path}: {e}"))
+        rustix::fs::open(path, OFlags::CLOEXEC | flags, Mode::empty()).unwrap_or_else(|e| panic!("{path}: {e}"))
     };
     let (pipe, _) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     vec![
@@ -70,9 +69,7 @@ pub(crate) fn f02_master_region_beyond_its_file() {
     let memory = testkit::SlaveMemory::new(&rig.plan);
     let size = memory.regions[0].size();
     drop(memory);
-    for (file_size, claimed) in
-        [(0, size), (size - 1, size), (size, size + 1), (size, 1 << 35), (4096, size)]
-    {
+    for (file_size, claimed) in [(0, size), (size - 1, size), (size, size + 1), (size, 1 << 35), (4096, size)] {
         for kind in [FileKind::Sealed, FileKind::Sealable, FileKind::Unsealable, FileKind::Tmpfs] {
             let file = SharedFile::create(kind, file_size);
             let breach = rig.refused_as(&rig.plan.clone(), |script| {
@@ -80,11 +77,7 @@ pub(crate) fn f02_master_region_beyond_its_file() {
                 script.step("ADD_REGION 0").fds = vec![Arc::new(file.duplicate())];
                 drop(file);
             });
-            assert_eq!(
-                breach.0,
-                Breach::RegionFile { index: 0, size: claimed, file: file_size },
-                "{kind:?}"
-            );
+            assert_eq!(breach.0, Breach::RegionFile { index: 0, size: claimed, file: file_size }, "{kind:?}");
         }
     }
     rig.finish();
@@ -122,11 +115,7 @@ pub(crate) fn f04_master_policy_for_what_cannot_be_sealed() {
         let plan = SlavePlan { rings_file: kind, ..rig.plan.clone() };
         let (breach, at, _) = rig.refused_as(&plan, |_| ());
         assert_eq!((breach, at.as_str()), (Breach::RegionUnsealed(0), "ADD_REGION 0"), "{kind:?}");
-        let plan = SlavePlan {
-            layout: testkit::Layout::RingsApart,
-            buffers_file: kind,
-            ..rig.plan.clone()
-        };
+        let plan = SlavePlan { layout: testkit::Layout::RingsApart, buffers_file: kind, ..rig.plan.clone() };
         assert_eq!(rig.refused_as(&plan, |_| ()).0, Breach::RegionUnsealed(1), "{kind:?}");
     }
     rig.finish();
@@ -357,8 +346,7 @@ pub(crate) fn f12_master_storm_of_signals() {
     rig.check_neighbour();
     std::thread::sleep(Duration::from_millis(100));
     let written = storm.stop();
-    let reported =
-        rig.driver.pending().iter().filter(|event| matches!(event, Event::Readable { .. })).count();
+    let reported = rig.driver.pending().iter().filter(|event| matches!(event, Event::Readable { .. })).count();
     assert!(written > 1000, "{written} signals are no storm");
     assert!(woken < 1000, "{woken} wake-ups for {written} signals");
     assert!(reported < 1000, "{reported} events for {written} signals");
@@ -467,8 +455,7 @@ pub(crate) fn f12_slave_storm_of_signals() {
     rig.check_neighbour();
     std::thread::sleep(Duration::from_millis(100));
     let written = storm.stop();
-    let reported =
-        rig.driver.pending().iter().filter(|event| matches!(event, Event::Readable { .. })).count();
+    let reported = rig.driver.pending().iter().filter(|event| matches!(event, Event::Readable { .. })).count();
     assert!(written > 1000, "{written} signals are no storm");
     assert!(woken < 1000, "{woken} wake-ups for {written} signals");
     assert!(reported < 1000, "{reported} events for {written} signals");
@@ -490,8 +477,7 @@ pub(crate) fn f13_slave_descriptors() {
     let mine = memory_files();
     // The master's own copies are two per region (one for its mapping); a slave needs none after the handshake.
     let theirs: usize = peer.regions.len() * 2;
-    let neighbours =
-        rig.quiet().fds.iter().filter(|(n, _)| n.contains("memfd:")).map(|(_, n)| n).sum::<usize>();
+    let neighbours = rig.quiet().fds.iter().filter(|(n, _)| n.contains("memfd:")).map(|(_, n)| n).sum::<usize>();
     assert_eq!(mine, neighbours + theirs, "memory files stay open: {:?}", Census::now());
     drop(peer);
     rig.driver.disconnected(rig.key);

@@ -8,8 +8,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use testkit::plan::new_eventfd;
 use testkit::wiremsg::{AddRegion, Init, Message, VERSION};
 use testkit::{
-    Address, Child, FileKind, MasterPlan, Parent, Received, Reply, ScriptedMaster, ScriptedSlave,
-    SeqSocket, SharedFile, SlaveLink, SlavePlan,
+    Address, Child, FileKind, MasterPlan, Parent, Received, Reply, ScriptedMaster, ScriptedSlave, SeqSocket,
+    SharedFile, SlaveLink, SlavePlan,
 };
 
 use crate::common::{Driver, receive, send};
@@ -111,8 +111,7 @@ pub(crate) fn c05_master_fd_exhaustion() {
     // A region whose descriptor could not be installed.
     let slave = ScriptedSlave::connect(&address);
     let plan = SlavePlan::default();
-    let init =
-        Init { version: VERSION, id: 0, mode: 0, secret: Vec::new(), name: plan.name.clone() };
+    let init = Init { version: VERSION, id: 0, mode: 0, secret: Vec::new(), name: plan.name.clone() };
     slave.socket.send(&Message::Init(init));
     assert_eq!(slave.socket.receive().message(), Message::Ack);
     order(&mut child, "fill 0", "filled");

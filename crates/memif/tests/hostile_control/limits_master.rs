@@ -8,9 +8,7 @@ use memif::{Breach, InterfaceConfig, Limits, Secret};
 use testkit::patience::Patience;
 use testkit::plan::new_eventfd;
 use testkit::wiremsg::{AddRing, Message};
-use testkit::{
-    Address, Census, FileKind, Received, ScriptedSlave, SeqSocket, SharedFile, SlaveLink, SlavePlan,
-};
+use testkit::{Address, Census, FileKind, Received, ScriptedSlave, SeqSocket, SharedFile, SlaveLink, SlavePlan};
 
 use crate::common::{Driver, MasterRig, cross};
 use crate::messages_master::{init, usual_hello};
@@ -207,9 +205,7 @@ pub(crate) fn c20_master_slow_reader() {
 pub(crate) fn c21_master_reservation() {
     let secret = Secret::new("hunter2").unwrap();
     let config = InterfaceConfig::master(0).secret(Some(secret));
-    let mut rig = MasterRig::with_socket(config, |socket| {
-        socket.handshake_timeout(Duration::from_millis(1000))
-    });
+    let mut rig = MasterRig::with_socket(config, |socket| socket.handshake_timeout(Duration::from_millis(1000)));
     rig.plan.secret = b"hunter2".to_vec();
     rig.settle();
     // Those without the secret hold nothing: they are refused, and a good peer gets in at the same time.
@@ -250,10 +246,7 @@ pub(crate) fn c23_master_credentials() {
     let uid = rustix::process::geteuid().as_raw();
     let gid = rustix::process::getegid().as_raw();
     for (name, settings) in [
-        (
-            "another uid",
-            (|s, uid, _| s.allow_uid(uid + 1)) as fn(memif::SocketBuilder, u32, u32) -> _,
-        ),
+        ("another uid", (|s, uid, _| s.allow_uid(uid + 1)) as fn(memif::SocketBuilder, u32, u32) -> _),
         ("another gid", |s, _, gid| s.allow_gid(gid + 1)),
     ] {
         let address = Address::fresh_abstract();
@@ -276,11 +269,11 @@ pub(crate) fn c23_master_credentials() {
         assert!(!driver.details(key).link_up);
     }
     // Ours among several, by user or by group.
-    for settings in [
-        (|s, uid, _| s.allow_uid(uid + 1).allow_uid(uid))
-            as fn(memif::SocketBuilder, u32, u32) -> _,
-        |s, _, gid| s.allow_gid(gid),
-    ] {
+    for settings in
+        [(|s, uid, _| s.allow_uid(uid + 1).allow_uid(uid)) as fn(memif::SocketBuilder, u32, u32) -> _, |s, _, gid| {
+            s.allow_gid(gid)
+        }]
+    {
         let config = InterfaceConfig::master(0).rx_queues(2).tx_queues(2);
         MasterRig::with_socket(config, |socket| settings(socket, uid, gid)).finish();
     }

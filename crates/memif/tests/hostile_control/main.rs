@@ -42,12 +42,7 @@
 //! | F12 | `f12_master_storm_of_signals` | `f12_slave_storm_of_signals` |
 //! | F13 | `f13_master_keeps_no_region_open` | `f13_slave_descriptors` |
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 #![allow(clippy::result_large_err, reason = "events are handed back by value")]
 
 #[path = "../common/mod.rs"]

@@ -61,21 +61,14 @@ pub(crate) fn c02_master_types() {
     for (message, fd) in before_init {
         let known = message.kind() != 0 && message.kind() < 9;
         let fds: Vec<_> = fd.into_iter().collect();
-        let breach =
-            rig.refused_by_hand(|slave| slave.socket.try_send(&message.encode(), &fds).unwrap());
+        let breach = rig.refused_by_hand(|slave| slave.socket.try_send(&message.encode(), &fds).unwrap());
         match breach {
             Breach::UnexpectedMessage { .. } if known => {}
             Breach::UnknownType(kind) if !known => assert_eq!(kind, message.kind()),
             other => panic!("{message:?} before INIT: {other:?}"),
         }
     }
-    let in_setup = [
-        init(0),
-        usual_hello(),
-        Message::Connected(b"x".to_vec()),
-        Message::Other(0),
-        Message::Other(99),
-    ];
+    let in_setup = [init(0), usual_hello(), Message::Connected(b"x".to_vec()), Message::Other(0), Message::Other(99)];
     for message in in_setup {
         for label in ["ADD_REGION 0", "ADD_RING S2M 0", "ADD_RING M2S 0", "CONNECT"] {
             let breach = rig.refused(|script| {
@@ -110,11 +103,7 @@ pub(crate) fn c02_master_types() {
             step.fds.clear();
         });
         let refusal = result.map(|_| ()).unwrap_err();
-        assert_eq!(
-            (refusal.at.as_str(), refusal.reason),
-            (label, None),
-            "a DISCONNECT was answered"
-        );
+        assert_eq!((refusal.at.as_str(), refusal.reason), (label, None), "a DISCONNECT was answered");
         rig.settle();
     }
     rig.finish();
@@ -152,10 +141,7 @@ pub(crate) fn c03_master_number_of_fds() {
     let (link, peer) = rig.link();
     peer.socket.try_send(&Message::Ack.encode(), &[fd.as_fd()]).unwrap();
     let breach = rig.breached(link, peer);
-    assert!(
-        matches!(breach, Breach::DescriptorCount { .. } | Breach::UnexpectedMessage { .. }),
-        "{breach:?}"
-    );
+    assert!(matches!(breach, Breach::DescriptorCount { .. } | Breach::UnexpectedMessage { .. }), "{breach:?}");
     rig.finish();
 }
 
@@ -165,9 +151,7 @@ pub(crate) fn c04_master_fd_leaks() {
     let region = SharedFile::create(FileKind::Sealed, 4096);
     rig.recount();
     // Messages that are refused for other reasons.
-    for (label, message) in
-        [("INIT", Message::Other(99)), ("ADD_REGION 0", usual_hello()), ("CONNECT", init(1))]
-    {
+    for (label, message) in [("INIT", Message::Other(99)), ("ADD_REGION 0", usual_hello()), ("CONNECT", init(1))] {
         rig.refused(|script| {
             let step = script.step(label);
             step.message = message.clone();
@@ -178,17 +162,10 @@ pub(crate) fn c04_master_fd_leaks() {
     rig.refused(|script| script.ring("ADD_RING S2M 0").log2 = 99);
     // Several blocks of descriptors in one message.
     let breach = rig.refused_by_hand(|slave| {
-        let blocks: [&[BorrowedFd<'_>]; 3] =
-            [&[fd.as_fd()], &[fd.as_fd(), fd.as_fd()], &[fd.as_fd()]];
-        slave
-            .socket
-            .try_send_blocks(&init(0).encode(), &blocks, rustix::net::SendFlags::empty())
-            .unwrap();
+        let blocks: [&[BorrowedFd<'_>]; 3] = [&[fd.as_fd()], &[fd.as_fd(), fd.as_fd()], &[fd.as_fd()]];
+        slave.socket.try_send_blocks(&init(0).encode(), &blocks, rustix::net::SendFlags::empty()).unwrap();
     });
-    assert!(
-        matches!(breach, Breach::DescriptorCount { .. } | Breach::ControlTruncated),
-        "{breach:?}"
-    );
+    assert!(matches!(breach, Breach::DescriptorCount { .. } | Breach::ControlTruncated), "{breach:?}");
     // Messages with descriptors that nobody reads any more, behind one that is refused.
     rig.refused_by_hand(|slave| {
         slave.socket.send(&Message::Other(99));
@@ -286,8 +263,7 @@ pub(crate) fn c08_master_secret() {
     let mut rig = MasterRig::with(InterfaceConfig::master(0).secret(Some(secret)));
     rig.plan.secret = b"hunter2".to_vec();
     rig.settle();
-    let wrong: [&[u8]; 6] =
-        [b"hunter", b"hunter22", b"Hunter2", b"x", b"hunter2 ", b"hunter2aaaaaaaaaaaaaaaaa"];
+    let wrong: [&[u8]; 6] = [b"hunter", b"hunter22", b"Hunter2", b"x", b"hunter2 ", b"hunter2aaaaaaaaaaaaaaaaa"];
     for secret in wrong {
         let plan = SlavePlan { secret: secret.to_vec(), ..rig.plan.clone() };
         let (breach, at, _) = rig.refused_as(&plan, |_| ());

@@ -40,8 +40,7 @@ pub(crate) fn c10_master_region_index_and_count() {
     rig.finish();
     // 256 regions are possible, 257 are not.
     let mut rig = MasterRig::new();
-    let mut peer = SlaveLink::try_connect(&rig.address, &plan, |script| more(script, 256))
-        .expect("256 regions");
+    let mut peer = SlaveLink::try_connect(&rig.address, &plan, |script| more(script, 256)).expect("256 regions");
     let mut link = rig.driver.connected(rig.key);
     cross(&mut link, &mut peer);
     assert_eq!(rig.driver.details(rig.key).regions.len(), 256);
@@ -80,10 +79,7 @@ pub(crate) fn c11_master_region_size() {
             script.step(label).fds = vec![Arc::new(file.duplicate())];
         }
     });
-    assert!(
-        matches!(breach.0, Breach::RegionSize { index: 1, limit, .. } if limit <= 12 << 20),
-        "{breach:?}"
-    );
+    assert!(matches!(breach.0, Breach::RegionSize { index: 1, limit, .. } if limit <= 12 << 20), "{breach:?}");
     assert_eq!(breach.1, "ADD_REGION 1");
     rig.finish();
 }
@@ -259,10 +255,7 @@ pub(crate) fn c16_master_cookie() {
 pub(crate) fn c17_master_order() {
     let mut rig = MasterRig::new();
     // CONNECT without rings, with and without a region.
-    for labels in [
-        &["ADD_RING S2M 0", "ADD_RING M2S 0"][..],
-        &["ADD_REGION 0", "ADD_RING S2M 0", "ADD_RING M2S 0"],
-    ] {
+    for labels in [&["ADD_RING S2M 0", "ADD_RING M2S 0"][..], &["ADD_REGION 0", "ADD_RING S2M 0", "ADD_RING M2S 0"]] {
         let breach = rig.refused(|script| {
             for label in labels {
                 script.remove(label);
@@ -301,16 +294,8 @@ pub(crate) fn c12_master_limits_of_a_link() {
     let mut rig = MasterRig::with(config);
     let quiet = rig.plan.clone();
     for (plan, breach, step) in [
-        (
-            SlavePlan { s2m: 3, m2s: 3, log2: 4, ..quiet.clone() },
-            Breach::LinkRings(5),
-            "ADD_RING M2S 2",
-        ),
-        (
-            SlavePlan { s2m: 3, m2s: 2, log2: 8, ..quiet.clone() },
-            Breach::LinkSlots(1100),
-            "ADD_RING M2S 1",
-        ),
+        (SlavePlan { s2m: 3, m2s: 3, log2: 4, ..quiet.clone() }, Breach::LinkRings(5), "ADD_RING M2S 2"),
+        (SlavePlan { s2m: 3, m2s: 2, log2: 8, ..quiet.clone() }, Breach::LinkSlots(1100), "ADD_RING M2S 1"),
         (
             SlavePlan { s2m: 3, m2s: 2, log2: 4, layout: Layout::RingsApart, ..quiet.clone() },
             Breach::LinkDescriptors(6),

@@ -68,10 +68,7 @@ pub(crate) fn m01_master_head_of_rx() {
         peer.tx[0].ring.set_head(step);
         let error = link.rx[0].recv(64).map(|_| ()).unwrap_err();
         let RecvError::Breach(breach) = error else { panic!("{error:?}") };
-        assert!(
-            matches!(breach, Breach::Cursor { cursor: "head", found, .. } if found == step),
-            "{breach:?}"
-        );
+        assert!(matches!(breach, Breach::Cursor { cursor: "head", found, .. } if found == step), "{breach:?}");
         assert_eq!(rig.breached(link, peer), breach);
     }
     rig.finish();
@@ -128,10 +125,7 @@ pub(crate) fn m01_master_head_of_tx() {
         ring.set_head(head);
         let error = link.tx[0].send(&[1; 64]).unwrap_err();
         let SendError::Breach(breach) = error else { panic!("{step}: {error:?}") };
-        assert!(
-            matches!(breach, Breach::Cursor { cursor: "head", found, .. } if found == head),
-            "{breach:?}"
-        );
+        assert!(matches!(breach, Breach::Cursor { cursor: "head", found, .. } if found == head), "{breach:?}");
         assert_eq!(rig.breached(link, peer), breach);
     }
     rig.finish();
@@ -254,10 +248,7 @@ pub(crate) fn m02_slave_tail_of_rx() {
         peer.tx[0].ring.set_tail(step);
         let error = link.rx[0].recv(64).map(|_| ()).unwrap_err();
         let RecvError::Breach(breach) = error else { panic!("{error:?}") };
-        assert!(
-            matches!(breach, Breach::Cursor { cursor: "tail", found, .. } if found == step),
-            "{breach:?}"
-        );
+        assert!(matches!(breach, Breach::Cursor { cursor: "tail", found, .. } if found == step), "{breach:?}");
         assert_eq!(rig.breached(link, peer), breach);
     }
     rig.finish();
@@ -301,10 +292,7 @@ pub(crate) fn m02_slave_tail_of_tx() {
         ring.set_tail(tail);
         let error = link.tx[0].send(&[1; 64]).unwrap_err();
         let SendError::Breach(breach) = error else { panic!("{step}: {error:?}") };
-        assert!(
-            matches!(breach, Breach::Cursor { cursor: "tail", found, .. } if found == tail),
-            "{breach:?}"
-        );
+        assert!(matches!(breach, Breach::Cursor { cursor: "tail", found, .. } if found == tail), "{breach:?}");
         assert_eq!(rig.breached(link, peer), breach);
     }
     rig.finish();
@@ -525,9 +513,7 @@ pub(crate) fn m14_master_ring_flags() {
 }
 
 pub(crate) fn m14_slave_ring_flags() {
-    let mut rig = SlaveRig::with(
-        InterfaceConfig::slave(0).ring_size(u32::from(SIZE)).rx_mode(RxMode::Polling),
-    );
+    let mut rig = SlaveRig::with(InterfaceConfig::slave(0).ring_size(u32::from(SIZE)).rx_mode(RxMode::Polling));
     let (mut link, mut peer) = rig.link();
     for (flags, wanted) in FLAGS {
         peer.rx[0].ring.set_flags(flags);

@@ -50,13 +50,7 @@ fn good(peer: &SlaveLink, bytes: &[u8]) -> Descriptor {
 
 /// Publishes descriptors that must be dropped together with what they are part of, and a good packet behind them.
 #[track_caller]
-fn dropped(
-    link: &mut Link,
-    peer: &mut SlaveLink,
-    bad: &[Descriptor],
-    packets: u64,
-    descriptors: u64,
-) {
+fn dropped(link: &mut Link, peer: &mut SlaveLink, bad: &[Descriptor], packets: u64, descriptors: u64) {
     let before = link.rx[0].counters();
     for descriptor in bad {
         peer.tx[0].put(*descriptor);
@@ -130,8 +124,7 @@ pub(crate) fn m07_master_offset_and_length() {
     for (offset, length) in [(size - 64, 64), (size - 1, 1), (0, 64), (1, 63), (127, 5000)] {
         peer.tx[0].put(Descriptor { offset, length, ..Descriptor::default() });
         peer.tx[0].publish();
-        let expected =
-            peer.memory.regions[0].read(u64::from(offset), usize::try_from(length).unwrap());
+        let expected = peer.memory.regions[0].read(u64::from(offset), usize::try_from(length).unwrap());
         let got = receive(&mut link.rx[0]);
         assert_eq!(got.len(), expected.len());
         assert!(offset < 20_000 || got == expected);
@@ -176,9 +169,7 @@ pub(crate) fn m07_master_posted_buffers() {
             } else {
                 assert_eq!((found.region, found.offset), (place.region, place.offset));
                 let region = &peer.memory.regions[usize::from(found.region)];
-                parts.extend(
-                    region.read(u64::from(found.offset), usize::try_from(found.length).unwrap()),
-                );
+                parts.extend(region.read(u64::from(found.offset), usize::try_from(found.length).unwrap()));
             }
         }
         assert_eq!(parts, packet(1, 1, 9000), "{descriptor:?}");
@@ -207,12 +198,7 @@ pub(crate) fn m07_master_posted_buffers() {
             let place = peer.rx[0].place(slot);
             ring.set_descriptor(
                 slot,
-                Descriptor {
-                    region: place.region,
-                    length: place.room,
-                    offset: place.offset,
-                    ..Descriptor::default()
-                },
+                Descriptor { region: place.region, length: place.room, offset: place.offset, ..Descriptor::default() },
             );
         }
         ring.set_head(512);
@@ -280,10 +266,7 @@ pub(crate) fn m08_slave_length_over_capacity() {
         peer.tx[0].publish();
         let error = link.rx[0].recv(64).map(|_| ()).unwrap_err();
         let RecvError::Breach(breach) = error else { panic!("{error:?}") };
-        assert!(
-            matches!(breach, Breach::OverCapacity { length: l, capacity: 2048, .. } if l == length),
-            "{breach:?}"
-        );
+        assert!(matches!(breach, Breach::OverCapacity { length: l, capacity: 2048, .. } if l == length), "{breach:?}");
         assert_eq!(rig.breached(link, peer), breach);
         rig.finish();
     }
@@ -301,8 +284,7 @@ pub(crate) fn m08_slave_length_over_capacity() {
         peer.tx[0].publish();
         assert_eq!(receive_all(&mut link.rx[0]), [packet(4, 4, 600)], "after {chain:?}");
         let after = link.rx[0].counters();
-        let counted =
-            (after.dropped - before.dropped, after.bad_descriptors - before.bad_descriptors);
+        let counted = (after.dropped - before.dropped, after.bad_descriptors - before.bad_descriptors);
         assert_eq!(counted, (1, 1), "{chain:?}");
     }
     cross(&mut link, &mut peer);
@@ -354,8 +336,7 @@ pub(crate) fn m09_master_chains() {
     peer.tx[0].publish();
     assert_eq!(receive(&mut link.rx[0]), [[7; 60], [8; 60]].concat());
     // 65,535 bytes are a packet, one byte more is not.
-    let mut long: Vec<Descriptor> =
-        (0..32).map(|_| Descriptor { flags: NEXT, ..good(&peer, &[1; 2048]) }).collect();
+    let mut long: Vec<Descriptor> = (0..32).map(|_| Descriptor { flags: NEXT, ..good(&peer, &[1; 2048]) }).collect();
     long[31].flags = 0;
     dropped(&mut link, &mut peer, &long, 1, 1);
     long[31].length = 2047;
@@ -426,10 +407,7 @@ pub(crate) fn m09_slave_chains() {
 }
 
 /// Overwrites the descriptors of a ring with those that `make` gives, all the time.
-fn flip(
-    ring: &Ring,
-    mut make: impl FnMut(&mut Dice, u16) -> Descriptor + Send + 'static,
-) -> Meanwhile {
+fn flip(ring: &Ring, mut make: impl FnMut(&mut Dice, u16) -> Descriptor + Send + 'static) -> Meanwhile {
     let ring = ring.clone();
     Meanwhile::run(move |dice| {
         for slot in 0..ring.size() {
@@ -438,8 +416,8 @@ fn flip(
     })
 }
 
-/// Changes the one descriptor of a ring of one slot as fast as possible: `good`, then one of the bad ones in turn. Nearly
-/// every read of it falls close to a change, so a second read of the same field would often see another value.
+/// Changes the one descriptor of a ring of one slot as fast as possible: `good`, then one of the bad ones in turn.
+/// Nearly every read of it falls close to a change, so a second read of the same field would often see another value.
 fn flicker(ring: &Ring, good: Descriptor, bad: Vec<Descriptor>) -> Meanwhile {
     assert_eq!(ring.size(), 1);
     let ring = ring.clone();
@@ -477,8 +455,7 @@ pub(crate) fn m05_master_descriptor_changes_while_read() {
         let ring = peer.tx[0].ring.clone();
         let mut delivered = 0;
         let mut patience = testkit::Patience::default();
-        while (delivered < FLICKERS || link.rx[0].counters().dropped < FLICKERS) && patience.more()
-        {
+        while (delivered < FLICKERS || link.rx[0].counters().dropped < FLICKERS) && patience.more() {
             patience.progress();
             ring.set_head(ring.tail().wrapping_add(1));
             let mut batch = link.rx[0].recv(64).unwrap();
@@ -608,14 +585,10 @@ pub(crate) fn m11_master_buffers_over_rings() {
         // Sent to over a ring header, its own included: the slave harms itself.
         let ring = peer.rx[0].ring.clone();
         for slot in 0..ring.size() {
-            ring.set_descriptor(
-                slot,
-                Descriptor { offset: at, length: 2048, ..Descriptor::default() },
-            );
+            ring.set_descriptor(slot, Descriptor { offset: at, length: 2048, ..Descriptor::default() });
         }
         for round in 0..300u32 {
-            let noise: Vec<u8> =
-                (0..2048u32).map(|n| n.wrapping_mul(round + 7).to_le_bytes()[1]).collect();
+            let noise: Vec<u8> = (0..2048u32).map(|n| n.wrapping_mul(round + 7).to_le_bytes()[1]).collect();
             match link.tx[0].send(&noise) {
                 Ok(()) | Err(SendError::Full | SendError::TooLong { .. }) => {}
                 Err(SendError::Breach(_) | SendError::Disconnected) => break,

@@ -111,19 +111,14 @@ pub(crate) fn f05_slave_hole_under_a_ring() {
 /// Plans whose memory can be cut, and the region to cut.
 fn cuttable(huge: bool) -> Vec<(SlavePlan, usize)> {
     if huge {
-        let plan = SlavePlan {
-            layout: Layout::Pool(8 << 20),
-            buffers_file: FileKind::Huge,
-            ..SlavePlan::default()
-        };
+        let plan = SlavePlan { layout: Layout::Pool(8 << 20), buffers_file: FileKind::Huge, ..SlavePlan::default() };
         return vec![(plan, 1)];
     }
     let mut plans = Vec::new();
     for kind in [FileKind::Sealable, FileKind::Unsealable, FileKind::Tmpfs] {
         // Rings and buffers, and buffers alone.
         plans.push((SlavePlan { rings_file: kind, ..SlavePlan::default() }, 0));
-        let plan =
-            SlavePlan { layout: Layout::RingsApart, buffers_file: kind, ..SlavePlan::default() };
+        let plan = SlavePlan { layout: Layout::RingsApart, buffers_file: kind, ..SlavePlan::default() };
         plans.push((plan, 1));
     }
     plans
@@ -211,12 +206,7 @@ fn cut_in_traffic(huge: bool) {
                 if peer.tx[0].free() > 0 {
                     let place = peer.tx[0].place(peer.tx[0].head());
                     let (region, offset) = (place.region, place.offset);
-                    peer.tx[0].put(Descriptor {
-                        region,
-                        offset,
-                        length: 2048,
-                        ..Descriptor::default()
-                    });
+                    peer.tx[0].put(Descriptor { region, offset, length: 2048, ..Descriptor::default() });
                     peer.tx[0].publish();
                 }
                 std::thread::yield_now();
@@ -285,9 +275,7 @@ pub(crate) fn f05_master_prefault_of_sparse_files() {
 
 /// A slave that makes all pages ahead has them when the master gets to see its files.
 pub(crate) fn prefaulted_slaves_have_every_page() {
-    for (prefault, memory) in
-        [(true, Memory::OneRegion), (true, Memory::RingsApart), (false, Memory::OneRegion)]
-    {
+    for (prefault, memory) in [(true, Memory::OneRegion), (true, Memory::RingsApart), (false, Memory::OneRegion)] {
         let config = InterfaceConfig::slave(0).memory(memory).prefault(prefault);
         let mut rig = SlaveRig::with(config);
         let (link, peer) = rig.link();
@@ -302,9 +290,7 @@ pub(crate) fn prefaulted_slaves_have_every_page() {
 
 pub(crate) fn f06_slave_callers_file_cut() {
     let kinds = [FileKind::Unsealable, FileKind::Tmpfs];
-    for (kind, which) in
-        kinds.into_iter().flat_map(|k| [(k, Use::Rx), (k, Use::Tx), (k, Use::Both)])
-    {
+    for (kind, which) in kinds.into_iter().flat_map(|k| [(k, Use::Rx), (k, Use::Tx), (k, Use::Both)]) {
         let size = 4 << 20;
         let file = SharedFile::create(kind, size);
         let fd: Arc<OwnedFd> = Arc::new(file.duplicate());

@@ -27,12 +27,7 @@
 //! | F5 | `f05_master_hole_under_a_ring` | `f05_slave_hole_under_a_ring` |
 //! | F6 | `f06_master_cut_before_connect`, `f06_master_cut_while_idle`, `f06_master_cut_in_traffic`, `f06_master_cut_huge_pages` | `f06_slave_callers_file_cut` |
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 #[path = "../common/mod.rs"]
 mod common;

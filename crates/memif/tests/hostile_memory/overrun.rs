@@ -77,13 +77,7 @@ fn client_burst(peer: &mut SlaveLink, sequence: &mut u64) {
         let place = tx.place(tx.head());
         tx.regions()[usize::from(place.region)].write(u64::from(place.offset), piece);
         let length = u32::try_from(piece.len()).unwrap();
-        tx.put(Descriptor {
-            flags,
-            region: place.region,
-            length,
-            offset: place.offset,
-            metadata: 0,
-        });
+        tx.put(Descriptor { flags, region: place.region, length, offset: place.offset, metadata: 0 });
     });
     tx.publish();
 }

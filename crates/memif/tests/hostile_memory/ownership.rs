@@ -193,17 +193,13 @@ pub(crate) fn m17_slave_hands_out_clean_memory() {
             for (index, region) in (0u16..).zip(peer.regions.iter()) {
                 let bytes = region.read(0, usize::try_from(region.size()).unwrap());
                 for (at, byte) in (0u64..).zip(&bytes) {
-                    let in_ring =
-                        rings.iter().any(|(r, from, to)| *r == index && (*from..*to).contains(&at));
+                    let in_ring = rings.iter().any(|(r, from, to)| *r == index && (*from..*to).contains(&at));
                     assert!(*byte == 0 || in_ring, "byte {at} of region {index} is {byte:#x}");
                 }
             }
             for ring in peer.rx.iter().map(|q| &q.ring).chain(peer.tx.iter().map(|q| &q.ring)) {
                 assert!(ring.padding().iter().all(|b| *b == 0), "padding of a ring");
-                assert!(
-                    (0..ring.size()).all(|slot| ring.descriptor(slot).metadata == 0),
-                    "metadata"
-                );
+                assert!((0..ring.size()).all(|slot| ring.descriptor(slot).metadata == 0), "metadata");
             }
             // The next link must not find what crossed this one.
             cross_lengths(&mut link, &mut peer, 3, &[2048, 9000]);

@@ -36,18 +36,12 @@ pub(crate) fn ping_helper(parent: &Parent) {
         while sent < packets && sent - order.count() <= (WINDOW - 1) * BURST {
             let mut batch = tx.reserve().expect("sending");
             for _ in 0..BURST {
-                batch
-                    .push(&packet(9, sent, 64))
-                    .expect("room: the window is smaller than the ring");
+                batch.push(&packet(9, sent, 64)).expect("room: the window is smaller than the ring");
                 sent += 1;
             }
             batch.commit();
         }
-        assert!(
-            rx.wait(Some(STEP)).expect("waiting"),
-            "{} packets came back in time",
-            order.count()
-        );
+        assert!(rx.wait(Some(STEP)).expect("waiting"), "{} packets came back in time", order.count());
         let mut batch = rx.recv(64).expect("receiving");
         let mut bytes = [0; 64];
         for packet in &mut batch {
@@ -96,13 +90,8 @@ fn exchange(mode: RxMode, pinger: &str, echo: &str, bursts: u64) -> [(Calls, u64
     let packets = bursts * BURST;
     [asking, answering].map(|mut end| {
         let told = end.child.expect_within("counters", Duration::from_secs(240));
-        let numbers: Vec<u64> =
-            told.split_whitespace().map(|n| n.parse().expect("a number")).collect();
-        assert_eq!(
-            numbers[..4],
-            [packets, packets * 64, packets, packets * 64],
-            "received and sent"
-        );
+        let numbers: Vec<u64> = told.split_whitespace().map(|n| n.parse().expect("a number")).collect();
+        assert_eq!(numbers[..4], [packets, packets * 64, packets, packets * 64], "received and sent");
         (end.finish(), numbers[4], numbers[5])
     })
 }
@@ -119,19 +108,10 @@ pub(crate) fn adaptive() {
 
 fn no_call_per_burst(mode: RxMode) {
     for (pinger, echo) in [("slave", "master"), ("master", "slave")] {
-        for ((calls, wake_ups, signals), role) in
-            exchange(mode, pinger, echo, BURSTS).into_iter().zip([pinger, echo])
-        {
+        for ((calls, wake_ups, signals), role) in exchange(mode, pinger, echo, BURSTS).into_iter().zip([pinger, echo]) {
             eprintln!("{mode} {role}: {} calls", calls.total());
-            assert!(
-                calls.total() < LIFE,
-                "{BURSTS} bursts of a {mode} {role} took {}: {calls:?}",
-                calls.total()
-            );
-            assert!(
-                wake_ups + signals < 20,
-                "{wake_ups} wake-ups and {signals} signals of a {role}"
-            );
+            assert!(calls.total() < LIFE, "{BURSTS} bursts of a {mode} {role} took {}: {calls:?}", calls.total());
+            assert!(wake_ups + signals < 20, "{wake_ups} wake-ups and {signals} signals of a {role}");
             assert!(mode != RxMode::Polling || wake_ups + signals == 0, "signals although polling");
         }
     }
@@ -144,7 +124,8 @@ pub(crate) fn interrupt() {
         // On a busy machine an end may answer two bursts in one.
         assert!(2 * signals >= bursts, "{signals} signals for {bursts} bursts");
         assert!(2 * calls.total() > bursts, "{} for {bursts} bursts: {calls:?}", calls.total());
-        // A look and a write for each signal, and one read for each sleep that one ended. Some are of the start and the end.
+        // A look and a write for each signal, and one read for each sleep that one ended. Some are of the start and the
+        // end.
         let some = 150;
         let (looks, writes, reads) = (calls.of("fcntl"), calls.of("write"), calls.of("preadv2"));
         assert!(looks < signals + some, "{looks} looks for {signals} signals: {calls:?}");

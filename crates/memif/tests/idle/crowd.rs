@@ -36,9 +36,7 @@ pub(crate) fn helper(parent: &Parent) {
     let mut socket = builder.retry_period(Duration::from_millis(20)).open().expect("a socket");
     let crowd = u32::try_from(parent.number(2)).expect("a count");
     let ids = (0..=crowd).chain([END]);
-    let keys: Vec<_> = ids
-        .map(|id| socket.add_interface(config(role(parent), id)).expect("an interface"))
-        .collect();
+    let keys: Vec<_> = ids.map(|id| socket.add_interface(config(role(parent), id)).expect("an interface")).collect();
     let end = keys[keys.len() - 1];
     parent.say("ready");
     let mut links: HashMap<InterfaceKey, Link> = HashMap::new();
@@ -52,9 +50,7 @@ pub(crate) fn helper(parent: &Parent) {
                     parent.say("up");
                 }
             }
-            Some(Event::Readable { interface, .. }) => {
-                echo(links.get_mut(&interface).expect("a link"))
-            }
+            Some(Event::Readable { interface, .. }) => echo(links.get_mut(&interface).expect("a link")),
             Some(Event::Disconnected { interface, .. }) if interface == end => break,
             Some(Event::Disconnected { interface, .. }) => drop(links.remove(&interface)),
             _ => {}
@@ -123,9 +119,7 @@ fn cost(role: Role, crowd: u32, load: Load) -> f64 {
             let again = || {
                 for _ in 0..LINKS {
                     let key = keys[0];
-                    driver
-                        .call(move |socket| socket.disconnect(key, "again"))
-                        .expect("disconnecting");
+                    driver.call(move |socket| socket.disconnect(key, "again")).expect("disconnecting");
                     driver.disconnected(key);
                     links[0] = driver.connected(key);
                     bounce(&mut links[0], 1);
@@ -148,14 +142,9 @@ fn cost(role: Role, crowd: u32, load: Load) -> f64 {
 fn compare(role: Role, load: Load) {
     raise_fd_limit();
     let (one, many) = (cost(role, 0, load), cost(role, CROWD, load));
-    eprintln!(
-        "{role}, {load:?}: {one:.2} calls per event alone, {many:.2} beside {CROWD} idle interfaces"
-    );
+    eprintln!("{role}, {load:?}: {one:.2} calls per event alone, {many:.2} beside {CROWD} idle interfaces");
     assert!(one > 0.5, "{one} calls per event: nothing counted");
-    assert!(
-        many < one * 1.5 + 10.0,
-        "{one} calls per event alone, {many} beside {CROWD} idle interfaces"
-    );
+    assert!(many < one * 1.5 + 10.0, "{one} calls per event alone, {many} beside {CROWD} idle interfaces");
 }
 
 /// Packets to a master.

@@ -21,11 +21,7 @@ pub(crate) fn end(
 /// The first argument: an absolute path, or an abstract name.
 pub(crate) fn address(parent: &Parent) -> Address {
     let text = parent.argument(0);
-    if text.starts_with('/') {
-        Address::Path(text.into())
-    } else {
-        Address::Abstract(text.as_bytes().to_vec())
-    }
+    if text.starts_with('/') { Address::Path(text.into()) } else { Address::Abstract(text.as_bytes().to_vec()) }
 }
 
 /// The second argument.

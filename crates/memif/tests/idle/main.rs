@@ -4,12 +4,7 @@
 //! Both ends run in processes of their own under `strace -c -f`, from their first instruction to their last. The
 //! bounds are on counts, so that a slow machine passes too.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -52,8 +52,7 @@ pub(crate) fn idle_endpoints_do_nothing() {
     std::fs::create_dir(&directory).expect("a directory");
     let path = |name: &str| directory.join(name).display().to_string();
     let mut watcher = Child::start("alone", &[&path("no.sock"), "slave"]);
-    let mut children =
-        vec![("listening master".to_owned(), Child::start("alone", &[&fresh_name(), "master"]))];
+    let mut children = vec![("listening master".to_owned(), Child::start("alone", &[&fresh_name(), "master"]))];
     children[0].1.expect("alone");
     for mode in ["interrupt", "adaptive"] {
         let name = fresh_name();
@@ -78,8 +77,7 @@ pub(crate) fn idle_endpoints_do_nothing() {
     while attempt(&mut watcher) < 2_000 {}
     while attempt(&mut lonely) < 2_000 {}
     attempt(&mut lonely);
-    let (quiet, alone): (Vec<_>, _) =
-        (children.iter().map(|c| activity(&c.1)).collect(), activity(&lonely));
+    let (quiet, alone): (Vec<_>, _) = (children.iter().map(|c| activity(&c.1)).collect(), activity(&lonely));
     let watching = activity(&watcher);
     assert_eq!(attempt(&mut lonely), 2_000);
     let now = activity(&lonely);
@@ -90,11 +88,7 @@ pub(crate) fn idle_endpoints_do_nothing() {
     assert!(watched.1 - watching.1 < 5, "a watch took {} ticks", watched.1 - watching.1);
     for ((what, child), before) in children.iter().zip(quiet) {
         let now = activity(child);
-        assert!(
-            now.0 - before.0 < 5,
-            "{what}: {} wake-ups while nothing happened",
-            now.0 - before.0
-        );
+        assert!(now.0 - before.0 < 5, "{what}: {} wake-ups while nothing happened", now.0 - before.0);
         assert!(now.1 - before.1 < 5, "{what}: {} ticks while nothing happened", now.1 - before.1);
     }
     for (_, child) in &mut children[1..] {

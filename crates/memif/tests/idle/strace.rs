@@ -39,8 +39,7 @@ impl Traced {
     #[track_caller]
     pub(crate) fn start(scenario: &str, arguments: &[&str]) -> Self {
         let table = Table::fresh();
-        let child =
-            Child::start_under(&["strace", "-c", "-f", "-o", &table.path()], scenario, arguments);
+        let child = Child::start_under(&["strace", "-c", "-f", "-o", &table.path()], scenario, arguments);
         Self { child, table }
     }
 

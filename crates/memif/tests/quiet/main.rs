@@ -1,12 +1,7 @@
-//! Polling data paths make no system call and no allocation: both ends in one thread, every call of the data path, between
-//! two marks that `strace` shows and within a count of what the thread allocates. Exactly none, not few.
+//! Polling data paths make no system call and no allocation: both ends in one thread, every call of the data path,
+//! between two marks that `strace` shows and within a count of what the thread allocates. Exactly none, not few.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 mod traffic;
 
@@ -55,8 +50,7 @@ fn polling_helper(parent: &Parent) {
 
 fn no_system_call() {
     let file = std::env::temp_dir().join(format!("memif-quiet-{}", std::process::id()));
-    let mut child =
-        Child::start_under(&["strace", "-f", "-o", &file.display().to_string()], "polling", &[]);
+    let mut child = Child::start_under(&["strace", "-f", "-o", &file.display().to_string()], "polling", &[]);
     child.expect(END);
     child.finish();
     let trace = std::fs::read_to_string(&file).expect("the trace");
@@ -70,8 +64,7 @@ fn no_system_call() {
     let lines: Vec<&str> = trace.lines().collect();
     let own = thread(lines[begin]);
     // Another thread of the helper listens to the test, and one is its watchdog.
-    let calls: Vec<&str> =
-        lines[begin + 1..end].iter().filter(|line| thread(line) == own).copied().collect();
+    let calls: Vec<&str> = lines[begin + 1..end].iter().filter(|line| thread(line) == own).copied().collect();
     let first = calls.get(..calls.len().min(10));
     assert!(calls.is_empty(), "{} system calls while polling, first {first:#?}", calls.len());
 }

@@ -23,12 +23,8 @@ type Path = fn(&mut Ends);
 
 /// By name.
 pub(crate) const PATHS: &[(&str, Path)] = &[
-    ("send as slave, receive as master", |ends| {
-        burst(&mut ends.slave.tx[0], &mut ends.master.rx[0])
-    }),
-    ("send as master, receive as slave", |ends| {
-        burst(&mut ends.master.tx[0], &mut ends.slave.rx[0])
-    }),
+    ("send as slave, receive as master", |ends| burst(&mut ends.slave.tx[0], &mut ends.master.rx[0])),
+    ("send as master, receive as slave", |ends| burst(&mut ends.master.tx[0], &mut ends.slave.rx[0])),
     ("single packets to the master", |ends| single(&mut ends.slave.tx[0], &mut ends.master.rx[0])),
     ("single packets to the slave", |ends| single(&mut ends.master.tx[0], &mut ends.slave.rx[0])),
     ("a full ring to the master", |ends| full(&mut ends.slave.tx[0], &mut ends.master.rx[0])),

@@ -27,8 +27,7 @@ pub(crate) fn abstract_names_in_both_spellings() {
             let (mut master, mut slave) = (End::start(), End::start());
             master.try_open(at_master).expect("an abstract name");
             slave.try_open(at_slave).expect("an abstract name");
-            let (at_master, at_slave) =
-                (master.add(json!({"role": "master"})), slave.add(json!({"role": "slave"})));
+            let (at_master, at_slave) = (master.add(json!({"role": "master"})), slave.add(json!({"role": "slave"})));
             let mut pair = Pair { master, slave, at_master, at_slave };
             pair.connected();
             assert_eq!(pair.slave.details(pair.at_slave)["socket"], spellings[0]);
@@ -126,8 +125,7 @@ pub(crate) fn mode_owner_and_group() {
         let address = Address::fresh();
         let settings = json!({"mode": mode, "owner": uid, "group": other});
         let (mut master, mut slave) = (End::with(&address, settings), End::at(&address));
-        let (at_master, at_slave) =
-            (master.add(json!({"role": "master"})), slave.add(json!({"role": "slave"})));
+        let (at_master, at_slave) = (master.add(json!({"role": "master"})), slave.add(json!({"role": "slave"})));
         let file = std::fs::metadata(address.path()).expect("the socket file");
         assert_eq!((file.mode() & 0o7777, file.uid(), file.gid()), (mode, uid, other));
         let mut pair = Pair { master, slave, at_master, at_slave };
@@ -156,18 +154,14 @@ pub(crate) fn user_nobody_and_the_mode_of_the_file() {
 
     // As listener: no right to the directory, and nobody's own file is good enough for root.
     let mut listener = End::start_nobody();
-    listener.open(
-        &Address::Path(format!("/root/memif-{}", testkit::seqsock::unique()).into()),
-        json!({}),
-    );
+    listener.open(&Address::Path(format!("/root/memif-{}", testkit::seqsock::unique()).into()), json!({}));
     let error = listener.fails(json!({"do": "add", "config": {"role": "master"}}));
     assert!(error.contains("no permission for"), "{error}");
     for settings in [json!({"mode": 0o666}), json!({"mode": 0o600})] {
         let address = Address::fresh();
         let (mut master, mut slave) = (End::start_nobody(), End::at(&address));
         master.open(&address, settings);
-        let (at_master, at_slave) =
-            (master.add(json!({"role": "master"})), slave.add(json!({"role": "slave"})));
+        let (at_master, at_slave) = (master.add(json!({"role": "master"})), slave.add(json!({"role": "slave"})));
         let mut pair = Pair { master, slave, at_master, at_slave };
         pair.connected();
         pair.exchange(&some());
@@ -213,8 +207,7 @@ pub(crate) fn network_namespaces() {
         let (mut master, mut slave) = (start(foreign_master), start(!foreign_master));
         master.open(&address, json!({}));
         slave.open(&address, json!({}));
-        let (at_master, at_slave) =
-            (master.add(json!({"role": "master"})), slave.add(json!({"role": "slave"})));
+        let (at_master, at_slave) = (master.add(json!({"role": "master"})), slave.add(json!({"role": "slave"})));
         let mut pair = Pair { master, slave, at_master, at_slave };
         pair.connected();
         pair.exchange(&some());

@@ -15,13 +15,9 @@ pub(crate) fn unknown_ids_on_demand() {
         let at_slave = slave.add(json!({"role": "slave", "id": id, "mode": mode}));
         let request = master.call(json!({"do": "request"}));
         assert_eq!((&request["id"], &request["mode"]), (&json!(id), &json!(mode)));
-        assert_eq!(
-            (&request["app"], &request["pid"]),
-            (&json!("asking slave"), &json!(slave.pid()))
-        );
+        assert_eq!((&request["app"], &request["pid"]), (&json!("asking slave"), &json!(slave.pid())));
         let config = json!({"role": "master", "mode": mode});
-        let at_master =
-            master.call(json!({"do": "accept", "config": config})).as_u64().expect("a key");
+        let at_master = master.call(json!({"do": "accept", "config": config})).as_u64().expect("a key");
         master.connected(at_master);
         slave.connected(at_slave);
         exchange(At(&mut master, at_master), At(&mut slave, at_slave), &some());
@@ -61,10 +57,7 @@ pub(crate) fn a_pair_of_sockets() {
     drop((one, other));
     master.call(json!({"do": "adopt"}));
     let config = json!({"role": "slave", "id": 3, "rx": 2, "tx": 2});
-    let at_slave = slave
-        .call(json!({"do": "add", "config": config, "connected": true}))
-        .as_u64()
-        .expect("a key");
+    let at_slave = slave.call(json!({"do": "add", "config": config, "connected": true})).as_u64().expect("a key");
     let mut pair = Pair { master, slave, at_master, at_slave };
     pair.connected();
     pair.exchange(&some());

@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use memif::{
-    ConnectError, Details, DisconnectReason, Event, InterfaceConfig, InterfaceKey, Link, Memory,
-    Name, Peer, QueueDetails, Request, Role, Secret, Socket, SocketAddress,
+    ConnectError, Details, DisconnectReason, Event, InterfaceConfig, InterfaceKey, Link, Memory, Name, Peer,
+    QueueDetails, Request, Role, Secret, Socket, SocketAddress,
 };
 use rustix::process::{Gid, Resource, Uid, getrlimit, setrlimit};
 use serde_json::{Value, json};
@@ -198,9 +198,7 @@ impl Helper {
     /// Takes one descriptor from whoever listens there.
     fn take_fd(&mut self, order: &Value) -> Answer {
         let from = SeqSocket::connect(&Address::Abstract(word(order, "from").into_bytes()));
-        let Received::Message { mut fds, .. } = from.receive() else {
-            panic!("a descriptor was due")
-        };
+        let Received::Message { mut fds, .. } = from.receive() else { panic!("a descriptor was due") };
         self.handed.push_back(fds.remove(0));
         Ok(Value::Null)
     }
@@ -224,11 +222,10 @@ impl Helper {
 
     #[allow(clippy::result_large_err, reason = "an event that is not taken is kept")]
     fn wait_request(&mut self) -> Value {
-        let request =
-            self.driver.as_mut().expect("a socket").event("Requested", |event| match event {
-                Event::Requested(request) => Ok(request),
-                other => Err(other),
-            });
+        let request = self.driver.as_mut().expect("a socket").event("Requested", |event| match event {
+            Event::Requested(request) => Ok(request),
+            other => Err(other),
+        });
         let told = json!({
             "id": request.id(), "mode": request.mode().to_string(), "app": request.peer().app_name.to_string(),
             "pid": request.peer().credentials.expect("credentials").pid,
@@ -314,12 +311,8 @@ impl Helper {
         let Link { rx, tx, .. } = self.interface(order).link.as_mut().expect("a link");
         let mut left = load.packets;
         while left > 0 {
-            assert!(
-                rx[0].wait(Some(STEP)).expect("waiting"),
-                "no packet in time, {left} are to come"
-            );
-            let (mut came, mut out) =
-                (rx[0].recv(64).expect("receiving"), tx[0].reserve().expect("room"));
+            assert!(rx[0].wait(Some(STEP)).expect("waiting"), "no packet in time, {left} are to come");
+            let (mut came, mut out) = (rx[0].recv(64).expect("receiving"), tx[0].reserve().expect("room"));
             for packet in &mut came {
                 out.forward(packet).expect("room for one packet under way");
                 left -= 1;
@@ -334,9 +327,7 @@ fn run(load: &Load, links: Vec<(Role, u32, &mut Link)>, watch: &Watch) -> Report
     let (mut rx, mut tx) = (Vec::new(), Vec::new());
     for (role, id, link) in links {
         // A number of its own for every queue that sends.
-        let stream = |from: Role, index: u8| {
-            u32::from(from == Role::Master) << 31 | id << 8 | u32::from(index)
-        };
+        let stream = |from: Role, index: u8| u32::from(from == Role::Master) << 31 | id << 8 | u32::from(index);
         let other = if role == Role::Master { Role::Slave } else { Role::Master };
         for queue in &mut link.rx {
             let stream = stream(other, queue.index());
@@ -359,10 +350,7 @@ fn load(order: &Value) -> Load {
     let sizes = order["sizes"].as_array().expect("sizes");
     Load {
         packets: number("packets", 0),
-        sizes: sizes
-            .iter()
-            .map(|n| usize::try_from(n.as_u64().expect("a size")).expect("a size"))
-            .collect(),
+        sizes: sizes.iter().map(|n| usize::try_from(n.as_u64().expect("a size")).expect("a size")).collect(),
         batch: number("batch", 32),
         style: match usize::try_from(number("threads", 1)).expect("a number") {
             0 => Style::Wait,
@@ -376,8 +364,7 @@ fn config(order: &Value) -> InterfaceConfig {
     let queues = |name: &str| number(name).map(|n| u8::try_from(n).expect("a number of queues"));
     let role = word(order, "role").parse().expect("a role");
     let mut config = InterfaceConfig::new(role, number("id").unwrap_or(0));
-    let name =
-        order["name"].as_str().map_or_else(|| format!("{role}{}", config.id()), str::to_owned);
+    let name = order["name"].as_str().map_or_else(|| format!("{role}{}", config.id()), str::to_owned);
     config = config.name(Name::new(name).expect("a name"));
     if let Some(queues) = queues("rx") {
         config = config.rx_queues(queues);
@@ -403,16 +390,12 @@ fn config(order: &Value) -> InterfaceConfig {
     if order["sealed_only"] == true {
         config = config.require_sealed(true);
     }
-    config = config
-        .huge_pages(order["huge"] == true)
-        .prefault(order["prefault"] == true)
-        .numa_node(number("node"));
+    config = config.huge_pages(order["huge"] == true).prefault(order["prefault"] == true).numa_node(number("node"));
     if order["down"] == true {
         config = config.admin_up(false);
     }
     if let Some(memory) = order["memory"].as_str() {
-        config =
-            config.memory(self::memory(memory, order["memory_size"].as_u64().unwrap_or(8 << 20)));
+        config = config.memory(self::memory(memory, order["memory_size"].as_u64().unwrap_or(8 << 20)));
     }
     config
 }

@@ -74,8 +74,7 @@ pub(crate) fn master_killed_in_traffic() {
 /// Either side may start first, also before the directory of the socket exists.
 pub(crate) fn either_side_starts_first() {
     for slave_first in [true, false] {
-        let directory =
-            std::env::temp_dir().join(format!("memif-start-{}", testkit::seqsock::unique()));
+        let directory = std::env::temp_dir().join(format!("memif-start-{}", testkit::seqsock::unique()));
         let address = Address::Path(directory.join("memif.sock"));
         let (mut master, mut slave) = (End::at(&address), End::at(&address));
         let (at_master, at_slave);
@@ -107,10 +106,7 @@ pub(crate) fn admin_down_and_up() {
     for _ in 0..3 {
         pair.exchange(&some());
         pair.slave.admin(pair.at_slave, false);
-        assert_eq!(
-            pair.master.disconnected(pair.at_master),
-            "disconnected by the peer: interface is down"
-        );
+        assert_eq!(pair.master.disconnected(pair.at_master), "disconnected by the peer: interface is down");
         assert_eq!(pair.slave.disconnected(pair.at_slave), "disconnected here: interface is down");
         for (end, key) in [(&mut pair.master, pair.at_master), (&mut pair.slave, pair.at_slave)] {
             assert_eq!(end.call(json!({"do": "queues_down", "key": key})), true);
@@ -121,14 +117,8 @@ pub(crate) fn admin_down_and_up() {
         pair.exchange(&some());
 
         pair.master.admin(pair.at_master, false);
-        assert_eq!(
-            pair.slave.disconnected(pair.at_slave),
-            "disconnected by the peer: interface is down"
-        );
-        assert_eq!(
-            pair.master.disconnected(pair.at_master),
-            "disconnected here: interface is down"
-        );
+        assert_eq!(pair.slave.disconnected(pair.at_slave), "disconnected by the peer: interface is down");
+        assert_eq!(pair.master.disconnected(pair.at_master), "disconnected here: interface is down");
         // While the master is down it refuses, and says why.
         pair.slave.fails_with(pair.at_slave, "interface id 0 is down");
         assert_eq!(pair.master.refused(), "interface id 0 is down");
@@ -143,8 +133,7 @@ pub(crate) fn admin_down_and_up() {
 pub(crate) fn reasons_cross() {
     let mut pair = Pair::new(json!({}), json!({}));
     let long = "x".repeat(200);
-    for (reason, arrives) in [("maintenance at noon", "maintenance at noon"), (&*long, &long[..95])]
-    {
+    for (reason, arrives) in [("maintenance at noon", "maintenance at noon"), (&*long, &long[..95])] {
         for by_master in [true, false] {
             let Pair { master, slave, at_master, at_slave } = &mut pair;
             let mut ends = [(master, *at_master), (slave, *at_slave)];
@@ -186,10 +175,8 @@ pub(crate) fn settings_change_between_connections() {
     pair.exchange(&some());
     let config = |role: &str, ring: u64| json!({"role": role, "id": 2, "secret": "now there is one", "ring": ring, "rx": 2, "tx": 2, "buffer": 4096});
     // A change leaves the present link alone.
-    let at_master =
-        json!({"do": "reconfigure", "key": pair.at_master, "config": config("master", 1024)});
-    let at_slave =
-        json!({"do": "reconfigure", "key": pair.at_slave, "config": config("slave", 256)});
+    let at_master = json!({"do": "reconfigure", "key": pair.at_master, "config": config("master", 1024)});
+    let at_slave = json!({"do": "reconfigure", "key": pair.at_slave, "config": config("slave", 256)});
     pair.master.call(at_master);
     pair.slave.call(at_slave);
     pair.exchange(&some());

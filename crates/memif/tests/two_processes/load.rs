@@ -90,12 +90,7 @@ impl<'l> RxLane<'l> {
     fn counted(&self) -> Count {
         let (now, before) = (self.queue.counters(), self.before);
         let count = (now.packets - before.packets, now.bytes - before.bytes);
-        assert_eq!(
-            count,
-            (self.order.count(), self.order.bytes),
-            "counters of rx {}",
-            self.queue.index()
-        );
+        assert_eq!(count, (self.order.count(), self.order.bytes), "counters of rx {}", self.queue.index());
         let lost = (now.bad_descriptors, now.dropped, now.resyncs);
         assert_eq!(lost, (before.bad_descriptors, before.dropped, before.resyncs), "losses");
         count
@@ -115,8 +110,7 @@ impl<'l> TxLane<'l> {
         let mut batch = self.queue.reserve()?;
         let (mut count, mut bytes) = (0, 0);
         while count < most {
-            let packet =
-                self.pending.take().unwrap_or_else(|| load.packet(self.stream, self.sent + count));
+            let packet = self.pending.take().unwrap_or_else(|| load.packet(self.stream, self.sent + count));
             match batch.push(&packet) {
                 Ok(()) => {
                     count += 1;
@@ -155,12 +149,7 @@ impl Load {
     }
 
     /// Runs until all packets of all queues are through, the link is down, or it is stopped.
-    pub(crate) fn run(
-        &self,
-        mut rx: Vec<RxLane<'_>>,
-        mut tx: Vec<TxLane<'_>>,
-        watch: &Watch,
-    ) -> Report {
+    pub(crate) fn run(&self, mut rx: Vec<RxLane<'_>>, mut tx: Vec<TxLane<'_>>, watch: &Watch) -> Report {
         let link_down = AtomicBool::new(false);
         std::thread::scope(|scope| match self.style {
             Style::Wait => {
@@ -193,13 +182,7 @@ impl Load {
         }
     }
 
-    fn look(
-        &self,
-        mut rx: Vec<&mut RxLane<'_>>,
-        mut tx: Vec<&mut TxLane<'_>>,
-        watch: &Watch,
-        link_down: &AtomicBool,
-    ) {
+    fn look(&self, mut rx: Vec<&mut RxLane<'_>>, mut tx: Vec<&mut TxLane<'_>>, watch: &Watch, link_down: &AtomicBool) {
         let (mut patience, mut scratch) = (Patience::default(), Vec::new());
         while !watch.stop.load(Ordering::Relaxed) {
             let mut moved = 0;
@@ -240,12 +223,7 @@ impl Load {
         let mut scratch = Vec::new();
         while lane.order.count() < self.packets && !watch.stop.load(Ordering::Relaxed) {
             let result = lane.queue.wait(Some(STEP)).and_then(|there| {
-                assert!(
-                    there,
-                    "rx {} waits in vain after {:?}",
-                    lane.queue.index(),
-                    lane.queue.counters()
-                );
+                assert!(there, "rx {} waits in vain after {:?}", lane.queue.index(), lane.queue.counters());
                 lane.step(&mut scratch)
             });
             match result {
@@ -284,8 +262,7 @@ fn gone(expected: bool, error: &dyn std::error::Error, link_down: &AtomicBool) {
 }
 
 fn state(rx: &[&mut RxLane<'_>], tx: &[&mut TxLane<'_>]) -> String {
-    let rx: Vec<_> =
-        rx.iter().map(|l| (l.queue.index(), l.order.count(), l.queue.counters())).collect();
+    let rx: Vec<_> = rx.iter().map(|l| (l.queue.index(), l.order.count(), l.queue.counters())).collect();
     let tx: Vec<_> = tx.iter().map(|l| (l.queue.index(), l.sent, l.queue.counters())).collect();
     format!("rx {rx:?}, tx {tx:?}")
 }

@@ -1,15 +1,10 @@
 //! Two processes, both of the library, each in its own role: everything that a link carries and lives through.
 //!
-//! The test gives orders to one helper process per end. Each exchange goes both ways at once; every packet is checked to its
-//! last byte and for its place in the sequence, and then the counters of the test, of the queues and of the details of
-//! both ends are compared.
+//! The test gives orders to one helper process per end. Each exchange goes both ways at once; every packet is checked
+//! to its last byte and for its place in the sequence, and then the counters of the test, of the queues and of the
+//! details of both ends are compared.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 #[path = "../common/mod.rs"]
 mod common;

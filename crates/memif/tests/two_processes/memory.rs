@@ -31,9 +31,7 @@ pub(crate) fn one_region_or_rings_apart() {
 
 /// Buffers in files of the caller, with every kind of seal; a master that insists on seals refuses the others.
 pub(crate) fn files_of_the_caller() {
-    for (memory, sealed) in
-        [("sealed", true), ("sealable", true), ("unsealable", false), ("tmpfs", false)]
-    {
+    for (memory, sealed) in [("sealed", true), ("sealable", true), ("unsealable", false), ("tmpfs", false)] {
         crosses(memory, 2, false);
         if sealed {
             crosses(memory, 2, true);
@@ -43,10 +41,7 @@ pub(crate) fn files_of_the_caller() {
         let config: Value = json!({"role": "master", "sealed_only": true});
         pair.master.call(json!({"do": "reconfigure", "key": pair.at_master, "config": config}));
         pair.slave.call(json!({"do": "disconnect", "key": pair.at_slave, "reason": "once more"}));
-        pair.slave.fails_with(
-            pair.at_slave,
-            "refused by the master: region 1 is not sealed against shrinking",
-        );
+        pair.slave.fails_with(pair.at_slave, "refused by the master: region 1 is not sealed against shrinking");
         assert_eq!(pair.master.refused(), "region 1 is not sealed against shrinking");
         let config: Value = json!({"role": "master"});
         pair.master.call(json!({"do": "reconfigure", "key": pair.at_master, "config": config}));
@@ -60,8 +55,7 @@ pub(crate) fn files_of_the_caller() {
 pub(crate) fn own_huge_pages() {
     let before = huge_pages_left();
     let can_bind = InterfaceConfig::slave(0).numa_node(Some(0)).validate().is_ok();
-    for (memory, prefault, node) in
-        [("one", false, None), ("apart", true, None), ("one", false, can_bind.then_some(0))]
+    for (memory, prefault, node) in [("one", false, None), ("apart", true, None), ("one", false, can_bind.then_some(0))]
     {
         let slave = json!({
             "memory": memory, "huge": true, "prefault": prefault, "node": node, "ring": 1024,
@@ -69,8 +63,7 @@ pub(crate) fn own_huge_pages() {
         let mut pair = Pair::new(json!({"prefault": prefault, "sealed_only": true}), slave);
         pair.exchange(&some());
         let details = pair.master.details(pair.at_master);
-        let sizes: Vec<_> =
-            details["regions"].as_array().unwrap().iter().map(|r| r[1].as_u64()).collect();
+        let sizes: Vec<_> = details["regions"].as_array().unwrap().iter().map(|r| r[1].as_u64()).collect();
         // The rings, and the places of those that are not there, lie on usual pages.
         assert_eq!(sizes, [Some(0x92_000), Some(6 << 20)], "{details}");
         assert_eq!(huge_pages_left(), before - 3);

@@ -47,14 +47,9 @@ fn ping_pong(pair: &mut Pair, packets: u64, sizes: &[usize]) -> (Value, Value) {
     // The other way round: the master forwards, too.
     master.begin(&order("echo", *at_master));
     slave.begin(&order("ping", *at_slave));
-    let (slave_counts, master_counts) =
-        (slave.end().expect("pings"), master.end().expect("echoes"));
+    let (slave_counts, master_counts) = (slave.end().expect("pings"), master.end().expect("echoes"));
     for (here, there) in [(&first.0, &first.1), (&master_counts, &slave_counts)] {
-        assert_eq!(
-            (&here["rx"], &here["tx"]),
-            (&there["tx"], &there["rx"]),
-            "counters of both ends"
-        );
+        assert_eq!((&here["rx"], &here["tx"]), (&there["tx"], &there["rx"]), "counters of both ends");
     }
     assert_eq!(master_counts["rx"][0], 2 * packets);
     (master_counts, slave_counts)
@@ -68,11 +63,8 @@ pub(crate) fn receive_modes_in_all_pairings() {
         for at_slave in modes {
             let mut pair = Pair::new(json!({"rx_mode": at_master}), json!({"rx_mode": at_slave}));
             let (master, slave) = ping_pong(&mut pair, 300, &[64, 1500, 5000]);
-            for (mode, receiver, sender) in
-                [(at_master, &master, &slave), (at_slave, &slave, &master)]
-            {
-                let (wake_ups, signals) =
-                    (number(&receiver["wake_ups"]), number(&sender["signals"]));
+            for (mode, receiver, sender) in [(at_master, &master, &slave), (at_slave, &slave, &master)] {
+                let (wake_ups, signals) = (number(&receiver["wake_ups"]), number(&sender["signals"]));
                 match mode {
                     "polling" => assert_eq!((wake_ups, signals), (0, 0), "nobody signals a poller"),
                     // Every packet was signalled; some were found before the receiver slept.

@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use memif::{
-    Breach, ConnectError, DisconnectReason, Event, InterfaceConfig, InterfaceKey, Link, RecvError,
-    RxMode, Secret, Socket, SocketError, WaitError,
+    Breach, ConnectError, DisconnectReason, Event, InterfaceConfig, InterfaceKey, Link, RecvError, RxMode, Secret,
+    Socket, SocketError, WaitError,
 };
 use serde_json::json;
 use testkit::patience::STEP;
@@ -57,9 +57,7 @@ pub(crate) fn one_descriptor_for_everything() {
             let mut echoed = 0;
             while echoed < 300 {
                 match next_event(&mut socket) {
-                    Event::Connected { interface: key, link: new } if key == interface => {
-                        link = Some(new)
-                    }
+                    Event::Connected { interface: key, link: new } if key == interface => link = Some(new),
                     Event::Readable { interface: key, queue } if key == interface => {
                         let Some(link) = &mut link else { panic!("packets before the link") };
                         echoed += echo(link, usize::from(queue));
@@ -72,10 +70,7 @@ pub(crate) fn one_descriptor_for_everything() {
             let counts = peer.end().expect("pings");
             let link = link.expect("a link");
             let (rx, tx) = (link.rx[0].counters(), link.tx[0].counters());
-            assert_eq!(
-                (number(&counts["tx"][0]), number(&counts["rx"][0])),
-                (rx.packets, tx.packets)
-            );
+            assert_eq!((number(&counts["tx"][0]), number(&counts["rx"][0])), (rx.packets, tx.packets));
             assert_eq!((number(&counts["tx"][1]), number(&counts["rx"][1])), (rx.bytes, tx.bytes));
             peer.kill();
             loop {
@@ -159,9 +154,8 @@ pub(crate) fn a_handler_removes_its_interface() {
     let before = Census::now();
     let address = Address::fresh();
     let mut socket = open(&address);
-    let keys: Vec<InterfaceKey> = (0..4)
-        .map(|id| socket.add_interface(InterfaceConfig::master(id)).expect("an interface"))
-        .collect();
+    let keys: Vec<InterfaceKey> =
+        (0..4).map(|id| socket.add_interface(InterfaceConfig::master(id)).expect("an interface")).collect();
     let mut peer = End::at(&address);
     let there: Vec<u64> = (0..4).map(|id| peer.add(json!({"role": "slave", "id": id}))).collect();
     let mut links: VecDeque<(InterfaceKey, Link)> = VecDeque::new();
@@ -169,18 +163,13 @@ pub(crate) fn a_handler_removes_its_interface() {
     let mut removed = false;
     while links.len() < 3 || !removed {
         let event = socket.poll(Some(STEP)).expect("poll").expect("an event in time");
-        let Event::Connected { interface, mut link } = event else {
-            panic!("another event than Connected")
-        };
+        let Event::Connected { interface, mut link } = event else { panic!("another event than Connected") };
         if interface == keys[0] {
             socket.remove_interface(interface).expect("removing");
             removed = true;
             assert_eq!(link.rx[0].recv(1).map(drop), Err(RecvError::Disconnected));
             assert!(matches!(socket.details(interface), Err(SocketError::NoSuchInterface)));
-            assert!(matches!(
-                socket.remove_interface(interface),
-                Err(SocketError::NoSuchInterface)
-            ));
+            assert!(matches!(socket.remove_interface(interface), Err(SocketError::NoSuchInterface)));
         } else {
             links.push_back((interface, link));
         }
@@ -190,9 +179,7 @@ pub(crate) fn a_handler_removes_its_interface() {
     }
     assert_eq!(peer.disconnected(there[0]), "disconnected by the peer: interface removed");
     // It tries again, and is told that there is nothing any more.
-    let Event::Refused { reason, .. } =
-        socket.poll(Some(STEP)).expect("poll").expect("an event in time")
-    else {
+    let Event::Refused { reason, .. } = socket.poll(Some(STEP)).expect("poll").expect("an event in time") else {
         panic!("a refusal was due");
     };
     assert_eq!(reason, Breach::UnknownId(0));
@@ -221,8 +208,7 @@ pub(crate) fn a_handler_removes_its_interface() {
             other => panic!("{other:?}"),
         }
     }
-    let last =
-        keys.iter().find(|key| socket.details(**key).is_ok()).copied().expect("the last interface");
+    let last = keys.iter().find(|key| socket.details(**key).is_ok()).copied().expect("the last interface");
     assert_eq!(socket.interfaces(), [last]);
     let id = socket.details(last).expect("details").id;
     drop(links);
@@ -269,15 +255,12 @@ pub(crate) fn a_wait_in_vain_says_why() {
     peer.call(json!({"do": "reconfigure", "key": there, "config": config}));
     why(&mut socket, ConnectError::Refused("secret required".to_owned()));
     let secret = Secret::new("s").expect("a secret");
-    socket
-        .reconfigure(interface, InterfaceConfig::slave(0).secret(Some(secret)))
-        .expect("settings");
+    socket.reconfigure(interface, InterfaceConfig::slave(0).secret(Some(secret))).expect("settings");
     let mut link = socket.wait_connected(interface, STEP).expect("a link");
     peer.connected(there);
     crossed(&mut link, &mut peer, there);
     // Without any attempt there is nothing to name.
-    let idle =
-        socket.add_interface(InterfaceConfig::slave(9).admin_up(false)).expect("an interface");
+    let idle = socket.add_interface(InterfaceConfig::slave(9).admin_up(false)).expect("an interface");
     let waited = socket.wait_connected(idle, Duration::ZERO);
     assert_eq!(waited.map(drop).unwrap_err().to_string(), "not connected in time");
     peer.finish();

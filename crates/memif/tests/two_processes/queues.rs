@@ -13,8 +13,7 @@ fn threads(mut load: Value, threads: u64) -> Value {
 /// Different numbers of queues per direction, each queue in a thread of its own that waits for packets and for room.
 pub(crate) fn queues_in_threads() {
     for (rx, tx) in [(3, 2), (1, 4), (5, 1), (0, 2), (2, 0)] {
-        let mut pair =
-            Pair::new(json!({"rx": rx, "tx": tx}), json!({"rx": tx, "tx": rx, "ring": 128}));
+        let mut pair = Pair::new(json!({"rx": rx, "tx": tx}), json!({"rx": tx, "tx": rx, "ring": 128}));
         pair.exchange(&threads(load(5000, &[16, 64, 1500, 3000]), 0));
         pair.finish();
     }

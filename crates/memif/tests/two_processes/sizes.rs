@@ -14,16 +14,9 @@ pub(crate) fn every_ring_size_past_the_wrap_of_its_cursors() {
         let at_slave = slave.add(json!({"role": "slave", "id": log2, "ring": 1 << log2}));
         master.connected(at_master);
         slave.connected(at_slave);
-        exchange(
-            At(&mut master, at_master),
-            At(&mut slave, at_slave),
-            &load(70_000, &[16, 60, 64, 100, 200]),
-        );
+        exchange(At(&mut master, at_master), At(&mut slave, at_slave), &load(70_000, &[16, 60, 64, 100, 200]));
         let details = slave.details(at_slave);
-        assert_eq!(
-            (&details["rx"][0]["ring"], &details["tx"][0]["packets"]),
-            (&json!(1 << log2), &json!(70_000))
-        );
+        assert_eq!((&details["rx"][0]["ring"], &details["tx"][0]["packets"]), (&json!(1 << log2), &json!(70_000)));
         slave.call(json!({"do": "remove", "key": at_slave}));
         master.call(json!({"do": "remove", "key": at_master}));
     }

@@ -1,5 +1,5 @@
-//! Slaves of ours that give up before INIT, or die there, leave in one of the two ways that every master survives (V2, L3): with one
-//! ACK and the end, or with a HELLO that was never read.
+//! Slaves of ours that give up before INIT, or die there, leave in one of the two ways that every master survives (V2,
+//! L3): with one ACK and the end, or with a HELLO that was never read.
 
 use std::time::Duration;
 
@@ -7,22 +7,17 @@ use memif::{InterfaceConfig, InterfaceKey};
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::wiremsg::{Hello, Message};
 use testkit::{
-    Address, Child, MasterPlan, Parent, Received, Reply, ScriptedMaster, SeqListener, SeqSocket,
-    eventually,
+    Address, Child, MasterPlan, Parent, Received, Reply, ScriptedMaster, SeqListener, SeqSocket, eventually,
 };
 
 use crate::common::{Driver, cross, receive, send};
 
 /// What a master that says nothing yet sees of a slave that gives up.
 #[track_caller]
-fn leaves_with_one_ack(
-    give_up: impl FnOnce(Driver, InterfaceKey) -> Option<(Driver, InterfaceKey)>,
-) {
+fn leaves_with_one_ack(give_up: impl FnOnce(Driver, InterfaceKey) -> Option<(Driver, InterfaceKey)>) {
     let address = Address::fresh_abstract();
     let master = ScriptedMaster::bind(&address, MasterPlan::default());
-    let driver = Driver::open_with(&address, |builder| {
-        builder.handshake_timeout(Duration::from_millis(300))
-    });
+    let driver = Driver::open_with(&address, |builder| builder.handshake_timeout(Duration::from_millis(300)));
     let key = driver.add(InterfaceConfig::slave(0).ring_size(64));
     let silent: SeqSocket = master.listener.accept();
     let left = give_up(driver, key);

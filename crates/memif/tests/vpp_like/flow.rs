@@ -40,13 +40,7 @@ duplex!(MasterLink);
 
 /// So many packets each way at once, checked for content and order; the counters of both ends tell the same.
 #[track_caller]
-pub(crate) fn both_ways(
-    link: &mut Link,
-    peer: &mut impl Duplex,
-    packets: u64,
-    sizes: &[usize],
-    style: Style,
-) {
+pub(crate) fn both_ways(link: &mut Link, peer: &mut impl Duplex, packets: u64, sizes: &[usize], style: Style) {
     let load = Load { packets, sizes: sizes.to_vec(), batch: 32, style };
     let before = peer.counted();
     let report = std::thread::scope(|scope| {
@@ -83,15 +77,7 @@ pub(crate) fn both_ways(
     });
     let after = peer.counted();
     let difference = |a: Tally, b: Tally| (a.packets - b.packets, a.bytes - b.bytes);
-    assert_eq!(
-        report.rx,
-        [difference(after.0, before.0)],
-        "received by the library, sent by the peer"
-    );
-    assert_eq!(
-        report.tx,
-        [difference(after.1, before.1)],
-        "sent by the library, received by the peer"
-    );
+    assert_eq!(report.rx, [difference(after.0, before.0)], "received by the library, sent by the peer");
+    assert_eq!(report.tx, [difference(after.1, before.1)], "sent by the library, received by the peer");
     assert!(!report.link_down);
 }

@@ -17,12 +17,7 @@
 //! | D5 more queues than rings | slaves only | `d05_*`, `queues_*` |
 //! | D11 overrun | `dpdk_overruns` | `dpdk_overruns` |
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed step is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -10,12 +10,7 @@ use crate::flow::both_ways;
 use crate::load::Style;
 
 fn libmemif_slave(log2: u8) -> SlavePlan {
-    SlavePlan {
-        log2,
-        layout: Layout::RingsApart,
-        dialect: Dialect::LIBMEMIF,
-        ..SlavePlan::default()
-    }
+    SlavePlan { log2, layout: Layout::RingsApart, dialect: Dialect::LIBMEMIF, ..SlavePlan::default() }
 }
 
 fn dpdk_slave(log2: u8) -> SlavePlan {
@@ -75,8 +70,7 @@ pub(crate) fn libmemif_master_returns_slots_late() {
 pub(crate) fn libmemif_master_without_the_id() {
     let mut plan = MasterPlan::of(Dialect::LIBMEMIF);
     plan.ids = Some(vec![7, 4711]);
-    let mut rig =
-        SlaveRig::with_socket(InterfaceConfig::slave(0).ring_size(64), plan, |builder| builder);
+    let mut rig = SlaveRig::with_socket(InterfaceConfig::slave(0).ring_size(64), plan, |builder| builder);
     rig.driver.set_admin_up(rig.key, true);
     for _ in 0..3 {
         let ending = rig.master.serve_with(|_| Reply::Usual).unwrap_err();
@@ -91,9 +85,7 @@ pub(crate) fn libmemif_master_without_the_id() {
 
 /// A client that posts only when it receives, and signals nobody and wants no signals.
 pub(crate) fn dpdk_client_posts_late() {
-    for (rx_mode, packets) in
-        [(RxMode::Polling, 3000), (RxMode::Interrupt, 3000), (RxMode::Adaptive, 30_000)]
-    {
+    for (rx_mode, packets) in [(RxMode::Polling, 3000), (RxMode::Interrupt, 3000), (RxMode::Adaptive, 30_000)] {
         let mut rig = MasterRig::with(InterfaceConfig::master(0).rx_mode(rx_mode));
         let (mut link, mut peer) = rig.link_as(&dpdk_slave(8));
         assert_eq!(peer.rx[0].ring.head(), 0);
@@ -113,8 +105,7 @@ pub(crate) fn dpdk_client_posts_late() {
 /// A server that overwrites the ring flags and zeroes the cursors when it connects.
 pub(crate) fn dpdk_server_masks_and_zeroes() {
     for (memory, packets) in [(Memory::OneRegion, 30_000), (Memory::RingsApart, 3000)] {
-        let mut rig =
-            slave_rig(Dialect::DPDK, InterfaceConfig::slave(0).ring_size(256).memory(memory));
+        let mut rig = slave_rig(Dialect::DPDK, InterfaceConfig::slave(0).ring_size(256).memory(memory));
         let (mut link, mut peer) = rig.link();
         both_ways(&mut link, &mut peer, packets, &[64, 1500, 3000, 9000], Style::Wait);
         assert_eq!(peer.rx[0].ring.flags(), MASK_INT, "its mask is its own");
@@ -127,8 +118,8 @@ pub(crate) fn dpdk_server_masks_and_zeroes() {
     }
 }
 
-/// DPDK 22.11 leaves NEXT in the first slot of a packet where a chain began before. So we clear it, in both roles, and no
-/// two packets are glued.
+/// DPDK 22.11 leaves NEXT in the first slot of a packet where a chain began before. So we clear it, in both roles, and
+/// no two packets are glued.
 pub(crate) fn dpdk_stale_next() {
     let mut rig = MasterRig::with(InterfaceConfig::master(0));
     let (mut link, mut peer) = rig.link_as(&dpdk_slave(3));

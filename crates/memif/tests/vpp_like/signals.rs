@@ -86,8 +86,7 @@ fn bursts(link: &mut Link, peer: &mut impl Sleeper, busy: Duration) {
 
 fn as_master(busy: Duration) {
     for zero_copy in [false, true] {
-        let slave =
-            VppLikeSlave { zero_copy, interrupt: true, log2: 11, ..VppLikeSlave::default() };
+        let slave = VppLikeSlave { zero_copy, interrupt: true, log2: 11, ..VppLikeSlave::default() };
         let mut rig = MasterRig::with(InterfaceConfig::master(0));
         let (mut link, mut peer) = rig.link_as(&slave.plan(14, 255, 255));
         bursts(&mut link, &mut peer, busy);

@@ -35,14 +35,12 @@ fn drop_link(rig: &mut SlaveRig, link: memif::Link, peer: MasterLink) {
     drop(link);
 }
 
-/// Surplus receive queues find nothing of ours, surplus transmit queues overwrite nothing, and nothing of theirs is received.
+/// Surplus receive queues find nothing of ours, surplus transmit queues overwrite nothing, and nothing of theirs is
+/// received.
 pub(crate) fn d05_surplus_queues_disturb_nothing() {
-    for (memory, log2) in [
-        (Memory::OneRegion, 8),
-        (Memory::RingsApart, 8),
-        (Memory::RingsApart, 0),
-        (Memory::OneRegion, 3),
-    ] {
+    for (memory, log2) in
+        [(Memory::OneRegion, 8), (Memory::RingsApart, 8), (Memory::RingsApart, 0), (Memory::OneRegion, 3)]
+    {
         let config = InterfaceConfig::slave(0).memory(memory).ring_size(1 << log2);
         let mut rig = rig(config, MasterPlan::dpdk_server());
         rig.lengths = if log2 == 0 { &[64, 2000] } else { rig.lengths };
@@ -77,7 +75,8 @@ pub(crate) fn d05_surplus_queues_disturb_nothing() {
     }
 }
 
-/// One packet on a queue that the link does not have is enough, of any length, also where only the start of a chain was written.
+/// One packet on a queue that the link does not have is enough, of any length, also where only the start of a chain was
+/// written.
 pub(crate) fn d05_surplus_is_told_of() {
     let config = InterfaceConfig::slave(0).ring_size(64).rx_queues(2).rx_mode(RxMode::Interrupt);
     let mut rig = rig(config, MasterPlan::dpdk_server());
@@ -130,7 +129,8 @@ fn finds(most: u8) -> InterfaceConfig {
     InterfaceConfig::slave(0).ring_size(64).probe_rx_queues(Some(most))
 }
 
-/// The first attempt is refused at the first ring too many, the second brings as many as there are, and nobody hears of the first.
+/// The first attempt is refused at the first ring too many, the second brings as many as there are, and nobody hears of
+/// the first.
 pub(crate) fn queues_of_a_dpdk_server_are_found() {
     for queues in [1, 2, 5] {
         let mut rig = rig(finds(32), server(queues));

@@ -46,8 +46,8 @@ pub(crate) fn layouts_and_receive_modes() {
     }
 }
 
-/// V3: never a message before the answer to the last one, however many there are. V5: limits of 256 mean 257 rings, of which
-/// we have 255.
+/// V3: never a message before the answer to the last one, however many there are. V5: limits of 256 mean 257 rings, of
+/// which we have 255.
 pub(crate) fn v03_lock_step_and_v05_limits_of_256() {
     let config = InterfaceConfig::slave(0).rx_queues(255).tx_queues(255).ring_size(8);
     let mut rig = rig(config);
@@ -91,13 +91,9 @@ pub(crate) fn v04_silent_closes() {
     assert_eq!((ending.said, ending.closed_here), (vec![], true));
     assert!(matches!(error, ConnectError::Closed(_)), "{error:?}");
     for kind in [3, 6] {
-        let (_, error) =
-            rig.fails(|point| if point.is_after(kind) { Reply::Close } else { Reply::Usual });
+        let (_, error) = rig.fails(|point| if point.is_after(kind) { Reply::Close } else { Reply::Usual });
         assert!(matches!(error, ConnectError::Closed(_)), "{error:?}");
-        assert!(
-            error.to_string().starts_with("closed by the master during the handshake"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("closed by the master during the handshake"), "{error}");
     }
     // After the first ACK nothing tells it from libmemif's way to say no.
     let (_, error) = rig.fails(|point| if point.is_after(4) { Reply::Close } else { Reply::Usual });
@@ -118,9 +114,7 @@ pub(crate) fn refusals_in_its_words() {
     ] {
         let refusal = Message::Disconnect(code, words.as_bytes().to_vec());
         let (ending, error) = rig.fails(|point| match point {
-            testkit::master::Point::Got(message) if message.kind() == kind => {
-                Reply::Say(refusal.clone())
-            }
+            testkit::master::Point::Got(message) if message.kind() == kind => Reply::Say(refusal.clone()),
             _ => Reply::Usual,
         });
         assert_eq!(error, ConnectError::Refused(words.to_owned()));
@@ -155,10 +149,7 @@ pub(crate) fn disconnect_is_never_answered() {
         let key = rig.key;
         rig.driver.set_admin_up(key, false);
         assert_eq!(answer_disconnect(&peer.socket), "interface is down");
-        assert_eq!(
-            rig.driver.disconnected(key),
-            DisconnectReason::Local("interface is down".to_owned())
-        );
+        assert_eq!(rig.driver.disconnected(key), DisconnectReason::Local("interface is down".to_owned()));
         drop((link, peer));
 
         let (link, peer) = rig.link();

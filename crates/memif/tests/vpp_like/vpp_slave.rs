@@ -26,7 +26,8 @@ fn small(zero_copy: bool) -> VppLikeSlave {
     VppLikeSlave { zero_copy, log2: 6, ..VppLikeSlave::default() }
 }
 
-/// Rings alone in region 0, a pool of buffers in region 1, descriptors zero until they are posted; or all in one region.
+/// Rings alone in region 0, a pool of buffers in region 1, descriptors zero until they are posted; or all in one
+/// region.
 pub(crate) fn layouts() {
     for (zero_copy, regions) in [(true, 2), (false, 1)] {
         for rx_mode in [RxMode::Polling, RxMode::Interrupt, RxMode::Adaptive] {
@@ -78,8 +79,8 @@ pub(crate) fn unsealable_pool() {
     rig.finish();
 }
 
-/// V1: HELLO says 2^14 whatever is configured, since VPP announces rings of its configured size. What is laid out for less
-/// than it announces is refused.
+/// V1: HELLO says 2^14 whatever is configured, since VPP announces rings of its configured size. What is laid out for
+/// less than it announces is refused.
 pub(crate) fn v01_announced_ring_size() {
     let mut rig = rig(&small(false), InterfaceConfig::master(0).ring_size(16));
     assert_eq!(ScriptedSlave::connect(&rig.address).hello.max_log2, 14);
@@ -103,10 +104,7 @@ pub(crate) fn v01_announced_ring_size() {
     assert_eq!(at, "CONNECT");
     let zero_copy = VppLikeSlave { log2: 8, ..VppLikeSlave::default() };
     let (breach, ..) = rig.refused_as(&zero_copy.plan(4, 255, 255), |_| ());
-    assert_eq!(
-        breach,
-        Breach::RingPlace { direction: "S2M", index: 0, offset: 0, end: 4224, size: 768 }
-    );
+    assert_eq!(breach, Breach::RingPlace { direction: "S2M", index: 0, offset: 0, end: 4224, size: 768 });
     rig.finish();
 }
 
@@ -122,11 +120,7 @@ pub(crate) fn v03_one_answer_per_request() {
         let one = Script(vec![step.clone()]);
         by_hand.run(&plan, &one).expect("an answer");
         let more = by_hand.socket.peek_within(Duration::from_millis(2));
-        assert!(
-            matches!(more, Received::TimedOut),
-            "after the answer to {} came {more:?}",
-            step.label
-        );
+        assert!(matches!(more, Received::TimedOut), "after the answer to {} came {more:?}", step.label);
     }
     drop(script);
     let mut peer = SlaveLink::established(by_hand, &plan, memory, Vec::new());
@@ -160,15 +154,13 @@ pub(crate) fn v05_queues_by_hello() {
     rig.finish();
 }
 
-/// V7: buffers posted only when 32 slots are free, in multiples of 8, and sent slots taken back in batches of 16. Traffic
-/// flows both ways at once past the wrap of the cursors, and nothing is lost.
+/// V7: buffers posted only when 32 slots are free, in multiples of 8, and sent slots taken back in batches of 16.
+/// Traffic flows both ways at once past the wrap of the cursors, and nothing is lost.
 pub(crate) fn v07_lazy_refill() {
     let mut rig = rig(&small(true), InterfaceConfig::master(0));
-    for (log2, packets, sizes) in [
-        (5, 10_000, &[64, 1500][..]),
-        (6, 50_000, &[64, 1500, 3000]),
-        (10, 30_000, &[64, 200, 3000, 9000]),
-    ] {
+    for (log2, packets, sizes) in
+        [(5, 10_000, &[64, 1500][..]), (6, 50_000, &[64, 1500, 3000]), (10, 30_000, &[64, 200, 3000, 9000])]
+    {
         let slave = VppLikeSlave { log2, ..VppLikeSlave::default() };
         let (mut link, mut peer) = rig.link_as(&plan(&slave));
         both_ways(&mut link, &mut peer, packets, sizes, Style::Look(1));
@@ -200,7 +192,8 @@ pub(crate) fn v07_lazy_refill() {
     rig.finish();
 }
 
-/// V15: the first part of a packet is longer than any buffer on the way back. It goes back whole, as a copy over more of them.
+/// V15: the first part of a packet is longer than any buffer on the way back. It goes back whole, as a copy over more
+/// of them.
 pub(crate) fn v15_parts_longer_than_posted() {
     let mut rig = rig(&small(true), InterfaceConfig::master(0));
     let (mut link, mut peer) = rig.link();
@@ -240,8 +233,7 @@ pub(crate) fn ip_mode() {
         assert_eq!(place.room, room);
         // Without headroom the buffer before it ends there.
         let (from, len) = if zero_copy { (u64::from(place.offset) - 14, 14) } else { (0, 4) };
-        let in_front =
-            |peer: &SlaveLink| peer.rx[0].regions()[usize::from(place.region)].read(from, len);
+        let in_front = |peer: &SlaveLink| peer.rx[0].regions()[usize::from(place.region)].read(from, len);
         let before = in_front(&peer);
         let full = usize::try_from(room).expect("a size");
         cross_lengths(&mut link, &mut peer, 8, &[20, full - 1, full, full + 1, 9000]);
@@ -261,12 +253,10 @@ pub(crate) fn v04_silent_ends() {
     let slave = VppLikeSlave { tx_queues: 2, ..small(true) };
     let mut rig = rig(&slave, InterfaceConfig::master(0).rx_queues(2));
     let memory = testkit::SlaveMemory::new(&rig.plan);
-    let labels: Vec<String> =
-        Script::new(&rig.plan, &memory).labels().into_iter().map(str::to_owned).collect();
+    let labels: Vec<String> = Script::new(&rig.plan, &memory).labels().into_iter().map(str::to_owned).collect();
     drop(memory);
     for label in &labels {
-        let cut =
-            SlaveLink::try_connect(&rig.address, &rig.plan, |script| script.end_before(label));
+        let cut = SlaveLink::try_connect(&rig.address, &rig.plan, |script| script.end_before(label));
         drop(cut.expect("nothing to refuse"));
         rig.settle();
     }
@@ -284,9 +274,7 @@ pub(crate) fn disconnect_is_never_answered() {
         let (mut link, mut peer) = rig.link();
         cross(&mut link, &mut peer);
         let key = rig.key;
-        rig.driver
-            .call(move |socket| socket.disconnect(key, "maintenance"))
-            .expect("disconnecting");
+        rig.driver.call(move |socket| socket.disconnect(key, "maintenance")).expect("disconnecting");
         assert_eq!(answer_disconnect(&peer.socket), "maintenance");
         assert_eq!(rig.driver.disconnected(key), DisconnectReason::Local("maintenance".to_owned()));
         drop((link, peer));

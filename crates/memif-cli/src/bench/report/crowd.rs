@@ -61,8 +61,7 @@ pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, Report) {
     ];
     lines.extend(crowd.other.map(|other| cost("other end", other)));
     lines.push(if crowd.round_trips.is_empty() {
-        "  nothing came back, so nothing is known of wake-ups: start the peer with --part echo"
-            .to_owned()
+        "  nothing came back, so nothing is known of wake-ups: start the peer with --part echo".to_owned()
     } else {
         let half = |quantile| real(crowd.round_trips.value_at_quantile(quantile)) / 2e3;
         format!(

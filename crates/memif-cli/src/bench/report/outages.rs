@@ -33,17 +33,11 @@ pub(crate) struct OutageReport {
 
 /// A time without a link that is over, or was waited for in vain.
 pub(crate) fn outage(reason: &str, time: Duration, is_back: bool) -> Report {
-    Report::Outage(OutageReport {
-        reason: reason.to_owned(),
-        without_link_ms: milliseconds(time),
-        is_back,
-    })
+    Report::Outage(OutageReport { reason: reason.to_owned(), without_link_ms: milliseconds(time), is_back })
 }
 
 /// What people are told of all of them; nothing without any.
 pub(crate) fn outages(outages: Outages) -> Option<String> {
-    let times =
-        if outages.count == 1 { "1 time".to_owned() } else { format!("{} times", outages.count) };
-    (outages.count > 0)
-        .then(|| format!("no link: {times}, {:.3} s in all", outages.time.as_secs_f64()))
+    let times = if outages.count == 1 { "1 time".to_owned() } else { format!("{} times", outages.count) };
+    (outages.count > 0).then(|| format!("no link: {times}, {:.3} s in all", outages.time.as_secs_f64()))
 }

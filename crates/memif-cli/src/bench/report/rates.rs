@@ -42,17 +42,14 @@ struct QueueReport {
 }
 
 /// The head of a table of throughput.
-pub(crate) const THROUGHPUT: &str =
-    "    size       Mpps       Gb/s          sent      received       lost  corrupted";
+pub(crate) const THROUGHPUT: &str = "    size       Mpps       Gb/s          sent      received       lost  corrupted";
 
 /// A row of it.
 pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, Report) {
     let (pps, bps) = received.rates().unzip();
-    let number = |value: Option<f64>, unit: f64| {
-        value.map_or_else(|| "-".to_owned(), |value| format!("{:.3}", value / unit))
-    };
-    let count =
-        |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let number =
+        |value: Option<f64>, unit: f64| value.map_or_else(|| "-".to_owned(), |value| format!("{:.3}", value / unit));
+    let count = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
     let numbered = |value: u64| received.numbered.then_some(value);
     let corrupted = numbered(received.corrupted);
     let row = format!(
@@ -102,11 +99,7 @@ pub(crate) fn queues(received: &Received) -> Vec<String> {
     for (number, queue) in received.queues.iter().enumerate() {
         let mut line = format!("queue {number}: {} received", queue.packets);
         if received.numbered {
-            let _ = write!(
-                line,
-                ", {} of them after a later one, {} again",
-                queue.reordered, queue.duplicates
-            );
+            let _ = write!(line, ", {} of them after a later one, {} again", queue.reordered, queue.duplicates);
         }
         lines.push(line);
     }

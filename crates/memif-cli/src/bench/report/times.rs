@@ -102,10 +102,8 @@ pub(crate) fn bars(times: &Histogram<u64>) -> Vec<String> {
     let low = real(times.value_at_quantile(0.01).max(1));
     let high = real(times.value_at_quantile(0.99)).max(low * 1.5);
     let step = (high / low).powf(1.0 / f64::from(ROWS));
-    let mut rows: Vec<_> = (0..=ROWS)
-        .map(|row| (Some(whole(low * step.powi(row)) + 1), 0))
-        .chain([(None, 0)])
-        .collect();
+    let mut rows: Vec<_> =
+        (0..=ROWS).map(|row| (Some(whole(low * step.powi(row)) + 1), 0)).chain([(None, 0)]).collect();
     for value in times.iter_recorded() {
         let time = value.value_iterated_to();
         let row = rows.iter_mut().find(|row| row.0.is_none_or(|to| time <= to));
@@ -115,10 +113,7 @@ pub(crate) fn bars(times: &Histogram<u64>) -> Vec<String> {
     let bar = |count| whole((BAR * real(count) / real(most)).ceil());
     rows.into_iter()
         .map(|(to, count)| {
-            let to = to.map_or_else(
-                || "beyond        ".to_owned(),
-                |to| format!("to {:>8.3} us", real(to) / 1e3),
-            );
+            let to = to.map_or_else(|| "beyond        ".to_owned(), |to| format!("to {:>8.3} us", real(to) / 1e3));
             let bar = "#".repeat(usize::try_from(bar(count)).unwrap_or(0));
             format!("  {to} {count:>10} {bar}").trim_end().to_owned()
         })

@@ -71,9 +71,7 @@ pub(crate) fn ndr(sizes: Sizes, loss: f64, found: &Found) -> (String, Report) {
     } else if found.not_judged.is_some() {
         format!("{sizes} bytes: no rate was found")
     } else {
-        format!(
-            "{sizes} bytes: no rate without loss was found; give --loss, longer rings, or a quieter machine"
-        )
+        format!("{sizes} bytes: no rate without loss was found; give --loss, longer rings, or a quieter machine")
     };
     if let Some(from) = found.not_judged {
         let _ = write!(

@@ -13,19 +13,7 @@ fn both_roles_connect_in_lock_step() {
     pair.drive();
     assert_eq!(
         names(&pair.delivered),
-        [
-            "HELLO",
-            "INIT",
-            "ACK",
-            "ADD_REGION",
-            "ACK",
-            "ADD_RING",
-            "ACK",
-            "ADD_RING",
-            "ACK",
-            "CONNECT",
-            "CONNECTED"
-        ]
+        ["HELLO", "INIT", "ACK", "ADD_REGION", "ACK", "ADD_RING", "ACK", "ADD_RING", "ACK", "CONNECT", "CONNECTED"]
     );
     let setup = pair.setup.as_ref().unwrap();
     assert_eq!((setup.regions.len(), setup.s2m.len(), setup.m2s.len()), (1, 1, 1));
@@ -123,9 +111,7 @@ fn a_side_that_disconnects_at_every_step_is_told_of_and_gets_no_answer() {
             let (own, peer) = if by_master { (own, peer) } else { (peer, own) };
             assert_eq!(own, Some(Closed::Local("going".to_owned())), "step {steps}");
             if by_master || !before_init {
-                assert!(
-                    matches!(peer, Some(Closed::Peer(end)) if end.reason.as_bytes() == b"going")
-                );
+                assert!(matches!(peer, Some(Closed::Peer(end)) if end.reason.as_bytes() == b"going"));
                 let ends = pair.delivered.iter().filter(|m| m.name() == "DISCONNECT").count();
                 assert_eq!(ends, 1, "step {steps}");
             } else {
@@ -154,12 +140,8 @@ fn a_slave_takes_the_smaller_of_both_limits() {
             let config = InterfaceConfig::slave(0).tx_queues(wanted).rx_queues(1).ring_size(1024);
             let params = SlaveParams::new(&config, Name::EMPTY);
             let mut slave = Slave::<FakeFd>::new(Instant::now(), params, TIMEOUT);
-            let hello = Hello {
-                max_s2m_ring: highest,
-                max_m2s_ring: highest,
-                max_log2_ring_size: announced,
-                ..hello()
-            };
+            let hello =
+                Hello { max_s2m_ring: highest, max_m2s_ring: highest, max_log2_ring_size: announced, ..hello() };
             slave.handle_message(&Message::Hello(hello).emit(), Vec::new());
             let Some(SlaveEvent::Allocate { s2m, m2s, log2_ring_size }) = slave.poll_event() else {
                 panic!("nothing to allocate");
@@ -199,8 +181,7 @@ fn the_ring_that_was_refused_is_known() {
     slave.handle_message(&Message::Hello(hello()).emit(), Vec::new());
     let (regions, rings) = memory(&open, &[1 << 20], 1, 2, 10);
     slave.provide(regions, rings);
-    let ring =
-        |slave: &Slave<FakeFd>| slave.unanswered_ring().map(|ring| (ring.direction, ring.index));
+    let ring = |slave: &Slave<FakeFd>| slave.unanswered_ring().map(|ring| (ring.direction, ring.index));
     // INIT, the region, S2M 0 and M2S 0.
     for expected in [None, Some((RingDirection::S2m, 0)), Some((RingDirection::M2s, 0))] {
         slave.handle_message(&Message::Ack.emit(), Vec::new());

@@ -50,8 +50,7 @@ fn master_in(stage: Stage, open: &Arc<AtomicUsize>) -> Master<FakeFd> {
 
 #[test]
 fn a_master_accepts_in_each_stage_only_what_belongs_there() {
-    let stages =
-        [Stage::WaitInit, Stage::Admission, Stage::Setup, Stage::Mapping, Stage::Connected];
+    let stages = [Stage::WaitInit, Stage::Admission, Stage::Setup, Stage::Mapping, Stage::Connected];
     for stage in stages {
         for message in all_messages() {
             let legal: &[&str] = match stage {
@@ -65,8 +64,7 @@ fn a_master_accepts_in_each_stage_only_what_belongs_there() {
             let open = Arc::default();
             let mut master = master_in(stage, &open);
             master.handle_message(&message.emit(), fds(&message, &open));
-            let breach =
-                Breach::UnexpectedMessage { message: message.name(), state: stage.as_str() };
+            let breach = Breach::UnexpectedMessage { message: message.name(), state: stage.as_str() };
             assert_eq!(closed(&mut master), Some(Closed::Breach(breach.clone())), "{stage}");
             assert_eq!(text(&sent(&mut master)[0]), breach.to_string());
             assert_eq!(open.load(Ordering::Relaxed), 0);
@@ -146,8 +144,7 @@ fn descriptors_for_a_slave_are_closed() {
 #[test]
 fn a_disconnect_is_never_answered_in_any_stage() {
     let end = Message::Disconnect(Disconnect { code: 5, reason: Text::lossy(b"bye") }).emit();
-    for stage in [Stage::WaitInit, Stage::Admission, Stage::Setup, Stage::Mapping, Stage::Connected]
-    {
+    for stage in [Stage::WaitInit, Stage::Admission, Stage::Setup, Stage::Mapping, Stage::Connected] {
         let open = Arc::default();
         let mut master = master_in(stage, &open);
         master.handle_message(&end, vec![FakeFd::new(&open)]);

@@ -89,15 +89,11 @@ pub(super) fn hello() -> Hello {
 
 /// Everything that the machine wants sent.
 pub(super) fn sent<F: PeerFd>(master: &mut Master<F>) -> Vec<Message> {
-    std::iter::from_fn(|| master.poll_transmit())
-        .map(|transmit| Message::parse(&transmit.bytes).unwrap())
-        .collect()
+    std::iter::from_fn(|| master.poll_transmit()).map(|transmit| Message::parse(&transmit.bytes).unwrap()).collect()
 }
 
 pub(super) fn sent_by_slave<F>(slave: &mut Slave<F>) -> Vec<Message> {
-    std::iter::from_fn(|| slave.poll_transmit())
-        .map(|transmit| Message::parse(&transmit.bytes).unwrap())
-        .collect()
+    std::iter::from_fn(|| slave.poll_transmit()).map(|transmit| Message::parse(&transmit.bytes).unwrap()).collect()
 }
 
 pub(super) fn closed<F: PeerFd>(master: &mut Master<F>) -> Option<Closed> {
@@ -246,8 +242,7 @@ impl Pair {
             worked = true;
             match event {
                 SlaveEvent::Allocate { s2m, m2s, log2_ring_size } => {
-                    let (regions, rings) =
-                        memory(&self.open, &self.regions, s2m, m2s, log2_ring_size);
+                    let (regions, rings) = memory(&self.open, &self.regions, s2m, m2s, log2_ring_size);
                     self.slave.provide(regions, rings);
                 }
                 SlaveEvent::Connected(names) => self.slave_connected = Some(names),
@@ -275,19 +270,11 @@ pub(super) fn memory(open: &Arc<AtomicUsize>, sizes: &[u64], s2m: u8, m2s: u8, l
     let rings = s2m
         .chain(m2s)
         .zip(0u32..)
-        .map(|((direction, index), place)| {
-            (add_ring(direction, index, 0, place * step, log2), FakeFd::new(open))
-        })
+        .map(|((direction, index), place)| (add_ring(direction, index, 0, place * step, log2), FakeFd::new(open)))
         .collect();
     (regions, rings)
 }
 
-pub(super) fn add_ring(
-    direction: RingDirection,
-    index: u16,
-    region: u16,
-    offset: u32,
-    log2_ring_size: u8,
-) -> AddRing {
+pub(super) fn add_ring(direction: RingDirection, index: u16, region: u16, offset: u32, log2_ring_size: u8) -> AddRing {
     AddRing { direction, index, region, offset, log2_ring_size, private_hdr_size: 0 }
 }

@@ -86,11 +86,7 @@ fn mode_and_secret_are_checked_before_the_interface_is_reserved() {
     let plain = InterfaceConfig::master(0);
     let locked = plain.clone().secret(secret("hunter2"));
     let cases = [
-        (
-            &plain,
-            plain.clone().mode(Mode::Ip),
-            Some(Breach::Mode { theirs: 1, ours: Mode::Ethernet }),
-        ),
+        (&plain, plain.clone().mode(Mode::Ip), Some(Breach::Mode { theirs: 1, ours: Mode::Ethernet })),
         (&plain, plain.clone().secret(secret("anything")), None),
         (&locked, plain.clone(), Some(Breach::SecretRequired)),
         (&locked, plain.clone().secret(secret("hunter")), Some(Breach::SecretWrong)),
@@ -169,10 +165,7 @@ fn rings_with_wrong_numbers_are_refused() {
         (&[good, good], Breach::RingIndex { direction: "S2M", found: 0, expected: 1 }),
         (&[ring(M2S, 0)], Breach::TooManyRings { direction: "M2S", limit: 0 }),
         (&[good, ring(S2M, 1), ring(S2M, 2)], Breach::TooManyRings { direction: "S2M", limit: 2 }),
-        (
-            &[AddRing { log2_ring_size: 15, ..good }],
-            Breach::RingSize { direction: "S2M", index: 0, log2: 15 },
-        ),
+        (&[AddRing { log2_ring_size: 15, ..good }], Breach::RingSize { direction: "S2M", index: 0, log2: 15 }),
     ];
     for (rings, breach) in cases {
         let mut peer = Admitted::new(&config);
@@ -195,8 +188,7 @@ fn rings_with_wrong_numbers_are_refused() {
 
 #[test]
 fn rings_beyond_the_limits_of_a_link_are_refused() {
-    let limited =
-        |limits: Limits| InterfaceConfig::master(0).rx_queues(9).tx_queues(9).limits(limits);
+    let limited = |limits: Limits| InterfaceConfig::master(0).rx_queues(9).tx_queues(9).limits(limits);
     let good = Limits::default();
     // Two rings are acknowledged, one of 2^4 and one of 2^5 slots; the third one is too much.
     let cases = [
@@ -296,8 +288,7 @@ fn ring_places_are_checked_at_connect() {
     let config = InterfaceConfig::master(0).rx_queues(2).tx_queues(2).one_way(true);
     let at = |direction, index, region, offset| add_ring(direction, index, region, offset, 4);
     let size = 1000; // one ring of 16 slots has 384 bytes
-    let place =
-        |offset: u64, end: u64| Breach::RingPlace { direction: "S2M", index: 0, offset, end, size };
+    let place = |offset: u64, end: u64| Breach::RingPlace { direction: "S2M", index: 0, offset, end, size };
     let cases: [(&[AddRing], Option<Breach>); 11] = [
         (&[], Some(Breach::NoRings)),
         (&[at(S2M, 0, 0, 616)], None),
@@ -305,10 +296,7 @@ fn ring_places_are_checked_at_connect() {
         (&[at(S2M, 0, 0, 4)], Some(place(4, 388))),
         (&[at(S2M, 0, 0, u32::MAX - 7)], Some(place(4_294_967_288, 4_294_967_672))),
         (&[at(S2M, 0, 1, 0)], Some(Breach::RingRegion { direction: "S2M", index: 0, region: 1 })),
-        (
-            &[at(S2M, 0, 0xffff, 0)],
-            Some(Breach::RingRegion { direction: "S2M", index: 0, region: 0xffff }),
-        ),
+        (&[at(S2M, 0, 0xffff, 0)], Some(Breach::RingRegion { direction: "S2M", index: 0, region: 0xffff })),
         (&[at(S2M, 0, 0, 0), at(M2S, 0, 0, 384)], None),
         (
             &[at(S2M, 0, 0, 0), at(M2S, 0, 0, 376)],

@@ -1,12 +1,13 @@
 //! Rings as slots: the lower interface that bindings to other languages stand on.
 //!
-//! [`RxQueue`](crate::RxQueue) and [`TxQueue`](crate::TxQueue) tie packets to a borrow, which the languages on the other
-//! side of a binding do not have. Here a buffer is handed out as an address, stays the caller's over any number of calls, and goes
-//! back by count or by slot. All that the core promises still holds: descriptors are read once and checked, cursors are
-//! checked, what is handed out lies inside a region, and a peer that breaks the rules loses its link.
+//! [`RxQueue`](crate::RxQueue) and [`TxQueue`](crate::TxQueue) tie packets to a borrow, which the languages on the
+//! other side of a binding do not have. Here a buffer is handed out as an address, stays the caller's over any number
+//! of calls, and goes back by count or by slot. All that the core promises still holds: descriptors are read once and
+//! checked, cursors are checked, what is handed out lies inside a region, and a peer that breaks the rules loses its
+//! link.
 //!
-//! What the types cannot hold is the lifetime of an address: it is good while the [`RxSlots`] or [`TxSlots`] that gave it
-//! lives. Nothing in here follows an address that a caller passes; it is compared with what the slot may hold.
+//! What the types cannot hold is the lifetime of an address: it is good while the [`RxSlots`] or [`TxSlots`] that gave
+//! it lives. Nothing in here follows an address that a caller passes; it is compared with what the slot may hold.
 
 mod rx;
 #[cfg(all(test, not(loom)))]
@@ -55,8 +56,8 @@ pub struct Slot {
 pub struct Keeper(Arc<LinkShared>);
 
 impl Keeper {
-    /// To be called when the user is told that the link is down. Until then a link whose peer left is to its user as if it were
-    /// up: calls that find nothing to receive, or send, say so without an error. From then on they say
+    /// To be called when the user is told that the link is down. Until then a link whose peer left is to its user as if
+    /// it were up: calls that find nothing to receive, or send, say so without an error. From then on they say
     /// [`Disconnected`](crate::RecvError::Disconnected) as soon as all that the peer published was handed out.
     pub fn tell(&self) {
         self.0.tell();
@@ -78,8 +79,8 @@ pub struct Held<'a> {
 
 /// Lets two held buffers change places. Returns whether they did: they must be of one link and lie in one region.
 pub fn swap(left: Held<'_>, right: Held<'_>) -> bool {
-    // With the region unchanged only the word with the offset of a descriptor changes, so a master that reads a slot too
-    // early still finds a buffer of ours.
+    // With the region unchanged only the word with the offset of a descriptor changes, so a master that reads a slot
+    // too early still finds a buffer of ours.
     let can = Arc::ptr_eq(left.link, right.link) && left.buffer.region == right.buffer.region;
     if can {
         std::mem::swap(left.buffer, right.buffer);

@@ -70,14 +70,9 @@ fn what_a_full_ring_did_not_take_is_forwarded_later_and_once() {
     let sized = |config: InterfaceConfig| config.ring_size(u32::from(SLOTS)).buffer_size(100);
     let pair = || Pair::new(sized(InterfaceConfig::slave(0)), sized(InterfaceConfig::master(0)));
     // Packets, and how many of them go before the ring is full: so many slots are taken.
-    for (lens, taken) in [
-        (&[100; 8][..], 0),
-        (&[100; 8], 3),
-        (&[100; 8], 8),
-        (&[250, 100, 250, 100], 2),
-        (&[800], 1),
-        (&[100, 700], 1),
-    ] {
+    for (lens, taken) in
+        [(&[100; 8][..], 0), (&[100; 8], 3), (&[100; 8], 8), (&[250, 100, 250, 100], 2), (&[800], 1), (&[100, 700], 1)]
+    {
         for exchanges in [true, false] {
             let (mut near, mut far) = (pair(), pair());
             let before = all_places(&near.slave);
@@ -87,11 +82,8 @@ fn what_a_full_ring_did_not_take_is_forwarded_later_and_once() {
             let mut expected: Vec<_> = (0..taken).map(|number| packet(900 + number, 60)).collect();
             expected.extend((0..).zip(lens).map(|(number, len)| packet(number, *len)));
             let Pair { slave: Connected { rx, tx, .. }, master, .. } = &mut near;
-            let (out, sink) = if exchanges {
-                (&mut tx[0], &mut master.rx[0])
-            } else {
-                (&mut far.slave.tx[0], &mut far.master.rx[0])
-            };
+            let (out, sink) =
+                if exchanges { (&mut tx[0], &mut master.rx[0]) } else { (&mut far.slave.tx[0], &mut far.master.rx[0]) };
             (0..taken).for_each(|number| out.send(&packet(900 + number, 60)).unwrap());
 
             let mut seen: Vec<Vec<u8>> = vec![];

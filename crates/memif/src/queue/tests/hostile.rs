@@ -47,16 +47,9 @@ fn one_bad_descriptor_drops_one_packet() {
         drop(batch);
         assert_eq!(seen, [packet(0, 60), packet(2, 60)], "round {round}");
         let counters = pair.master.rx[0].counters();
-        assert_eq!(
-            (counters.dropped, counters.bad_descriptors),
-            (round as u64 + 1, round as u64 + 1)
-        );
+        assert_eq!((counters.dropped, counters.bad_descriptors), (round as u64 + 1, round as u64 + 1));
         // The slave never reads its offsets back; write the good one for the next round.
-        pair.rings[S2M].store_word(
-            slot.wrapping_add(1),
-            1,
-            batch_offset(&pair, slot.wrapping_add(1)),
-        );
+        pair.rings[S2M].store_word(slot.wrapping_add(1), 1, batch_offset(&pair, slot.wrapping_add(1)));
     }
 }
 
@@ -81,10 +74,7 @@ fn a_bad_part_drops_the_whole_chain_and_a_long_one_too() {
     let counters = pair.master.rx[0].counters();
     assert_eq!((counters.dropped, counters.packets), (2, 1));
     // All slots are back, and no NEXT is left behind to glue packets later.
-    assert!(
-        (0..64)
-            .all(|slot| !DescriptorHead::from_word(pair.rings[S2M].load_word(slot, 0)).has_next())
-    );
+    assert!((0..64).all(|slot| !DescriptorHead::from_word(pair.rings[S2M].load_word(slot, 0)).has_next()));
     pair.slave.tx[0].send(&packet(3, 1000)).unwrap();
     assert_eq!(pair.master.rx[0].recv_into(&mut [0; 2000]), Ok(Some(1000)));
 }
@@ -195,32 +185,23 @@ fn a_sender_whose_peer_moves_out_of_range_goes_down() {
         let error = (0..18).find_map(|_| pair.slave.tx[0].send(&[1; 60]).err()).unwrap();
         match found {
             1 => assert_eq!(error, SendError::Full),
-            _ => assert!(
-                matches!(error, SendError::Breach(Breach::Cursor { .. })),
-                "{found} {error}"
-            ),
+            _ => assert!(matches!(error, SendError::Breach(Breach::Cursor { .. })), "{found} {error}"),
         }
     }
     for found in [17u16, 32_768, 65_535] {
         let mut pair = Pair::sized(16, 100);
         pair.rings[M2S].store_head(found);
         let error = pair.master.tx[0].send(&[1; 60]).unwrap_err();
-        assert!(
-            matches!(error, SendError::Breach(Breach::Cursor { cursor: "head", .. })),
-            "{error}"
-        );
+        assert!(matches!(error, SendError::Breach(Breach::Cursor { cursor: "head", .. })), "{error}");
     }
 }
 
 #[test]
 fn bad_buffers_go_back_empty_and_the_packet_uses_the_next() {
     let mut pair = Pair::sized(8, 100);
-    for (slot, word, offset) in [
-        (0, head(0, 7, 100), 0),
-        (2, head(0, 0, 0), 0),
-        (3, head(0, 0, 100), u32::MAX),
-        (5, head(0, 0, u32::MAX), 0),
-    ] {
+    for (slot, word, offset) in
+        [(0, head(0, 7, 100), 0), (2, head(0, 0, 0), 0), (3, head(0, 0, 100), u32::MAX), (5, head(0, 0, u32::MAX), 0)]
+    {
         pair.rings[M2S].store_word(slot, 0, word);
         pair.rings[M2S].store_word(slot, 1, offset_to_word(offset));
     }
@@ -228,9 +209,8 @@ fn bad_buffers_go_back_empty_and_the_packet_uses_the_next() {
     pair.master.tx[0].send(&packet(1, 150)).unwrap();
     assert_eq!(pair.rings[M2S].load_tail(), 8);
     assert_eq!(pair.master.tx[0].counters().bad_descriptors, 4);
-    let lengths: Vec<_> = (0..8)
-        .map(|slot| DescriptorHead::from_word(pair.rings[M2S].load_word(slot, 0)).length)
-        .collect();
+    let lengths: Vec<_> =
+        (0..8).map(|slot| DescriptorHead::from_word(pair.rings[M2S].load_word(slot, 0)).length).collect();
     assert_eq!(lengths, [0, 0, 0, 0, 0, 0, 100, 50]);
     let mut batch = pair.slave.rx[0].recv(10).unwrap();
     let seen: Vec<_> = (&mut batch).into_iter().map(|packet| packet.to_vec()).collect();

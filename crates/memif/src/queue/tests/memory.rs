@@ -60,10 +60,8 @@ fn memory_that_is_too_small_is_refused_up_front() {
     );
     let mapping = Arc::new(mapped_by_the_caller(&memfd(NEEDED), NEEDED - 1));
     assert!(config(Memory::Mapped(mapping)).validate().is_err());
-    let huge = config(Memory::File { fd: memfd(1), size: u64::MAX })
-        .ring_size(16_384)
-        .buffer_size(65_535)
-        .rx_queues(100);
+    let huge =
+        config(Memory::File { fd: memfd(1), size: u64::MAX }).ring_size(16_384).buffer_size(65_535).rx_queues(100);
     assert!(matches!(huge.validate(), Err(ConfigError::BuffersTooLarge(_))));
 }
 

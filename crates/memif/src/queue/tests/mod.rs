@@ -70,18 +70,13 @@ impl Pair {
         slave.validate().unwrap();
         master.validate().unwrap();
         assert_eq!((slave.role, master.role), (Role::Slave, Role::Master));
-        let memory =
-            SlaveMemory::allocate(&slave, slave.tx_queues, slave.rx_queues, slave.log2_ring_size())
-                .unwrap();
+        let memory = SlaveMemory::allocate(&slave, slave.tx_queues, slave.rx_queues, slave.log2_ring_size()).unwrap();
         memory.write_rings(&slave).unwrap();
-        let mapping =
-            Arc::new(Mapping::map(&*memory.regions()[0].0, memory.regions()[0].1, false).unwrap());
+        let mapping = Arc::new(Mapping::map(&*memory.regions()[0].0, memory.regions()[0].1, false).unwrap());
         let rings = memory
             .rings()
             .iter()
-            .map(|(message, _)| {
-                MappedRing::new(&mapping, message.offset, message.log2_ring_size).unwrap()
-            })
+            .map(|(message, _)| MappedRing::new(&mapping, message.offset, message.log2_ring_size).unwrap())
             .collect();
         let other = MasterMemory::map(&master, setup(&memory)).unwrap();
         let slave = memory.connect(&slave, &signals());

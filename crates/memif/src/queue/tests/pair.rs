@@ -15,15 +15,13 @@ fn crosses(tx: &mut TxQueue, rx: &mut RxQueue, bytes: &[u8]) {
 
 #[test]
 fn packets_of_every_length_cross_both_ways() {
-    for (ring_size, buffer_size) in [(64, 2048), (1024, 100), (32, 65_535), (64, 1501), (4096, 17)]
-    {
+    for (ring_size, buffer_size) in [(64, 2048), (1024, 100), (32, 65_535), (64, 1501), (4096, 17)] {
         let mut pair = Pair::sized(ring_size, buffer_size);
         let most = pair.slave.tx[0].max_packet();
         assert_eq!(most, (ring_size * buffer_size).min(65_535) as usize);
         let edges = [buffer_size as usize - 1, buffer_size as usize, buffer_size as usize + 1];
         let lengths = [1, 2, 60, 64, 1500, 2048, 2049, 9000, 65_535, most];
-        for (number, len) in lengths.into_iter().chain(edges).filter(|len| *len <= most).enumerate()
-        {
+        for (number, len) in lengths.into_iter().chain(edges).filter(|len| *len <= most).enumerate() {
             let bytes = packet(number as u64, len);
             crosses(&mut pair.slave.tx[0], &mut pair.master.rx[0], &bytes);
             crosses(&mut pair.master.tx[0], &mut pair.slave.rx[0], &bytes);
@@ -56,10 +54,7 @@ fn a_chain_fills_a_ring_exactly() {
 #[test]
 fn all_or_nothing_when_the_ring_is_full() {
     let mut pair = Pair::sized(8, 100);
-    for (tx, rx) in [
-        (&mut pair.slave.tx[0], &mut pair.master.rx[0]),
-        (&mut pair.master.tx[0], &mut pair.slave.rx[0]),
-    ] {
+    for (tx, rx) in [(&mut pair.slave.tx[0], &mut pair.master.rx[0]), (&mut pair.master.tx[0], &mut pair.slave.rx[0])] {
         for number in 0..7 {
             tx.send(&packet(number, 100)).unwrap();
         }
@@ -67,10 +62,7 @@ fn all_or_nothing_when_the_ring_is_full() {
         tx.send(&packet(7, 100)).unwrap();
         assert_eq!(tx.send(&packet(8, 1)), Err(SendError::Full));
         assert_eq!(tx.counters().ring_full, 2);
-        assert_eq!(
-            tx.send_timeout(&packet(8, 1), std::time::Duration::from_millis(3)),
-            Err(SendError::Full)
-        );
+        assert_eq!(tx.send_timeout(&packet(8, 1), std::time::Duration::from_millis(3)), Err(SendError::Full));
         assert_eq!(tx.counters().ring_full, 3);
         let mut batch = rx.recv(100).unwrap();
         for (number, packet_) in (&mut batch).into_iter().enumerate() {
@@ -84,10 +76,7 @@ fn all_or_nothing_when_the_ring_is_full() {
 #[test]
 fn nothing_leaves_before_commit() {
     let mut pair = Pair::sized(8, 100);
-    for (tx, rx) in [
-        (&mut pair.slave.tx[0], &mut pair.master.rx[0]),
-        (&mut pair.master.tx[0], &mut pair.slave.rx[0]),
-    ] {
+    for (tx, rx) in [(&mut pair.slave.tx[0], &mut pair.master.rx[0]), (&mut pair.master.tx[0], &mut pair.slave.rx[0])] {
         let mut batch = tx.reserve().unwrap();
         batch.push(&[1; 250]).unwrap();
         batch.push(&[2; 100]).unwrap();
@@ -107,10 +96,7 @@ fn nothing_leaves_before_commit() {
 #[test]
 fn packets_not_taken_stay() {
     let mut pair = Pair::sized(16, 100);
-    for (tx, rx) in [
-        (&mut pair.slave.tx[0], &mut pair.master.rx[0]),
-        (&mut pair.master.tx[0], &mut pair.slave.rx[0]),
-    ] {
+    for (tx, rx) in [(&mut pair.slave.tx[0], &mut pair.master.rx[0]), (&mut pair.master.tx[0], &mut pair.slave.rx[0])] {
         for number in 0..5 {
             tx.send(&packet(number, 250)).unwrap();
         }
@@ -141,17 +127,11 @@ fn chains_can_be_switched_off() {
 
 #[test]
 fn no_descriptor_is_longer_than_our_own_buffer_size() {
-    let mut pair = Pair::new(
-        InterfaceConfig::slave(0).buffer_size(9000),
-        InterfaceConfig::master(0).buffer_size(2000),
-    );
+    let mut pair = Pair::new(InterfaceConfig::slave(0).buffer_size(9000), InterfaceConfig::master(0).buffer_size(2000));
     pair.master.tx[0].send(&[7; 9000]).unwrap();
     let mut batch = pair.slave.rx[0].recv(1).unwrap();
     let packet = (&mut batch).into_iter().next().unwrap();
-    assert_eq!(
-        packet.segments().map(|s| s.len()).collect::<Vec<_>>(),
-        [2000, 2000, 2000, 2000, 1000]
-    );
+    assert_eq!(packet.segments().map(|s| s.len()).collect::<Vec<_>>(), [2000, 2000, 2000, 2000, 1000]);
 }
 
 #[test]

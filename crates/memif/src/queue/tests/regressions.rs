@@ -85,13 +85,9 @@ fn bad_buffers_go_back_at_once_and_count_once() {
 #[test]
 fn a_panic_while_a_packet_is_written_leaves_no_packet() {
     let mut pair = Pair::sized(8, 100);
-    for (tx, rx) in [
-        (&mut pair.slave.tx[0], &mut pair.master.rx[0]),
-        (&mut pair.master.tx[0], &mut pair.slave.rx[0]),
-    ] {
+    for (tx, rx) in [(&mut pair.slave.tx[0], &mut pair.master.rx[0]), (&mut pair.master.tx[0], &mut pair.slave.rx[0])] {
         let mut batch = tx.reserve().unwrap();
-        let caught =
-            catch_unwind(AssertUnwindSafe(|| batch.push_with(150, |_| panic!("on purpose"))));
+        let caught = catch_unwind(AssertUnwindSafe(|| batch.push_with(150, |_| panic!("on purpose"))));
         assert!(caught.is_err());
         batch.push(&packet(7, 10)).unwrap();
         assert_eq!(batch.commit(), 1);
@@ -157,10 +153,7 @@ fn forgotten_batches_neither_send_nor_deliver_twice() {
 #[test]
 fn a_forgotten_iterator_delivers_nothing_twice() {
     let mut pair = Pair::sized(8, 100);
-    for (tx, rx) in [
-        (&mut pair.slave.tx[0], &mut pair.master.rx[0]),
-        (&mut pair.master.tx[0], &mut pair.slave.rx[0]),
-    ] {
+    for (tx, rx) in [(&mut pair.slave.tx[0], &mut pair.master.rx[0]), (&mut pair.master.tx[0], &mut pair.slave.rx[0])] {
         for forgets_batch in [false, true] {
             let before = rx.counters();
             for (number, len) in [(0, 50), (1, 150)] {
@@ -205,8 +198,7 @@ fn nothing_is_committed_after_a_breach() {
 #[test]
 fn a_receiver_that_was_away_for_long_hears_its_signal_again() {
     let interrupt = |config: InterfaceConfig| config.rx_mode(RxMode::Interrupt);
-    let mut pair =
-        Pair::new(interrupt(InterfaceConfig::slave(0)), interrupt(InterfaceConfig::master(0)));
+    let mut pair = Pair::new(interrupt(InterfaceConfig::slave(0)), interrupt(InterfaceConfig::master(0)));
     let mut batch = pair.slave.tx[0].reserve().unwrap();
     for number in 0..600 {
         batch.push(&packet(number, 60)).unwrap();
@@ -226,10 +218,7 @@ fn a_receiver_that_was_away_for_long_hears_its_signal_again() {
 
 #[test]
 fn a_buffer_that_is_too_small_does_not_stop_a_sender_without_chains() {
-    let mut pair = Pair::new(
-        InterfaceConfig::slave(0).ring_size(8),
-        InterfaceConfig::master(0).chaining(false),
-    );
+    let mut pair = Pair::new(InterfaceConfig::slave(0).ring_size(8), InterfaceConfig::master(0).chaining(false));
     pair.rings[M2S].store_word(0, 0, head(0, 0, 1));
     pair.master.tx[0].send(&packet(1, 60)).unwrap();
     let mut batch = pair.slave.rx[0].recv(10).unwrap();

@@ -70,11 +70,7 @@ fn in_parts(pair: &mut Pair, ring: usize, kinds: &[Kind], max: usize, take: usiz
     }
     batch.commit();
 
-    let good: Vec<_> = (0..)
-        .zip(kinds)
-        .filter(|(_, kind)| kind.arrives())
-        .map(|(n, k)| packet(n, k.len()))
-        .collect();
+    let good: Vec<_> = (0..).zip(kinds).filter(|(_, kind)| kind.arrives()).map(|(n, k)| packet(n, k.len())).collect();
     let mut seen = vec![];
     for call in 0.. {
         let left = good.len() - seen.len();
@@ -91,10 +87,7 @@ fn in_parts(pair: &mut Pair, ring: usize, kinds: &[Kind], max: usize, take: usiz
     }
     let after = rx.counters();
     let bytes: usize = good.iter().map(Vec::len).sum();
-    assert_eq!(
-        (after.packets - before.packets, after.bytes - before.bytes),
-        (good.len() as u64, bytes as u64)
-    );
+    assert_eq!((after.packets - before.packets, after.bytes - before.bytes), (good.len() as u64, bytes as u64));
     let dropped = kinds.iter().filter(|kind| !kind.arrives()).count() as u64;
     assert_eq!(after.dropped - before.dropped, dropped, "{at}");
     let bad: u64 = kinds.iter().map(|kind| kind.bad()).sum();
@@ -102,9 +95,8 @@ fn in_parts(pair: &mut Pair, ring: usize, kinds: &[Kind], max: usize, take: usiz
     // Everything is the sender's again, and no NEXT is left in what a master gave back.
     let (head, tail) = (pair.rings[ring].load_head(), pair.rings[ring].load_tail());
     assert_eq!(head.wrapping_sub(tail), if ring == 0 { 0 } else { SLOTS }, "{at}");
-    let next = (0..SLOTS).any(|slot| {
-        DescriptorHead::from_word(pair.rings[ring].load_word(slot, 0)).flags & FLAG_NEXT != 0
-    });
+    let next =
+        (0..SLOTS).any(|slot| DescriptorHead::from_word(pair.rings[ring].load_word(slot, 0)).flags & FLAG_NEXT != 0);
     assert!(!next, "{at}");
 }
 
@@ -119,9 +111,7 @@ fn plain_chained_and_bad_packets_are_taken_in_parts_each_once() {
         &[Bad, Chained],
         &[Plain, Plain, Plain, Bad],
     ];
-    let limited = |config: InterfaceConfig| {
-        config.ring_size(u32::from(SLOTS)).buffer_size(100).max_packet(300)
-    };
+    let limited = |config: InterfaceConfig| config.ring_size(u32::from(SLOTS)).buffer_size(100).max_packet(300);
     for ring in [0, 1] {
         // Senders that send what receivers do not take.
         let slave = if ring == 0 {

@@ -69,10 +69,7 @@ impl End<'_> {
 
     fn waits_spin_rarely(&self) {
         let Self { waits, in_vain, .. } = *self;
-        assert!(
-            4 * in_vain < waits,
-            "{in_vain} of {waits} waits on a shared processor spun in vain"
-        );
+        assert!(4 * in_vain < waits, "{in_vain} of {waits} waits on a shared processor spun in vain");
     }
 }
 
@@ -100,14 +97,12 @@ fn waits_on_a_shared_processor_stop_spinning_and_spin_again_once_the_peer_is_mov
         scope.spawn(|| {
             let peer = *peer_thread.wait();
             pin(None, shared);
-            let mut end =
-                End { rx: &mut master.rx[0], tx: &mut master.tx[0], waits: 0, in_vain: 0 };
+            let mut end = End { rx: &mut master.rx[0], tx: &mut master.tx[0], waits: 0, in_vain: 0 };
             for _ in 0..2000 {
                 end.ask();
             }
             end.waits_spin_rarely();
-            let both =
-                |end: &End<'_>, pay| end.pays() == pay && peer_pays.load(Ordering::Relaxed) == pay;
+            let both = |end: &End<'_>, pay| end.pays() == pay && peer_pays.load(Ordering::Relaxed) == pay;
             end.ask_until("spins of both ends are in vain", |end| both(end, false));
             if let Some(other) = other {
                 pin(Some(peer), other);

@@ -100,8 +100,8 @@ fn forwarding_exchanges_buffers_of_one_slave_and_copies_elsewhere() {
     }
 }
 
-/// A buffer that went on by exchange is not posted again when the ring is read afresh, though its batch was forgotten before
-/// the one in its place was posted.
+/// A buffer that went on by exchange is not posted again when the ring is read afresh, though its batch was forgotten
+/// before the one in its place was posted.
 #[test]
 fn an_exchange_outlasts_an_overrun() {
     let config = InterfaceConfig::slave(0).ring_size(16).buffer_size(256);
@@ -147,8 +147,7 @@ fn a_packet_is_copied_to_several_others() {
         let bytes = packet(number, [1, 64, 100, 101, 450][(number % 5) as usize]);
         near.master.tx[0].send(&bytes).unwrap();
         let mut batch = near.slave.rx[0].recv(8).unwrap();
-        let (mut back, mut on) =
-            (near.slave.tx[0].reserve().unwrap(), far.slave.tx[0].reserve().unwrap());
+        let (mut back, mut on) = (near.slave.tx[0].reserve().unwrap(), far.slave.tx[0].reserve().unwrap());
         for packet in &mut batch {
             let place = packet.segments().next().unwrap().as_ptr();
             back.push_packet(&packet).unwrap();
@@ -189,12 +188,7 @@ fn queues_work_in_threads_of_their_own() {
     let queues = |config: InterfaceConfig| config.rx_queues(2).tx_queues(3).ring_size(64);
     let master = InterfaceConfig::master(0).rx_queues(3).tx_queues(2);
     let pair = Pair::new(queues(InterfaceConfig::slave(0)), master);
-    let pairs = pair
-        .slave
-        .tx
-        .into_iter()
-        .zip(pair.master.rx)
-        .chain(pair.master.tx.into_iter().zip(pair.slave.rx));
+    let pairs = pair.slave.tx.into_iter().zip(pair.master.rx).chain(pair.master.tx.into_iter().zip(pair.slave.rx));
     std::thread::scope(|scope| {
         for (number, (mut tx, mut rx)) in pairs.enumerate() {
             scope.spawn(move || {

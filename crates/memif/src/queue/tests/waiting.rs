@@ -12,25 +12,17 @@ use crate::ring::RingMemory;
 use crate::wire::ring::FLAG_MASK_INT;
 
 fn pair(mode: RxMode) -> Pair {
-    Pair::new(
-        InterfaceConfig::slave(0).ring_size(1024).rx_mode(mode),
-        InterfaceConfig::master(0).rx_mode(mode),
-    )
+    Pair::new(InterfaceConfig::slave(0).ring_size(1024).rx_mode(mode), InterfaceConfig::master(0).rx_mode(mode))
 }
 
 #[test]
 fn each_mode_tells_the_sender() {
-    for (mode, flags) in [
-        (RxMode::Polling, FLAG_MASK_INT),
-        (RxMode::Adaptive, FLAG_MASK_INT),
-        (RxMode::Interrupt, 0),
-    ] {
+    for (mode, flags) in [(RxMode::Polling, FLAG_MASK_INT), (RxMode::Adaptive, FLAG_MASK_INT), (RxMode::Interrupt, 0)] {
         let mut pair = pair(mode);
         assert!(pair.rings.iter().all(|ring| ring.load_flags() == flags), "{mode}");
-        for (tx, rx) in [
-            (&mut pair.slave.tx[0], &mut pair.master.rx[0]),
-            (&mut pair.master.tx[0], &mut pair.slave.rx[0]),
-        ] {
+        for (tx, rx) in
+            [(&mut pair.slave.tx[0], &mut pair.master.rx[0]), (&mut pair.master.tx[0], &mut pair.slave.rx[0])]
+        {
             for number in 0..600 {
                 tx.send(&packet(number, 60)).unwrap();
             }
@@ -206,10 +198,7 @@ fn a_wait_ends_for_a_packet_a_time_and_a_lost_link() {
                 for number in 0..200 {
                     assert_eq!(rx.wait(None), Ok(true), "{mode}");
                     let mut batch = rx.recv(1).unwrap();
-                    assert_eq!(
-                        (&mut batch).into_iter().next().unwrap().to_vec(),
-                        packet(number, 60)
-                    );
+                    assert_eq!((&mut batch).into_iter().next().unwrap().to_vec(), packet(number, 60));
                 }
                 assert_eq!(rx.wait(None), Err(RecvError::Disconnected));
             });
@@ -323,9 +312,7 @@ fn another_descriptor_ends_a_sleep_and_packets_come_before_it() {
         let mut pair = pair(mode);
         let (tx, rx) = (&mut pair.slave.tx[0], &mut pair.master.rx);
         let (other, mut end) = std::io::pipe().unwrap();
-        let wait = |rx: &mut Vec<crate::RxQueue>| {
-            crate::RxQueue::wait_any_or(rx, Some(other.as_fd()), None).unwrap()
-        };
+        let wait = |rx: &mut Vec<crate::RxQueue>| crate::RxQueue::wait_any_or(rx, Some(other.as_fd()), None).unwrap();
         end.write_all(b"!").unwrap();
         assert!(!wait(rx), "{mode}");
         tx.send(&packet(0, 60)).unwrap();

@@ -151,8 +151,8 @@ fn m2s_never_sleeps_on_a_packet() {
     never_sleeps_on_a_packet(Role::Master);
 }
 
-/// A packet is there and was signalled. The receiver takes the signal only after it has answered, right before it sleeps, while
-/// another packet comes: it sees that one on its last look, or a signal is there to wake it.
+/// A packet is there and was signalled. The receiver takes the signal only after it has answered, right before it
+/// sleeps, while another packet comes: it sees that one on its last look, or a signal is there to wake it.
 #[test]
 fn a_signal_taken_late_takes_no_packet_along() {
     loom::model(|| {
@@ -173,8 +173,8 @@ fn a_signal_taken_late_takes_no_packet_along() {
     });
 }
 
-/// The same where the receiver leaves the signal to the driver, which takes it before it sleeps while the receiver looks at the
-/// ring: everything is handed out, reported again, or signalled.
+/// The same where the receiver leaves the signal to the driver, which takes it before it sleeps while the receiver
+/// looks at the ring: everything is handed out, reported again, or signalled.
 #[test]
 fn a_signal_left_to_the_driver_takes_no_packet_along() {
     loom::model(|| {

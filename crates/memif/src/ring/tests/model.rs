@@ -196,9 +196,7 @@ fn cursors_wrap_in_every_size() {
 fn each_class_of_cursor_is_judged() {
     // The classes of the security checklist, item 6: equal, +1, +size, +size + 1, +32768, -1.
     for start in [0u16, 1, 7, 65_530] {
-        for (offset, good) in
-            [(0u16, true), (1, true), (16, true), (17, false), (32_768, false), (65_535, false)]
-        {
+        for (offset, good) in [(0u16, true), (1, true), (16, true), (17, false), (32_768, false), (65_535, false)] {
             for sender in [Role::Slave, Role::Master] {
                 let mut pair = Pair::new(sender, 4);
                 for _ in 0..start {
@@ -234,15 +232,8 @@ fn a_returned_slot_that_was_never_given_is_refused() {
         pair.memory.tail.set(offset);
         assert_eq!(pair.tx.refresh(&pair.memory).is_ok(), good, "tail {offset}");
     }
-    for (offset, good) in [
-        (13u16, false),
-        (16, true),
-        (17, true),
-        (18, true),
-        (19, true),
-        (20, false),
-        (32_784, false),
-    ] {
+    for (offset, good) in [(13u16, false), (16, true), (17, true), (18, true), (19, true), (20, false), (32_784, false)]
+    {
         // Master that filled three of sixteen; the slave posts more than it has, or takes some back.
         let mut pair = Pair::new(Role::Master, 4);
         pair.fill(3);

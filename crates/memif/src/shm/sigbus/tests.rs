@@ -17,8 +17,7 @@ const TEST: &str = "shm::sigbus::tests::one_case";
 const LEN: u64 = 4096;
 
 /// What was there before us.
-const BEFORE: [&str; 8] =
-    ["std", "default", "ignore", "count", "simple", "once", "again", "counts-then-default"];
+const BEFORE: [&str; 8] = ["std", "default", "ignore", "count", "simple", "once", "again", "counts-then-default"];
 
 /// Calls of the handlers below.
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -102,13 +101,7 @@ fn send(code: libc::c_int) {
         info.si_signo = libc::SIGBUS;
         info.si_code = code;
         let (process, thread) = (libc::getpid(), libc::syscall(libc::SYS_gettid));
-        let sent = libc::syscall(
-            libc::SYS_rt_tgsigqueueinfo,
-            process,
-            thread,
-            libc::SIGBUS,
-            &raw const info,
-        );
+        let sent = libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, libc::SIGBUS, &raw const info);
         assert_eq!(sent, 0);
     }
 }

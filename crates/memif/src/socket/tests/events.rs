@@ -131,9 +131,12 @@ fn the_descriptor_tells_the_truth_as_soon_as_somebody_has_it() {
         assert!(Instant::now() < deadline, "nothing is due");
     }
     // Its attempt is made, and the descriptor tells of the answer, and of nothing before.
-    assert!(slave.poll(Some(Duration::ZERO)).unwrap().is_some_and(|event| {
-        matches!(event, Event::ConnectFailed { interface, .. } if interface == key)
-    }));
+    assert!(
+        slave
+            .poll(Some(Duration::ZERO))
+            .unwrap()
+            .is_some_and(|event| { matches!(event, Event::ConnectFailed { interface, .. } if interface == key) })
+    );
     socket.add_interface(InterfaceConfig::master(0)).unwrap();
     let mut links = 0;
     let deadline = Instant::now() + WATCHDOG;

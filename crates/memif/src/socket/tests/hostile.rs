@@ -112,9 +112,7 @@ fn a_crowd_of_idlers_does_not_keep_a_good_slave_waiting() {
     let start = Instant::now();
     loop {
         slave.poll(Some(Duration::ZERO)).unwrap();
-        if let Some(Event::Connected { interface, .. }) =
-            socket.poll(Some(Duration::from_millis(1))).unwrap()
-        {
+        if let Some(Event::Connected { interface, .. }) = socket.poll(Some(Duration::from_millis(1))).unwrap() {
             assert_eq!(interface, key);
             break;
         }
@@ -212,14 +210,7 @@ fn handshakes_of_many_rings_stay_within_the_bounds() {
     let add_region = |index| Message::AddRegion(AddRegion { index, size: 4096 });
     let add_ring = |direction, index| {
         let (region, offset) = (0, 0);
-        Message::AddRing(AddRing {
-            direction,
-            index,
-            region,
-            offset,
-            log2_ring_size: 0,
-            private_hdr_size: 0,
-        })
+        Message::AddRing(AddRing { direction, index, region, offset, log2_ring_size: 0, private_hdr_size: 0 })
     };
     // So many regions, and so many rings each way.
     let hold = |socket: &mut Socket, id, regions, rings| {
@@ -227,8 +218,7 @@ fn handshakes_of_many_rings_stay_within_the_bounds() {
         raw.expect(socket, "HELLO");
         raw.send(init(id));
         raw.expect(socket, "ACK");
-        let rings = (0..rings)
-            .flat_map(|n| [add_ring(RingDirection::S2m, n), add_ring(RingDirection::M2s, n)]);
+        let rings = (0..rings).flat_map(|n| [add_ring(RingDirection::S2m, n), add_ring(RingDirection::M2s, n)]);
         let regions = (0..regions).map(|n| (add_region(n), &memory));
         for (message, fd) in regions.chain(rings.map(|ring| (ring, &interrupt))) {
             raw.send_fd(message, fd);

@@ -20,8 +20,7 @@ fn ends(receives: Role) -> (End, End) {
     let Both { master, slave, master_key, slave_key } = both;
     let master = End { socket: master, key: master_key, link: left };
     let slave = End { socket: slave, key: slave_key, link: right };
-    let (mut receiver, sender) =
-        if receives == Role::Master { (master, slave) } else { (slave, master) };
+    let (mut receiver, sender) = if receives == Role::Master { (master, slave) } else { (slave, master) };
     receiver.socket.watch(receiver.key, 0).unwrap();
     (receiver, sender)
 }
@@ -52,10 +51,7 @@ fn what_was_sent_last_is_told_of_before_the_end_and_received() {
             drop(sender);
             let End { socket, key, link } = &mut receiver;
             let event = socket.poll(Some(WATCHDOG)).unwrap();
-            assert!(
-                matches!(event, Some(Event::Readable { interface, queue: 0 }) if interface == *key),
-                "{event:?}"
-            );
+            assert!(matches!(event, Some(Event::Readable { interface, queue: 0 }) if interface == *key), "{event:?}");
             assert_eq!(received(link), [0, 1, 2, 3, 4]);
             let event = socket.poll(Some(WATCHDOG)).unwrap();
             assert!(matches!(event, Some(Event::Disconnected { .. })), "{event:?}");
@@ -101,10 +97,7 @@ fn signals_of_two_links_are_told_apart() {
     socket.report_readable(key, 0);
     socket.report_readable(key, 0);
     assert_eq!(socket.events.len(), 1);
-    socket.report(Event::Connected {
-        interface: key,
-        link: Link { rx: vec![], tx: vec![], peer: Peer::default() },
-    });
+    socket.report(Event::Connected { interface: key, link: Link { rx: vec![], tx: vec![], peer: Peer::default() } });
     socket.report_readable(key, 0);
     socket.report_readable(key, 0);
     assert_eq!(socket.events.len(), 3);

@@ -92,11 +92,8 @@ fn each_side_tells_why_and_the_slave_comes_back() {
     let mut both = Both::new(InterfaceConfig::master(0), InterfaceConfig::slave(0));
     for by_master in [true, false, true] {
         let (mut a, mut b) = both.links();
-        let (socket, key) = if by_master {
-            (&mut both.master, both.master_key)
-        } else {
-            (&mut both.slave, both.slave_key)
-        };
+        let (socket, key) =
+            if by_master { (&mut both.master, both.master_key) } else { (&mut both.slave, both.slave_key) };
         let words = "x".repeat(200);
         socket.disconnect(key, &words).unwrap();
         let local = DisconnectReason::Local(words);
@@ -310,8 +307,7 @@ fn three_hundred_interfaces_connect_at_once() {
 /// Neither end is left to guess why there is no link, and what to change.
 #[test]
 fn a_slave_with_more_queues_is_refused_in_words_that_both_ends_read() {
-    for (rx, tx, direction, advice) in
-        [(1, 3, "S2M", "at most 2 (tx-queues)"), (3, 1, "M2S", "at most 2 (rx-queues)")]
+    for (rx, tx, direction, advice) in [(1, 3, "S2M", "at most 2 (tx-queues)"), (3, 1, "M2S", "at most 2 (rx-queues)")]
     {
         let address = fresh_address();
         let mut socket = open(&address);

@@ -20,9 +20,7 @@ use super::*;
 use crate::config::{InterfaceConfig, Name};
 use crate::error::Breach;
 use crate::sys::{self, Received};
-use crate::wire::{
-    AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, RingDirection, VERSION,
-};
+use crate::wire::{AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, RingDirection, VERSION};
 
 /// No test waits longer than this for anything.
 const WATCHDOG: Duration = Duration::from_secs(120);
@@ -211,13 +209,7 @@ impl Raw {
 }
 
 fn init(id: u32) -> Message {
-    Message::Init(Init {
-        version: VERSION,
-        id,
-        mode: 0,
-        secret: [0; 24],
-        name: Name::lossy(b"raw slave"),
-    })
+    Message::Init(Init { version: VERSION, id, mode: 0, secret: [0; 24], name: Name::lossy(b"raw slave") })
 }
 
 fn hello() -> Message {

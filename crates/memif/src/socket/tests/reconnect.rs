@@ -282,9 +282,7 @@ fn a_master_that_is_lost_is_looked_for_again_and_again() {
         expect_down(&mut slave, key);
         for _ in 0..10 {
             let pause = expect(&mut slave, |event| match event {
-                Event::ConnectFailed { error: ConnectError::NobodyListens, retry_in, .. } => {
-                    retry_in
-                }
+                Event::ConnectFailed { error: ConnectError::NobodyListens, retry_in, .. } => retry_in,
                 _ => None,
             });
             assert!(pause <= Duration::from_millis(200), "{pause:?}");

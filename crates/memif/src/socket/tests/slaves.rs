@@ -22,9 +22,7 @@ fn pair_with(config: InterfaceConfig) -> (Socket, InterfaceKey, Raw) {
 #[track_caller]
 fn failed(socket: &mut Socket, key: InterfaceKey) -> ConnectError {
     let (error, retry_in) = expect(socket, |event| match event {
-        Event::ConnectFailed { interface, error, retry_in } if interface == key => {
-            Some((error, retry_in))
-        }
+        Event::ConnectFailed { interface, error, retry_in } if interface == key => Some((error, retry_in)),
         _ => None,
     });
     assert_eq!(retry_in, None);
@@ -70,14 +68,11 @@ fn is_written(memory: &OwnedFd, ring: &AddRing) -> bool {
 
 #[test]
 fn rings_are_written_before_anybody_else_has_their_file() {
-    let (mut socket, _, raw) =
-        pair_with(InterfaceConfig::slave(5).tx_queues(3).rx_queues(4).ring_size(64));
+    let (mut socket, _, raw) = pair_with(InterfaceConfig::slave(5).tx_queues(3).rx_queues(4).ring_size(64));
     raw.send(hello());
     raw.expect(&mut socket, "INIT");
     // Until the answer nothing is announced, and whoever has the file can hold up every later write to it without end.
-    let Machine::Slave { memory: Some(own), .. } =
-        &socket.connections.values().next().unwrap().machine
-    else {
+    let Machine::Slave { memory: Some(own), .. } = &socket.connections.values().next().unwrap().machine else {
         panic!()
     };
     assert!(own.rings().iter().all(|(ring, _)| is_written(&own.regions()[0].0, ring)));
@@ -103,19 +98,13 @@ fn hello_stays_in_the_socket_until_init_is_out() {
 #[test]
 fn what_a_master_does_wrong_is_told_and_named() {
     let wrong_version = match hello() {
-        Message::Hello(hello) => {
-            Message::Hello(Hello { min_version: 0x0300, max_version: 0x0300, ..hello })
-        }
+        Message::Hello(hello) => Message::Hello(Hello { min_version: 0x0300, max_version: 0x0300, ..hello }),
         other => other,
     };
     // Before INIT the farewell is an ACK, which every master survives.
     let cases: [(&[Message], Breach, &str); 5] = [
         (&[wrong_version], Breach::Version { min: 0x0300, max: 0x0300 }, "ACK"),
-        (
-            &[Message::Ack],
-            Breach::UnexpectedMessage { message: "ACK", state: "waiting for HELLO" },
-            "ACK",
-        ),
+        (&[Message::Ack], Breach::UnexpectedMessage { message: "ACK", state: "waiting for HELLO" }, "ACK"),
         (
             &[hello(), hello()],
             Breach::UnexpectedMessage { message: "HELLO", state: "waiting for the ACK of INIT" },
@@ -123,10 +112,7 @@ fn what_a_master_does_wrong_is_told_and_named() {
         ),
         (
             &[hello(), Message::Connected(Name::EMPTY)],
-            Breach::UnexpectedMessage {
-                message: "CONNECTED",
-                state: "waiting for the ACK of INIT",
-            },
+            Breach::UnexpectedMessage { message: "CONNECTED", state: "waiting for the ACK of INIT" },
             "DISCONNECT",
         ),
         (
@@ -232,8 +218,7 @@ fn a_reason_behind_a_reset_is_still_read() {
 
 #[test]
 fn a_master_that_says_nothing_is_given_up() {
-    let (a, b) =
-        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     let timeout = Duration::from_millis(30);
     let mut socket = Socket::builder(fresh_address()).handshake_timeout(timeout).open().unwrap();
     let key = socket.add_connected(InterfaceConfig::slave(0), a).unwrap();
@@ -257,9 +242,8 @@ fn a_slave_that_waited_in_line_still_connects_by_itself() {
     rustix::net::listen(&listener, 0).unwrap();
     let mut socket = open(&address);
     let key = socket.add_interface(InterfaceConfig::slave(0).admin_up(false)).unwrap();
-    let crowd: Vec<_> = std::iter::repeat_with(raw)
-        .take_while(|waiting| rustix::net::connect(waiting, &to).is_ok())
-        .collect();
+    let crowd: Vec<_> =
+        std::iter::repeat_with(raw).take_while(|waiting| rustix::net::connect(waiting, &to).is_ok()).collect();
     socket.set_admin_up(key, true).unwrap();
     assert_eq!(socket.connect_now(key).unwrap(), Ok(()));
     assert!(socket.has_connection(key).unwrap());
@@ -282,11 +266,9 @@ fn other_descriptors_and_roles_are_refused() {
     let wrong = socket.add_connected(InterfaceConfig::slave(0), event());
     assert!(matches!(wrong, Err(SocketError::WrongDescriptor(_))));
     assert!(matches!(socket.adopt(event()), Err(SocketError::WrongDescriptor(_))));
-    let (a, _b) =
-        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    let (a, _b) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     assert!(matches!(socket.adopt(a), Err(SocketError::WrongDescriptor(_))));
-    let (a, _b) =
-        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    let (a, _b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     let wrong = socket.add_connected(InterfaceConfig::master(0), a);
     assert!(matches!(wrong, Err(SocketError::WrongDescriptor(_))));
     assert!(socket.interfaces().is_empty());
@@ -296,8 +278,7 @@ fn other_descriptors_and_roles_are_refused() {
 
 #[test]
 fn adopted_sockets_make_a_link() {
-    let (a, b) =
-        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     let mut both = Both {
         master: open(&fresh_address()),
         slave: open(&fresh_address()),

@@ -86,14 +86,7 @@ fn an_unterminated_secret_keeps_its_last_byte() {
 }
 
 fn ring(direction: RingDirection) -> AddRing {
-    AddRing {
-        direction,
-        index: 0x0102,
-        region: 0x0304,
-        offset: 0x0506_0708,
-        log2_ring_size: 14,
-        private_hdr_size: 0,
-    }
+    AddRing { direction, index: 0x0102, region: 0x0304, offset: 0x0506_0708, log2_ring_size: 14, private_hdr_size: 0 }
 }
 
 #[test]

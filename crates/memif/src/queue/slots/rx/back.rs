@@ -23,9 +23,9 @@ pub enum RefillError {
 }
 
 impl RxSlots {
-    /// Gives the oldest `count` of the buffers that were handed out back to the peer, and bad ones between them. More than
-    /// are held is all of them; a slave has all of them to give when the link comes up. A slave's buffers are posted from byte
-    /// `headroom` on, or where `place` says: an offset into the region of the buffer.
+    /// Gives the oldest `count` of the buffers that were handed out back to the peer, and bad ones between them. More
+    /// than are held is all of them; a slave has all of them to give when the link comes up. A slave's buffers are
+    /// posted from byte `headroom` on, or where `place` says: an offset into the region of the buffer.
     ///
     /// # Errors
     /// [`RefillError`]; those given back before stay so.
@@ -85,10 +85,8 @@ impl RxSlots {
             let index = self.back.wrapping_add(i);
             let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { continue };
             let BufferRef { region, offset, capacity } = entry.buffer;
-            let posted = capacity
-                .checked_sub(headroom)
-                .filter(|posted| *posted > 0)
-                .ok_or((i, RefillError::Headroom))?;
+            let posted =
+                capacity.checked_sub(headroom).filter(|posted| *posted > 0).ok_or((i, RefillError::Headroom))?;
             let offset = match &mut place {
                 None => offset.saturating_add(headroom),
                 Some(place) => {
@@ -117,8 +115,7 @@ impl RxSlots {
         if self.role == Role::Slave
             && let Some(entry) = self.table.get(usize::from(index & self.mask))
         {
-            let head =
-                DescriptorHead { flags: 0, region: entry.buffer.region, length: entry.posted };
+            let head = DescriptorHead { flags: 0, region: entry.buffer.region, length: entry.posted };
             self.ring.store_word(index, 0, head.to_word());
         }
     }
@@ -136,8 +133,8 @@ impl RxSlots {
         }
     }
 
-    /// Takes the marks off slots that go back. A master clears NEXT in the ring, too, because DPDK 22.11 does not when it uses
-    /// a slot again, and would glue two packets.
+    /// Takes the marks off slots that go back. A master clears NEXT in the ring, too, because DPDK 22.11 does not when
+    /// it uses a slot again, and would glue two packets.
     #[cold]
     fn clear_marks(&mut self, slots: u16) {
         for i in 0..slots {

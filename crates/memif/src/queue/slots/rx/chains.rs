@@ -10,11 +10,7 @@ use crate::wire::ring::DescriptorHead;
 impl RxSlots {
     /// Reads a chain to its end, each descriptor once, into the table. Returns whether it has an end.
     #[cold]
-    pub(super) fn check_chain(
-        &mut self,
-        head: DescriptorHead,
-        tally: &mut Tally,
-    ) -> Result<bool, RecvError> {
+    pub(super) fn check_chain(&mut self, head: DescriptorHead, tally: &mut Tally) -> Result<bool, RecvError> {
         self.fill_table();
         let start = self.next;
         let mut head = head;
@@ -74,11 +70,7 @@ impl RxSlots {
 
     /// Hands out the next slot of a chain that was checked. Returns whether it did, which is always.
     #[cold]
-    pub(super) fn hand_out_chained(
-        &mut self,
-        give: &mut impl FnMut(Slot),
-        tally: &mut Tally,
-    ) -> bool {
+    pub(super) fn hand_out_chained(&mut self, give: &mut impl FnMut(Slot), tally: &mut Tally) -> bool {
         let index = self.next;
         self.next = index.wrapping_add(1);
         let Some(entry) = self.table.get(usize::from(index & self.mask)) else { return false };

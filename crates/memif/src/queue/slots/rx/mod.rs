@@ -42,8 +42,8 @@ struct Place {
 
 /// The receiving half of a queue pair, as slots. Used by one thread at a time.
 ///
-/// Three positions on the ring, in this order: the oldest slot that was not given back, the next one to hand out, and the
-/// peer's cursor.
+/// Three positions on the ring, in this order: the oldest slot that was not given back, the next one to hand out, and
+/// the peer's cursor.
 pub struct RxSlots {
     pub(super) ring: Ring,
     addresses: Addresses,
@@ -105,11 +105,8 @@ impl RxSlots {
         let mut table = Vec::with_capacity(usize::from(size));
         if role == Role::Slave {
             // The offset is what the descriptor holds since the memory was laid out.
-            let entry = |buffer: &BufferRef| Entry {
-                buffer: *buffer,
-                posted_offset: buffer.offset,
-                ..Entry::default()
-            };
+            let entry =
+                |buffer: &BufferRef| Entry { buffer: *buffer, posted_offset: buffer.offset, ..Entry::default() };
             table.extend(buffers.iter().map(entry));
         }
         let mut slots = Self {
@@ -151,8 +148,8 @@ impl RxSlots {
         self.interrupts
     }
 
-    /// Asks the sender to signal from its next burst on, or not to. What came before is signalled here, so that nothing on the
-    /// ring is waited for in vain.
+    /// Asks the sender to signal from its next burst on, or not to. What came before is signalled here, so that nothing
+    /// on the ring is waited for in vain.
     pub fn set_interrupts(&mut self, on: bool) {
         self.interrupts = on;
         self.ring.store_flags(if on { 0 } else { FLAG_MASK_INT });
@@ -188,17 +185,18 @@ impl RxSlots {
         self.size
     }
 
-    /// Hands out the buffers of at most `max` slots of received packets. A chain that does not fit is cut: the last buffer
-    /// says that the packet goes on, and the next call goes on with it. A packet with a bad descriptor or without a byte is left
-    /// out, though parts of a chain may be empty, and a chain whose end has not come yet stays on the ring.
+    /// Hands out the buffers of at most `max` slots of received packets. A chain that does not fit is cut: the last
+    /// buffer says that the packet goes on, and the next call goes on with it. A packet with a bad descriptor or
+    /// without a byte is left out, though parts of a chain may be empty, and a chain whose end has not come yet stays
+    /// on the ring.
     ///
-    /// No system call while polling. With interrupts one read when the ring is found empty, and then another look; none where the
-    /// driver takes the signal, see [`Socket::watch_level`](crate::Socket::watch_level).
+    /// No system call while polling. With interrupts one read when the ring is found empty, and then another look; none
+    /// where the driver takes the signal, see [`Socket::watch_level`](crate::Socket::watch_level).
     ///
     /// # Errors
-    /// [`RecvError::Disconnected`] once the link is down and, where the peer left, all that it published before was handed out and
-    /// [`Keeper::tell`](super::Keeper::tell) was called; [`RecvError::Breach`] when the peer broke the protocol. Buffers that the same
-    /// call handed out before stay held.
+    /// [`RecvError::Disconnected`] once the link is down and, where the peer left, all that it published before was
+    /// handed out and [`Keeper::tell`](super::Keeper::tell) was called; [`RecvError::Breach`] when the peer broke the
+    /// protocol. Buffers that the same call handed out before stay held.
     #[inline]
     pub fn receive(&mut self, max: u16, mut give: impl FnMut(Slot)) -> Result<Received, RecvError> {
         let down = self.link.is_down();
@@ -376,14 +374,11 @@ impl RxSlots {
         result
     }
 
-    /// Where the bytes of a descriptor lie, or `None` when it is to be dropped. Loads the second word, as master. What has
-    /// no bytes lies somewhere, too: it may be a part of a chain, and users look at the first byte of what they get.
+    /// Where the bytes of a descriptor lie, or `None` when it is to be dropped. Loads the second word, as master. What
+    /// has no bytes lies somewhere, too: it may be a part of a chain, and users look at the first byte of what they
+    /// get.
     #[inline]
-    fn locate<const MASTER: bool>(
-        &self,
-        index: u16,
-        head: DescriptorHead,
-    ) -> Result<Option<Place>, RecvError> {
+    fn locate<const MASTER: bool>(&self, index: u16, head: DescriptorHead) -> Result<Option<Place>, RecvError> {
         let length = head.length;
         let (region, offset) = if MASTER {
             (head.region, offset_from_word(self.ring.load_word(index, 1)))
@@ -431,8 +426,7 @@ impl RxSlots {
         // There from the start, so that filling it allocates nothing.
         assert!(self.table.capacity() >= usize::from(self.size));
         let from_back = |at: u16| at.wrapping_sub(self.back);
-        let (next, checked, seen) =
-            (from_back(self.next), from_back(self.checked), from_back(self.seen));
+        let (next, checked, seen) = (from_back(self.next), from_back(self.checked), from_back(self.seen));
         // A peer that takes back part of a chain that was read leaves `seen` before its end.
         assert!(next <= checked && checked <= self.size, "{next} {checked}");
         assert!(next <= seen && seen <= self.size, "{next} {seen}");

@@ -61,8 +61,7 @@ fn each_word_is_loaded_once() {
 
 #[test]
 fn a_word_that_changes_behind_the_look_changes_nothing() {
-    let bad =
-        [(head(FLAG_NEXT, 0xffff, u32::MAX), offset_to_word(u32::MAX)), (0, 0), (u64::MAX, 0)];
+    let bad = [(head(FLAG_NEXT, 0xffff, u32::MAX), offset_to_word(u32::MAX)), (0, 0), (u64::MAX, 0)];
     for (first, second) in bad {
         for len in [60, 450] {
             let mut bed = Bed::sized(16, 100);
@@ -257,9 +256,7 @@ fn more_than_the_buffer_holds_takes_a_slave_down() {
         bed.rings[M2S].store_tail(10);
         let mut received = 0;
         let result = bed.slave.rx.receive(8, |_| received += 1);
-        assert!(
-            matches!(breach(result), Breach::OverCapacity { slot: 9, capacity, .. } if capacity == posted)
-        );
+        assert!(matches!(breach(result), Breach::OverCapacity { slot: 9, capacity, .. } if capacity == posted));
         assert_eq!(received, 1);
         assert_eq!(bed.slave.tx.ready(), Err(SendError::Disconnected));
     }
@@ -269,8 +266,7 @@ fn more_than_the_buffer_holds_takes_a_slave_down() {
 fn an_overrun_is_survived_counted_and_bounded() {
     let strict = |config: InterfaceConfig| config.ring_size(16).buffer_size(100).resync_limit(3);
     for ring in [S2M, M2S] {
-        let mut bed =
-            Bed::new(strict(InterfaceConfig::slave(0)), strict(InterfaceConfig::master(0)));
+        let mut bed = Bed::new(strict(InterfaceConfig::slave(0)), strict(InterfaceConfig::master(0)));
         let overrun = |bed: &Bed, by: u16| {
             let memory = &bed.rings[ring];
             match ring {
@@ -424,13 +420,7 @@ fn short_buffers_make_longer_chains_for_fewer_packets_and_never_beyond_the_array
         (&[Some(50); 8], 3, 150, 2, &[3, 3]),
         (&[Some(40); 8], 3, 100, 1, &[3]),
         // Longer ones behind them are not used beyond the array, either.
-        (
-            &[Some(50), Some(50), Some(100), Some(100), Some(100), Some(100), Some(100), Some(100)],
-            3,
-            100,
-            1,
-            &[2, 1],
-        ),
+        (&[Some(50), Some(50), Some(100), Some(100), Some(100), Some(100), Some(100), Some(100)], 3, 100, 1, &[2, 1]),
         (&[Some(50), Some(50), Some(100), Some(100)], 2, 100, 1, &[2]),
     ] {
         let mut bed = posted(posted_lengths, 100);

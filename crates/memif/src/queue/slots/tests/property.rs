@@ -48,8 +48,7 @@ fn op() -> impl Strategy<Value = Op> {
     let lengths = || prop_oneof![8 => 0..=BUFFER, 1 => Just(BUFFER + 1), 1 => any::<u32>()];
     let words = prop_oneof![
         any::<u64>(),
-        (any::<u16>(), 0u16..3, lengths())
-            .prop_map(|(flags, region, len)| head(flags, region, len)),
+        (any::<u16>(), 0u16..3, lengths()).prop_map(|(flags, region, len)| head(flags, region, len)),
         (0..REGION + 20_000).prop_map(offset_to_word),
         (REGION - BUFFER - 10..REGION + 10).prop_map(offset_to_word),
     ];
@@ -215,9 +214,8 @@ fn step(role: Role, end: &mut End, rings: &[MappedRing], user: &mut User, op: Op
             let front = user.allocated.front().copied();
             let shift = index >> 8;
             let index = if next { index } else { front.map_or(index, |slot| slot.index) };
-            let data = front.map_or(std::ptr::null_mut(), |slot| {
-                slot.data.wrapping_add(usize::from(shift)).wrapping_sub(100)
-            });
+            let data =
+                front.map_or(std::ptr::null_mut(), |slot| slot.data.wrapping_add(usize::from(shift)).wrapping_sub(100));
             if end.tx.send(index, data, len, next).is_ok() {
                 let front = user.allocated.pop_front().unwrap();
                 assert_eq!((front.index ^ index) & (SIZE - 1), 0);
@@ -234,10 +232,8 @@ fn step(role: Role, end: &mut End, rings: &[MappedRing], user: &mut User, op: Op
             };
             if end.tx.set_next(index) {
                 let first = user.allocated.iter().position(|slot| slot.index == index);
-                let behind = user
-                    .allocated
-                    .back()
-                    .is_none_or(|last| (1..=SIZE).contains(&index.wrapping_sub(last.index)));
+                let behind =
+                    user.allocated.back().is_none_or(|last| (1..=SIZE).contains(&index.wrapping_sub(last.index)));
                 if let Some(first) = first {
                     user.allocated.truncate(first);
                 } else {

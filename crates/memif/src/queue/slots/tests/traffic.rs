@@ -55,8 +55,7 @@ fn a_chain_is_cut_by_count_and_goes_on() {
             let bytes = [packet(number, 450), packet(number + 1, 60), packet(number, 250)];
             assert!(bytes.iter().all(|bytes| from.send_packet(bytes)));
             let mut parts: Vec<Slot> = vec![];
-            for (max, more) in [(0, true), (2, true), (1, true), (4, true), (2, false), (2, false)]
-            {
+            for (max, more) in [(0, true), (2, true), (1, true), (4, true), (2, false), (2, false)] {
                 let (slots, found) = to.receive(max);
                 assert_eq!(found, more, "{max}");
                 parts.extend(slots);
@@ -203,8 +202,7 @@ fn only_the_next_slot_is_sent() {
     for ring in [S2M, M2S] {
         let mut bed = Bed::sized(8, 100);
         let (from, _) = bed.direction(ring);
-        let send =
-            |from: &mut End, slot: &Slot, index| from.tx.send(index, slot.data, slot.len, false);
+        let send = |from: &mut End, slot: &Slot, index| from.tx.send(index, slot.data, slot.len, false);
         let slots = from.allocate(2, 60);
         assert_eq!(send(from, &slots[1], slots[1].index), Err(BadBuffer));
         assert_eq!(send(from, &slots[0], slots[0].index), Ok(()));
@@ -222,9 +220,7 @@ fn what_was_not_sent_is_taken_back_and_nothing_else() {
         let (from, to) = bed.direction(ring);
         let slots = from.allocate(4, 60);
         from.send(&slots[..1]);
-        for (index, can) in
-            [(0, false), (5, false), (8, false), (u16::MAX, false), (4, true), (2, true)]
-        {
+        for (index, can) in [(0, false), (5, false), (8, false), (u16::MAX, false), (4, true), (2, true)] {
             assert_eq!(from.tx.set_next(index), can, "{index}");
             from.tx.check();
         }

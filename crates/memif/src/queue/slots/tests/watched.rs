@@ -36,10 +36,7 @@ impl Watched {
     }
 
     /// What the peer does right after each load of a word.
-    pub(super) fn after_each_load(
-        &self,
-        hand: impl FnMut(&MappedRing, u16, usize) + Send + 'static,
-    ) {
+    pub(super) fn after_each_load(&self, hand: impl FnMut(&MappedRing, u16, usize) + Send + 'static) {
         self.state().hand = Some(Box::new(hand));
     }
 }

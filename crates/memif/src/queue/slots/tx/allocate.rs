@@ -12,18 +12,18 @@ use crate::wire::ring::{DescriptorHead, offset_from_word};
 const MANY_EMPTY: u16 = 1024;
 
 impl TxSlots {
-    /// Takes slots for `packets` packets of `size` bytes each, chains where a packet is longer than a buffer, and hands their
-    /// buffers out; the last of a chain is as long as is left. A packet is allocated whole or not at all, and all of them together
-    /// take no more slots than buffers of our own size would: callers count on that. Where a slave posts smaller ones, that is
-    /// room for fewer packets. A slave's buffers start at their beginning, or where `place` says: an offset into the region of
-    /// the buffer.
+    /// Takes slots for `packets` packets of `size` bytes each, chains where a packet is longer than a buffer, and hands
+    /// their buffers out; the last of a chain is as long as is left. A packet is allocated whole or not at all, and all
+    /// of them together take no more slots than buffers of our own size would: callers count on that. Where a slave
+    /// posts smaller ones, that is room for fewer packets. A slave's buffers start at their beginning, or where `place`
+    /// says: an offset into the region of the buffer.
     ///
-    /// The thousandth call or so in a row that finds no room looks whether the peer is gone, for those who do nothing else
-    /// meanwhile.
+    /// The thousandth call or so in a row that finds no room looks whether the peer is gone, for those who do nothing
+    /// else meanwhile.
     ///
     /// # Errors
-    /// [`SendError::Disconnected`], [`SendError::Breach`]; [`SendError::TooLong`] when `place` names room outside the region,
-    /// with what was handed out before still allocated.
+    /// [`SendError::Disconnected`], [`SendError::Breach`]; [`SendError::TooLong`] when `place` names room outside the
+    /// region, with what was handed out before still allocated.
     #[inline]
     pub fn allocate(
         &mut self,
@@ -82,7 +82,8 @@ impl TxSlots {
         Ok(done)
     }
 
-    /// Counts calls that found no room. A program that repeats them until there is some never hears of the end otherwise.
+    /// Counts calls that found no room. A program that repeats them until there is some never hears of the end
+    /// otherwise.
     #[cold]
     fn found_no_room(&mut self) -> Result<(), SendError> {
         let at = self.cursor.next();
@@ -166,7 +167,8 @@ impl TxSlots {
         self.table.get(usize::from(index & self.mask)).copied().unwrap_or_default()
     }
 
-    /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it. Returns the free slots.
+    /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it. Returns the free
+    /// slots.
     #[inline]
     pub(super) fn refresh(&mut self) -> Result<u16, SendError> {
         let mut index = self.cursor.limit();
@@ -200,8 +202,8 @@ impl TxSlots {
         SendError::Breach(self.link.fail(Breach::Cursor { queue, cursor, found, low, high }))
     }
 
-    /// Slaves post the same buffers again and again: what a slot had before is remembered, and the same words need no second
-    /// check.
+    /// Slaves post the same buffers again and again: what a slot had before is remembered, and the same words need no
+    /// second check.
     #[inline]
     fn learn(&mut self, index: u16) {
         let words = (self.ring.load_word(index, 0), self.ring.load_word(index, 1));
@@ -220,11 +222,11 @@ impl TxSlots {
         entry.buffer = BufferRef { region: head.region, offset, capacity };
     }
 
-    /// A slave posted what can never be used. Programs written for libmemif wait for room without an end, so it ends the link.
+    /// A slave posted what can never be used. Programs written for libmemif wait for room without an end, so it ends
+    /// the link.
     #[cold]
     fn bad_buffer(&self, slot: u16) -> SendError {
-        let (first, second) =
-            self.posted.get(usize::from(slot & self.mask)).copied().unwrap_or_default();
+        let (first, second) = self.posted.get(usize::from(slot & self.mask)).copied().unwrap_or_default();
         let DescriptorHead { region, length, .. } = DescriptorHead::from_word(first);
         let (queue, offset) = (self.shared.name, offset_from_word(second));
         let breach = Breach::PostedBuffer { queue, slot, region, offset, length };

@@ -24,8 +24,8 @@ struct Entry {
 
 /// The sending half of a queue pair, as slots. Used by one thread at a time.
 ///
-/// Slots are allocated, filled by their user, and sent in the order of their numbers, in as many calls as one likes. What the
-/// peer sees are whole packets.
+/// Slots are allocated, filled by their user, and sent in the order of their numbers, in as many calls as one likes.
+/// What the peer sees are whole packets.
 pub struct TxSlots {
     pub(super) ring: Ring,
     addresses: Addresses,
@@ -190,21 +190,15 @@ impl TxSlots {
     /// # Errors
     /// [`BadBuffer`].
     #[inline]
-    pub fn send(
-        &mut self,
-        index: u16,
-        data: *const u8,
-        len: u32,
-        next: bool,
-    ) -> Result<(), BadBuffer> {
+    pub fn send(&mut self, index: u16, data: *const u8, len: u32, next: bool) -> Result<(), BadBuffer> {
         let part = Part { index, data, len, next };
         if self.send_all(std::iter::once(part)) == 1 { Ok(()) } else { Err(BadBuffer) }
     }
 
-    /// Sends buffers: each is to be the next one that was allocated, filled with `len` bytes, with `next` where its packet goes on
-    /// in the buffer after it. A slave's data may start anywhere in its buffer; a master's starts where it was handed out, and may be
-    /// [a little longer](Self::LONGER) than the buffer that was posted. Returns how many were sent: the first that is not like
-    /// that ends it.
+    /// Sends buffers: each is to be the next one that was allocated, filled with `len` bytes, with `next` where its
+    /// packet goes on in the buffer after it. A slave's data may start anywhere in its buffer; a master's starts where
+    /// it was handed out, and may be [a little longer](Self::LONGER) than the buffer that was posted. Returns how many
+    /// were sent: the first that is not like that ends it.
     ///
     /// The peer sees nothing before [`publish`](Self::publish).
     #[inline]
@@ -264,8 +258,8 @@ impl TxSlots {
         self.check_link()
     }
 
-    /// Shows the peer all whole packets that were sent, with one store, and signals if it asked for that: at most one write
-    /// per 256 packets.
+    /// Shows the peer all whole packets that were sent, with one store, and signals if it asked for that: at most one
+    /// write per 256 packets.
     #[inline]
     pub fn publish(&mut self) {
         if self.packets == 0 {
@@ -279,8 +273,8 @@ impl TxSlots {
         notify(&self.ring, &self.shared, &self.link, packets);
     }
 
-    /// Puts the buffer of a received packet into the next free slot of a slave, and that slot's buffer in its place. The
-    /// slot counts as allocated. Returns its number.
+    /// Puts the buffer of a received packet into the next free slot of a slave, and that slot's buffer in its place.
+    /// The slot counts as allocated. Returns its number.
     ///
     /// # Errors
     /// [`Enqueue`].
@@ -351,15 +345,14 @@ impl TxSlots {
         true
     }
 
-    /// Whether `len` bytes of a master, more than the slave posted in that slot, lie in the region and in no other buffer.
+    /// Whether `len` bytes of a master, more than the slave posted in that slot, lie in the region and in no other
+    /// buffer.
     ///
-    /// VPP as a slave sends parts that are a little longer than the buffers that it posts, and programs send them back slot by
-    /// slot (V15). Slots that were sent and not posted again count, too: their packets may not be read yet.
+    /// VPP as a slave sends parts that are a little longer than the buffers that it posts, and programs send them back
+    /// slot by slot (V15). Slots that were sent and not posted again count, too: their packets may not be read yet.
     #[cold]
     fn may_be_longer(&self, at: usize, len: u32) -> bool {
-        let Some(BufferRef { region, offset, capacity }) =
-            self.table.get(at).map(|entry| entry.buffer)
-        else {
+        let Some(BufferRef { region, offset, capacity }) = self.table.get(at).map(|entry| entry.buffer) else {
             return false;
         };
         let inside = self.addresses.find(region, offset, len).is_some();
