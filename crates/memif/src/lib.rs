@@ -172,3 +172,8 @@ pub use socket::{
     Credentials, Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket, SocketBuilder,
     Waker,
 };
+
+/// The programs of the guide are compiled and run with the examples of this documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/library.md")]
+struct Guide;
