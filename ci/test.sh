@@ -28,7 +28,7 @@ compile() {
 # Those of compare/, and what the user manual has cargo run, are other builds.
 compile_tests() {
   cargo test --workspace --locked --no-run &&
-    cargo build --package memif --examples --locked &&
+    cargo build --package examples --examples --locked &&
     cargo test --manifest-path compare/Cargo.toml --no-default-features --locked --no-run
 }
 

@@ -135,8 +135,8 @@ fn all_that_is_compiled_is_known() {
         assert!(build_command(&command).is_some(), "{command}: is it compiled beforehand?");
     }
     assert_eq!(
-        build_command("cargo run --package memif --example echo -- /run/x master").as_deref(),
-        Some("cargo build --package memif --example echo ")
+        build_command("cargo run --example echo -- /run/x master").as_deref(),
+        Some("cargo build --example echo ")
     );
 }
 

@@ -51,8 +51,8 @@ fn event_loop() {
 
 #[test]
 fn first_is_the_program_of_the_readme() {
-    let program = include_str!("../examples/first.rs");
+    let program = include_str!("../first.rs");
     let (_, program) = program.split_once("use std").expect("a first line of code");
-    let readme = include_str!("../../../README.md");
+    let readme = include_str!("../../README.md");
     assert!(readme.contains(program), "the README and examples/first.rs differ");
 }
