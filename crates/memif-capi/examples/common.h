@@ -139,18 +139,36 @@ parts (const memif_buffer_t *buf)
   return n;
 }
 
+/* Takes buffers for one packet, and returns how many, 0 where there is no room. A slave may post smaller ones than ours:
+ * then room for one packet of ours does not hold its chain, and that for several does. The first of them is used. */
+static inline uint16_t
+allocate (memif_conn_handle_t conn, uint16_t qid, memif_buffer_t out[BURST], uint16_t size)
+{
+  uint16_t packets = (uint16_t) (BURST / ((size + BUFFER_SIZE - 1) / BUFFER_SIZE)), n = 0, first;
+
+  if (memif_buffer_alloc (conn, qid, out, 1, &n, size) == MEMIF_ERR_SUCCESS)
+    return n;
+  memif_buffer_alloc (conn, qid, out, packets, &n, size);
+  if (n == 0)
+    return 0;
+  first = parts (out);
+  if (first < n)
+    memif_set_next_free_buffer (conn, qid, out + first);
+  return first;
+}
+
 /* Sends a copy of a packet, unless there is no room. */
 static inline void
 send_copy (memif_conn_handle_t conn, uint16_t qid, const memif_buffer_t *in, uint16_t count)
 {
   memif_buffer_t out[BURST], *to = out;
-  uint16_t n = 0, sent, i;
+  uint16_t n, sent, i;
   uint32_t from, at = 0, len;
   uint64_t size = 0;
 
   for (i = 0; i < count; i++)
     size += in[i].len;
-  if (size > UINT16_MAX || memif_buffer_alloc (conn, qid, out, 1, &n, (uint16_t) size) != MEMIF_ERR_SUCCESS)
+  if (size == 0 || size > UINT16_MAX || (n = allocate (conn, qid, out, (uint16_t) size)) == 0)
     return;
   for (i = 0; i < count; i++)
     for (from = 0; from < in[i].len; from += len)

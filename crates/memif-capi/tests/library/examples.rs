@@ -36,6 +36,13 @@ pub(crate) fn with_the_command() {
                     let said = output(&mut ping(&["--count", "10", "--size", size]));
                     assert!(said.contains(" 0% packet loss"), "{example} as {own}: {said}");
                 }
+                // In buffers of the slave's that are smaller than its own.
+                if *example != "epoll_loop" && own == "master" {
+                    for (size, buffers) in [("1000", "1024"), ("1000", "512"), ("3000", "1024")] {
+                        let said = output(&mut ping(&["--count", "10", "--size", size, "--buffer-size", buffers]));
+                        assert!(said.contains(" 0% packet loss"), "{example}, {buffers}: {said}");
+                    }
+                }
                 continue;
             }
             // A pinger takes what comes, and answers nothing.
