@@ -72,7 +72,9 @@ pub(crate) fn refusal(reason: &Breach) -> &'static str {
         Breach::SecretRequired | Breach::SecretWrong => "give both ends the same secret (here: --secret-file)",
         Breach::NotAllowed { .. } => "run the slave as another user, or add --allow-uid",
         Breach::RegionUnsealed(_) => "leave --require-sealed out if you trust the slave",
-        Breach::TooManyRings { .. } => "give the slave fewer queues, or raise --max-queues here",
+        Breach::TooManyRings { .. } => {
+            "give the slave fewer queues, or let this side take more: --max-queues, in place of --queues and the like"
+        }
         Breach::LinkRings(_) | Breach::LinkSlots(_) | Breach::LinkDescriptors(_) => {
             "give the slave fewer queues or smaller rings"
         }
@@ -228,7 +230,8 @@ mod tests {
         assert!(refusal(&Breach::NoRings).contains("makers"));
         assert!(refusal(&Breach::NoRingOneWay("S2M")).contains("both directions"));
         let many = Breach::TooManyRings { direction: "S2M", limit: 32 };
-        assert!(refusal(&many).contains("--max-queues"));
+        // Not together with the options by which this master may have been limited.
+        assert!(refusal(&many).contains("--max-queues, in place of --queues"));
         assert!(refusal(&Breach::LinkSlots(1)).contains("smaller rings"));
         assert!(refusal(&Breach::HandshakeTimeout(5000)).contains("halted"));
         let leave = Breach::UnexpectedMessage { message: "ACK", state: "waiting for INIT" };
