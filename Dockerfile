@@ -18,11 +18,12 @@ ENV PATH=${TOOLCHAIN}:${PATH}
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY crates crates
+COPY examples examples
 # With --target the flags do not reach procedural macros, which cannot be static.
 RUN host=$(rustc -vV | sed -n 's/^host: //p') \
- && RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=symbols \
-    cargo build --release --locked ${CARGO_FLAGS} -p memif-cli --target "$host" \
- && install -D "target/$host/release/memif" /image/usr/bin/memif \
+ && RUSTFLAGS="-C target-feature=+crt-static" \
+    cargo build --profile dist --locked ${CARGO_FLAGS} -p memif-cli --target "$host" \
+ && install -D "target/$host/dist/memif" /image/usr/bin/memif \
  && install -d /image/run/vpp
 
 FROM ${BASE}
