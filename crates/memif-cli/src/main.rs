@@ -1,28 +1,17 @@
 //! The command `memif`: responds, pings, bridges and demonstrates over shared memory packet interfaces.
 
-mod advice;
-mod bench;
-mod bridge;
-mod console;
-mod demo;
-mod events;
-mod exit;
-mod inspect;
-mod json;
-mod link;
-mod net;
-mod options;
+mod commands;
+mod counts;
+mod endpoint;
+mod error;
 mod output;
-mod parse;
-mod ping;
-mod responder;
-mod said;
-mod show;
-mod signals;
+mod packet;
 
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
+
+use commands::{bench, bridge, demo, ping, responder, show};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,7 +28,7 @@ Examples:
 
 /// Shared memory packet interfaces: respond, ping, bridge, demonstrate
 #[derive(Debug, Parser)]
-#[command(name = "memif", version, after_help = format!("{EXAMPLES}\n\n{}", exit::STATUSES))]
+#[command(name = "memif", version, after_help = format!("{EXAMPLES}\n\n{}", error::STATUSES))]
 struct Arguments {
     /// Print what happens on the control path to standard error; twice: every message
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
@@ -66,7 +55,7 @@ enum Command {
     /// Measure throughput, round trips, the rate without loss, set-up and many interfaces
     Bench(Box<bench::BenchOptions>),
     /// Explain a socket without connecting to it: who listens, and may we connect?
-    Show(inspect::ShowOptions),
+    Show(show::ShowOptions),
 }
 
 fn main() -> ExitCode {
@@ -75,13 +64,13 @@ fn main() -> ExitCode {
     if arguments.json {
         output::speak_json();
     }
-    exit::status(match &arguments.command {
+    error::status(match &arguments.command {
         Command::Responder(options) => responder::run(options, arguments.verbose > 0),
         Command::Ping(options) => ping::run(options),
         Command::Bridge(options) => bridge::run(options),
         Command::Demo(options) => demo::run(options),
         Command::Bench(options) => bench::run(options),
-        Command::Show(options) => inspect::run(options),
+        Command::Show(options) => show::run(options),
     })
 }
 

@@ -1,0 +1,112 @@
+//! One end alone: the other is another memif, or any other program.
+
+use super::generator::{self, Flow, Generator};
+use super::link::Until;
+use super::plan::Plan;
+use super::reconnect::Reconnect;
+use super::runs::{draw, outcome, tell};
+use super::sink::{Ended, Sink};
+use super::{crowd, echo as echoing, report};
+use crate::error::{Error, Outcome};
+use crate::output::plot::Picture;
+use crate::output::progress::Progress;
+use crate::output::{self, say, warn};
+
+/// The end that receives.
+pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let mut end = plan.place.open(plan.role)?;
+    let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
+    let progress = Progress::new();
+    progress.show("receiving", plan.time);
+    let received = {
+        let _pinned = plan.pin()?;
+        let catch = plan.catch();
+        let mut sink = Sink::new(&catch);
+        let mut again = Reconnect::new(&mut end, plan.reconnect);
+        while sink.receive(&mut link.rx, until)? == Ended::LinkDown
+            && let Some(next) = again.link(until)?
+        {
+            link = next;
+        }
+        sink.finish(again.outages())
+    };
+    drop(end);
+    progress.clear();
+    say(format_args!("{}", report::THROUGHPUT))?;
+    let complete = tell(None, &received)?;
+    let rows: Vec<_> = received.rates().map(|(pps, bps)| ("received".to_owned(), pps, bps)).into_iter().collect();
+    draw(plan, &Picture::Rates(&rows))?;
+    Ok(outcome(complete))
+}
+
+/// The end that sends: one size after the other, and then the word that this was all.
+pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let mut end = plan.place.open(plan.role)?;
+    let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
+    let progress = Progress::new();
+    let mut generator = Generator::new(&plan.flow());
+    let mut again = Reconnect::new(&mut end, plan.reconnect);
+    let _pinned = plan.pin()?;
+    let mut cut = false;
+    for &sizes in &plan.sizes {
+        progress.show(&format!("sending {sizes} bytes"), plan.time);
+        let flow = Flow { sizes, ..plan.flow() };
+        let before = again.outages();
+        let sent = generator.run_on_links(&mut link, &flow, &mut again, until)?;
+        progress.clear();
+        if sent.cut && !until.is_over() {
+            warn(format_args!("the link went down before the time was over: look what the other end says"));
+        }
+        let (text, report) = report::generator(sizes, &sent, again.outages().since(before));
+        say(format_args!("{text}"))?;
+        output::report(&report)?;
+        cut = sent.cut;
+        if cut || until.is_over() {
+            break;
+        }
+    }
+    if let Some(line) = report::outages(again.outages()) {
+        say(format_args!("{line}"))?;
+    }
+    if !cut {
+        // After a signal, too, the sink is to learn what was sent.
+        generator::linger(&link.tx, generator::PAUSE, None);
+        generator.close(&mut link.tx);
+        linger(plan, &link.tx, &progress, until);
+    }
+    Ok(outcome(!cut))
+}
+
+/// Keeps the link open as long as the plan says, or until a sink had time to take everything.
+pub(crate) fn linger(plan: &Plan, tx: &[memif::TxQueue], progress: &Progress, until: &Until) {
+    let time = plan.linger.unwrap_or(generator::LINGER);
+    progress.show("link kept open", time);
+    generator::linger(tx, time, plan.linger.map(|_| until));
+    progress.clear();
+}
+
+/// Sends back what comes over one link after the other, until a signal.
+pub(crate) fn echo(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let mut end = plan.place.open(plan.role)?;
+    let Some(mut link) = end.link(until, true)? else { return Ok(Outcome::Success) };
+    let _pinned = plan.pin()?;
+    let mut again = Reconnect::patient(&mut end, plan.reconnect);
+    loop {
+        let returned_packets = echoing::run(&mut link, plan.burst, plan.mode(), until);
+        say(format_args!("{returned_packets} packets sent back"))?;
+        output::report(&report::echo(returned_packets, again.outages()))?;
+        let Some(next) = again.link(until)? else { break };
+        link = next;
+    }
+    if let Some(line) = report::outages(again.outages()) {
+        say(format_args!("{line}"))?;
+    }
+    Ok(Outcome::Success)
+}
+
+/// The same on many interfaces.
+pub(crate) fn echo_many(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let _pinned = plan.pin()?;
+    crowd::echo(&plan.place, plan.role, plan.count, until, || {})?;
+    Ok(Outcome::Success)
+}

@@ -1,0 +1,84 @@
+//! Many interfaces.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Report;
+use super::times::{TimesReport, times};
+use crate::commands::bench::crowd::{Cost, Crowd};
+use crate::counts::real;
+use crate::output::json::milliseconds;
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct CrowdReport {
+    interfaces: u32,
+    set_up_ms: f64,
+    this_end: CostReport,
+    before: CostReport,
+    /// `null` where it is not a process of ours.
+    other_end: Option<CostReport>,
+    lost_packets: u64,
+    /// Two wake-ups each.
+    round_trip: TimesReport,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct CostReport {
+    resident_bytes: u64,
+    shared_bytes: u64,
+    descriptors: u64,
+}
+
+impl From<Cost> for CostReport {
+    fn from(cost: Cost) -> Self {
+        let Cost { own, shared, descriptors } = cost;
+        Self { resident_bytes: own, shared_bytes: shared, descriptors }
+    }
+}
+
+/// What many interfaces take, in words and for programs.
+pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, Report) {
+    let count = crowd.count;
+    let each = |time: Duration| time / count.max(1);
+    let mebi = |bytes: u64| real(bytes) / f64::from(1 << 20);
+    let cost = |name: &str, cost: Cost| {
+        format!(
+            "  {name}: {:.1} MiB of its own, {:.1} MiB shared, {} descriptors",
+            mebi(cost.own),
+            mebi(cost.shared),
+            cost.descriptors
+        )
+    };
+    let mut lines = vec![
+        format!(
+            "{count} interfaces: up in {:.3} ms, {:.1} us each",
+            milliseconds(crowd.set_up),
+            milliseconds(each(crowd.set_up)) * 1e3
+        ),
+        cost("before", crowd.before),
+        cost("this end", crowd.cost),
+    ];
+    lines.extend(crowd.other.map(|other| cost("other end", other)));
+    lines.push(if crowd.round_trips.is_empty() {
+        "  nothing came back, so nothing is known of wake-ups: start the peer with --part echo".to_owned()
+    } else {
+        let half = |quantile| real(crowd.round_trips.value_at_quantile(quantile)) / 2e3;
+        format!(
+            "  one wake-up, half a round trip: p50 {:.2} us, p99 {:.2} us ({} round trips)",
+            half(0.5),
+            half(0.99),
+            crowd.round_trips.len()
+        )
+    });
+    let report = Report::Crowd(Box::new(CrowdReport {
+        interfaces: count,
+        set_up_ms: milliseconds(crowd.set_up),
+        this_end: crowd.cost.into(),
+        before: crowd.before.into(),
+        other_end: crowd.other.map(Into::into),
+        lost_packets: crowd.lost,
+        round_trip: times(&crowd.round_trips),
+    }));
+    (lines, report)
+}

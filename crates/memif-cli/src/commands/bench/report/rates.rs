@@ -1,0 +1,162 @@
+//! Packets and bits per second.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::{OutagesReport, Report, packet_bytes};
+use crate::commands::bench::generator::Sent;
+use crate::commands::bench::reconnect::Outages;
+use crate::commands::bench::sink::Received;
+use crate::counts::real;
+use crate::output::json::milliseconds;
+use crate::packet::numbered::Sizes;
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ThroughputReport {
+    /// `null` where they differ, or where the generator is not ours.
+    packet_bytes: Option<usize>,
+    sent_packets: Option<u64>,
+    received_packets: u64,
+    lost_packets: Option<u64>,
+    missing_packets: Option<u64>,
+    duplicate_packets: Option<u64>,
+    reordered_packets: Option<u64>,
+    reordered_over_queues_packets: Option<u64>,
+    corrupted_packets: Option<u64>,
+    queues: Vec<QueueReport>,
+    #[serde(flatten)]
+    outages: OutagesReport,
+    /// What the rates were measured over, without the start.
+    measured_packets: u64,
+    measured_ms: f64,
+    packets_per_second: Option<f64>,
+    bits_per_second: Option<f64>,
+}
+
+/// One queue of a sink.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct QueueReport {
+    received_packets: u64,
+    duplicate_packets: Option<u64>,
+    reordered_packets: Option<u64>,
+}
+
+/// The head of a table of throughput.
+pub(crate) const THROUGHPUT: &str = "    size       Mpps       Gb/s          sent      received       lost  corrupted";
+
+/// A row of it.
+pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, Report) {
+    let (pps, bps) = received.rates().unzip();
+    let number =
+        |value: Option<f64>, unit: f64| value.map_or_else(|| "-".to_owned(), |value| format!("{:.3}", value / unit));
+    let count = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let numbered = |value: u64| received.numbered.then_some(value);
+    let corrupted = numbered(received.corrupted);
+    let row = format!(
+        "{:>8} {:>10} {:>10} {:>13} {:>13} {:>10} {:>10}",
+        sizes.map_or_else(|| "-".to_owned(), |sizes| sizes.to_string()),
+        number(pps, 1e6),
+        number(bps, 1e9),
+        count(received.sent.map(|sent| sent.0)),
+        received.packets,
+        count(received.lost()),
+        count(corrupted),
+    );
+    let report = Report::Throughput(ThroughputReport {
+        packet_bytes: sizes.and_then(packet_bytes),
+        sent_packets: received.sent.map(|sent| sent.0),
+        received_packets: received.packets,
+        lost_packets: received.lost(),
+        missing_packets: numbered(received.missing),
+        duplicate_packets: numbered(received.duplicates),
+        reordered_packets: numbered(received.reordered),
+        reordered_over_queues_packets: numbered(received.reordered_over_queues),
+        corrupted_packets: corrupted,
+        queues: received
+            .queues
+            .iter()
+            .map(|queue| QueueReport {
+                received_packets: queue.packets,
+                duplicate_packets: numbered(queue.duplicates),
+                reordered_packets: numbered(queue.reordered),
+            })
+            .collect(),
+        outages: received.outages.into(),
+        measured_packets: received.measured_packets,
+        measured_ms: milliseconds(received.time),
+        packets_per_second: pps,
+        bits_per_second: bps,
+    });
+    (row, report)
+}
+
+/// How the packets came on several queues, for people.
+pub(crate) fn queues(received: &Received) -> Vec<String> {
+    if received.queues.len() < 2 {
+        return Vec::new();
+    }
+    let mut lines = Vec::new();
+    for (number, queue) in received.queues.iter().enumerate() {
+        let mut line = format!("queue {number}: {} received", queue.packets);
+        if received.numbered {
+            let _ = write!(line, ", {} of them after a later one, {} again", queue.reordered, queue.duplicates);
+        }
+        lines.push(line);
+    }
+    if received.reordered_over_queues > 0 {
+        lines.push(format!(
+            "{} came after a later one of another queue, as happens where packets are spread over queues",
+            received.reordered_over_queues
+        ));
+    }
+    lines
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct EchoReport {
+    returned_packets: u64,
+    #[serde(flatten)]
+    outages: OutagesReport,
+}
+
+/// What an echo sent back over one link, and the times without one until then.
+pub(crate) fn echo(returned_packets: u64, outages: Outages) -> Report {
+    Report::Echo(EchoReport { returned_packets, outages: outages.into() })
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct GeneratorReport {
+    packet_bytes: Option<usize>,
+    offered_packets: u64,
+    sent_packets: u64,
+    #[serde(flatten)]
+    outages: OutagesReport,
+    duration_ms: f64,
+    packets_per_second: f64,
+    bits_per_second: f64,
+}
+
+/// What a generator did whose sink is somewhere else.
+pub(crate) fn generator(sizes: Sizes, sent: &Sent, outages: Outages) -> (String, Report) {
+    let seconds = sent.time.as_secs_f64().max(f64::MIN_POSITIVE);
+    let (pps, bps) = (real(sent.packets) / seconds, 8.0 * real(sent.bytes) / seconds);
+    let text = format!(
+        "sent {} packets of {sizes} bytes in {:.3} s: {:.3} Mpps, {:.3} Gb/s; {} found the ring full at their time",
+        sent.packets,
+        seconds,
+        pps / 1e6,
+        bps / 1e9,
+        sent.offered - sent.packets,
+    );
+    let report = Report::Generator(GeneratorReport {
+        packet_bytes: packet_bytes(sizes),
+        offered_packets: sent.offered,
+        sent_packets: sent.packets,
+        outages: outages.into(),
+        duration_ms: milliseconds(sent.time),
+        packets_per_second: pps,
+        bits_per_second: bps,
+    });
+    (text, report)
+}

@@ -1,0 +1,291 @@
+//! What is done for each work: ends are opened, figures taken, told and drawn. [`parts`] has what one end does alone.
+
+use hdrhistogram::Histogram;
+use memif::Link;
+
+use super::generator::{Flow, Generator};
+use super::link::{End, Until};
+use super::ndr::{self, Trial};
+use super::other::{Other, Task};
+use super::plan::Plan;
+use super::reconnect::Reconnect;
+use super::sink::{self, Received};
+use super::{cpus, crowd, latency as asking, parts, report, setup as setting_up};
+use crate::error::{Error, Outcome};
+use crate::output::plot::{self, Picture};
+use crate::output::progress::Progress;
+use crate::output::{self, say, warn};
+use crate::packet::numbered::Sizes;
+
+/// Draws, if that was asked for.
+pub(super) fn draw(plan: &Plan, picture: &Picture<'_>) -> Result<(), Error> {
+    let Some(file) = &plan.plot else { return Ok(()) };
+    plot::draw(file, &plan.conditions().0, picture)
+}
+
+/// Whether everything came.
+pub(super) fn outcome(complete: bool) -> Outcome {
+    if complete { Outcome::Success } else { Outcome::Lost }
+}
+
+/// Opens our end, and starts the other one where that is ours, too.
+fn open(plan: &Plan, task: Task, until: &Until) -> Result<(Option<Other>, End), Error> {
+    let end = plan.place.open(plan.role)?;
+    let other = plan.place.both.then(|| Other::start(plan, plan.other_role(), task, until));
+    Ok((other.transpose()?, end))
+}
+
+/// Receives from a generator that is started for this run.
+fn one_way(plan: &Plan, catch: &sink::Catch, flow: &Flow, until: &Until) -> Result<Option<Received>, Error> {
+    let mut end = plan.place.open(plan.other_role())?;
+    let task = Task::Generate { sizes: flow.sizes.to_string(), seconds: flow.time.as_secs_f64(), rate: flow.rate };
+    let mut other = Some(Other::start(plan, plan.role, task, until)?);
+    let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(None) };
+    let received = {
+        let _pinned = cpus::pin(plan.sink_cpu())?;
+        sink::run(&mut link.rx, catch, until)?
+    };
+    // The link goes down before the other end is waited for, which waits for that.
+    drop(end);
+    Ok(Some(received))
+}
+
+/// Tells what a sink found; says whether all is well.
+pub(super) fn tell(sizes: Option<Sizes>, received: &Received) -> Result<bool, Error> {
+    let (row, report) = report::throughput(sizes, received);
+    say(format_args!("{row}"))?;
+    // An end alone does not know how a switch spreads packets.
+    if sizes.is_none() {
+        for line in report::queues(received) {
+            say(format_args!("{line}"))?;
+        }
+    }
+    if let Some(line) = report::outages(received.outages) {
+        say(format_args!("{line}"))?;
+    }
+    output::report(&report)?;
+    for (count, what) in [
+        (received.missing, "did not come, though later ones did"),
+        (received.reordered, "came after a later one on the same queue"),
+        (received.duplicates, "came again"),
+    ] {
+        if count > 0 {
+            let packets = if count == 1 { "packet" } else { "packets" };
+            warn(format_args!("{count} {packets} {what}"));
+        }
+    }
+    if let Some(silence) = received.silent {
+        warn(format_args!(
+            "nothing came for {} s, and the generator did not say that it sent all: how many packets were lost at the end is not known",
+            silence.as_secs_f64(),
+        ));
+    }
+    Ok(received.is_complete())
+}
+
+/// Both ends, one way, for each size.
+pub(crate) fn throughput(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    say(format_args!("{}", report::THROUGHPUT))?;
+    let progress = Progress::new();
+    let (mut rows, mut complete) = (Vec::new(), true);
+    for &sizes in &plan.sizes {
+        progress.show(&format!("{sizes} bytes"), plan.time);
+        let flow = Flow { sizes, ..plan.flow() };
+        let Some(received) = one_way(plan, &plan.catch(), &flow, until)? else { break };
+        progress.clear();
+        complete &= tell(Some(sizes), &received)?;
+        if let Some((pps, bps)) = received.rates() {
+            rows.push((sizes.to_string(), pps, bps));
+        }
+        if until.is_over() {
+            break;
+        }
+    }
+    draw(plan, &Picture::Rates(&rows))?;
+    Ok(outcome(complete))
+}
+
+/// Round trips for each size.
+pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let (mut other, mut end) = open(plan, Task::Echo, until)?;
+    let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(Outcome::Success) };
+    say(format_args!("{}", report::times_head("size")))?;
+    let progress = Progress::new();
+    let mut again = Reconnect::new(&mut end, plan.reconnect);
+    let mut rows: Vec<(String, Histogram<u64>)> = Vec::new();
+    let mut complete = true;
+    for &sizes in &plan.sizes {
+        progress.show(&format!("{sizes} bytes"), plan.time);
+        let ask = asking::Ask {
+            framing: plan.place.interface.framing(),
+            sizes,
+            mode: plan.mode(),
+            warm_up: plan.warm_up(),
+            time: plan.time,
+            rate: plan.rate,
+            patience: plan.place.timeout,
+        };
+        let answers = {
+            let _pinned = plan.pin()?;
+            asking::run(&mut link, &ask, &mut again, until)?
+        };
+        progress.clear();
+        let Some(answers) = answers else { break };
+        say(format_args!("{}", report::times_row(&sizes.to_string(), &answers.times)))?;
+        if let Some(line) = report::outages(answers.outages) {
+            say(format_args!("{line}"))?;
+        }
+        output::report(&report::latency(sizes, plan.rate, &answers))?;
+        let lost = answers.sent.saturating_sub(answers.received);
+        if lost + answers.corrupted > 0 {
+            let corrupted = answers.corrupted;
+            warn(format_args!("{lost} packets lost, {corrupted} came back changed or are not ours"));
+            complete = false;
+        }
+        let lost_link = answers.outages.for_good;
+        rows.push((format!("{sizes} bytes"), answers.times));
+        if lost_link || until.is_over() {
+            break;
+        }
+    }
+    for (name, times) in &rows {
+        say(format_args!("{name}:"))?;
+        for line in report::bars(times) {
+            say(format_args!("{line}"))?;
+        }
+    }
+    draw(plan, &Picture::Times(&rows))?;
+    linger_if_told(plan, &link, &progress, until);
+    Ok(outcome(complete))
+}
+
+/// Keeps the link open after the end, where that was asked for.
+fn linger_if_told(plan: &Plan, link: &Link, progress: &Progress, until: &Until) {
+    if plan.linger.is_some() {
+        parts::linger(plan, &link.tx, progress, until);
+    }
+}
+
+/// The rate without loss for each size.
+pub(crate) fn ndr(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let progress = Progress::new();
+    let mut found = Vec::new();
+    if plan.place.both && !plan.returns {
+        for &sizes in &plan.sizes {
+            let catch = sink::Catch { warm_up: std::time::Duration::ZERO, ..plan.catch() };
+            let trial = |rate| {
+                progress.show(&format!("{sizes} bytes, trial"), plan.time);
+                let flow = Flow { sizes, rate, time: plan.time, ..plan.flow() };
+                let received = one_way(plan, &catch, &flow, until)?;
+                Ok(received.map(|received| ndr::received(rate, &received, plan.time)))
+            };
+            found.push(search(plan, sizes, &progress, until, trial)?);
+        }
+    } else {
+        let (mut other, mut end) = open(plan, Task::Echo, until)?;
+        let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(Outcome::Success) };
+        for &sizes in &plan.sizes {
+            let _pinned = plan.pin()?;
+            let flow = Flow { sizes, rate: None, time: plan.time, ..plan.flow() };
+            let mut generator = Generator::new(&flow);
+            let returns = plan.returns.then_some(plan.place.timeout);
+            let trial = |rate| {
+                progress.show(&format!("{sizes} bytes, trial"), plan.time);
+                let flow = Flow { rate, ..flow.clone() };
+                ndr::over_link(&mut generator, &mut link, &flow, returns, until).map(Some)
+            };
+            found.push(search(plan, sizes, &progress, until, trial)?);
+        }
+        linger_if_told(plan, &link, &progress, until);
+    }
+    let complete = found.iter().all(|found| found.as_ref().is_some_and(|(_, rate)| *rate > 0.0));
+    if let Some((trials, rate)) = found.into_iter().flatten().next_back() {
+        let losses: Vec<_> = trials.iter().filter_map(|trial| Some((trial.rate?, trial.loss()))).collect();
+        draw(plan, &Picture::Losses(&losses, rate))?;
+    }
+    Ok(outcome(complete))
+}
+
+/// Looks for the rate of one size, and tells every trial.
+fn search(
+    plan: &Plan,
+    sizes: Sizes,
+    progress: &Progress,
+    until: &Until,
+    mut trial: impl FnMut(Option<f64>) -> Result<Option<Trial>, Error>,
+) -> Result<Option<(Vec<Trial>, f64)>, Error> {
+    say(format_args!("{}", report::TRIALS))?;
+    let mut trials = Vec::new();
+    let found = ndr::search(plan.loss, |rate| {
+        let Some(tried) = trial(rate)?.filter(|_| !until.is_over()) else { return Ok(None) };
+        progress.clear();
+        let (row, report) = report::trial(sizes, &tried, plan.loss);
+        say(format_args!("{row}"))?;
+        output::report(&report)?;
+        trials.push(tried);
+        Ok(Some(tried))
+    })?;
+    let Some(found) = found else {
+        warn(format_args!("{sizes} bytes: ended before a rate was found"));
+        return Ok(None);
+    };
+    let (text, report) = report::ndr(sizes, plan.loss, &found);
+    if found.rate > 0.0 {
+        say(format_args!("{text}"))?;
+    } else {
+        warn(format_args!("{text}"));
+    }
+    output::report(&report)?;
+    Ok(Some((trials, found.rate)))
+}
+
+/// Links that come and go.
+pub(crate) fn setup(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let other = plan.place.both.then(|| Other::start(plan, plan.other_role(), Task::Echo, until));
+    let mut other = other.transpose()?;
+    let progress = Progress::new();
+    progress.show("links", plan.time);
+    let setups = {
+        let _pinned = plan.pin()?;
+        setting_up::run(&plan.place, plan.time, &mut other, until)?
+    };
+    progress.clear();
+    let rows = [("connect", &setups.connect), ("delete", &setups.delete), ("both", &setups.whole)];
+    say(format_args!("{}", report::times_head("")))?;
+    for (name, times) in rows {
+        say(format_args!("{}", report::times_row(name, times)))?;
+    }
+    output::report(&report::setup(&setups))?;
+    draw(plan, &Picture::Times(&rows.map(|(name, times)| (name.to_owned(), times.clone()))))?;
+    Ok(Outcome::Success)
+}
+
+/// Many interfaces; one alone beside them, so that it shows what the others cost.
+pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
+    let mut rows = Vec::new();
+    let mut complete = true;
+    let counts = if plan.place.both && plan.count > 1 { vec![1, plan.count] } else { vec![plan.count] };
+    for count in counts {
+        let progress = Progress::new();
+        progress.show(&format!("{count} interfaces"), plan.time);
+        let mut other =
+            plan.place.both.then(|| Other::start(plan, plan.other_role(), Task::Crowd(count), until)).transpose()?;
+        // Else the time would be that of starting a process.
+        other.as_mut().map(Other::wait_ready);
+        let found = {
+            let _pinned = plan.pin()?;
+            crowd::run(&plan.place, plan.role, count, plan.time, &mut other, until)?
+        };
+        progress.clear();
+        let Some(found) = found else { break };
+        let (lines, report) = report::crowd(&found);
+        for line in lines {
+            say(format_args!("{line}"))?;
+        }
+        output::report(&report)?;
+        complete &= found.lost == 0 || found.round_trips.is_empty();
+        rows.push((format!("{count} interfaces"), found.round_trips));
+    }
+    draw(plan, &Picture::Times(&rows))?;
+    Ok(outcome(complete))
+}

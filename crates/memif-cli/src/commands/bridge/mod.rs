@@ -1,0 +1,273 @@
+//! `memif bridge`: joins an interface to a TAP device of the kernel.
+
+mod carrier;
+mod device;
+mod from_memif;
+mod idle;
+mod session;
+mod stop;
+pub(crate) mod tally;
+mod to_memif;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+
+use clap::Args;
+use memif::{Event, InterfaceConfig, Link};
+
+use crate::endpoint::driver::{Driver, Notice, receive};
+use crate::endpoint::options::InterfaceOptions;
+use crate::endpoint::signals::Stop;
+use crate::endpoint::values::{number, parse_id};
+use crate::error::{Error, Outcome, STATUSES};
+use crate::output::events::Reporter;
+use crate::output::json::{BridgeReport, DeviceReport, InterfaceReport, Report};
+use crate::output::said::Told;
+use crate::output::{report, say, warn};
+use crate::packet::Framing;
+use device::{DEFAULT_MTU, Device, Wish, parse_name};
+use session::Session;
+use stop::Failure;
+use tally::Tally;
+
+/// Bytes of the longest packet of either side: a device passes on no more, the rest of the room makes one that is
+/// longer visible.
+const MAX_PACKET: usize = memif::MAX_PACKET_SIZE as usize + 64;
+/// Packets that are passed on before the other side hears of them.
+const BURST: usize = 64;
+/// Bytes of a VLAN tag, which the kernel adds beyond the MTU.
+const VLAN_TAG: u32 = 4;
+
+const EXAMPLES: &str = "\
+Examples:
+  memif bridge --tap tap0
+      connects to VPP at /run/vpp/memif.sock as interface 0 and creates tap0
+      then: ip address add 192.168.1.2/24 dev tap0; ping 192.168.1.1
+  memif bridge --tap tap0 --mtu 9000 --queues 2 --role master --socket /run/lab.sock
+      large packets, two queues each way
+  ip netns exec blue memif bridge --tap eth0 --socket /run/lab.sock
+      the device appears in the network namespace blue; give the socket as a path, since
+      abstract names do not reach from one network namespace into another
+  ip tuntap add dev tap0 mode tap user alice; ip link set dev tap0 up
+      as root, so that alice can bridge without being root; the device stays when the bridge ends";
+
+/// Options of `memif bridge`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
+pub(crate) struct BridgeOptions {
+    /// The TAP device (with --mode ip: TUN device): joined if it exists, else created until this ends
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    tap: String,
+
+    /// Bytes of the longest packet of the device, without the ethernet header [default: 1500; a device that exists
+    /// keeps its own]
+    #[arg(long, value_name = "BYTES", value_parser = number::<u16>(68, 65521),
+        allow_negative_numbers = true)]
+    mtu: Option<u16>,
+
+    /// Number that pairs this interface with one of the peer
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Interface",
+        value_parser = parse_id,
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    id: u32,
+
+    #[command(flatten)]
+    interface: InterfaceOptions,
+}
+
+impl BridgeOptions {
+    /// The interface, able to carry what a device of that MTU sends.
+    fn config(&self, mtu: u16) -> Result<InterfaceConfig, Error> {
+        let config = self.interface.interface(self.interface.role(), self.id)?;
+        let header = u32::try_from(self.interface.framing().header_len()).unwrap_or_default();
+        let longest = (u32::from(mtu) + header + VLAN_TAG).min(memif::MAX_PACKET_SIZE);
+        config.clone().max_packet(longest).validate()?;
+        Ok(config)
+    }
+}
+
+/// Runs the bridge until a signal ends it.
+pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
+    let interface = &options.interface;
+    let role = interface.role();
+    let address = interface.address()?;
+    let socket = interface.socket(address.clone(), role)?;
+    // Looked at before there is a device, so that wrong use leaves nothing behind.
+    options.config(options.mtu.unwrap_or(DEFAULT_MTU))?;
+    let (sender, notices) = mpsc::channel();
+    let stop = Stop::listen(sender.clone())?;
+    // It is there before the peer says how many queues the link has.
+    let wanted = interface.queues_asked_for();
+    let device = Arc::new(Device::open(&Wish {
+        name: options.tap.clone(),
+        framing: interface.framing(),
+        mtu: options.mtu,
+        queues: wanted,
+    })?);
+    let config = options.config(device.mtu())?;
+    let mut socket = socket.open()?;
+    socket.add_interface(config)?;
+    let driver = Driver::start(socket, sender.clone())?;
+    let failure = Failure::new(sender);
+    announce(options, &device, wanted)?;
+
+    let name = format!("{} (interface {})", device.name(), options.id);
+    let mut reporter = Reporter::new(address);
+    let mut tally = Tally::default();
+    let mut session = Session::idle(&device, &failure)?;
+    let mut result = Ok(());
+    while !stop.is_requested() {
+        reporter.overdue().iter().try_for_each(Told::say)?;
+        let event = match receive(&notices, reporter.due()) {
+            Ok(Notice::Event(event)) => event,
+            Ok(Notice::Failed(error)) => {
+                result = Err(error.into());
+                break;
+            }
+            Err(RecvTimeoutError::Timeout) => continue,
+            Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => break,
+        };
+        let told = reporter.tell(&event, |_| name.clone(), |_| options.id);
+        let switched = match event {
+            Event::Connected { link, .. } => {
+                tally += session.end();
+                plug_in(&device, link, &failure).map(Some)
+            }
+            Event::Disconnected { .. } => {
+                let carrier = device.set_carrier(false);
+                tally += session.end();
+                carrier.and_then(|()| Session::idle(&device, &failure)).map(Some)
+            }
+            _ => Ok(None),
+        };
+        match switched {
+            Ok(Some(next)) => session = next,
+            Ok(None) => {}
+            Err(error) => {
+                failure.tell(error);
+                break;
+            }
+        }
+        told.as_ref().map_or(Ok(()), Told::say)?;
+    }
+    reporter.finish().iter().try_for_each(Told::say)?;
+    if let Some(error) = failure.take() {
+        result = Err(error);
+    }
+
+    // Closing the link ends the threads that wait for its packets.
+    drop(driver);
+    tally += session.end();
+    say(format_args!("{}: to memif: {}", device.name(), tally.to_memif))?;
+    say(format_args!("{}: from memif: {}", device.name(), tally.from_memif))?;
+    report(&Report::BridgeStatistics(BridgeReport::new(options.id, device.name(), &tally)))?;
+    result.map(|()| Outcome::Success)
+}
+
+/// Starts to pass packets, and tells the kernel that it may send.
+fn plug_in(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Session, Error> {
+    if link.tx.iter().any(|tx| tx.max_packet() < usize::from(device.mtu())) {
+        warn(format_args!("the peer takes shorter packets than the MTU of {}: lower that (--mtu)", device.name()));
+    }
+    let session = Session::linked(device, link, failure)?;
+    device.set_carrier(true)?;
+    Ok(session)
+}
+
+/// Says what was set up.
+fn announce(options: &BridgeOptions, device: &Device, wanted: u8) -> Result<(), Error> {
+    let queues = device.queues().len();
+    let (name, kind) = (device.name(), device.kind());
+    say(format_args!(
+        "{name}: {kind} device {}, MTU {}, {queues} {}; {} interface {} on {}",
+        if device.existed() { "joined" } else { "created" },
+        device.mtu(),
+        if queues == 1 { "queue" } else { "queues" },
+        options.interface.role(),
+        options.id,
+        options.interface.address()?,
+    ))?;
+    let made = DeviceReport {
+        name: name.to_owned(),
+        kind: kind.to_lowercase(),
+        created: !device.existed(),
+        mtu_bytes: device.mtu(),
+        queues,
+    };
+    report(&Report::Interface(InterfaceReport::with_device(
+        options.id,
+        options.interface.role(),
+        &options.interface.address()?,
+        made,
+    )))?;
+    if queues < usize::from(wanted) {
+        let mode = if options.interface.framing() == Framing::Ip { "tun" } else { "tap" };
+        warn(format_args!(
+            "{name} was made with one queue, so the kernel's packets come by one; for {wanted} remove it, or make it \
+             with: ip tuntap add dev {name} mode {mode} multi_queue"
+        ));
+    }
+    Ok(())
+}
+
+/// The error for a thread that cannot sleep.
+fn cannot_wait(source: io::Error) -> Error {
+    Error::System {
+        what: "cannot wait for packets of the device".to_owned(),
+        advice: "look at the limits of memory and open files (ulimit -a)",
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Test {
+        #[command(flatten)]
+        options: BridgeOptions,
+    }
+
+    fn options(arguments: &str) -> Result<BridgeOptions, String> {
+        let arguments = ["memif"].into_iter().chain(arguments.split_whitespace());
+        Test::try_parse_from(arguments).map(|test| test.options).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_option_used_wrongly_has_an_answer() {
+        for (arguments, answer) in [
+            ("", "--tap <NAME>"),
+            ("--tap name-of-16-bytes", "1 to 15 bytes"),
+            ("--tap a/b", "a device name has no"),
+            ("--tap t --mtu 67", "from 68 to 65521"),
+            ("--tap t --mtu 65522", "from 68 to 65521"),
+            ("--tap t --mtu -1", "from 68 to 65521"),
+            ("--tap t --id -1", "from 0 to 4294967295"),
+        ] {
+            let error = options(arguments).unwrap_err();
+            assert!(error.contains(answer), "{arguments}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_ring_must_carry_what_the_device_sends() {
+        let config = |arguments: &str, mtu| {
+            let options = options(arguments)?;
+            options.config(mtu).map_err(|error| error.to_string())
+        };
+        assert!(config("--tap t", 65_521).is_ok());
+        assert!(config("--tap t --ring-size 8", 9000).is_ok());
+        let error = config("--tap t --ring-size 4", 9000).unwrap_err();
+        assert!(error.contains("raise the ring size or the buffer size"), "{error}");
+        // The master takes the slave's rings as they are.
+        assert!(config("--tap t --ring-size 4 --role master", 9000).is_ok());
+    }
+}

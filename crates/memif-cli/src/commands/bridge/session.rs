@@ -1,0 +1,121 @@
+//! The threads of a bridge: up to one per processor and direction, or a single one while there is no link.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use memif::Link;
+
+use super::device::Device;
+use super::stop::{Failure, Order};
+use super::tally::Tally;
+use super::{from_memif, idle, to_memif};
+use crate::error::Error;
+
+/// Running threads. Each ends by itself when its link goes down or its device is gone.
+#[derive(Debug)]
+pub(super) struct Session {
+    order: Order,
+    threads: Vec<JoinHandle<Tally>>,
+}
+
+impl Session {
+    /// Passes packets both ways: with a thread for each queue of the link, or for several of them where there are more
+    /// than processors.
+    ///
+    /// Transmit queue `i` of `n` takes from queues `i`, `i + n`, `i + 2n` and so on of the device, and receive queue
+    /// `i` gives to queue `i` of the device, modulo their number. The kernel sends the packets of a flow through the
+    /// queue that the flow came in by, so a flow stays on one pair.
+    pub(super) fn linked(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Self, Error> {
+        let mut session = Self { order: Order::new()?, threads: Vec::new() };
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let transmit_queues = link.tx.len();
+        let fed = link.tx.into_iter().enumerate().map(|(at, queue)| {
+            let from: Vec<_> = (at..device.queues().len()).step_by(transmit_queues).collect();
+            (from, queue)
+        });
+        // A transmit queue that no queue of the device feeds has nothing to send.
+        let fed = fed.filter(|(from, _)| !from.is_empty());
+        for (number, mine) in spread(fed, threads).into_iter().enumerate() {
+            let (device, failure) = (Arc::clone(device), failure.clone());
+            let order = session.order.clone();
+            session.start(format!("to-memif-{number}"), move || {
+                let to_memif = to_memif::run(&device, mine, &order, &failure);
+                Tally { to_memif, ..Tally::default() }
+            })?;
+        }
+        for (number, mine) in spread(link.rx.into_iter(), threads).into_iter().enumerate() {
+            let (device, failure) = (Arc::clone(device), failure.clone());
+            session.start(format!("from-memif-{number}"), move || {
+                let from_memif = from_memif::run(&device, mine, &failure);
+                Tally { from_memif, ..Tally::default() }
+            })?;
+        }
+        Ok(session)
+    }
+
+    /// Watches the device while there is no link.
+    pub(super) fn idle(device: &Arc<Device>, failure: &Failure) -> Result<Self, Error> {
+        let mut session = Self { order: Order::new()?, threads: Vec::new() };
+        let (device, failure) = (Arc::clone(device), failure.clone());
+        let order = session.order.clone();
+        session.start("no-link".to_owned(), move || {
+            let to_memif = idle::run(&device, &order, &failure);
+            Tally { to_memif, ..Tally::default() }
+        })?;
+        Ok(session)
+    }
+
+    fn start(&mut self, name: String, run: impl FnOnce() -> Tally + Send + 'static) -> Result<(), Error> {
+        let thread = thread::Builder::new().name(name).spawn(run).map_err(|source| Error::System {
+            what: "cannot start a thread".to_owned(),
+            advice: "raise the limit of processes (ulimit -u), or give fewer --queues",
+            source,
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Ends the threads and gives their counts. Those of a link must be ended by its end, too.
+    pub(super) fn end(&mut self) -> Tally {
+        self.order.give();
+        let mut tally = Tally::default();
+        for thread in self.threads.drain(..) {
+            // A panic there was reported by the thread itself; its counts are lost with it.
+            tally += thread.join().unwrap_or_default();
+        }
+        tally
+    }
+}
+
+/// Deals queues out to at most so many threads, each of which gets one at least.
+fn spread<Q>(queues: impl Iterator<Item = Q>, threads: usize) -> Vec<Vec<Q>> {
+    let mut dealt: Vec<Vec<Q>> = Vec::new();
+    for (number, queue) in queues.enumerate() {
+        match dealt.get_mut(number % threads.max(1)) {
+            Some(mine) => mine.push(queue),
+            None => dealt.push(vec![queue]),
+        }
+    }
+    dealt
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Threads that nobody waits for end when they can.
+        self.order.give();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_are_dealt_out_to_no_more_threads_than_there_are_processors() {
+        assert_eq!(spread(0..0, 4), Vec::<Vec<i32>>::new());
+        assert_eq!(spread(0..2, 4), [vec![0], vec![1]]);
+        assert_eq!(spread(0..5, 2), [vec![0, 2, 4], vec![1, 3]]);
+        assert_eq!(spread(0..3, 0), [vec![0, 1, 2]]);
+    }
+}

@@ -1,0 +1,226 @@
+//! `memif demo`: both ends of a link in this process, over an abstract socket.
+
+mod throughput;
+
+use std::net::Ipv4Addr;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use memif::{Event, InterfaceConfig, InterfaceKey, Link, Role, RxMode, SocketAddress, SocketBuilder};
+
+use crate::endpoint::driver::{Driver, Notice};
+use crate::endpoint::options::InterfaceOptions;
+use crate::endpoint::pinger::engine::{Engine, Plan};
+use crate::endpoint::pinger::runner::{Ended, Runner};
+use crate::endpoint::pinger::statistics::Statistics;
+use crate::endpoint::responder::engine::Responder;
+use crate::endpoint::responder::worker::Worker;
+use crate::endpoint::signals::Stop;
+use crate::endpoint::values::parse_id;
+use crate::error::{Error, Outcome, STATUSES};
+use crate::output::details;
+use crate::output::events::Reporter;
+use crate::output::json::{DetailsReport, Report, ResponderReport};
+use crate::output::said::Told;
+use crate::output::{report, say};
+use crate::packet::{Mac, Station};
+
+const EXAMPLES: &str = "\
+Examples:
+  memif demo
+      no privileges, no other program: a responder as master, a pinger as slave
+  memif demo --ring-size 256 --buffer-size 4096 --queues 2
+      the same with other settings of the link";
+
+/// Addresses of the two ends.
+const RESPONDER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 2);
+const PINGER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+/// Bytes of data of the pings; the last two take several buffers of the usual size.
+const SIZES: [usize; 4] = [56, 1400, 8000, 60_000];
+/// Pings of each size.
+const COUNT: u64 = 5;
+/// How long packets are sent for the throughput figure.
+const SENDING: Duration = Duration::from_secs(1);
+/// How long the two ends have to find each other, and replies to come.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Options of `memif demo`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
+pub(crate) struct DemoOptions {
+    /// Number of the link for the pings; the one for the throughput has the next
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Interface",
+        value_parser = parse_id,
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    id: u32,
+
+    #[command(flatten)]
+    interface: InterfaceOptions,
+}
+
+/// One end: its socket and its two links.
+struct End {
+    driver: Driver,
+    ping_key: InterfaceKey,
+    ping: Link,
+    throughput: Link,
+}
+
+/// A socket that is served, whose links are not up yet.
+struct Starting {
+    driver: Driver,
+    notices: Receiver<Notice>,
+    keys: [InterfaceKey; 2],
+}
+
+/// Runs the demonstration.
+pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
+    let interface = &options.interface;
+    if let Some(role) = interface.role {
+        return Err(Error::Usage(format!("demo runs both ends: leave --role {role} out")));
+    }
+    let address = match &interface.socket {
+        Some(address) => address.clone(),
+        None => format!("@memif-demo-{}", std::process::id()).parse()?,
+    };
+    let masters = interface.for_own_slave();
+    let config = |role, id| match role {
+        Role::Master => masters.interface(role, id),
+        Role::Slave => interface.interface(role, id),
+    };
+    let pair = |role| -> Result<[InterfaceConfig; 2], Error> {
+        let throughput = config(role, options.id.wrapping_add(1))?;
+        Ok([config(role, options.id)?, throughput.rx_mode(RxMode::Polling)])
+    };
+    let (signal, _signals) = mpsc::channel();
+    let stop = Stop::listen(signal)?;
+    let master = start(interface.socket(address.clone(), Role::Master)?, pair(Role::Master)?)?;
+    let slave = start(interface.slave_socket(address.clone()), pair(Role::Slave)?)?;
+    say(format_args!("responder (master) and pinger (slave) in this process, over {address}\n"))?;
+    let master = wait(master, &address)?;
+    let slave = wait(slave, &address)?;
+    let (master_driver, slave_driver) = (master.driver, slave.driver);
+    say(format_args!("{}", details::HEADING))?;
+    print_details(0, &slave_driver, slave.ping_key, PINGER)?;
+    print_details(1, &master_driver, master.ping_key, RESPONDER)?;
+    say(format_args!(""))?;
+
+    let framing = interface.framing();
+    let own = Station { mac: Mac::from_ip(RESPONDER), ip: RESPONDER };
+    let worker = Worker::start(master.ping, Responder::new(own, framing))?;
+    let own = Station { mac: Mac::from_ip(PINGER), ip: PINGER };
+    let plan =
+        Plan { own, target: RESPONDER, framing, id: 1, size: 0, count: Some(COUNT), interval: None, timeout: TIMEOUT };
+    let mut runner = Runner::new(&stop, Responder::new(own, framing), false);
+    let (statistics, link_up) = ping_all_sizes(&plan, &mut runner, slave.ping, &stop)?;
+    say(format_args!("\n--- {RESPONDER} ping statistics ---\n{statistics}\n"))?;
+    report(&statistics.report(RESPONDER))?;
+
+    let figure = match (slave.throughput.tx.into_iter().next(), master.throughput.rx.into_iter().next()) {
+        (Some(tx), Some(mut rx)) if link_up && !stop.is_requested() => {
+            let figure = throughput::measure(tx, &mut rx, SENDING, &stop)?;
+            say(format_args!("one way, two threads that poll: {figure}"))?;
+            report(&figure.report())?;
+            figure.sent > 0 && figure.received == figure.sent
+        }
+        _ => false,
+    };
+    drop(slave_driver);
+    drop(master_driver);
+    // The link is down now, so the thread ends.
+    let tally = worker.join();
+    say(format_args!("responder: {tally}"))?;
+    report(&Report::ResponderStatistics(ResponderReport::new(options.id, &tally)))?;
+    Ok(if statistics.complete() && figure { Outcome::Success } else { Outcome::Lost })
+}
+
+/// Pings with every size over that link; tells whether the link is still up.
+fn ping_all_sizes(
+    plan: &Plan,
+    runner: &mut Runner<'_>,
+    mut link: Link,
+    stop: &Stop,
+) -> Result<(Statistics, bool), Error> {
+    let mut statistics = Statistics::default();
+    for size in SIZES {
+        if stop.is_requested() {
+            break;
+        }
+        let plan = Plan { size, ..plan.clone() };
+        let fits = link.tx.iter().map(memif::TxQueue::max_packet).min().unwrap_or_default();
+        let len = plan.packet_len();
+        if len > fits {
+            say(format_args!("(packets of {len} bytes do not fit: the rings carry {fits})"))?;
+            continue;
+        }
+        say(format_args!("PING {RESPONDER} {size} bytes of data"))?;
+        let mut engine = Engine::new(plan);
+        let ended = runner.drive(&mut engine, &mut link, || Ok(()))?;
+        statistics.add(&engine.statistics());
+        if ended == Ended::LinkDown {
+            return Ok((statistics, false));
+        }
+    }
+    Ok((statistics, true))
+}
+
+fn start(socket: SocketBuilder, configs: [InterfaceConfig; 2]) -> Result<Starting, Error> {
+    let mut socket = socket.open()?;
+    let [ping, throughput] = configs;
+    let keys = [socket.add_interface(ping)?, socket.add_interface(throughput)?];
+    let (sender, notices) = mpsc::channel();
+    Ok(Starting { driver: Driver::start(socket, sender)?, notices, keys })
+}
+
+/// Waits until both links of an end are up.
+fn wait(starting: Starting, address: &SocketAddress) -> Result<End, Error> {
+    let Starting { driver, notices, keys: [ping_key, throughput_key] } = starting;
+    let mut reporter = Reporter::new(address.clone());
+    let deadline = Instant::now() + TIMEOUT;
+    let (mut ping, mut throughput) = (None, None);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match notices.recv_timeout(left) {
+            Ok(Notice::Event(Event::Connected { interface, link })) if interface == ping_key => {
+                ping = Some(link);
+            }
+            Ok(Notice::Event(Event::Connected { interface, link })) if interface == throughput_key => {
+                throughput = Some(link);
+            }
+            Ok(Notice::Failed(error)) => return Err(error.into()),
+            Ok(Notice::Event(event)) => {
+                let told = reporter.tell(&event, |_| "link".to_owned(), |_| 0);
+                told.as_ref().map_or(Ok(()), Told::warn)?;
+            }
+            Ok(Notice::Signal) => {}
+            Err(_) => {
+                return Err(Error::NotConnected(format!(
+                    "the two ends did not find each other at {address} in {} s; see -v",
+                    TIMEOUT.as_secs(),
+                )));
+            }
+        }
+        match (ping.take(), throughput.take()) {
+            (Some(ping), Some(throughput)) => {
+                return Ok(End { driver, ping_key, ping, throughput });
+            }
+            (one, other) => (ping, throughput) = (one, other),
+        }
+    }
+}
+
+fn print_details(index: usize, driver: &Driver, key: InterfaceKey, ip: Ipv4Addr) -> Result<(), Error> {
+    match driver.with(move |socket| socket.details(key)) {
+        Some(details) => {
+            let details = details?;
+            say(format_args!("{}", details::Shown { index, details: &details, ip, more: None }))?;
+            report(&Report::Details(DetailsReport::new(index, &details, Some(ip.to_string()))))
+        }
+        None => Ok(()),
+    }
+}

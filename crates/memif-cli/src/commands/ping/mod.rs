@@ -1,0 +1,387 @@
+//! `memif ping`: sends ICMP echo requests over an interface of its own and verifies every reply.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use memif::{Event, Link, Role};
+
+use crate::endpoint::driver::{Driver, Notice, receive};
+use crate::endpoint::options::InterfaceOptions;
+use crate::endpoint::pinger::engine::{Engine, Finish, Plan};
+use crate::endpoint::pinger::runner::{Ended, Runner};
+use crate::endpoint::responder::engine::Responder;
+use crate::endpoint::signals::Stop;
+use crate::endpoint::values::{number, parse_host, parse_id, parse_seconds};
+use crate::error::{Error, Outcome, STATUSES};
+use crate::output::advice;
+use crate::output::events::Reporter;
+use crate::output::json::{InterfaceReport, Report};
+use crate::output::said::Told;
+use crate::output::{report, say, warn};
+use crate::packet::{Framing, Mac, Station, echo};
+
+const EXAMPLES: &str = "\
+Examples:
+  memif ping 192.168.1.1
+      connects to VPP at /run/vpp/memif.sock as interface 0 and pings until Ctrl-C
+  memif ping 192.168.1.2 --role master --socket @lab --count 3 --size 8000
+      waits for a slave (as `memif responder --socket @lab`) and sends three large packets
+  memif ping 192.168.1.2 --role master --socket @lab --flood --count 100000
+      sends each request as soon as the reply to the one before it came";
+
+/// Options of `memif ping`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
+pub(crate) struct PingOptions {
+    /// The IPv4 address to ping
+    #[arg(value_name = "ADDRESS", value_parser = parse_host)]
+    target: Ipv4Addr,
+
+    /// Our own IPv4 address [default: ADDRESS with .2 at its end, or .1 where ADDRESS ends in .2]
+    #[arg(long, value_name = "OWN", value_parser = parse_host)]
+    ip: Option<Ipv4Addr>,
+
+    /// Our own ethernet address [default: 02:fe and the bytes of our IPv4 address]
+    #[arg(long, value_name = "MAC")]
+    mac: Option<Mac>,
+
+    /// Requests to send [default: until Ctrl-C]
+    #[arg(short, long, value_name = "N", value_parser = parse_count,
+        allow_negative_numbers = true)]
+    count: Option<u64>,
+
+    /// Seconds between requests; 0 sends the next one when the reply came
+    #[arg(short, long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "1",
+        allow_negative_numbers = true)]
+    interval: Duration,
+
+    /// Bytes of data in each request, as in ping(8): 28 bytes of headers come on top, and 14 in ethernet mode
+    #[arg(short, long, value_name = "BYTES", default_value_t = 56, value_parser = number::<u32>(0, 65535), allow_negative_numbers = true)]
+    size: u32,
+
+    /// Send each request when the reply to the one before came, 100 per second at least; print only the summary
+    #[arg(short, long, conflicts_with = "interval")]
+    flood: bool,
+
+    /// Seconds to wait for an answer to ARP, and for the last replies
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "5",
+        allow_negative_numbers = true)]
+    timeout: Duration,
+
+    /// Seconds to wait for the link to come up, and to come back
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "10",
+        allow_negative_numbers = true)]
+    connect_timeout: Duration,
+
+    /// Number that pairs this interface with one of the peer
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Interface",
+        value_parser = parse_id,
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    id: u32,
+
+    #[command(flatten)]
+    interface: InterfaceOptions,
+}
+
+impl PingOptions {
+    fn plan(&self) -> Result<Plan, Error> {
+        let framing = self.interface.framing();
+        let ip = self.ip.unwrap_or_else(|| own_address(self.target));
+        if ip == self.target {
+            return Err(Error::Usage(format!(
+                "--ip {ip} is the address to ping: give the two ends different addresses"
+            )));
+        }
+        let largest = memif::MAX_PACKET_SIZE as usize - framing.header_len() - echo::HEADERS;
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        if size > largest {
+            let mode = match framing {
+                Framing::Ethernet => "ethernet mode (--mode ip carries 14 more)",
+                Framing::Ip => "IP mode",
+            };
+            return Err(Error::Usage(format!(
+                "--size {size} makes packets that are too long: give at most --size {largest} in {mode}"
+            )));
+        }
+        let own = Station { mac: self.mac.unwrap_or_else(|| Mac::from_ip(ip)), ip };
+        let [low, high, ..] = std::process::id().to_le_bytes();
+        Ok(Plan {
+            own,
+            target: self.target,
+            framing,
+            id: u16::from_le_bytes([low, high]),
+            size,
+            count: self.count,
+            interval: (!self.flood && !self.interval.is_zero()).then_some(self.interval),
+            timeout: self.timeout,
+        })
+    }
+}
+
+fn parse_count(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "give a whole number of 1 or more".to_owned())
+}
+
+/// The address next to `target` that the seed's pair of addresses has: .1 and .2.
+fn own_address(target: Ipv4Addr) -> Ipv4Addr {
+    let [a, b, c, d] = target.octets();
+    Ipv4Addr::new(a, b, c, if d == 2 { 1 } else { 2 })
+}
+
+/// Pings until all replies came, their time is over, or a signal ends it.
+pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
+    let plan = options.plan()?;
+    let role = options.interface.role();
+    let address = options.interface.address()?;
+    let packet = u32::try_from(plan.packet_len()).unwrap_or(u32::MAX);
+    let config = options.interface.interface(role, options.id)?;
+    if role == Role::Slave {
+        // Our own ring must carry the requests; the error names the setting to change.
+        config.clone().max_packet(packet).validate()?;
+    }
+    let (sender, notices) = mpsc::channel();
+    let stop = Stop::listen(sender.clone())?;
+    let mut socket = options.interface.socket(address.clone(), role)?.open()?;
+    socket.add_interface(config)?;
+    let driver = Driver::start(socket, sender)?;
+    let made = InterfaceReport::with_station(options.id, role, &address, plan.own, None);
+    report(&Report::Interface(made))?;
+    if role == Role::Master {
+        warn(format_args!("waiting for a slave on {address}"));
+    }
+
+    let mut links = Links {
+        notices,
+        reporter: Reporter::new(address.clone()),
+        told: false,
+        kept: VecDeque::new(),
+        silence: None,
+        finds_queues: role == Role::Master || options.interface.finds_rx_queues(),
+        waits_for: match role {
+            Role::Slave => format!(
+                "nobody answered at {address}; look whether the master runs \
+                 (`memif show {address}` tells whose the socket is)"
+            ),
+            Role::Master => {
+                format!("no slave connected to {address}; start one with id {}, or check its socket and id", options.id)
+            }
+        },
+        timeout: options.connect_timeout,
+        id: options.id,
+    };
+    let first = links.next(&stop)?;
+    say(format_args!(
+        "PING {target} ({target}) {}({}) bytes of data.",
+        plan.size,
+        plan.size + echo::HEADERS,
+        target = plan.target,
+    ))?;
+    let responder = Responder::new(plan.own, plan.framing);
+    let mut runner = Runner::new(&stop, responder, options.flood);
+    let mut engine = Engine::new(plan);
+    let ended = match first {
+        Some(first) => over_all_links(&mut links, first, &stop, &mut runner, &mut engine),
+        None => Ok(Finish::Done),
+    };
+    drop(driver);
+    links.glance()?;
+    links.reporter.finish().iter().try_for_each(Told::warn)?;
+
+    let target = engine.plan().target;
+    let statistics = engine.statistics();
+    say(format_args!("\n--- {target} ping statistics ---\n{statistics}"))?;
+    report(&statistics.report(target))?;
+    match ended? {
+        Finish::Done if statistics.complete() => Ok(Outcome::Success),
+        Finish::Done => {
+            if let Some(cause) = links.silence.filter(|_| statistics.is_silence()) {
+                warn(format_args!("nothing came back: {cause}"));
+            }
+            Ok(Outcome::Lost)
+        }
+        Finish::Unresolved => {
+            let cause = links.silence.map(|cause| format!("; {cause}")).unwrap_or_default();
+            warn(format_args!(
+                "nobody answered ARP for {target} in {} s; check the address, and whether the peer is up{cause}",
+                options.timeout.as_secs_f64(),
+            ));
+            Ok(Outcome::Lost)
+        }
+    }
+}
+
+/// Drives the run over one link after the other.
+fn over_all_links(
+    links: &mut Links,
+    mut link: Link,
+    stop: &Stop,
+    runner: &mut Runner<'_>,
+    engine: &mut Engine,
+) -> Result<Finish, Error> {
+    loop {
+        match runner.drive(engine, &mut link, || links.glance())? {
+            Ended::Finished(finish) => return Ok(finish),
+            Ended::LinkDown => engine.link_down(),
+        }
+        if let Some(finish) = engine.finished() {
+            return Ok(finish);
+        }
+        match links.next(stop)? {
+            Some(next) => link = next,
+            None => return Ok(Finish::Done),
+        }
+    }
+}
+
+/// The links of an interface as they come up.
+struct Links {
+    notices: Receiver<Notice>,
+    reporter: Reporter,
+    /// Whether there was a line about the link.
+    told: bool,
+    /// Notices that came while a link was driven, but for what was said at once.
+    kept: VecDeque<Notice>,
+    /// What may be the matter with the last link when nothing comes over it.
+    silence: Option<String>,
+    /// Whether this end needs no hint that the peer may have more queues than it.
+    finds_queues: bool,
+    /// What to say when none comes.
+    waits_for: String,
+    timeout: Duration,
+    id: u32,
+}
+
+impl Links {
+    /// The next link, or `None` when a signal ends the wait.
+    fn next(&mut self, stop: &Stop) -> Result<Option<Link>, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let mut last = None;
+        while !stop.is_requested() {
+            self.reporter.overdue().iter().try_for_each(Told::warn)?;
+            let until = self.reporter.due().map_or(deadline, |due| due.min(deadline));
+            let notice = self.kept.pop_front().map_or_else(|| receive(&self.notices, Some(until)), Ok);
+            let event = match notice {
+                Ok(Notice::Event(event)) => event,
+                Ok(Notice::Failed(error)) => return Err(error.into()),
+                Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => continue,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.reporter.finish().iter().try_for_each(Told::warn)?;
+                    let reason = last.unwrap_or_else(|| self.waits_for.clone());
+                    return Err(Error::NotConnected(format!("no link in {} s: {reason}", self.timeout.as_secs_f64(),)));
+                }
+            };
+            let id = self.id;
+            if let Some(told) = self.reporter.tell(&event, |_| "link".to_owned(), |_| id) {
+                // The first link is what everybody expects; one that comes back is news.
+                if self.told || !matches!(event, Event::Connected { .. }) {
+                    self.told = true;
+                    told.warn()?;
+                } else {
+                    report(told.report.as_ref())?;
+                }
+            }
+            if let Event::Connected { link, .. } = event {
+                let suspect = link.peer.is_dpdk() && !self.finds_queues;
+                self.silence = suspect.then(|| advice::perhaps_surplus(link.rx.len()));
+                return Ok(Some(link));
+            }
+            last = self.reporter.cause(&event).or(last);
+        }
+        Ok(None)
+    }
+
+    /// Says what has to be said while a link is up, and keeps the rest.
+    fn glance(&mut self) -> Result<(), Error> {
+        while let Ok(notice) = self.notices.try_recv() {
+            let Notice::Event(event @ (Event::SurplusQueues { .. } | Event::Refused { .. } | Event::Left { .. })) =
+                &notice
+            else {
+                self.kept.push_back(notice);
+                continue;
+            };
+            if let Event::SurplusQueues { rx_queues, .. } = event {
+                self.silence = Some(advice::surplus(*rx_queues));
+            }
+            let id = self.id;
+            let told = self.reporter.tell(event, |_| "link".to_owned(), |_| id);
+            told.as_ref().map_or(Ok(()), Told::warn)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Test {
+        #[command(flatten)]
+        options: PingOptions,
+    }
+
+    fn plan(arguments: &str) -> Result<Plan, String> {
+        let arguments = ["memif"].into_iter().chain(arguments.split_whitespace());
+        let test = Test::try_parse_from(arguments).map_err(|error| error.to_string())?;
+        test.options.plan().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn own_address_is_a_neighbour() {
+        assert_eq!(plan("192.168.1.1").unwrap().own.ip, Ipv4Addr::new(192, 168, 1, 2));
+        assert_eq!(plan("192.168.1.2").unwrap().own.ip, Ipv4Addr::new(192, 168, 1, 1));
+        assert_eq!(plan("10.1.1.77 --ip 10.2.2.2").unwrap().own.ip, Ipv4Addr::new(10, 2, 2, 2));
+    }
+
+    #[test]
+    fn defaults_are_those_of_ping() {
+        let plan = plan("192.168.1.1").unwrap();
+        assert_eq!((plan.size, plan.count), (56, None));
+        assert_eq!(plan.interval, Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn flood_and_no_interval_follow_the_replies() {
+        assert_eq!(plan("192.168.1.1 --flood").unwrap().interval, None);
+        assert_eq!(plan("192.168.1.1 --interval 0").unwrap().interval, None);
+    }
+
+    #[test]
+    fn largest_packet_is_known_in_both_modes() {
+        assert_eq!(plan("192.168.1.1 --size 65493").unwrap().packet_len(), 65_535);
+        assert_eq!(plan("192.168.1.1 --mode ip --size 65507").unwrap().packet_len(), 65_535);
+        assert!(plan("192.168.1.1 --size 65494").unwrap_err().contains("--size 65493"));
+        assert!(plan("192.168.1.1 --mode ip --size 65508").unwrap_err().contains("--size 65507"));
+    }
+
+    #[test]
+    fn every_option_used_wrongly_has_an_answer() {
+        for (arguments, answer) in [
+            ("", "<ADDRESS>"),
+            ("vpp.example.org", "give an IPv4 address"),
+            ("255.255.255.255", "not the address of one host"),
+            ("192.168.1.1 --ip 192.168.1.1", "different addresses"),
+            ("192.168.1.1 --count 0", "1 or more"),
+            ("192.168.1.1 --count -1", "1 or more"),
+            ("192.168.1.1 --interval soon", "number of seconds"),
+            ("192.168.1.1 --interval -1", "0 to 86400 seconds"),
+            ("192.168.1.1 --size -1", "--size"),
+            ("192.168.1.1 --flood --interval 1", "cannot be used with"),
+            ("192.168.1.1 --mac 02", "six bytes"),
+        ] {
+            let error = plan(arguments).unwrap_err();
+            assert!(error.contains(answer), "{arguments}: {error}");
+        }
+    }
+}

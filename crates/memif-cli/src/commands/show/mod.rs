@@ -1,0 +1,45 @@
+//! `memif show`: explains a socket without ever connecting to it, so that nobody is disturbed (V2, L11). Everything
+//! comes from the file system and from `/proc`.
+
+mod access;
+mod examine;
+mod processes;
+mod report;
+mod table;
+
+use clap::Args;
+use memif::SocketAddress;
+
+pub(crate) use access::missing_directory;
+
+use crate::endpoint::options::DEFAULT_SOCKET;
+use crate::error::{Error, Outcome, STATUSES};
+use crate::output;
+use processes::Survey;
+use report::Verdict;
+
+const EXAMPLES: &str = "\
+Examples:
+  memif show
+      explains /run/vpp/memif.sock
+  memif show @lab
+      explains the abstract name lab (VPP: abstract:lab; DPDK: socket=lab)
+  memif show --json /tmp/memif.sock | jq .verdict
+      for programs: one JSON object";
+
+/// Options of `memif show`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
+pub(crate) struct ShowOptions {
+    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one
+    #[arg(value_name = "PATH|@NAME", default_value = DEFAULT_SOCKET)]
+    socket: SocketAddress,
+}
+
+/// Explains the socket.
+pub(crate) fn run(options: &ShowOptions) -> Result<Outcome, Error> {
+    let report = examine::examine(&options.socket, &Survey::take());
+    output::say(format_args!("{report}"))?;
+    output::report(&report)?;
+    Ok(if report.verdict == Verdict::Ready { Outcome::Success } else { Outcome::No })
+}

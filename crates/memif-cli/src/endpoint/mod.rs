@@ -1,0 +1,8 @@
+//! One end of a link: from the options on the command line to a link in its loop.
+
+pub(crate) mod driver;
+pub(crate) mod options;
+pub(crate) mod pinger;
+pub(crate) mod responder;
+pub(crate) mod signals;
+pub(crate) mod values;

@@ -1,0 +1,123 @@
+//! An interface that is answered for, over all its links.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use memif::{Link, RxMode};
+
+use super::engine::Responder;
+use super::tally::Tally;
+use super::worker::{Order, Worker};
+use crate::error::Error;
+use crate::packet::{Framing, Station};
+
+/// An interface that is answered for. Nothing here waits for a thread but [`finish`](Self::finish).
+#[derive(Debug)]
+pub(crate) struct Served {
+    own: Station,
+    ip6: Option<Ipv6Addr>,
+    framing: Framing,
+    /// Receive modes that differ from the setting of the interface, by queue.
+    modes: BTreeMap<u8, RxMode>,
+    worker: Option<Worker>,
+    /// Threads of links that went down, which are about to end.
+    ending: Vec<Worker>,
+    /// Counts of threads that have ended.
+    past: Tally,
+}
+
+impl Served {
+    /// An interface without a link.
+    pub(crate) fn new(own: Station, ip6: Option<Ipv6Addr>, framing: Framing) -> Self {
+        Self { own, ip6, framing, modes: BTreeMap::new(), worker: None, ending: Vec::new(), past: Tally::default() }
+    }
+
+    /// The addresses of the ethernet and of IPv4.
+    pub(crate) fn station(&self) -> Station {
+        self.own
+    }
+
+    /// The IPv4 address.
+    pub(crate) fn ip(&self) -> Ipv4Addr {
+        self.own.ip
+    }
+
+    /// The IPv6 address, if it has one.
+    pub(crate) fn ip6(&self) -> Option<Ipv6Addr> {
+        self.ip6
+    }
+
+    /// Changes the IPv4 address.
+    pub(crate) fn set_ip(&mut self, ip: Ipv4Addr) {
+        self.own.ip = ip;
+        self.tell(Order::Addresses(self.own.ip, self.ip6));
+    }
+
+    /// Changes the IPv6 address, or adds one.
+    pub(crate) fn set_ip6(&mut self, ip6: Ipv6Addr) {
+        self.ip6 = Some(ip6);
+        self.tell(Order::Addresses(self.own.ip, self.ip6));
+    }
+
+    /// Changes how a receive queue learns of packets, on this link and on later ones.
+    pub(crate) fn set_rx_mode(&mut self, queue: u8, mode: RxMode) {
+        self.modes.insert(queue, mode);
+        self.tell(Order::RxMode(queue, mode));
+    }
+
+    /// How a receive queue learns of packets, where that was changed.
+    pub(crate) fn rx_mode(&self, queue: u8) -> Option<RxMode> {
+        self.modes.get(&queue).copied()
+    }
+
+    /// Starts to serve a link.
+    pub(crate) fn link_up(&mut self, mut link: Link) -> Result<(), Error> {
+        self.link_down();
+        for (queue, mode) in &self.modes {
+            if let Some(rx) = link.rx.get_mut(usize::from(*queue)) {
+                rx.set_mode(*mode);
+            }
+        }
+        let mut responder = Responder::new(self.own, self.framing);
+        responder.readdress(self.own.ip, self.ip6);
+        self.worker = Some(Worker::start(link, responder)?);
+        Ok(())
+    }
+
+    /// Notes that the link is down, which ends its thread.
+    pub(crate) fn link_down(&mut self) {
+        self.ending.extend(self.worker.take());
+        self.settle();
+    }
+
+    /// Counts over all links so far.
+    pub(crate) fn tally(&mut self) -> Tally {
+        self.settle();
+        let mut sum = self.past;
+        for worker in self.ending.iter().chain(&self.worker) {
+            sum += worker.tally();
+        }
+        sum
+    }
+
+    /// Waits for all threads, which the end of their links ends, and gives the last counts.
+    pub(crate) fn finish(mut self) -> Tally {
+        self.link_down();
+        self.ending.into_iter().fold(self.past, |mut sum, worker| {
+            sum += worker.join();
+            sum
+        })
+    }
+
+    fn settle(&mut self) {
+        for worker in self.ending.extract_if(.., |worker| worker.is_finished()) {
+            self.past += worker.join();
+        }
+    }
+
+    fn tell(&mut self, order: Order) {
+        if let Some(worker) = &mut self.worker {
+            worker.tell(order);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What became of the packets that a responder received.
+
+use std::fmt;
+use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use crate::packet::echo::NotEcho;
+
+/// Why a packet got no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reason {
+    Malformed,
+    OtherStation,
+    OtherNetwork,
+    OtherArp,
+    OtherAddress,
+    Source,
+    HeaderChecksum,
+    Fragment,
+    OtherProtocol,
+    IcmpChecksum,
+    OtherMessage,
+    Discovery,
+    NoIpv6,
+    RingFull,
+}
+
+impl Reason {
+    /// Every reason, in the order in which they are printed.
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Malformed,
+        Self::OtherStation,
+        Self::OtherNetwork,
+        Self::OtherArp,
+        Self::OtherAddress,
+        Self::Source,
+        Self::HeaderChecksum,
+        Self::Fragment,
+        Self::OtherProtocol,
+        Self::IcmpChecksum,
+        Self::OtherMessage,
+        Self::Discovery,
+        Self::NoIpv6,
+        Self::RingFull,
+    ];
+
+    const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl From<NotEcho> for Reason {
+    fn from(fault: NotEcho) -> Self {
+        match fault {
+            NotEcho::Malformed => Self::Malformed,
+            NotEcho::HeaderChecksum => Self::HeaderChecksum,
+            NotEcho::Fragment => Self::Fragment,
+            NotEcho::Protocol => Self::OtherProtocol,
+            NotEcho::IcmpChecksum => Self::IcmpChecksum,
+            NotEcho::OtherMessage => Self::OtherMessage,
+            NotEcho::Discovery => Self::Discovery,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "malformed",
+            Self::OtherStation => "other ethernet address",
+            Self::OtherNetwork => "neither ARP nor IP",
+            Self::OtherArp => "ARP not asking for this address",
+            Self::OtherAddress => "other IP address",
+            Self::Source => "impossible source address",
+            Self::HeaderChecksum => "IPv4 checksum",
+            Self::Fragment => "IP fragment",
+            Self::OtherProtocol => "not ICMP",
+            Self::IcmpChecksum => "ICMP checksum",
+            Self::OtherMessage => "ICMP, no echo request",
+            Self::Discovery => "invalid neighbour solicitation",
+            Self::NoIpv6 => "IPv6 without an address here",
+            Self::RingFull => "peer took no answers",
+        })
+    }
+}
+
+/// Counts of packets. `received` is the sum of all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Packets that arrived.
+    pub(crate) received: u64,
+    /// Echo requests that were answered.
+    pub(crate) echoes: u64,
+    /// ARP requests that were answered.
+    pub(crate) arps: u64,
+    /// Neighbour solicitations that were answered.
+    pub(crate) neighbours: u64,
+    dropped: [u64; Reason::ALL.len()],
+}
+
+impl Tally {
+    /// Counts one packet without an answer.
+    pub(crate) fn drop_one(&mut self, reason: Reason) {
+        self.dropped[reason.index()] += 1;
+    }
+
+    /// Packets dropped for that reason.
+    pub(crate) fn dropped(&self, reason: Reason) -> u64 {
+        self.dropped[reason.index()]
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.echoes += other.echoes;
+        self.arps += other.arps;
+        self.neighbours += other.neighbours;
+        for (sum, count) in self.dropped.iter_mut().zip(other.dropped) {
+            *sum += count;
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dropped: u64 = self.dropped.iter().sum();
+        write!(
+            f,
+            "{} packets received, {} echo requests answered, {} ARP requests answered, ",
+            self.received, self.echoes, self.arps,
+        )?;
+        if self.neighbours > 0 {
+            write!(f, "{} neighbour solicitations answered, ", self.neighbours)?;
+        }
+        write!(f, "{dropped} dropped")?;
+        let mut separator = " (";
+        for reason in Reason::ALL.into_iter().filter(|reason| self.dropped(*reason) > 0) {
+            write!(f, "{separator}{reason}: {}", self.dropped(reason))?;
+            separator = ", ";
+        }
+        if dropped > 0 { f.write_str(")") } else { Ok(()) }
+    }
+}
+
+/// Counts that one thread writes and any thread reads.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    received: AtomicU64,
+    echoes: AtomicU64,
+    arps: AtomicU64,
+    neighbours: AtomicU64,
+    dropped: [AtomicU64; Reason::ALL.len()],
+}
+
+impl Board {
+    /// Puts the counts up. No lock and no locked instruction: each stands for itself.
+    pub(crate) fn publish(&self, tally: &Tally) {
+        self.received.store(tally.received, Ordering::Relaxed);
+        self.echoes.store(tally.echoes, Ordering::Relaxed);
+        self.arps.store(tally.arps, Ordering::Relaxed);
+        self.neighbours.store(tally.neighbours, Ordering::Relaxed);
+        for (cell, count) in self.dropped.iter().zip(tally.dropped) {
+            cell.store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// The counts as they were put up last, each.
+    pub(crate) fn read(&self) -> Tally {
+        let mut tally = Tally {
+            received: self.received.load(Ordering::Relaxed),
+            echoes: self.echoes.load(Ordering::Relaxed),
+            arps: self.arps.load(Ordering::Relaxed),
+            neighbours: self.neighbours.load(Ordering::Relaxed),
+            ..Tally::default()
+        };
+        for (count, cell) in tally.dropped.iter_mut().zip(&self.dropped) {
+            *count = cell.load(Ordering::Relaxed);
+        }
+        tally
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_count() {
+        for (at, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason.index(), at);
+        }
+    }
+
+    #[test]
+    fn text_names_only_what_happened() {
+        let mut tally = Tally { received: 5, echoes: 2, arps: 1, ..Tally::default() };
+        assert!(tally.to_string().ends_with("1 ARP requests answered, 0 dropped"));
+        tally.drop_one(Reason::Fragment);
+        let mut sum = tally;
+        sum += tally;
+        assert_eq!((sum.received, sum.dropped(Reason::Fragment)), (10, 2));
+        assert!(sum.to_string().ends_with("2 dropped (IP fragment: 2)"));
+        sum.neighbours = 3;
+        assert!(sum.to_string().contains("3 neighbour solicitations answered, 2 dropped"));
+    }
+
+    #[test]
+    fn what_is_put_up_is_read() {
+        let mut tally = Tally { received: 1, echoes: 2, arps: 3, neighbours: 4, ..Tally::default() };
+        tally.drop_one(Reason::RingFull);
+        let board = Board::default();
+        board.publish(&tally);
+        assert_eq!(board.read(), tally);
+    }
+}

@@ -1,0 +1,198 @@
+//! The thread that serves one link.
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use memif::{Link, RecvError, RxMode, RxQueue, SendError, TxQueue};
+
+use super::engine::{Responder, Verdict};
+use super::tally::{Board, Tally};
+use crate::error::Error;
+
+/// Packets that are looked at before their answers are handed over.
+const BURST: usize = 256;
+/// Bytes of the largest packet.
+const MAX_PACKET: usize = memif::MAX_PACKET_SIZE as usize;
+/// How long the answers of one burst wait for a peer that takes none, before they are dropped.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long a thread that polls goes on before it looks whether there is an order for it.
+const POLL_SLICE: Duration = Duration::from_millis(10);
+
+/// What a thread is told while it serves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    /// How a receive queue is to learn of packets.
+    RxMode(u8, RxMode),
+    /// The addresses to answer for from now on.
+    Addresses(Ipv4Addr, Option<Ipv6Addr>),
+}
+
+/// A thread that serves one link until it goes down.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    thread: JoinHandle<()>,
+    orders: Sender<Order>,
+    /// One byte for each order, so that the thread can sleep for packets and for orders at once.
+    bell: PipeWriter,
+    board: Arc<Board>,
+}
+
+impl Worker {
+    /// Starts the thread.
+    pub(crate) fn start(link: Link, responder: Responder) -> Result<Self, Error> {
+        let failed = |source| Error::System {
+            what: "cannot start a thread".to_owned(),
+            advice: "raise the limits of processes and open files (ulimit -u, ulimit -n), or serve fewer interfaces",
+            source,
+        };
+        let (ears, bell) = io::pipe().map_err(failed)?;
+        let (orders, queue) = mpsc::channel();
+        let board = Arc::new(Board::default());
+        let inbox = Inbox { orders: queue, ears };
+        let public = Arc::clone(&board);
+        let thread = thread::Builder::new()
+            .name("responder".to_owned())
+            .spawn(move || serve(link, responder, &inbox, &public))
+            .map_err(failed)?;
+        Ok(Self { thread, orders, bell, board })
+    }
+
+    /// Tells the thread something. It obeys soon; if it has ended, nobody does.
+    pub(crate) fn tell(&mut self, order: Order) {
+        if self.orders.send(order).is_ok() {
+            // The thread may be at its end, and both pipes with it.
+            let _ = self.bell.write_all(&[0]);
+        }
+    }
+
+    /// The counts so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.board.read()
+    }
+
+    /// Whether the thread has ended, and its counts are the last.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end, which the end of the link brings about, and gives the last counts.
+    pub(crate) fn join(self) -> Tally {
+        // A panic there was reported by the thread itself; what it had put up still counts.
+        let _ = self.thread.join();
+        self.board.read()
+    }
+}
+
+/// Where orders arrive.
+struct Inbox {
+    orders: Receiver<Order>,
+    ears: PipeReader,
+}
+
+impl Inbox {
+    fn obey(&self, link: &mut Link, responder: &mut Responder) {
+        while let Ok(order) = self.orders.try_recv() {
+            // Its byte is there or about to be; without one the pipe is closed.
+            let _ = (&self.ears).read(&mut [0]);
+            match order {
+                Order::RxMode(queue, mode) => {
+                    if let Some(rx) = link.rx.get_mut(usize::from(queue)) {
+                        rx.set_mode(mode);
+                    }
+                }
+                Order::Addresses(ip, ip6) => responder.readdress(ip, ip6),
+            }
+        }
+    }
+}
+
+fn serve(mut link: Link, mut responder: Responder, inbox: &Inbox, board: &Board) {
+    let mut scratch = vec![0; MAX_PACKET];
+    loop {
+        let polling = link.rx.iter().any(|rx| rx.mode() == RxMode::Polling);
+        let slice = polling.then_some(POLL_SLICE);
+        // The end of the link is no news here: its reason comes as an event.
+        if RxQueue::wait_any_or(&mut link.rx, Some(inbox.ears.as_fd()), slice).is_err() {
+            return;
+        }
+        inbox.obey(&mut link, &mut responder);
+        let served = serve_once(&mut link, &mut responder, &mut scratch);
+        board.publish(&responder.tally());
+        if served.is_err() {
+            return;
+        }
+    }
+}
+
+/// Answers up to a burst of each queue.
+fn serve_once(link: &mut Link, responder: &mut Responder, scratch: &mut [u8]) -> Result<(), LinkDown> {
+    // An answer leaves by the queue with the number of the one it came by, as far as there are as many.
+    let queues = link.tx.len().max(1);
+    for (at, rx) in link.rx.iter_mut().enumerate() {
+        let tx = link.tx.get_mut(at % queues).ok_or(LinkDown)?;
+        burst(rx, tx, responder, scratch)?;
+    }
+    Ok(())
+}
+
+/// Why a link cannot be served any more. The details come as an event.
+struct LinkDown;
+
+impl From<RecvError> for LinkDown {
+    fn from(_: RecvError) -> Self {
+        Self
+    }
+}
+
+impl From<SendError> for LinkDown {
+    fn from(_: SendError) -> Self {
+        Self
+    }
+}
+
+/// Answers what lies on one receive queue, up to a burst.
+fn burst(rx: &mut RxQueue, tx: &mut TxQueue, responder: &mut Responder, scratch: &mut [u8]) -> Result<(), LinkDown> {
+    let mut batch = rx.recv(BURST)?;
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let mut deadline = None;
+    let mut out = tx.reserve()?;
+    for packet in &mut batch {
+        let len = packet.copy_to(scratch);
+        let Some(bytes) = scratch.get_mut(..len) else { continue };
+        let verdict = responder.answer(bytes);
+        let reply = match &verdict {
+            Verdict::Reply(len) => bytes.get(..*len).unwrap_or_default(),
+            Verdict::Frame(frame) => frame,
+            Verdict::Drop(_) => continue,
+        };
+        match out.push(reply) {
+            Ok(()) => continue,
+            Err(SendError::Full) => {}
+            Err(SendError::TooLong { .. }) => {
+                // The peer sends longer packets than it offers room for.
+                responder.unanswered();
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        // No peer signals room: hand over what there is, then wait a little.
+        out.commit();
+        let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+        match tx.send_timeout(reply, deadline.saturating_duration_since(Instant::now())) {
+            Ok(()) => {}
+            Err(SendError::Full | SendError::TooLong { .. }) => responder.unanswered(),
+            Err(error) => return Err(error.into()),
+        }
+        out = tx.reserve()?;
+    }
+    out.commit();
+    Ok(())
+}

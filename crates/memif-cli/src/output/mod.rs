@@ -1,0 +1,12 @@
+//! What is said, to people and to programs: lines, words for events, advice, JSON, pictures.
+
+pub(crate) mod advice;
+pub(crate) mod details;
+pub(crate) mod events;
+pub(crate) mod json;
+pub(crate) mod lines;
+pub(crate) mod plot;
+pub(crate) mod progress;
+pub(crate) mod said;
+
+pub(crate) use lines::{log_to_stderr, redirect_log, report, say, speak_json, speaks_json, warn};
