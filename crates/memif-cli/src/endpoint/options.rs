@@ -8,7 +8,7 @@ use memif::{
     InterfaceConfig, Limits, MAX_QUEUES, Mode, Name, Role, RxMode, Secret, Socket, SocketAddress, SocketBuilder,
 };
 
-use crate::endpoint::values::{number, parse_group, parse_mode, parse_user};
+use crate::endpoint::values::{number, parse_group, parse_id, parse_mode, parse_user};
 use crate::error::Error;
 use crate::packet::Framing;
 
@@ -44,7 +44,20 @@ fn parse_rx_queues(text: &str) -> Result<RxQueues, String> {
     number(1, 255)(text).map(RxQueues::Number).map_err(|error| format!("{error}, or auto"))
 }
 
-/// Options of the interface and of the socket.
+/// Options of one interface: its number, and what it is like. A subcommand in which the number means more says so with
+/// `#[command(mut_arg("id", ...))]`.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Interface")]
+pub(crate) struct EndpointOptions {
+    /// Number that pairs this interface with one of the peer
+    #[arg(long, value_name = "N", value_parser = parse_id, default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) id: u32,
+
+    #[command(flatten)]
+    pub(crate) interface: InterfaceOptions,
+}
+
+/// Options of the interface, but for its number, and of the socket.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Interface")]
 pub(crate) struct InterfaceOptions {

@@ -12,8 +12,8 @@ use super::link::Place;
 use super::other::Order;
 use super::report::{LinkReport, Report};
 use super::{EXAMPLES, sink};
-use crate::endpoint::options::InterfaceOptions;
-use crate::endpoint::values::{number, parse_id, parse_seconds};
+use crate::endpoint::options::EndpointOptions;
+use crate::endpoint::values::{number, parse_seconds};
 use crate::error::{Error, STATUSES};
 use crate::packet::numbered::{LAST, SHORTEST, Sizes};
 
@@ -63,7 +63,10 @@ pub(crate) enum Part {
 
 /// Options of `memif bench`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
+#[command(
+    after_help = format!("{EXAMPLES}\n\n{STATUSES}"),
+    mut_arg("id", |id| id.help("Number of the interface; with many the first one"))
+)]
 pub(crate) struct BenchOptions {
     /// What to measure
     #[arg(value_name = "WORK", value_enum, default_value_t)]
@@ -130,19 +133,8 @@ pub(crate) struct BenchOptions {
     #[arg(long, hide = true)]
     other_end: Option<Order>,
 
-    /// Number of the interface; with many the first one
-    #[arg(
-        long,
-        value_name = "N",
-        help_heading = "Interface",
-        value_parser = parse_id,
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    id: u32,
-
     #[command(flatten)]
-    interface: InterfaceOptions,
+    end: EndpointOptions,
 }
 
 /// The options, checked.
@@ -176,9 +168,9 @@ impl Plan {
     /// What the options say.
     pub(crate) fn new(options: &BenchOptions) -> Result<Self, Error> {
         options.check()?;
-        let interface = options.interface.with_rx_mode(RxMode::Polling);
+        let interface = options.end.interface.with_rx_mode(RxMode::Polling);
         let both = options.part.is_none();
-        let address = match &options.interface.socket {
+        let address = match &options.end.interface.socket {
             None if both => format!("@memif-bench-{}", std::process::id()).parse()?,
             _ => interface.address()?,
         };
@@ -191,7 +183,7 @@ impl Plan {
             work: options.work,
             part: options.part,
             role: interface.role(),
-            place: Place { interface, address, id: options.id, both, timeout: options.connect_timeout },
+            place: Place { interface, address, id: options.end.id, both, timeout: options.connect_timeout },
             threads: options.threads,
             sizes,
             burst: usize::try_from(options.burst).unwrap_or(1),
@@ -373,7 +365,7 @@ impl BenchOptions {
             (Some(Part::Generator), Work::Throughput) if self.plot.is_some() => {
                 wrong("the sink measures: give --plot there".to_owned())
             }
-            (Some(Part::Generator) | None, Work::Setup) if self.interface.role() == Role::Master => {
+            (Some(Part::Generator) | None, Work::Setup) if self.end.interface.role() == Role::Master => {
                 wrong("setup is measured by the slave, who connects: leave --role out".to_owned())
             }
             (Some(_), _) if self.cpus.as_ref().is_some_and(|cpus| cpus.0.len() > 1) => {

@@ -17,9 +17,9 @@ use clap::Args;
 use memif::{Event, InterfaceConfig, Link};
 
 use crate::endpoint::driver::{Driver, Notice, receive};
-use crate::endpoint::options::InterfaceOptions;
+use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::signals::Stop;
-use crate::endpoint::values::{number, parse_id};
+use crate::endpoint::values::number;
 use crate::error::{Error, Outcome, STATUSES};
 use crate::output::events::Reporter;
 use crate::output::json::{BridgeReport, DeviceReport, InterfaceReport, Report};
@@ -66,26 +66,15 @@ pub(crate) struct BridgeOptions {
         allow_negative_numbers = true)]
     mtu: Option<u16>,
 
-    /// Number that pairs this interface with one of the peer
-    #[arg(
-        long,
-        value_name = "N",
-        help_heading = "Interface",
-        value_parser = parse_id,
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    id: u32,
-
     #[command(flatten)]
-    interface: InterfaceOptions,
+    end: EndpointOptions,
 }
 
 impl BridgeOptions {
     /// The interface, able to carry what a device of that MTU sends.
     fn config(&self, mtu: u16) -> Result<InterfaceConfig, Error> {
-        let config = self.interface.interface(self.interface.role(), self.id)?;
-        let header = u32::try_from(self.interface.framing().header_len()).unwrap_or_default();
+        let config = self.end.interface.interface(self.end.interface.role(), self.end.id)?;
+        let header = u32::try_from(self.end.interface.framing().header_len()).unwrap_or_default();
         let longest = (u32::from(mtu) + header + VLAN_TAG).min(memif::MAX_PACKET_SIZE);
         config.clone().max_packet(longest).validate()?;
         Ok(config)
@@ -94,7 +83,7 @@ impl BridgeOptions {
 
 /// Runs the bridge until a signal ends it.
 pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
-    let interface = &options.interface;
+    let interface = &options.end.interface;
     let role = interface.role();
     let address = interface.address()?;
     let socket = interface.socket(address.clone(), role)?;
@@ -117,7 +106,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     let failure = Failure::new(sender);
     announce(options, &device, wanted)?;
 
-    let name = format!("{} (interface {})", device.name(), options.id);
+    let name = format!("{} (interface {})", device.name(), options.end.id);
     let mut reporter = Reporter::new(address);
     let mut tally = Tally::default();
     let mut session = Session::idle(&device, &failure)?;
@@ -133,7 +122,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
             Err(RecvTimeoutError::Timeout) => continue,
             Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => break,
         };
-        let told = reporter.tell(&event, |_| name.clone(), |_| options.id);
+        let told = reporter.tell(&event, |_| name.clone(), |_| options.end.id);
         let switched = match event {
             Event::Connected { link, .. } => {
                 tally += session.end();
@@ -166,7 +155,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     tally += session.end();
     say(format_args!("{}: to memif: {}", device.name(), tally.to_memif))?;
     say(format_args!("{}: from memif: {}", device.name(), tally.from_memif))?;
-    report(&Report::BridgeStatistics(BridgeReport::new(options.id, device.name(), &tally)))?;
+    report(&Report::BridgeStatistics(BridgeReport::new(options.end.id, device.name(), &tally)))?;
     result.map(|()| Outcome::Success)
 }
 
@@ -189,9 +178,9 @@ fn announce(options: &BridgeOptions, device: &Device, wanted: u8) -> Result<(), 
         if device.existed() { "joined" } else { "created" },
         device.mtu(),
         if queues == 1 { "queue" } else { "queues" },
-        options.interface.role(),
-        options.id,
-        options.interface.address()?,
+        options.end.interface.role(),
+        options.end.id,
+        options.end.interface.address()?,
     ))?;
     let made = DeviceReport {
         name: name.to_owned(),
@@ -201,13 +190,13 @@ fn announce(options: &BridgeOptions, device: &Device, wanted: u8) -> Result<(), 
         queues,
     };
     report(&Report::Interface(InterfaceReport::with_device(
-        options.id,
-        options.interface.role(),
-        &options.interface.address()?,
+        options.end.id,
+        options.end.interface.role(),
+        &options.end.interface.address()?,
         made,
     )))?;
     if queues < usize::from(wanted) {
-        let mode = if options.interface.framing() == Framing::Ip { "tun" } else { "tap" };
+        let mode = if options.end.interface.framing() == Framing::Ip { "tun" } else { "tap" };
         warn(format_args!(
             "{name} was made with one queue, so the kernel's packets come by one; for {wanted} remove it, or make it \
              with: ip tuntap add dev {name} mode {mode} multi_queue"

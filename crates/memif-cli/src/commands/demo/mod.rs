@@ -10,14 +10,13 @@ use clap::Args;
 use memif::{Event, InterfaceConfig, InterfaceKey, Link, Role, RxMode, SocketAddress, SocketBuilder};
 
 use crate::endpoint::driver::{Driver, Notice};
-use crate::endpoint::options::InterfaceOptions;
+use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::pinger::engine::{Engine, Plan};
 use crate::endpoint::pinger::runner::{Ended, Runner};
 use crate::endpoint::pinger::statistics::Statistics;
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::responder::worker::Worker;
 use crate::endpoint::signals::Stop;
-use crate::endpoint::values::parse_id;
 use crate::error::{Error, Outcome, STATUSES};
 use crate::output::details;
 use crate::output::events::Reporter;
@@ -46,21 +45,13 @@ const SENDING: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Options of `memif demo`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
+#[command(
+    after_help = format!("{EXAMPLES}\n\n{STATUSES}"),
+    mut_arg("id", |id| id.help("Number of the link for the pings; the one for the throughput has the next"))
+)]
 pub(crate) struct DemoOptions {
-    /// Number of the link for the pings; the one for the throughput has the next
-    #[arg(
-        long,
-        value_name = "N",
-        help_heading = "Interface",
-        value_parser = parse_id,
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    id: u32,
-
     #[command(flatten)]
-    interface: InterfaceOptions,
+    end: EndpointOptions,
 }
 
 /// One end: its socket and its two links.
@@ -80,7 +71,7 @@ struct Starting {
 
 /// Runs the demonstration.
 pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
-    let interface = &options.interface;
+    let interface = &options.end.interface;
     if let Some(role) = interface.role {
         return Err(Error::Usage(format!("demo runs both ends: leave --role {role} out")));
     }
@@ -94,8 +85,8 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
         Role::Slave => interface.interface(role, id),
     };
     let pair = |role| -> Result<[InterfaceConfig; 2], Error> {
-        let throughput = config(role, options.id.wrapping_add(1))?;
-        Ok([config(role, options.id)?, throughput.rx_mode(RxMode::Polling)])
+        let throughput = config(role, options.end.id.wrapping_add(1))?;
+        Ok([config(role, options.end.id)?, throughput.rx_mode(RxMode::Polling)])
     };
     let (signal, _signals) = mpsc::channel();
     let stop = Stop::listen(signal)?;
@@ -135,7 +126,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     // The link is down now, so the thread ends.
     let tally = worker.join();
     say(format_args!("responder: {tally}"))?;
-    report(&Report::ResponderStatistics(ResponderReport::new(options.id, &tally)))?;
+    report(&Report::ResponderStatistics(ResponderReport::new(options.end.id, &tally)))?;
     Ok(if statistics.complete() && figure { Outcome::Success } else { Outcome::Lost })
 }
 

@@ -9,12 +9,12 @@ use clap::Args;
 use memif::{Event, Link, Role};
 
 use crate::endpoint::driver::{Driver, Notice, receive};
-use crate::endpoint::options::InterfaceOptions;
+use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::pinger::engine::{Engine, Finish, Plan};
 use crate::endpoint::pinger::runner::{Ended, Runner};
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::signals::Stop;
-use crate::endpoint::values::{number, parse_host, parse_id, parse_seconds};
+use crate::endpoint::values::{number, parse_host, parse_seconds};
 use crate::error::{Error, Outcome, STATUSES};
 use crate::output::advice;
 use crate::output::events::Reporter;
@@ -76,24 +76,13 @@ pub(crate) struct PingOptions {
         allow_negative_numbers = true)]
     connect_timeout: Duration,
 
-    /// Number that pairs this interface with one of the peer
-    #[arg(
-        long,
-        value_name = "N",
-        help_heading = "Interface",
-        value_parser = parse_id,
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
-    id: u32,
-
     #[command(flatten)]
-    interface: InterfaceOptions,
+    end: EndpointOptions,
 }
 
 impl PingOptions {
     fn plan(&self) -> Result<Plan, Error> {
-        let framing = self.interface.framing();
+        let framing = self.end.interface.framing();
         let ip = self.ip.unwrap_or_else(|| own_address(self.target));
         if ip == self.target {
             return Err(Error::Usage(format!(
@@ -140,20 +129,20 @@ fn own_address(target: Ipv4Addr) -> Ipv4Addr {
 /// Pings until all replies came, their time is over, or a signal ends it.
 pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let plan = options.plan()?;
-    let role = options.interface.role();
-    let address = options.interface.address()?;
+    let role = options.end.interface.role();
+    let address = options.end.interface.address()?;
     let packet = u32::try_from(plan.packet_len()).unwrap_or(u32::MAX);
-    let config = options.interface.interface(role, options.id)?;
+    let config = options.end.interface.interface(role, options.end.id)?;
     if role == Role::Slave {
         // Our own ring must carry the requests; the error names the setting to change.
         config.clone().max_packet(packet).validate()?;
     }
     let (sender, notices) = mpsc::channel();
     let stop = Stop::listen(sender.clone())?;
-    let mut socket = options.interface.socket(address.clone(), role)?.open()?;
+    let mut socket = options.end.interface.socket(address.clone(), role)?.open()?;
     socket.add_interface(config)?;
     let driver = Driver::start(socket, sender)?;
-    let made = InterfaceReport::with_station(options.id, role, &address, plan.own, None);
+    let made = InterfaceReport::with_station(options.end.id, role, &address, plan.own, None);
     report(&Report::Interface(made))?;
     if role == Role::Master {
         warn(format_args!("waiting for a slave on {address}"));
@@ -165,18 +154,21 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
         told: false,
         kept: VecDeque::new(),
         silence: None,
-        finds_queues: role == Role::Master || options.interface.finds_rx_queues(),
+        finds_queues: role == Role::Master || options.end.interface.finds_rx_queues(),
         waits_for: match role {
             Role::Slave => format!(
                 "nobody answered at {address}; look whether the master runs \
                  (`memif show {address}` tells whose the socket is)"
             ),
             Role::Master => {
-                format!("no slave connected to {address}; start one with id {}, or check its socket and id", options.id)
+                format!(
+                    "no slave connected to {address}; start one with id {}, or check its socket and id",
+                    options.end.id
+                )
             }
         },
         timeout: options.connect_timeout,
-        id: options.id,
+        id: options.end.id,
     };
     let first = links.next(&stop)?;
     say(format_args!(
