@@ -1,37 +1,8 @@
-//! How the command ends: its exit statuses, and the one place where errors are printed.
+//! Why a command could not do what it was asked to.
 
 use std::io;
-use std::process::ExitCode;
 
 use memif::{ConfigError, SocketError};
-
-use crate::output;
-use crate::output::json::{ErrorReport, Report};
-
-/// Shown at the end of every help text.
-pub(crate) const STATUSES: &str = "\
-Exit status:
-  0    done; ping, demo: every reply came; bench: no packet was lost, changed, doubled or out of order on its queue;
-       bench ndr: a rate was found for each size; show: a master listens and this user may connect
-  1    ping, demo: replies did not come, or came with wrong bytes; bench: packets were lost, changed, doubled or out of
-       order, or the link went down before the end; bench ndr: no rate was found; show: no master to connect to
-  2    wrong use, no connection, or another error; the message says what to do
-  130  ended by a second Ctrl-C or SIGTERM, 300 ms or more after the first
-A closed pipe on standard output is no error.";
-
-/// Status after an error.
-const FAILED: u8 = 2;
-
-/// How a command ended that did what it was asked to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// Everything went well.
-    Success,
-    /// Replies were lost or wrong.
-    Lost,
-    /// The question was answered with no.
-    No,
-}
 
 /// Why a command could not do what it was asked to. Each text says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +36,7 @@ pub(crate) enum Error {
 
 impl Error {
     /// Whether the reader of standard output went away, which is its good right.
-    fn is_closed_pipe(&self) -> bool {
+    pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 }
@@ -75,21 +46,5 @@ fn for_options(error: &SocketError) -> String {
     match error {
         SocketError::Ownership(_) => format!("--socket-group: {error}"),
         _ => error.to_string(),
-    }
-}
-
-/// Prints the error, if there is one, and gives the exit status.
-pub(crate) fn status(result: Result<Outcome, Error>) -> ExitCode {
-    match result {
-        Ok(Outcome::Success) => ExitCode::SUCCESS,
-        Ok(Outcome::Lost | Outcome::No) => ExitCode::from(1),
-        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
-        Err(error) => {
-            output::warn(format_args!("{error}"));
-            let message = error.to_string();
-            // When that cannot be printed either, the status still tells.
-            let _ = output::report(&Report::Error(ErrorReport { message, exit_status: FAILED }));
-            ExitCode::from(FAILED)
-        }
     }
 }

@@ -6,12 +6,14 @@ mod endpoint;
 mod error;
 mod output;
 mod packet;
+mod paths;
 
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
 
 use commands::{bench, bridge, demo, ping, responder, show};
+use output::exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +30,7 @@ Examples:
 
 /// Shared memory packet interfaces: respond, ping, bridge, demonstrate
 #[derive(Debug, Parser)]
-#[command(name = "memif", version, after_help = format!("{EXAMPLES}\n\n{}", error::STATUSES))]
+#[command(name = "memif", version, after_help = format!("{EXAMPLES}\n\n{}", exit::STATUSES))]
 struct Arguments {
     /// Print what happens on the control path to standard error; twice: every message
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = 900)]
@@ -64,7 +66,7 @@ fn main() -> ExitCode {
     if arguments.json {
         output::speak_json();
     }
-    error::status(match &arguments.command {
+    exit::status(match &arguments.command {
         Command::Responder(options) => responder::run(options, arguments.verbose > 0),
         Command::Ping(options) => ping::run(options),
         Command::Bridge(options) => bridge::run(options),

@@ -3,6 +3,7 @@
 pub(crate) mod driver;
 pub(crate) mod options;
 pub(crate) mod pinger;
+pub(crate) mod report;
 pub(crate) mod responder;
 pub(crate) mod signals;
 pub(crate) mod values;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::unistd::{Group, User};
 
-use crate::endpoint::responder::engine::{is_host, is_host6};
+use crate::packet::station::{is_host, is_host6};
 
 /// The longest time that an option takes, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;

@@ -2,7 +2,7 @@
 
 use memif::{Breach, ConnectError, SocketAddress};
 
-use crate::commands::show::missing_directory;
+use crate::paths::missing_directory;
 
 /// What to do about a slave that left by its own choice.
 pub(crate) const LEFT: &str = "its own output says why, perhaps: look there";

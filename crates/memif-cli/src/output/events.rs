@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use memif::{ConnectError, Event, InterfaceKey, Peer, SocketAddress};
 
-use crate::output::advice;
-use crate::output::json::{self, Report};
-use crate::output::said::{Said, Told};
+use super::advice;
+use super::json::{self, EventReport};
+use super::said::{Said, Told};
 
 /// How long a master may say that it has no such interface before that is told: many begin to listen before they have
 /// it, as a DPDK does whose port is not started.
@@ -74,7 +74,7 @@ impl Reporter {
             Event::ConnectFailed { interface, error, retry_in } => {
                 let other = |told: Told| Told {
                     line: format!("{}: not connected for other reasons, see -v", name(*interface)),
-                    report: told.report.map(Report::for_other_reasons),
+                    report: told.report.map(EventReport::for_other_reasons),
                     nobody: false,
                 };
                 let failures = self.failures.entry(*interface).or_default();
@@ -105,7 +105,7 @@ impl Reporter {
     fn tell_refusal(&mut self, now: Instant, reason: &str, told: Told) -> Option<Told> {
         self.refusals.tell(now, reason, told, |told| Told {
             line: "slaves got no link for other reasons, see -v".to_owned(),
-            report: told.report.map(Report::for_other_reasons),
+            report: told.report.map(EventReport::for_other_reasons),
             ..told
         })
     }
@@ -150,7 +150,7 @@ impl Reporter {
     }
 
     /// The same for programs. `id` gives the id of an interface.
-    fn report(&self, event: &Event, id: impl Fn(InterfaceKey) -> u32) -> Option<Report> {
+    fn report(&self, event: &Event, id: impl Fn(InterfaceKey) -> u32) -> Option<EventReport> {
         match event {
             Event::Connected { interface, .. } | Event::Disconnected { interface, .. } => {
                 json::event(event, id(*interface), "")

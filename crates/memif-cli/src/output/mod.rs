@@ -2,7 +2,9 @@
 
 pub(crate) mod advice;
 pub(crate) mod details;
+pub(crate) mod drops;
 pub(crate) mod events;
+pub(crate) mod exit;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod plot;

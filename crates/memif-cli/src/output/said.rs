@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::json::EventReport;
+use super::lines::{report, say, warn};
 use crate::error::Error;
-use crate::output::json::Report;
-use crate::output::{report, say, warn};
 
 /// How long a reason is not said again.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -17,7 +17,7 @@ const REASONS: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) line: String,
-    pub(crate) report: Option<Report>,
+    pub(crate) report: Option<EventReport>,
     /// Whether it is no more than that nobody is there yet.
     pub(crate) nobody: bool,
 }

@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 
 use etherparse::{ArpEthIpv4Packet, ArpOperation, ArpPacketSlice, EtherType};
 
-use super::{Mac, Station, frame};
+use super::frame;
+use super::mac::Mac;
+use super::station::Station;
 
 /// Bytes of an ethernet frame with an ARP packet.
 pub(crate) const FRAME_LEN: usize = frame::ETHERNET_HEADER + ArpEthIpv4Packet::LEN;

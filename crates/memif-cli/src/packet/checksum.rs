@@ -3,7 +3,7 @@
 use etherparse::Ipv4HeaderSlice;
 use etherparse::checksum::Sum16BitWords;
 
-use crate::packet::echo::ICMP_HEADER;
+use super::echo::ICMP_HEADER;
 
 /// Where the checksum stands in an ICMP message.
 const CHECKSUM: std::ops::Range<usize> = 2..4;

@@ -2,7 +2,7 @@
 
 use etherparse::{EtherType, Ethernet2Header, Ethernet2HeaderSlice};
 
-use super::Mac;
+use super::mac::Mac;
 
 /// Bytes of an ethernet header.
 pub(crate) const ETHERNET_HEADER: usize = Ethernet2Header::LEN;

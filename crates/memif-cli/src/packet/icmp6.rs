@@ -9,7 +9,8 @@ use etherparse::{
 };
 
 use super::echo::NotEcho;
-use super::{Mac, frame};
+use super::frame;
+use super::mac::Mac;
 
 /// Bytes of an ethernet frame with the advertisement that answers a solicitation.
 pub(crate) const ADVERTISEMENT_LEN: usize = frame::ETHERNET_HEADER + Ipv6Header::LEN + ADVERTISEMENT_MESSAGE;

@@ -9,15 +9,8 @@ pub(crate) mod frame;
 pub(crate) mod icmp6;
 pub(crate) mod mac;
 pub(crate) mod numbered;
+pub(crate) mod station;
 
 pub(crate) use frame::Framing;
 pub(crate) use mac::Mac;
-
-/// The address of one end of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Station {
-    /// Ethernet address; of no meaning in IP mode.
-    pub(crate) mac: Mac,
-    /// IPv4 address.
-    pub(crate) ip: std::net::Ipv4Addr,
-}
+pub(crate) use station::Station;

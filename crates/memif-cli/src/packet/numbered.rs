@@ -6,7 +6,8 @@ use std::mem;
 
 use etherparse::{EtherType, IpNumber, Ipv4Header, UdpHeader};
 
-use crate::packet::{Framing, Mac, frame};
+use super::frame::{self, Framing};
+use super::mac::Mac;
 
 /// Bytes of the shortest packet.
 pub(crate) const SHORTEST: usize = 64;

@@ -24,7 +24,8 @@ pub(crate) use plan::BenchOptions;
 use plan::{Part, Plan, Work};
 
 use crate::endpoint::signals::Stop;
-use crate::error::{Error, Outcome};
+use crate::error::Error;
+use crate::output::exit::Outcome;
 use crate::output::{self, plot, say, warn};
 use link::Until;
 

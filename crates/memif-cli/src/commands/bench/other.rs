@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::generator::{self, Flow, Generator};
 use super::link::{Place, Until};
 use super::{Plan, Work, cpus, crowd, echo};
-use crate::error::{Error, Outcome};
+use crate::error::Error;
+use crate::output::exit::Outcome;
 use crate::output::warn;
 
 /// How long a process has to end by itself.

@@ -14,7 +14,8 @@ use super::report::{LinkReport, Report};
 use super::{EXAMPLES, sink};
 use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::values::{number, parse_seconds};
-use crate::error::{Error, STATUSES};
+use crate::error::Error;
+use crate::output::exit::STATUSES;
 use crate::packet::numbered::{LAST, SHORTEST, Sizes};
 
 /// How long the start is that is left out: this part of the time.

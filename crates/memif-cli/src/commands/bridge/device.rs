@@ -14,6 +14,11 @@ use crate::packet::Framing;
 
 /// Where the kernel hands out TUN and TAP devices.
 const CLONE: &str = "/dev/net/tun";
+/// Bytes of the longest packet of either side: a device passes on no more, the rest of the room makes one that is
+/// longer visible.
+pub(super) const MAX_PACKET: usize = memif::MAX_PACKET_SIZE as usize + 64;
+/// Packets that are passed on before the other side hears of them.
+pub(super) const BURST: usize = 64;
 /// The MTU of a device that is created without another wish.
 pub(super) const DEFAULT_MTU: u16 = 1500;
 /// Bytes of the longest device name.
@@ -151,6 +156,15 @@ impl Device {
 pub(super) fn is_gone(error: &io::Error) -> bool {
     // EBADF is what it says of a descriptor that is open but no queue of any device.
     matches!(Errno::from_io_error(error), Some(Errno::BADFD | Errno::BADF))
+}
+
+/// The error for a thread that cannot sleep.
+pub(super) fn cannot_wait(source: io::Error) -> Error {
+    Error::System {
+        what: "cannot wait for packets of the device".to_owned(),
+        advice: "look at the limits of memory and open files (ulimit -a)",
+        source,
+    }
 }
 
 /// A name that the kernel takes for a device.

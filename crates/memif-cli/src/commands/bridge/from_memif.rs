@@ -4,10 +4,9 @@ use memif::{RecvError, RxQueue};
 use rustix::io::Errno;
 use tun_rs::SyncDevice;
 
-use super::device::{Device, is_gone};
+use super::device::{BURST, Device, MAX_PACKET, is_gone};
 use super::stop::Failure;
 use super::tally::{Flow, Reason};
-use super::{BURST, MAX_PACKET};
 
 /// Why a queue is not served any more.
 enum Ended {
@@ -34,7 +33,7 @@ pub(super) fn run(device: &Device, mut queues: Vec<RxQueue>, failure: &Failure) 
     if matches!(ended, Ended::DeviceGone) {
         failure.tell(device.gone());
     }
-    flow.drop_some(Reason::Malformed, queues.iter().map(|rx| rx.counters().dropped).sum());
+    flow.dropped.add(Reason::Malformed, queues.iter().map(|rx| rx.counters().dropped).sum());
     flow
 }
 
@@ -57,7 +56,7 @@ fn burst(rx: &mut RxQueue, to: &SyncDevice, buffer: &mut [u8], flow: &mut Flow) 
         match to.send(bytes) {
             Ok(_) => flow.pass(len),
             Err(error) if is_gone(&error) => return Err(Ended::DeviceGone),
-            Err(error) => flow.drop_some(
+            Err(error) => flow.dropped.add(
                 match Errno::from_io_error(&error) {
                     Some(Errno::IO) => Reason::DeviceDown,
                     Some(Errno::INVAL) => Reason::Refused,

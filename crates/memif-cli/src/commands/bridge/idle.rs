@@ -2,8 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use super::MAX_PACKET;
-use super::device::{Device, is_gone};
+use super::device::{Device, MAX_PACKET, cannot_wait, is_gone};
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Reason};
 
@@ -17,7 +16,7 @@ pub(super) fn run(device: &Device, order: &Order, failure: &Failure) -> Flow {
         for queue in device.queues() {
             loop {
                 match queue.recv(&mut buffer) {
-                    Ok(_) => flow.drop_some(Reason::NoLink, 1),
+                    Ok(_) => flow.dropped.add(Reason::NoLink, 1),
                     Err(error) if is_gone(&error) => {
                         failure.tell(device.gone());
                         return flow;
@@ -30,7 +29,7 @@ pub(super) fn run(device: &Device, order: &Order, failure: &Failure) -> Flow {
             Ok(false) => {}
             Ok(true) => return flow,
             Err(error) => {
-                failure.tell(super::cannot_wait(error));
+                failure.tell(cannot_wait(error));
                 return flow;
             }
         }

@@ -4,12 +4,12 @@ mod carrier;
 mod device;
 mod from_memif;
 mod idle;
+mod report;
 mod session;
 mod stop;
-pub(crate) mod tally;
+mod tally;
 mod to_memif;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 
@@ -18,24 +18,21 @@ use memif::{Event, InterfaceConfig, Link};
 
 use crate::endpoint::driver::{Driver, Notice, receive};
 use crate::endpoint::options::EndpointOptions;
+use crate::endpoint::report::{DeviceReport, InterfaceReport};
 use crate::endpoint::signals::Stop;
 use crate::endpoint::values::number;
-use crate::error::{Error, Outcome, STATUSES};
+use crate::error::Error;
 use crate::output::events::Reporter;
-use crate::output::json::{BridgeReport, DeviceReport, InterfaceReport, Report};
+use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
 use crate::output::{report, say, warn};
 use crate::packet::Framing;
 use device::{DEFAULT_MTU, Device, Wish, parse_name};
+use report::BridgeReport;
 use session::Session;
 use stop::Failure;
 use tally::Tally;
 
-/// Bytes of the longest packet of either side: a device passes on no more, the rest of the room makes one that is
-/// longer visible.
-const MAX_PACKET: usize = memif::MAX_PACKET_SIZE as usize + 64;
-/// Packets that are passed on before the other side hears of them.
-const BURST: usize = 64;
 /// Bytes of a VLAN tag, which the kernel adds beyond the MTU.
 const VLAN_TAG: u32 = 4;
 
@@ -155,7 +152,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     tally += session.end();
     say(format_args!("{}: to memif: {}", device.name(), tally.to_memif))?;
     say(format_args!("{}: from memif: {}", device.name(), tally.from_memif))?;
-    report(&Report::BridgeStatistics(BridgeReport::new(options.end.id, device.name(), &tally)))?;
+    report(&BridgeReport::new(options.end.id, device.name(), &tally))?;
     result.map(|()| Outcome::Success)
 }
 
@@ -189,12 +186,12 @@ fn announce(options: &BridgeOptions, device: &Device, wanted: u8) -> Result<(), 
         mtu_bytes: device.mtu(),
         queues,
     };
-    report(&Report::Interface(InterfaceReport::with_device(
+    report(&InterfaceReport::with_device(
         options.end.id,
         options.end.interface.role(),
         &options.end.interface.address()?,
         made,
-    )))?;
+    ))?;
     if queues < usize::from(wanted) {
         let mode = if options.end.interface.framing() == Framing::Ip { "tun" } else { "tap" };
         warn(format_args!(
@@ -203,15 +200,6 @@ fn announce(options: &BridgeOptions, device: &Device, wanted: u8) -> Result<(), 
         ));
     }
     Ok(())
-}
-
-/// The error for a thread that cannot sleep.
-fn cannot_wait(source: io::Error) -> Error {
-    Error::System {
-        what: "cannot wait for packets of the device".to_owned(),
-        advice: "look at the limits of memory and open files (ulimit -a)",
-        source,
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,13 @@ use std::ops::AddAssign;
 
 use serde::Serialize;
 
+use crate::output::drops;
+
+/// Packets not passed on, by reason.
+pub(crate) type Drops = drops::Drops<Reason, { <Reason as drops::Reason>::ALL.len() }>;
+
 /// Why a packet was not passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
     /// It came while there was no link, or the link went down with it.
@@ -23,12 +28,11 @@ pub(crate) enum Reason {
     NoMemory,
 }
 
-impl Reason {
-    /// All of them, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::NoLink, Self::TooLong, Self::Malformed, Self::DeviceDown, Self::Refused, Self::NoMemory];
+impl drops::Reason for Reason {
+    const ALL: &'static [Self] =
+        &[Self::NoLink, Self::TooLong, Self::Malformed, Self::DeviceDown, Self::Refused, Self::NoMemory];
 
-    const fn index(self) -> usize {
+    fn index(self) -> usize {
         self as usize
     }
 }
@@ -55,7 +59,8 @@ pub(crate) struct Flow {
     pub(crate) bytes: u64,
     /// Times that a packet had to wait for a full ring.
     pub(crate) waits: u64,
-    dropped: [u64; Reason::ALL.len()],
+    /// Packets not passed on.
+    pub(crate) dropped: Drops,
 }
 
 impl Flow {
@@ -64,21 +69,6 @@ impl Flow {
         self.packets += 1;
         self.bytes += bytes as u64;
     }
-
-    /// Counts packets that were not passed on.
-    pub(crate) fn drop_some(&mut self, reason: Reason, packets: u64) {
-        self.dropped[reason.index()] += packets;
-    }
-
-    /// Packets dropped for that reason.
-    pub(crate) fn dropped(&self, reason: Reason) -> u64 {
-        self.dropped[reason.index()]
-    }
-
-    /// Packets dropped for any reason.
-    pub(crate) fn all_dropped(&self) -> u64 {
-        self.dropped.iter().sum()
-    }
 }
 
 impl AddAssign for Flow {
@@ -86,24 +76,13 @@ impl AddAssign for Flow {
         self.packets += other.packets;
         self.bytes += other.bytes;
         self.waits += other.waits;
-        for (sum, count) in self.dropped.iter_mut().zip(other.dropped) {
-            *sum += count;
-        }
+        self.dropped += other.dropped;
     }
 }
 
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dropped = self.all_dropped();
-        write!(f, "{} packets, {} bytes, {dropped} dropped", self.packets, self.bytes)?;
-        let mut separator = " (";
-        for reason in Reason::ALL.into_iter().filter(|reason| self.dropped(*reason) > 0) {
-            write!(f, "{separator}{reason}: {}", self.dropped(reason))?;
-            separator = ", ";
-        }
-        if dropped > 0 {
-            f.write_str(")")?;
-        }
+        write!(f, "{} packets, {} bytes, {}", self.packets, self.bytes, self.dropped)?;
         if self.waits > 0 {
             write!(f, ", {} waits for a full ring", self.waits)?;
         }
@@ -133,9 +112,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_own_count() {
-        for (at, reason) in Reason::ALL.into_iter().enumerate() {
-            assert_eq!(reason.index(), at);
-        }
+        drops::assert_apart(Drops::default());
     }
 
     #[test]
@@ -143,8 +120,8 @@ mod tests {
         let mut flow = Flow::default();
         flow.pass(60);
         assert_eq!(flow.to_string(), "1 packets, 60 bytes, 0 dropped");
-        flow.drop_some(Reason::TooLong, 2);
-        flow.drop_some(Reason::NoLink, 1);
+        flow.dropped.add(Reason::TooLong, 2);
+        flow.dropped.add(Reason::NoLink, 1);
         flow.waits = 4;
         let mut sum = Tally { to_memif: flow, ..Tally::default() };
         sum += sum;

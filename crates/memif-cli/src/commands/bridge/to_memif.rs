@@ -6,10 +6,9 @@ use std::time::Duration;
 use memif::{SendError, TxQueue};
 use tun_rs::SyncDevice;
 
-use super::device::{Device, is_gone};
+use super::device::{BURST, Device, MAX_PACKET, cannot_wait, is_gone};
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Reason};
-use super::{BURST, MAX_PACKET};
 
 /// How long a full ring is left alone at first, and at last: nothing signals a free slot.
 const SHORTEST: Duration = Duration::from_micros(10);
@@ -57,11 +56,11 @@ pub(super) fn run(device: &Device, queues: Vec<(Vec<usize>, TxQueue)>, order: &O
         match error {
             Stopped::By(Ended::LinkDown) => {}
             Stopped::By(Ended::DeviceGone) => failure.tell(device.gone()),
-            Stopped::CannotWait(error) => failure.tell(super::cannot_wait(error)),
+            Stopped::CannotWait(error) => failure.tell(cannot_wait(error)),
         }
     }
     let kept = lanes.iter().filter(|lane| !lane.kept.is_empty()).count();
-    flow.drop_some(Reason::NoLink, kept as u64);
+    flow.dropped.add(Reason::NoLink, kept as u64);
     flow
 }
 
@@ -149,7 +148,7 @@ fn burst(
                 break;
             }
             Err(SendError::TooLong { .. } | SendError::Empty) => {
-                flow.drop_some(Reason::TooLong, 1);
+                flow.dropped.add(Reason::TooLong, 1);
             }
             Err(_) => {
                 pending.add(len);
@@ -179,7 +178,7 @@ impl Pending {
     fn sent(&mut self, packets: usize, flow: &mut Flow) {
         let Self { packets: all, bytes } = std::mem::take(self);
         if packets == 0 {
-            flow.drop_some(Reason::NoLink, all);
+            flow.dropped.add(Reason::NoLink, all);
         } else {
             flow.packets += all;
             flow.bytes += bytes;

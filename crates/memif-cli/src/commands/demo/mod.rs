@@ -15,12 +15,13 @@ use crate::endpoint::pinger::engine::{Engine, Plan};
 use crate::endpoint::pinger::runner::{Ended, Runner};
 use crate::endpoint::pinger::statistics::Statistics;
 use crate::endpoint::responder::engine::Responder;
+use crate::endpoint::responder::report::ResponderReport;
 use crate::endpoint::responder::worker::Worker;
 use crate::endpoint::signals::Stop;
-use crate::error::{Error, Outcome, STATUSES};
-use crate::output::details;
+use crate::error::Error;
+use crate::output::details::{self, DetailsReport};
 use crate::output::events::Reporter;
-use crate::output::json::{DetailsReport, Report, ResponderReport};
+use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
 use crate::output::{report, say};
 use crate::packet::{Mac, Station};
@@ -126,7 +127,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     // The link is down now, so the thread ends.
     let tally = worker.join();
     say(format_args!("responder: {tally}"))?;
-    report(&Report::ResponderStatistics(ResponderReport::new(options.end.id, &tally)))?;
+    report(&ResponderReport::new(options.end.id, &tally))?;
     Ok(if statistics.complete() && figure { Outcome::Success } else { Outcome::Lost })
 }
 
@@ -210,7 +211,7 @@ fn print_details(index: usize, driver: &Driver, key: InterfaceKey, ip: Ipv4Addr)
         Some(details) => {
             let details = details?;
             say(format_args!("{}", details::Shown { index, details: &details, ip, more: None }))?;
-            report(&Report::Details(DetailsReport::new(index, &details, Some(ip.to_string()))))
+            report(&DetailsReport::new(index, &details, Some(ip.to_string())))
         }
         None => Ok(()),
     }

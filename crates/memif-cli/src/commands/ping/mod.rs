@@ -12,13 +12,14 @@ use crate::endpoint::driver::{Driver, Notice, receive};
 use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::pinger::engine::{Engine, Finish, Plan};
 use crate::endpoint::pinger::runner::{Ended, Runner};
+use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::signals::Stop;
 use crate::endpoint::values::{number, parse_host, parse_seconds};
-use crate::error::{Error, Outcome, STATUSES};
+use crate::error::Error;
 use crate::output::advice;
 use crate::output::events::Reporter;
-use crate::output::json::{InterfaceReport, Report};
+use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
 use crate::output::{report, say, warn};
 use crate::packet::{Framing, Mac, Station, echo};
@@ -143,7 +144,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     socket.add_interface(config)?;
     let driver = Driver::start(socket, sender)?;
     let made = InterfaceReport::with_station(options.end.id, role, &address, plan.own, None);
-    report(&Report::Interface(made))?;
+    report(&made)?;
     if role == Role::Master {
         warn(format_args!("waiting for a slave on {address}"));
     }

@@ -12,12 +12,14 @@ use memif::{Event, InterfaceKey};
 
 use crate::endpoint::driver::{Driver, Notice, receive};
 use crate::endpoint::options::InterfaceOptions;
+use crate::endpoint::report::InterfaceReport;
+use crate::endpoint::responder::report::ResponderReport;
 use crate::endpoint::responder::served::Served;
 use crate::endpoint::signals::Stop;
 use crate::endpoint::values::{parse_host, parse_host6, parse_id};
-use crate::error::{Error, Outcome, STATUSES};
+use crate::error::Error;
 use crate::output::events::Reporter;
-use crate::output::json::{InterfaceReport, Report, ResponderReport};
+use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
 use crate::output::{report, say};
 use crate::packet::{Mac, Station};
@@ -179,7 +181,7 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
             say(format_args!("{}: {role} on {address}", interface.name()))?;
             let (station, ip6) = (interface.served.station(), interface.served.ip6());
             let made = InterfaceReport::with_station(interface.id, role, &address, station, ip6);
-            report(&Report::Interface(made))?;
+            report(&made)?;
         }
     }
 
@@ -223,7 +225,7 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
             let (id, name) = (interface.id, interface.name());
             let tally = interface.served.finish();
             say(format_args!("{name}: {tally}"))?;
-            report(&Report::ResponderStatistics(ResponderReport::new(id, &tally)))?;
+            report(&ResponderReport::new(id, &tally))?;
         }
     }
     result.map(|()| Outcome::Success)

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, Gid, Group, Uid, User, eaccess};
 use serde::Serialize;
 
+use crate::paths::missing_directory;
+
 /// A file or directory as `ls -l` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct FileReport {
@@ -78,12 +80,6 @@ pub(super) fn look(path: &Path) -> Found {
             _ => Found::Failed(error),
         },
     }
-}
-
-/// The topmost directory on the way to `path` that does not exist.
-pub(crate) fn missing_directory(path: &Path) -> Option<&Path> {
-    let directories = path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
-    directories.take_while(|path| !path.exists()).last()
 }
 
 /// What keeps this user from connecting to the socket at that path: the first directory that may not be

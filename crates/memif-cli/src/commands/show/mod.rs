@@ -10,11 +10,10 @@ mod table;
 use clap::Args;
 use memif::SocketAddress;
 
-pub(crate) use access::missing_directory;
-
 use crate::endpoint::options::DEFAULT_SOCKET;
-use crate::error::{Error, Outcome, STATUSES};
+use crate::error::Error;
 use crate::output;
+use crate::output::exit::{Outcome, STATUSES};
 use processes::Survey;
 use report::Verdict;
 

@@ -6,6 +6,7 @@ use etherparse::EtherType;
 
 use super::tally::{Reason, Tally};
 use crate::packet::echo::NotEcho;
+use crate::packet::station::{is_host, is_host6};
 use crate::packet::{Framing, Mac, Station, arp, echo, frame, icmp6};
 
 /// Answers ARP, neighbour solicitations and echo requests for one station.
@@ -62,7 +63,7 @@ impl Responder {
             Framing::Ip => self.answer_ip(packet).map(Verdict::Reply),
         };
         verdict.unwrap_or_else(|reason| {
-            self.tally.drop_one(reason);
+            self.tally.dropped.add(reason, 1);
             Verdict::Drop(reason)
         })
     }
@@ -71,7 +72,7 @@ impl Responder {
     pub(crate) fn unanswered(&mut self) {
         let count = self.count(self.last);
         *count = count.saturating_sub(1);
-        self.tally.drop_one(Reason::RingFull);
+        self.tally.dropped.add(Reason::RingFull, 1);
     }
 
     fn answered(&mut self, answer: Answer) {
@@ -199,16 +200,6 @@ impl Responder {
     }
 }
 
-/// Whether an address can be that of one host elsewhere.
-pub(crate) fn is_host(ip: Ipv4Addr) -> bool {
-    !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip.is_broadcast())
-}
-
-/// Whether an IPv6 address can be that of one host elsewhere.
-pub(crate) fn is_host6(ip: Ipv6Addr) -> bool {
-    !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,7 +239,7 @@ mod tests {
         let mut responder = ethernet();
         match responder.answer(&mut packet) {
             Verdict::Drop(reason) => {
-                assert_eq!(responder.tally().dropped(reason), 1);
+                assert_eq!(responder.tally().dropped.of(reason), 1);
                 reason
             }
             _ => panic!("answered"),
@@ -416,7 +407,7 @@ mod tests {
         }
         let tally = responder.tally();
         assert_eq!((tally.received, tally.echoes, tally.arps, tally.neighbours), (3, 0, 0, 0));
-        assert_eq!(tally.dropped(Reason::RingFull), 3);
+        assert_eq!(tally.dropped.of(Reason::RingFull), 3);
     }
 
     proptest! {

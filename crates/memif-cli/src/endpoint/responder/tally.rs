@@ -6,10 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::output::drops;
 use crate::packet::echo::NotEcho;
 
+const REASONS: usize = <Reason as drops::Reason>::ALL.len();
+
+/// Packets without an answer, by reason.
+pub(crate) type Drops = drops::Drops<Reason, REASONS>;
+
 /// Why a packet got no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
     Malformed,
@@ -28,9 +34,8 @@ pub(crate) enum Reason {
     RingFull,
 }
 
-impl Reason {
-    /// Every reason, in the order in which they are printed.
-    pub(crate) const ALL: [Self; 14] = [
+impl drops::Reason for Reason {
+    const ALL: &'static [Self] = &[
         Self::Malformed,
         Self::OtherStation,
         Self::OtherNetwork,
@@ -47,7 +52,7 @@ impl Reason {
         Self::RingFull,
     ];
 
-    const fn index(self) -> usize {
+    fn index(self) -> usize {
         self as usize
     }
 }
@@ -98,19 +103,8 @@ pub(crate) struct Tally {
     pub(crate) arps: u64,
     /// Neighbour solicitations that were answered.
     pub(crate) neighbours: u64,
-    dropped: [u64; Reason::ALL.len()],
-}
-
-impl Tally {
-    /// Counts one packet without an answer.
-    pub(crate) fn drop_one(&mut self, reason: Reason) {
-        self.dropped[reason.index()] += 1;
-    }
-
-    /// Packets dropped for that reason.
-    pub(crate) fn dropped(&self, reason: Reason) -> u64 {
-        self.dropped[reason.index()]
-    }
+    /// Packets without an answer.
+    pub(crate) dropped: Drops,
 }
 
 impl AddAssign for Tally {
@@ -119,15 +113,12 @@ impl AddAssign for Tally {
         self.echoes += other.echoes;
         self.arps += other.arps;
         self.neighbours += other.neighbours;
-        for (sum, count) in self.dropped.iter_mut().zip(other.dropped) {
-            *sum += count;
-        }
+        self.dropped += other.dropped;
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dropped: u64 = self.dropped.iter().sum();
         write!(
             f,
             "{} packets received, {} echo requests answered, {} ARP requests answered, ",
@@ -136,13 +127,7 @@ impl fmt::Display for Tally {
         if self.neighbours > 0 {
             write!(f, "{} neighbour solicitations answered, ", self.neighbours)?;
         }
-        write!(f, "{dropped} dropped")?;
-        let mut separator = " (";
-        for reason in Reason::ALL.into_iter().filter(|reason| self.dropped(*reason) > 0) {
-            write!(f, "{separator}{reason}: {}", self.dropped(reason))?;
-            separator = ", ";
-        }
-        if dropped > 0 { f.write_str(")") } else { Ok(()) }
+        self.dropped.fmt(f)
     }
 }
 
@@ -153,7 +138,7 @@ pub(crate) struct Board {
     echoes: AtomicU64,
     arps: AtomicU64,
     neighbours: AtomicU64,
-    dropped: [AtomicU64; Reason::ALL.len()],
+    dropped: [AtomicU64; REASONS],
 }
 
 impl Board {
@@ -163,24 +148,20 @@ impl Board {
         self.echoes.store(tally.echoes, Ordering::Relaxed);
         self.arps.store(tally.arps, Ordering::Relaxed);
         self.neighbours.store(tally.neighbours, Ordering::Relaxed);
-        for (cell, count) in self.dropped.iter().zip(tally.dropped) {
+        for (cell, count) in self.dropped.iter().zip(tally.dropped.counts()) {
             cell.store(count, Ordering::Relaxed);
         }
     }
 
     /// The counts as they were put up last, each.
     pub(crate) fn read(&self) -> Tally {
-        let mut tally = Tally {
+        Tally {
             received: self.received.load(Ordering::Relaxed),
             echoes: self.echoes.load(Ordering::Relaxed),
             arps: self.arps.load(Ordering::Relaxed),
             neighbours: self.neighbours.load(Ordering::Relaxed),
-            ..Tally::default()
-        };
-        for (count, cell) in tally.dropped.iter_mut().zip(&self.dropped) {
-            *count = cell.load(Ordering::Relaxed);
+            dropped: Drops::from_counts(self.dropped.each_ref().map(|cell| cell.load(Ordering::Relaxed))),
         }
-        tally
     }
 }
 
@@ -190,19 +171,17 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_own_count() {
-        for (at, reason) in Reason::ALL.into_iter().enumerate() {
-            assert_eq!(reason.index(), at);
-        }
+        drops::assert_apart(Drops::default());
     }
 
     #[test]
     fn text_names_only_what_happened() {
         let mut tally = Tally { received: 5, echoes: 2, arps: 1, ..Tally::default() };
         assert!(tally.to_string().ends_with("1 ARP requests answered, 0 dropped"));
-        tally.drop_one(Reason::Fragment);
+        tally.dropped.add(Reason::Fragment, 1);
         let mut sum = tally;
         sum += tally;
-        assert_eq!((sum.received, sum.dropped(Reason::Fragment)), (10, 2));
+        assert_eq!((sum.received, sum.dropped.of(Reason::Fragment)), (10, 2));
         assert!(sum.to_string().ends_with("2 dropped (IP fragment: 2)"));
         sum.neighbours = 3;
         assert!(sum.to_string().contains("3 neighbour solicitations answered, 2 dropped"));
@@ -211,7 +190,7 @@ mod tests {
     #[test]
     fn what_is_put_up_is_read() {
         let mut tally = Tally { received: 1, echoes: 2, arps: 3, neighbours: 4, ..Tally::default() };
-        tally.drop_one(Reason::RingFull);
+        tally.dropped.add(Reason::RingFull, 1);
         let board = Board::default();
         board.publish(&tally);
         assert_eq!(board.read(), tally);

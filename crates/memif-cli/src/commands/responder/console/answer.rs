@@ -1,6 +1,11 @@
 //! What there is to say about a command or an event.
 
-use crate::output::json::Report;
+use serde::Serialize;
+
+use crate::endpoint::report::InterfaceReport;
+use crate::endpoint::responder::report::ResponderReport;
+use crate::output::details::DetailsReport;
+use crate::output::json::EventReport;
 
 /// What there is to say, to people and to programs.
 #[derive(Debug, Default)]
@@ -25,8 +30,68 @@ impl Answer {
     }
 
     /// With a report for programs.
-    pub(super) fn and(mut self, report: impl Into<Option<Report>>) -> Self {
-        self.reports.extend(report.into());
+    pub(super) fn and(mut self, report: impl Into<Report>) -> Self {
+        self.reports.push(report.into());
         self
     }
+
+    /// With what programs are told of an event, if anything.
+    pub(super) fn and_event(mut self, report: Option<EventReport>) -> Self {
+        self.reports.extend(report.map(Report::Event));
+        self
+    }
+}
+
+/// What programs are told.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Report {
+    Interface(InterfaceReport),
+    Event(EventReport),
+    Details(Box<DetailsReport>),
+    Statistics(ResponderReport),
+    Help(HelpReport),
+}
+
+impl From<InterfaceReport> for Report {
+    fn from(report: InterfaceReport) -> Self {
+        Self::Interface(report)
+    }
+}
+
+impl From<ResponderReport> for Report {
+    fn from(report: ResponderReport) -> Self {
+        Self::Statistics(report)
+    }
+}
+
+impl From<HelpReport> for Report {
+    fn from(report: HelpReport) -> Self {
+        Self::Help(report)
+    }
+}
+
+/// A command that was carried out.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "done")]
+pub(super) struct DoneReport {
+    /// As it was typed.
+    pub(super) command: String,
+}
+
+/// A command that was not carried out.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "rejected")]
+pub(super) struct RejectedReport {
+    /// As it was typed; `null` for a line that is too long to be one.
+    pub(super) command: Option<String>,
+    /// What is wrong and what to do.
+    pub(super) message: String,
+}
+
+/// The commands that there are.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "help")]
+pub(super) struct HelpReport {
+    pub(super) text: String,
 }

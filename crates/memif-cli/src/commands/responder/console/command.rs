@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use memif::{Role, RxMode};
 
-use crate::endpoint::responder::engine::{is_host, is_host6};
 use crate::endpoint::values::not_an_address;
+use crate::packet::station::{is_host, is_host6};
 
 /// The largest index: the third byte of an address is one more.
 pub(crate) const MAX_INDEX: u8 = 254;

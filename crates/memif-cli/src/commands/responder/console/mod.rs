@@ -6,6 +6,7 @@
 
 mod answer;
 mod command;
+mod item;
 mod screen;
 mod table;
 
@@ -18,32 +19,18 @@ use memif::{Name, Role};
 use crate::endpoint::driver::{Driver, Notice, receive};
 use crate::endpoint::options::InterfaceOptions;
 use crate::endpoint::signals::Stop;
-use crate::error::{Error, Outcome};
-use crate::output::json::{DoneReport, HelpReport, RejectedReport, Report};
+use crate::error::Error;
+use crate::output::exit::Outcome;
 use crate::output::{redirect_log, report, speaks_json, warn};
-use answer::Answer;
+use answer::{Answer, DoneReport, HelpReport, RejectedReport};
 use command::{COMMANDS, Command, MORE_HELP};
+use item::Item;
 use screen::Screen;
 use table::Table;
 
 /// What peers are told of the program and of each interface, as libmemif's example does it.
 const APP_NAME: &str = "ICMP_Responder";
 const INTERFACE_NAME: &str = "memif_connection";
-
-/// What the main thread waits for.
-#[derive(Debug)]
-pub(crate) enum Item {
-    /// Somebody typed a line.
-    Line(String),
-    /// Somebody typed a line that is too long to be one.
-    Overlong,
-    /// Nobody will type any more.
-    End,
-    /// Something happened to the socket or the process.
-    Notice(Notice),
-    /// A line of the log.
-    Log(String),
-}
 
 /// Takes commands until `exit`, the end of the input, or a signal.
 pub(crate) fn run(options: &InterfaceOptions, verbose: bool) -> Result<Outcome, Error> {
@@ -162,7 +149,7 @@ impl Console {
         match command {
             Command::Help => {
                 let text = format!("{COMMANDS}\n{MORE_HELP}");
-                Ok(Answer::line(text.clone()).and(Report::Help(HelpReport { text })))
+                Ok(Answer::line(text.clone()).and(HelpReport { text }))
             }
             Command::Exit => Ok(Answer::default()),
             Command::Conn(index, role) => table.conn(index, role),
@@ -178,7 +165,7 @@ impl Console {
         match answer {
             Ok(answer) => {
                 self.tell(&answer)?;
-                report(&Report::Done(DoneReport { command: line.to_owned() }))
+                report(&DoneReport { command: line.to_owned() })
             }
             Err(message) => self.reject(Some(line.to_owned()), message),
         }
@@ -186,7 +173,7 @@ impl Console {
 
     fn reject(&self, command: Option<String>, message: String) -> Result<(), Error> {
         self.screen.say(&message)?;
-        report(&Report::Rejected(RejectedReport { command, message }))
+        report(&RejectedReport { command, message })
     }
 
     fn tell(&self, answer: &Answer) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use rustyline_async::{Readline, ReadlineEvent, SharedWriter};
 
-use super::Item;
+use super::item::Item;
 use crate::error::Error;
 use crate::output::{say, speaks_json};
 

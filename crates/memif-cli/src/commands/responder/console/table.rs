@@ -6,15 +6,17 @@ use std::time::Instant;
 
 use memif::{Event, InterfaceKey, Role, RxMode, Side, SocketAddress};
 
-use super::answer::Answer;
+use super::answer::{Answer, Report};
 use super::command::MAX_INDEX;
 use crate::endpoint::driver::Driver;
 use crate::endpoint::options::InterfaceOptions;
+use crate::endpoint::report::InterfaceReport;
+use crate::endpoint::responder::report::ResponderReport;
 use crate::endpoint::responder::served::Served;
 use crate::error::Error;
-use crate::output::details::{HEADING, More, Shown};
+use crate::output::details::{DetailsReport, HEADING, More, Shown};
 use crate::output::events::Reporter;
-use crate::output::json::{DetailsReport, DisconnectedReport, InterfaceReport, Report, ResponderReport};
+use crate::output::json::{DisconnectedReport, EventReport};
 use crate::output::said::Told;
 use crate::packet::{Framing, Mac, Station};
 
@@ -74,7 +76,7 @@ impl Table {
         let up = false;
         self.entries.insert(index, Entry { key, role, served, up, trouble: None });
         let answer = self.note_on_roles().map_or_else(Answer::default, Answer::note);
-        Ok(answer.and(Report::Interface(made)))
+        Ok(answer.and(made))
     }
 
     /// Deletes an interface. Gives what there is to say about it.
@@ -91,17 +93,17 @@ impl Table {
             return Ok(Answer::default());
         };
         let answer = if entry.up {
-            let down = Report::Disconnected(DisconnectedReport {
+            let down = EventReport::Disconnected(DisconnectedReport {
                 interface_id: index.into(),
                 by: Side::Local.to_string(),
                 reason: "deleted".to_owned(),
             });
-            Answer::line(format!("INFO: memif disconnected! (interface {index}: deleted)")).and(down)
+            Answer::line(format!("INFO: memif disconnected! (interface {index}: deleted)")).and_event(Some(down))
         } else {
             Answer::default()
         };
         let tally = entry.served.finish();
-        Ok(answer.and(Report::ResponderStatistics(ResponderReport::new(index.into(), &tally))))
+        Ok(answer.and(ResponderReport::new(index.into(), &tally)))
     }
 
     /// Changes the IPv4 address of an interface, or its IPv6 address.
@@ -160,17 +162,17 @@ impl Table {
             let details = details.map_err(|error| format!("show: {error}"))?;
             let tally = entry.served.tally();
             let (ip, ip6) = (entry.served.ip(), entry.served.ip6());
-            reports.push(Report::Details(DetailsReport {
+            reports.push(Report::Details(Box::new(DetailsReport {
                 ip6: ip6.map(|ip6| ip6.to_string()),
                 last_reason: entry.trouble.clone().filter(|_| !details.link_up),
                 ..DetailsReport::new(usize::from(*index), &details, Some(ip.to_string()))
-            }));
-            reports.push(Report::ResponderStatistics(ResponderReport::new(details.id, &tally)));
+            })));
+            reports.push(ResponderReport::new(details.id, &tally).into());
             let mode = |queue: u8| entry.served.rx_mode(queue).unwrap_or(default);
             let more = More {
                 ip6,
                 rx_modes: details.rx.iter().map(|queue| mode(queue.index)).collect(),
-                tally,
+                tally: tally.to_string(),
                 trouble: entry.trouble.clone(),
             };
             let index = usize::from(*index);
@@ -198,12 +200,12 @@ impl Table {
                     let reason = error.to_string();
                     // Its queues are gone: nobody would take packets from the link.
                     self.driver.with(move |socket| socket.disconnect(interface, "no resources"));
-                    return Answer::note(format!("INFO: interface {index}: {reason}")).and(for_programs);
+                    return Answer::note(format!("INFO: interface {index}: {reason}")).and_event(for_programs);
                 }
                 entry.up = true;
                 entry.trouble = None;
                 let which = if many { format!(" (interface {index})") } else { String::new() };
-                Answer::line(format!("INFO: memif connected!{which}")).and(for_programs)
+                Answer::line(format!("INFO: memif connected!{which}")).and_event(for_programs)
             }
             Event::Disconnected { interface, reason } => {
                 let Some((index, entry)) = self.find(interface) else { return Answer::default() };
@@ -211,7 +213,7 @@ impl Table {
                 entry.up = false;
                 entry.trouble = Some(reason.to_string());
                 let line = format!("INFO: memif disconnected! (interface {index}: {reason})");
-                Answer::line(line).and(for_programs)
+                Answer::line(line).and_event(for_programs)
             }
             Event::ConnectFailed { interface, .. } => {
                 let cause = self.reporter.cause(&event);
@@ -227,7 +229,7 @@ impl Table {
     /// it.
     fn inform(&self, said: Told) -> Answer {
         let text = (self.verbose || !said.nobody).then(|| format!("INFO: {}", said.line));
-        Answer { text, ..Answer::default() }.and(said.report)
+        Answer { text, ..Answer::default() }.and_event(said.report)
     }
 
     /// When there is something to say although nothing happens.
@@ -248,11 +250,11 @@ impl Table {
     }
 
     /// Closes all links and waits for the threads that served them. Gives the last counts.
-    pub(crate) fn close(self) -> Vec<Report> {
+    pub(crate) fn close(self) -> Vec<ResponderReport> {
         drop(self.driver);
         let last = self.entries.into_iter().map(|(index, entry)| {
             let tally = entry.served.finish();
-            Report::ResponderStatistics(ResponderReport::new(index.into(), &tally))
+            ResponderReport::new(index.into(), &tally)
         });
         last.collect()
     }

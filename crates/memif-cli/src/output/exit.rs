@@ -1,0 +1,48 @@
+//! How the command ends: its exit statuses, and the one place where errors are printed.
+
+use std::process::ExitCode;
+
+use super::json::ErrorReport;
+use super::lines::{report, warn};
+use crate::error::Error;
+
+/// Shown at the end of every help text.
+pub(crate) const STATUSES: &str = "\
+Exit status:
+  0    done; ping, demo: every reply came; bench: no packet was lost, changed, doubled or out of order on its queue;
+       bench ndr: a rate was found for each size; show: a master listens and this user may connect
+  1    ping, demo: replies did not come, or came with wrong bytes; bench: packets were lost, changed, doubled or out of
+       order, or the link went down before the end; bench ndr: no rate was found; show: no master to connect to
+  2    wrong use, no connection, or another error; the message says what to do
+  130  ended by a second Ctrl-C or SIGTERM, 300 ms or more after the first
+A closed pipe on standard output is no error.";
+
+/// Status after an error.
+const FAILED: u8 = 2;
+
+/// How a command ended that did what it was asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything went well.
+    Success,
+    /// Replies were lost or wrong.
+    Lost,
+    /// The question was answered with no.
+    No,
+}
+
+/// Prints the error, if there is one, and gives the exit status.
+pub(crate) fn status(result: Result<Outcome, Error>) -> ExitCode {
+    match result {
+        Ok(Outcome::Success) => ExitCode::SUCCESS,
+        Ok(Outcome::Lost | Outcome::No) => ExitCode::from(1),
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            warn(format_args!("{error}"));
+            let message = error.to_string();
+            // When that cannot be printed either, the status still tells.
+            let _ = report(&ErrorReport { message, exit_status: FAILED });
+            ExitCode::from(FAILED)
+        }
+    }
+}
