@@ -59,6 +59,14 @@ impl Sizes {
         }
     }
 
+    /// Bytes of each packet; `None` where they differ.
+    pub(crate) fn fixed(self) -> Option<usize> {
+        match self {
+            Sizes::Fixed(size) => Some(size),
+            Sizes::Imix => None,
+        }
+    }
+
     /// Bytes of the packets of one round.
     fn round(self) -> Vec<usize> {
         match self {

@@ -10,12 +10,13 @@ use memif::{Event, InterfaceKey, Link, Role, RxMode, Socket};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::echo;
-use super::latency::{histogram, nanoseconds};
-use super::link::{LOOK, Place, Until};
 use super::other::Other;
+use super::place::Place;
+use super::until::{LOOK, Until};
 use crate::error::Error;
 use crate::output::events::Reporter;
 use crate::output::said::Told;
+use crate::output::times::{histogram, nanoseconds};
 use crate::packet::numbered::{Packets, Sizes};
 
 /// Descriptors of one interface: its connection, its memory, and an eventfd for each of two queues and for itself.

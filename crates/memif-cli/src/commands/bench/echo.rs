@@ -6,7 +6,7 @@ use std::thread;
 use memif::{ForwardError, Link, RxMode, RxQueue, SendError, TxBatch, TxQueue};
 
 use super::generator::PATIENCE;
-use super::link::{LOOK, Until};
+use super::until::{LOOK, Until};
 
 /// Sends back until the link goes down or it should end. Says how many packets went back.
 pub(crate) fn run(link: &mut Link, burst: usize, mode: RxMode, until: &Until) -> u64 {

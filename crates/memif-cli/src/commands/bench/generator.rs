@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use memif::{Link, SendError, TxQueue};
 
-use super::link::Until;
 use super::reconnect::Reconnect;
+use super::until::Until;
 use crate::counts::whole;
 use crate::error::Error;
 use crate::packet::Framing;

@@ -7,17 +7,15 @@ use hdrhistogram::Histogram;
 use memif::{Link, RxMode, RxQueue, SendError};
 
 use super::generator::too_long;
-use super::link::{LOOK, Until};
-use super::reconnect::{Outages, Reconnect};
+use super::outages::Outages;
+use super::reconnect::Reconnect;
+use super::until::{LOOK, Until};
 use crate::counts::{real, whole};
 use crate::error::Error;
+use crate::output::times::{histogram, nanoseconds};
 use crate::packet::Framing;
 use crate::packet::numbered::{Kind, LONGEST, Packets, Sizes, kind};
 
-/// The longest time that a histogram tells, in nanoseconds: a minute.
-const LONGEST_TIME: u64 = 60_000_000_000;
-/// Digits of a time that a histogram keeps.
-const DIGITS: u8 = 3;
 /// How long a packet in flight is waited for before it counts as lost.
 const LOST: Duration = Duration::from_secs(1);
 /// How often the first packet is sent until one comes back.
@@ -63,21 +61,6 @@ pub(crate) struct Answers {
 enum Trouble {
     LinkDown,
     Failed(Error),
-}
-
-/// An empty histogram of times.
-pub(crate) fn histogram() -> Result<Histogram<u64>, Error> {
-    let no_room = |error: hdrhistogram::CreationError| Error::System {
-        what: "no histogram".to_owned(),
-        advice: "tell the makers of memif",
-        source: std::io::Error::other(error),
-    };
-    Histogram::new_with_bounds(1, LONGEST_TIME, DIGITS).map_err(no_room)
-}
-
-/// Nanoseconds of a time.
-pub(crate) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).clamp(1, LONGEST_TIME)
 }
 
 /// A link that is asked, and the next one when it goes down.

@@ -3,48 +3,39 @@
 mod cpus;
 mod crowd;
 mod echo;
+mod end;
 mod generator;
 mod latency;
-mod link;
 mod ndr;
 mod numbers;
+mod options;
+mod order;
 mod other;
+mod outages;
 mod parts;
+mod place;
 mod plan;
 mod reconnect;
 mod report;
+mod results;
 mod runs;
 mod setup;
 mod sink;
+mod spawn;
 mod tally;
+mod until;
 
 use std::sync::mpsc;
 
-pub(crate) use plan::BenchOptions;
-use plan::{Part, Plan, Work};
+pub(crate) use options::BenchOptions;
+use options::{Part, Work};
+use plan::Plan;
 
 use crate::endpoint::signals::Stop;
 use crate::error::Error;
 use crate::output::exit::Outcome;
 use crate::output::{self, plot, say, warn};
-use link::Until;
-
-const EXAMPLES: &str = "\
-Examples:
-  memif bench
-      one way from slave to master, two processes on two processors, packets of 64 bytes
-  memif bench throughput --size 64,512,1500,9000,imix --plot rates.svg
-      the same with several sizes, drawn
-  memif bench latency --rx-mode interrupt
-      round trips of one packet in flight, both ends asleep until it comes
-  memif bench latency --rate 100k
-      round trips at a rate, each from the time at which its packet was due
-  memif bench throughput --part sink --role master --socket @lab
-      counts what a slave sends: memif bench --part generator --socket @lab, or any other program
-  memif bench latency --part generator --socket /tmp/memif.sock
-      round trips over a peer that sends packets back, as dpdk-testpmd --forward-mode=macswap
-  memif bench --part generator --rate 100k --seconds 60 --reconnect
-      with memif bench --part sink --reconnect at the other port of a switch: what a restart of it loses";
+use until::Until;
 
 /// Measures what it is asked to.
 pub(crate) fn run(options: &BenchOptions) -> Result<Outcome, Error> {
@@ -53,7 +44,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<Outcome, Error> {
     let (notices, _) = mpsc::channel();
     let until = Until::signalled(Stop::listen(notices)?);
     if let Some(order) = &plan.order {
-        return other::run(order, &plan, &until);
+        return spawn::run(order, &plan, &until);
     }
     if let Some(file) = &plan.plot {
         plot::check(file)?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use memif::{Link, RxQueue};
 
 use super::generator::{Flow, Generator};
-use super::link::Until;
+use super::until::Until;
 use crate::counts::real;
 use crate::error::Error;
 use crate::packet::numbered::{Kind, LONGEST, kind};

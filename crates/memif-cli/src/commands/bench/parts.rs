@@ -1,12 +1,13 @@
 //! One end alone: the other is another memif, or any other program.
 
+use super::end::End;
 use super::generator::{self, Flow, Generator};
-use super::link::Until;
 use super::plan::Plan;
 use super::reconnect::Reconnect;
-use super::runs::{draw, outcome, tell};
+use super::results::{draw, linger, outcome, tell};
 use super::sink::{Ended, Sink};
-use super::{crowd, echo as echoing, report};
+use super::until::Until;
+use super::{crowd, echo as echoing, outages, report};
 use crate::error::Error;
 use crate::output::exit::Outcome;
 use crate::output::plot::Picture;
@@ -15,7 +16,7 @@ use crate::output::{self, say, warn};
 
 /// The end that receives.
 pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    let mut end = plan.place.open(plan.role)?;
+    let mut end = End::open(&plan.place, plan.role)?;
     let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
     let progress = Progress::new();
     progress.show("receiving", plan.time);
@@ -42,7 +43,7 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
 
 /// The end that sends: one size after the other, and then the word that this was all.
 pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    let mut end = plan.place.open(plan.role)?;
+    let mut end = End::open(&plan.place, plan.role)?;
     let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
     let progress = Progress::new();
     let mut generator = Generator::new(&plan.flow());
@@ -66,7 +67,7 @@ pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             break;
         }
     }
-    if let Some(line) = report::outages(again.outages()) {
+    if let Some(line) = outages::told(again.outages()) {
         say(format_args!("{line}"))?;
     }
     if !cut {
@@ -78,17 +79,9 @@ pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     Ok(outcome(!cut))
 }
 
-/// Keeps the link open as long as the plan says, or until a sink had time to take everything.
-pub(crate) fn linger(plan: &Plan, tx: &[memif::TxQueue], progress: &Progress, until: &Until) {
-    let time = plan.linger.unwrap_or(generator::LINGER);
-    progress.show("link kept open", time);
-    generator::linger(tx, time, plan.linger.map(|_| until));
-    progress.clear();
-}
-
 /// Sends back what comes over one link after the other, until a signal.
 pub(crate) fn echo(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    let mut end = plan.place.open(plan.role)?;
+    let mut end = End::open(&plan.place, plan.role)?;
     let Some(mut link) = end.link(until, true)? else { return Ok(Outcome::Success) };
     let _pinned = plan.pin()?;
     let mut again = Reconnect::patient(&mut end, plan.reconnect);
@@ -99,7 +92,7 @@ pub(crate) fn echo(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         let Some(next) = again.link(until)? else { break };
         link = next;
     }
-    if let Some(line) = report::outages(again.outages()) {
+    if let Some(line) = outages::told(again.outages()) {
         say(format_args!("{line}"))?;
     }
     Ok(Outcome::Success)

@@ -1,30 +1,14 @@
 //! A link that goes down during a run, and comes back.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use memif::Link;
 
-use super::link::{End, Until};
-use super::report;
+use super::end::End;
+use super::outages::{OutageReport, Outages};
+use super::until::Until;
 use crate::error::Error;
-use crate::output::{self, warn};
-
-/// Times without a link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outages {
-    pub(crate) count: u64,
-    /// All of them together, as this end noticed.
-    pub(crate) time: Duration,
-    /// Whether the last one was waited for in vain.
-    pub(crate) for_good: bool,
-}
-
-impl Outages {
-    /// Those after `before`, which were some of these.
-    pub(crate) fn since(self, before: Self) -> Self {
-        Self { count: self.count - before.count, time: self.time - before.time, ..self }
-    }
-}
+use crate::output::{report, warn};
 
 /// Waits for the next link, and keeps the time.
 pub(crate) struct Reconnect<'e> {
@@ -72,7 +56,7 @@ impl<'e> Reconnect<'e> {
             let seconds = time.as_secs_f64();
             warn(format_args!("the link is back after {seconds:.3} s without ({reason})"));
         }
-        output::report(&report::outage(reason, time, link.is_some()))?;
+        report(&OutageReport::new(reason, time, link.is_some()))?;
         Ok(link)
     }
 

@@ -1,46 +1,39 @@
-//! What is done for each work: ends are opened, figures taken, told and drawn. [`parts`] has what one end does alone.
+//! What is done for each work: ends are opened, figures taken, told and drawn. `parts` has what one end does alone.
 
 use hdrhistogram::Histogram;
-use memif::Link;
 
+use super::end::End;
 use super::generator::{Flow, Generator};
-use super::link::{End, Until};
 use super::ndr::{self, Trial};
-use super::other::{Other, Task};
+use super::order::Task;
+use super::other::Other;
 use super::plan::Plan;
 use super::reconnect::Reconnect;
+use super::results::{draw, linger_if_told, outcome, tell};
 use super::sink::{self, Received};
-use super::{cpus, crowd, latency as asking, parts, report, setup as setting_up};
+use super::spawn;
+use super::until::Until;
+use super::{cpus, crowd, latency as asking, outages, report, setup as setting_up};
 use crate::error::Error;
 use crate::output::exit::Outcome;
-use crate::output::plot::{self, Picture};
+use crate::output::plot::Picture;
 use crate::output::progress::Progress;
+use crate::output::times;
 use crate::output::{self, say, warn};
 use crate::packet::numbered::Sizes;
 
-/// Draws, if that was asked for.
-pub(super) fn draw(plan: &Plan, picture: &Picture<'_>) -> Result<(), Error> {
-    let Some(file) = &plan.plot else { return Ok(()) };
-    plot::draw(file, &plan.conditions().0, picture)
-}
-
-/// Whether everything came.
-pub(super) fn outcome(complete: bool) -> Outcome {
-    if complete { Outcome::Success } else { Outcome::Lost }
-}
-
 /// Opens our end, and starts the other one where that is ours, too.
 fn open(plan: &Plan, task: Task, until: &Until) -> Result<(Option<Other>, End), Error> {
-    let end = plan.place.open(plan.role)?;
-    let other = plan.place.both.then(|| Other::start(plan, plan.other_role(), task, until));
+    let end = End::open(&plan.place, plan.role)?;
+    let other = plan.place.both.then(|| spawn::start(plan, plan.other_role(), task, until));
     Ok((other.transpose()?, end))
 }
 
 /// Receives from a generator that is started for this run.
 fn one_way(plan: &Plan, catch: &sink::Catch, flow: &Flow, until: &Until) -> Result<Option<Received>, Error> {
-    let mut end = plan.place.open(plan.other_role())?;
+    let mut end = End::open(&plan.place, plan.other_role())?;
     let task = Task::Generate { sizes: flow.sizes.to_string(), seconds: flow.time.as_secs_f64(), rate: flow.rate };
-    let mut other = Some(Other::start(plan, plan.role, task, until)?);
+    let mut other = Some(spawn::start(plan, plan.role, task, until)?);
     let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(None) };
     let received = {
         let _pinned = cpus::pin(plan.sink_cpu())?;
@@ -49,39 +42,6 @@ fn one_way(plan: &Plan, catch: &sink::Catch, flow: &Flow, until: &Until) -> Resu
     // The link goes down before the other end is waited for, which waits for that.
     drop(end);
     Ok(Some(received))
-}
-
-/// Tells what a sink found; says whether all is well.
-pub(super) fn tell(sizes: Option<Sizes>, received: &Received) -> Result<bool, Error> {
-    let (row, report) = report::throughput(sizes, received);
-    say(format_args!("{row}"))?;
-    // An end alone does not know how a switch spreads packets.
-    if sizes.is_none() {
-        for line in report::queues(received) {
-            say(format_args!("{line}"))?;
-        }
-    }
-    if let Some(line) = report::outages(received.outages) {
-        say(format_args!("{line}"))?;
-    }
-    output::report(&report)?;
-    for (count, what) in [
-        (received.missing, "did not come, though later ones did"),
-        (received.reordered, "came after a later one on the same queue"),
-        (received.duplicates, "came again"),
-    ] {
-        if count > 0 {
-            let packets = if count == 1 { "packet" } else { "packets" };
-            warn(format_args!("{count} {packets} {what}"));
-        }
-    }
-    if let Some(silence) = received.silent {
-        warn(format_args!(
-            "nothing came for {} s, and the generator did not say that it sent all: how many packets were lost at the end is not known",
-            silence.as_secs_f64(),
-        ));
-    }
-    Ok(received.is_complete())
 }
 
 /// Both ends, one way, for each size.
@@ -110,7 +70,7 @@ pub(crate) fn throughput(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
 pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let (mut other, mut end) = open(plan, Task::Echo, until)?;
     let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(Outcome::Success) };
-    say(format_args!("{}", report::times_head("size")))?;
+    say(format_args!("{}", times::head("size")))?;
     let progress = Progress::new();
     let mut again = Reconnect::new(&mut end, plan.reconnect);
     let mut rows: Vec<(String, Histogram<u64>)> = Vec::new();
@@ -132,8 +92,8 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         };
         progress.clear();
         let Some(answers) = answers else { break };
-        say(format_args!("{}", report::times_row(&sizes.to_string(), &answers.times)))?;
-        if let Some(line) = report::outages(answers.outages) {
+        say(format_args!("{}", times::row(&sizes.to_string(), &answers.times)))?;
+        if let Some(line) = outages::told(answers.outages) {
             say(format_args!("{line}"))?;
         }
         output::report(&report::latency(sizes, plan.rate, &answers))?;
@@ -151,20 +111,13 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     }
     for (name, times) in &rows {
         say(format_args!("{name}:"))?;
-        for line in report::bars(times) {
+        for line in times::bars(times) {
             say(format_args!("{line}"))?;
         }
     }
     draw(plan, &Picture::Times(&rows))?;
     linger_if_told(plan, &link, &progress, until);
     Ok(outcome(complete))
-}
-
-/// Keeps the link open after the end, where that was asked for.
-fn linger_if_told(plan: &Plan, link: &Link, progress: &Progress, until: &Until) {
-    if plan.linger.is_some() {
-        parts::linger(plan, &link.tx, progress, until);
-    }
 }
 
 /// The rate without loss for each size.
@@ -242,7 +195,7 @@ fn search(
 
 /// Links that come and go.
 pub(crate) fn setup(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    let other = plan.place.both.then(|| Other::start(plan, plan.other_role(), Task::Echo, until));
+    let other = plan.place.both.then(|| spawn::start(plan, plan.other_role(), Task::Echo, until));
     let mut other = other.transpose()?;
     let progress = Progress::new();
     progress.show("links", plan.time);
@@ -252,9 +205,9 @@ pub(crate) fn setup(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     };
     progress.clear();
     let rows = [("connect", &setups.connect), ("delete", &setups.delete), ("both", &setups.whole)];
-    say(format_args!("{}", report::times_head("")))?;
+    say(format_args!("{}", times::head("")))?;
     for (name, times) in rows {
-        say(format_args!("{}", report::times_row(name, times)))?;
+        say(format_args!("{}", times::row(name, times)))?;
     }
     output::report(&report::setup(&setups))?;
     draw(plan, &Picture::Times(&rows.map(|(name, times)| (name.to_owned(), times.clone()))))?;
@@ -270,7 +223,7 @@ pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         let progress = Progress::new();
         progress.show(&format!("{count} interfaces"), plan.time);
         let mut other =
-            plan.place.both.then(|| Other::start(plan, plan.other_role(), Task::Crowd(count), until)).transpose()?;
+            plan.place.both.then(|| spawn::start(plan, plan.other_role(), Task::Crowd(count), until)).transpose()?;
         // Else the time would be that of starting a process.
         other.as_mut().map(Other::wait_ready);
         let found = {

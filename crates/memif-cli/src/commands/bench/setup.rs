@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use memif::{ConnectError, Event, Role, WaitError};
 
-use super::latency::{histogram, nanoseconds};
-use super::link::{LOOK, Place, Until};
 use super::other::Other;
+use super::place::Place;
+use super::until::{LOOK, Until};
 use crate::error::Error;
 use crate::output::advice;
 use crate::output::events::Reporter;
 use crate::output::said::Told;
+use crate::output::times::{histogram, nanoseconds};
 
 /// What it took, in nanoseconds.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use memif::{RxMode, RxQueue};
 
 use super::generator::PATIENCE;
-use super::link::{LOOK, Until};
-use super::reconnect::Outages;
+use super::outages::Outages;
 use super::tally::{Lane, LaneCount, Tally};
+use super::until::{LOOK, Until};
 use crate::counts::real;
 use crate::error::Error;
 use crate::packet::numbered::{LONGEST, is_next};

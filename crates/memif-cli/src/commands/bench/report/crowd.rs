@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Report;
-use super::times::{TimesReport, times};
 use crate::commands::bench::crowd::{Cost, Crowd};
 use crate::counts::real;
 use crate::output::json::milliseconds;
+use crate::output::times::TimesReport;
 
 #[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "bench_interfaces")]
 pub(crate) struct CrowdReport {
     interfaces: u32,
     set_up_ms: f64,
@@ -38,7 +38,7 @@ impl From<Cost> for CostReport {
 }
 
 /// What many interfaces take, in words and for programs.
-pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, Report) {
+pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, CrowdReport) {
     let count = crowd.count;
     let each = |time: Duration| time / count.max(1);
     let mebi = |bytes: u64| real(bytes) / f64::from(1 << 20);
@@ -71,14 +71,14 @@ pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, Report) {
             crowd.round_trips.len()
         )
     });
-    let report = Report::Crowd(Box::new(CrowdReport {
+    let report = CrowdReport {
         interfaces: count,
         set_up_ms: milliseconds(crowd.set_up),
         this_end: crowd.cost.into(),
         before: crowd.before.into(),
         other_end: crowd.other.map(Into::into),
         lost_packets: crowd.lost,
-        round_trip: times(&crowd.round_trips),
-    }));
+        round_trip: TimesReport::new(&crowd.round_trips),
+    };
     (lines, report)
 }

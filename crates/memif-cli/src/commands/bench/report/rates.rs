@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{OutagesReport, Report, packet_bytes};
 use crate::commands::bench::generator::Sent;
-use crate::commands::bench::reconnect::Outages;
+use crate::commands::bench::outages::{Outages, OutagesReport};
 use crate::commands::bench::sink::Received;
 use crate::counts::real;
 use crate::output::json::milliseconds;
 use crate::packet::numbered::Sizes;
 
 #[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "bench_throughput")]
 pub(crate) struct ThroughputReport {
     /// `null` where they differ, or where the generator is not ours.
     packet_bytes: Option<usize>,
@@ -46,7 +46,7 @@ struct QueueReport {
 pub(crate) const THROUGHPUT: &str = "    size       Mpps       Gb/s          sent      received       lost  corrupted";
 
 /// A row of it.
-pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, Report) {
+pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, ThroughputReport) {
     let (pps, bps) = received.rates().unzip();
     let number =
         |value: Option<f64>, unit: f64| value.map_or_else(|| "-".to_owned(), |value| format!("{:.3}", value / unit));
@@ -63,8 +63,8 @@ pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, 
         count(received.lost()),
         count(corrupted),
     );
-    let report = Report::Throughput(ThroughputReport {
-        packet_bytes: sizes.and_then(packet_bytes),
+    let report = ThroughputReport {
+        packet_bytes: sizes.and_then(Sizes::fixed),
         sent_packets: received.sent.map(|sent| sent.0),
         received_packets: received.packets,
         lost_packets: received.lost(),
@@ -87,7 +87,7 @@ pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, 
         measured_ms: milliseconds(received.time),
         packets_per_second: pps,
         bits_per_second: bps,
-    });
+    };
     (row, report)
 }
 
@@ -114,6 +114,7 @@ pub(crate) fn queues(received: &Received) -> Vec<String> {
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "bench_echo")]
 pub(crate) struct EchoReport {
     returned_packets: u64,
     #[serde(flatten)]
@@ -121,11 +122,12 @@ pub(crate) struct EchoReport {
 }
 
 /// What an echo sent back over one link, and the times without one until then.
-pub(crate) fn echo(returned_packets: u64, outages: Outages) -> Report {
-    Report::Echo(EchoReport { returned_packets, outages: outages.into() })
+pub(crate) fn echo(returned_packets: u64, outages: Outages) -> EchoReport {
+    EchoReport { returned_packets, outages: outages.into() }
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "bench_generator")]
 pub(crate) struct GeneratorReport {
     packet_bytes: Option<usize>,
     offered_packets: u64,
@@ -138,7 +140,7 @@ pub(crate) struct GeneratorReport {
 }
 
 /// What a generator did whose sink is somewhere else.
-pub(crate) fn generator(sizes: Sizes, sent: &Sent, outages: Outages) -> (String, Report) {
+pub(crate) fn generator(sizes: Sizes, sent: &Sent, outages: Outages) -> (String, GeneratorReport) {
     let seconds = sent.time.as_secs_f64().max(f64::MIN_POSITIVE);
     let (pps, bps) = (real(sent.packets) / seconds, 8.0 * real(sent.bytes) / seconds);
     let text = format!(
@@ -149,14 +151,14 @@ pub(crate) fn generator(sizes: Sizes, sent: &Sent, outages: Outages) -> (String,
         bps / 1e9,
         sent.offered - sent.packets,
     );
-    let report = Report::Generator(GeneratorReport {
-        packet_bytes: packet_bytes(sizes),
+    let report = GeneratorReport {
+        packet_bytes: sizes.fixed(),
         offered_packets: sent.offered,
         sent_packets: sent.packets,
         outages: outages.into(),
         duration_ms: milliseconds(sent.time),
         packets_per_second: pps,
         bits_per_second: bps,
-    });
+    };
     (text, report)
 }

@@ -1,125 +1,17 @@
 //! Times: of round trips, and of links that come and go.
 
-use std::fmt::Write as _;
-
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{OutagesReport, Report, packet_bytes};
 use crate::commands::bench::latency::Answers;
+use crate::commands::bench::outages::OutagesReport;
 use crate::commands::bench::setup::Setups;
-use crate::counts::{real, whole};
+use crate::counts::real;
 use crate::output::json::milliseconds;
+use crate::output::times::TimesReport;
 use crate::packet::numbered::Sizes;
 
-/// Rows of a histogram for people.
-const ROWS: i32 = 10;
-/// Characters of its longest bar.
-const BAR: f64 = 40.0;
-
-/// Times in nanoseconds; `null` without any.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct TimesReport {
-    count: u64,
-    min_ns: Option<u64>,
-    mean_ns: Option<f64>,
-    p50_ns: Option<u64>,
-    p90_ns: Option<u64>,
-    p99_ns: Option<u64>,
-    p99_9_ns: Option<u64>,
-    max_ns: Option<u64>,
-    histogram: Vec<BucketReport>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-struct BucketReport {
-    up_to_ns: u64,
-    packets: u64,
-}
-
-/// Buckets, each a quarter longer than the one before.
-fn buckets(times: &Histogram<u64>) -> Vec<BucketReport> {
-    let mut found: Vec<BucketReport> = Vec::new();
-    let mut up_to_ns = times.min().max(4);
-    for value in times.iter_recorded() {
-        while up_to_ns < value.value_iterated_to() {
-            up_to_ns += up_to_ns / 4;
-        }
-        let packets = value.count_since_last_iteration();
-        match found.last_mut() {
-            Some(last) if last.up_to_ns == up_to_ns => last.packets += packets,
-            _ => found.push(BucketReport { up_to_ns, packets }),
-        }
-    }
-    found
-}
-
-pub(super) fn times(times: &Histogram<u64>) -> TimesReport {
-    let any = !times.is_empty();
-    let at = |quantile| any.then(|| times.value_at_quantile(quantile));
-    TimesReport {
-        count: times.len(),
-        min_ns: any.then(|| times.min()),
-        mean_ns: any.then(|| times.mean()),
-        p50_ns: at(0.5),
-        p90_ns: at(0.9),
-        p99_ns: at(0.99),
-        p99_9_ns: at(0.999),
-        max_ns: any.then(|| times.max()),
-        histogram: buckets(times),
-    }
-}
-
-/// The head of a table of times, and of its first column.
-pub(crate) fn times_head(what: &str) -> String {
-    format!(
-        "{what:>8} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
-        "count", "min us", "p50 us", "p90 us", "p99 us", "p99.9 us", "max us"
-    )
-}
-
-/// A row of it.
-pub(crate) fn times_row(what: &str, times: &Histogram<u64>) -> String {
-    let mut row = format!("{what:>8} {:>10}", times.len());
-    let quantiles = [0.0, 0.5, 0.9, 0.99, 0.999, 1.0];
-    for quantile in quantiles {
-        let text = if times.is_empty() {
-            "-".to_owned()
-        } else {
-            format!("{:.3}", real(times.value_at_quantile(quantile)) / 1e3)
-        };
-        let _ = write!(row, " {text:>10}");
-    }
-    row
-}
-
-/// The distribution as bars: rows of equal ratio from the fastest hundredth to the slowest, and what is beyond.
-pub(crate) fn bars(times: &Histogram<u64>) -> Vec<String> {
-    if times.is_empty() {
-        return Vec::new();
-    }
-    let low = real(times.value_at_quantile(0.01).max(1));
-    let high = real(times.value_at_quantile(0.99)).max(low * 1.5);
-    let step = (high / low).powf(1.0 / f64::from(ROWS));
-    let mut rows: Vec<_> =
-        (0..=ROWS).map(|row| (Some(whole(low * step.powi(row)) + 1), 0)).chain([(None, 0)]).collect();
-    for value in times.iter_recorded() {
-        let time = value.value_iterated_to();
-        let row = rows.iter_mut().find(|row| row.0.is_none_or(|to| time <= to));
-        row.into_iter().for_each(|row| row.1 += value.count_since_last_iteration());
-    }
-    let most = rows.iter().map(|row| row.1).max().unwrap_or(0).max(1);
-    let bar = |count| whole((BAR * real(count) / real(most)).ceil());
-    rows.into_iter()
-        .map(|(to, count)| {
-            let to = to.map_or_else(|| "beyond        ".to_owned(), |to| format!("to {:>8.3} us", real(to) / 1e3));
-            let bar = "#".repeat(usize::try_from(bar(count)).unwrap_or(0));
-            format!("  {to} {count:>10} {bar}").trim_end().to_owned()
-        })
-        .collect()
-}
-
-#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "bench_latency")]
 pub(crate) struct LatencyReport {
     packet_bytes: Option<usize>,
     /// `null`: one in flight.
@@ -136,10 +28,10 @@ pub(crate) struct LatencyReport {
 }
 
 /// What came of round trips.
-pub(crate) fn latency(sizes: Sizes, rate: Option<f64>, answers: &Answers) -> Report {
+pub(crate) fn latency(sizes: Sizes, rate: Option<f64>, answers: &Answers) -> LatencyReport {
     let seconds = answers.time.as_secs_f64();
-    Report::Latency(Box::new(LatencyReport {
-        packet_bytes: packet_bytes(sizes),
+    LatencyReport {
+        packet_bytes: sizes.fixed(),
         asked_per_second: rate,
         sent_packets: answers.sent,
         received_packets: answers.received,
@@ -148,11 +40,12 @@ pub(crate) fn latency(sizes: Sizes, rate: Option<f64>, answers: &Answers) -> Rep
         duration_ms: milliseconds(answers.time),
         received_per_second: (seconds > 0.0).then(|| real(answers.received) / seconds),
         outages: answers.outages.into(),
-        round_trip: times(&answers.times),
-    }))
+        round_trip: TimesReport::new(&answers.times),
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "bench_setup")]
 pub(crate) struct SetupReport {
     links: u64,
     duration_ms: f64,
@@ -162,12 +55,12 @@ pub(crate) struct SetupReport {
 }
 
 /// What links take.
-pub(crate) fn setup(setups: &Setups) -> Report {
-    Report::Setup(Box::new(SetupReport {
+pub(crate) fn setup(setups: &Setups) -> SetupReport {
+    SetupReport {
         links: setups.whole.len(),
         duration_ms: milliseconds(setups.time),
-        connect: times(&setups.connect),
-        delete: times(&setups.delete),
-        connect_and_delete: times(&setups.whole),
-    }))
+        connect: TimesReport::new(&setups.connect),
+        delete: TimesReport::new(&setups.delete),
+        connect_and_delete: TimesReport::new(&setups.whole),
+    }
 }

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Report, packet_bytes};
 use crate::commands::bench::ndr::{Found, Trial};
 use crate::output::json::milliseconds;
 use crate::packet::numbered::Sizes;
 
 #[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "bench_ndr_trial")]
 pub(crate) struct TrialReport {
     packet_bytes: Option<usize>,
     /// `null`: as fast as it goes.
@@ -26,7 +26,7 @@ pub(crate) struct TrialReport {
 pub(crate) const TRIALS: &str = "       Mpps       offered       arrived       lost";
 
 /// One trial of the search for the rate.
-pub(crate) fn trial(sizes: Sizes, trial: &Trial, loss: f64) -> (String, Report) {
+pub(crate) fn trial(sizes: Sizes, trial: &Trial, loss: f64) -> (String, TrialReport) {
     let passed = trial.passed(loss);
     let verdict = match (trial.rate, passed) {
         (None, _) => "as fast as it goes",
@@ -41,19 +41,20 @@ pub(crate) fn trial(sizes: Sizes, trial: &Trial, loss: f64) -> (String, Report) 
         trial.arrived,
         trial.lost(),
     );
-    let report = Report::Trial(TrialReport {
-        packet_bytes: packet_bytes(sizes),
+    let report = TrialReport {
+        packet_bytes: sizes.fixed(),
         asked_per_second: trial.rate,
         offered_packets: trial.offered,
         arrived_packets: trial.arrived,
         lost_packets: trial.lost(),
         duration_ms: milliseconds(trial.time),
         passed,
-    });
+    };
     (row, report)
 }
 
 #[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename = "bench_ndr")]
 pub(crate) struct NdrReport {
     packet_bytes: Option<usize>,
     allowed_loss_percent: f64,
@@ -64,7 +65,7 @@ pub(crate) struct NdrReport {
 }
 
 /// The rate that was found.
-pub(crate) fn ndr(sizes: Sizes, loss: f64, found: &Found) -> (String, Report) {
+pub(crate) fn ndr(sizes: Sizes, loss: f64, found: &Found) -> (String, NdrReport) {
     let mut text = if found.rate > 0.0 {
         let rate = found.rate / 1e6;
         format!("{sizes} bytes: {rate:.4} Mpps with no more than {} % lost", loss * 100.0)
@@ -81,10 +82,10 @@ pub(crate) fn ndr(sizes: Sizes, loss: f64, found: &Found) -> (String, Report) {
         );
     }
     let report = NdrReport {
-        packet_bytes: packet_bytes(sizes),
+        packet_bytes: sizes.fixed(),
         allowed_loss_percent: loss * 100.0,
         packets_per_second: found.rate,
         not_judged_per_second: found.not_judged,
     };
-    (text, Report::Ndr(report))
+    (text, report)
 }

@@ -1,117 +1,18 @@
 //! One end of the link that is measured: its socket, and the links as they come up.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use memif::{ConnectError, Event, InterfaceConfig, Link, Role, SocketAddress, SocketBuilder};
+use memif::{ConnectError, Event, Link, Role};
 
 use super::other::Other;
+use super::place::Place;
+use super::until::{LOOK, Until};
 use crate::endpoint::driver::{Driver, Notice};
-use crate::endpoint::options::InterfaceOptions;
-use crate::endpoint::signals::Stop;
 use crate::error::Error;
 use crate::output::events::Reporter;
 use crate::output::said::Told;
 use crate::output::warn;
-
-/// The longest time that anything sleeps without looking whether it should end.
-pub(crate) const LOOK: Duration = Duration::from_millis(100);
-/// How soon a slave of ours tries again when the other end is ours, too.
-const RETRY: Duration = Duration::from_millis(10);
-
-/// Whether a measurement should end before its time.
-#[derive(Clone, Debug)]
-pub(crate) struct Until {
-    stop: Stop,
-    over: Arc<AtomicBool>,
-}
-
-impl Until {
-    /// Until a signal comes.
-    pub(crate) fn signalled(stop: Stop) -> Self {
-        Self { stop, over: Arc::default() }
-    }
-
-    /// Until a signal comes, or [`end`](Self::end) is called on the result.
-    pub(crate) fn part(&self) -> Self {
-        Self { stop: self.stop.clone(), over: Arc::default() }
-    }
-
-    /// Asks for the end.
-    pub(crate) fn end(&self) {
-        self.over.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it should end.
-    pub(crate) fn is_over(&self) -> bool {
-        self.stop.is_requested() || self.over.load(Ordering::Relaxed)
-    }
-}
-
-/// Where an end is and what it is like.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) interface: InterfaceOptions,
-    pub(crate) address: SocketAddress,
-    pub(crate) id: u32,
-    /// Whether the other end was started by us.
-    pub(crate) both: bool,
-    /// How long a link may take to come up.
-    pub(crate) timeout: Duration,
-}
-
-impl Place {
-    /// The socket for that role. The options for a master are for the one end that is the master.
-    pub(crate) fn socket(&self, role: Role) -> Result<SocketBuilder, Error> {
-        let address = self.address.clone();
-        match (role, self.both) {
-            (Role::Slave, true) => Ok(self.interface.slave_socket(address).retry_period(RETRY)),
-            _ => self.interface.socket(address, role),
-        }
-    }
-
-    /// The interface of that role and id. Between two ends of ours the options are the slave's.
-    pub(crate) fn config(&self, role: Role, id: u32) -> Result<InterfaceConfig, Error> {
-        match (role, self.both) {
-            (Role::Master, true) => self.interface.for_own_slave().interface(role, id),
-            _ => self.interface.interface(role, id),
-        }
-    }
-
-    /// Opens an end of that role.
-    pub(crate) fn open(&self, role: Role) -> Result<End, Error> {
-        let config = self.config(role, self.id)?;
-        let mut socket = self.socket(role)?.open()?;
-        socket.add_interface(config)?;
-        let (sender, notices) = mpsc::channel();
-        Ok(End {
-            notices,
-            last_reason: None,
-            reporter: Reporter::new(self.address.clone()),
-            role,
-            place: self.clone(),
-            _driver: Driver::start(socket, sender)?,
-        })
-    }
-
-    /// What to say when no link came up.
-    pub(crate) fn not_connected(&self, role: Role, last: Option<String>) -> Error {
-        let (address, id) = (&self.address, self.id);
-        let reason = last.unwrap_or_else(|| match role {
-            Role::Slave => format!(
-                "nobody answered at {address}; look whether the master runs \
-                 (`memif show {address}` tells whose the socket is)"
-            ),
-            Role::Master => {
-                format!("no slave connected to {address}; start one with id {id}, or check its socket and id")
-            }
-        });
-        let both = if self.both { "; the other end may have said more, see -v" } else { "" };
-        Error::NotConnected(format!("no link in {} s: {reason}{both}", self.timeout.as_secs_f64()))
-    }
-}
 
 /// One end. Dropping it takes its link down.
 #[derive(Debug)]
@@ -126,6 +27,22 @@ pub(crate) struct End {
 }
 
 impl End {
+    /// Opens an end of that role.
+    pub(crate) fn open(place: &Place, role: Role) -> Result<Self, Error> {
+        let config = place.config(role, place.id)?;
+        let mut socket = place.socket(role)?.open()?;
+        socket.add_interface(config)?;
+        let (sender, notices) = mpsc::channel();
+        Ok(Self {
+            notices,
+            last_reason: None,
+            reporter: Reporter::new(place.address.clone()),
+            role,
+            place: place.clone(),
+            _driver: Driver::start(socket, sender)?,
+        })
+    }
+
     /// The next link, or `None` when it should end. Waits no longer than a link may take, or for ever if `patient`.
     pub(crate) fn link(&mut self, until: &Until, patient: bool) -> Result<Option<Link>, Error> {
         self.wait(until, patient, &mut None)
