@@ -1,9 +1,11 @@
 //! One end of a link: from the options on the command line to a link in its loop.
 
 pub(crate) mod driver;
+pub(crate) mod links;
 pub(crate) mod options;
 pub(crate) mod pinger;
 pub(crate) mod report;
 pub(crate) mod responder;
 pub(crate) mod signals;
+pub(crate) mod socket;
 pub(crate) mod values;

@@ -57,6 +57,33 @@ pub(crate) struct EndpointOptions {
     pub(crate) interface: InterfaceOptions,
 }
 
+impl EndpointOptions {
+    /// The role, slave when none was given.
+    pub(crate) fn role(&self) -> Role {
+        self.interface.role()
+    }
+
+    /// The address of the socket.
+    pub(crate) fn address(&self) -> Result<SocketAddress, Error> {
+        self.interface.address()
+    }
+
+    /// What packets start with.
+    pub(crate) fn framing(&self) -> Framing {
+        self.interface.framing()
+    }
+
+    /// The socket, not opened yet.
+    pub(crate) fn socket(&self) -> Result<SocketBuilder, Error> {
+        self.interface.socket(self.address()?, self.role())
+    }
+
+    /// The interface, checked.
+    pub(crate) fn config(&self) -> Result<InterfaceConfig, Error> {
+        self.interface.interface(self.role(), self.id)
+    }
+}
+
 /// Options of the interface, but for its number, and of the socket.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Interface")]

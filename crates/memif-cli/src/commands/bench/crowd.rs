@@ -14,8 +14,8 @@ use super::other::Other;
 use super::place::Place;
 use super::until::{LOOK, Until};
 use crate::error::Error;
-use crate::output::events::Reporter;
 use crate::output::said::Told;
+use crate::output::teller::Teller;
 use crate::output::times::{histogram, nanoseconds};
 use crate::packet::numbered::{Packets, Sizes};
 
@@ -93,7 +93,7 @@ struct Many {
     socket: Socket,
     keys: Vec<InterfaceKey>,
     links: HashMap<InterfaceKey, Link>,
-    reporter: Reporter,
+    teller: Teller,
     last: Option<String>,
     /// The first id, and whether the other end was started by us, so that it is no news what it does.
     first: u32,
@@ -107,7 +107,7 @@ impl Many {
             socket: place.socket(role)?.open()?,
             keys: Vec::new(),
             links: HashMap::new(),
-            reporter: Reporter::new(place.address.clone()),
+            teller: Teller::new(place.address.clone(), Told::warn),
             last: None,
             first: place.id,
             both: place.both,
@@ -125,7 +125,7 @@ impl Many {
     /// The interface that has packets, and the queue, if one has any within that time.
     fn next(&mut self, time: Duration) -> Result<Option<(InterfaceKey, usize)>, Error> {
         let event = self.socket.poll(Some(time))?;
-        self.reporter.overdue().iter().try_for_each(Told::warn)?;
+        self.teller.overdue()?;
         match event {
             Some(Event::Connected { interface, link }) => {
                 // Of the first one it is known that there is one.
@@ -142,7 +142,7 @@ impl Many {
             }
             Some(event) => {
                 self.tell(&event)?;
-                self.last = self.reporter.cause(&event).or(self.last.take());
+                self.last = self.teller.cause(&event).or(self.last.take());
             }
             None => {}
         }
@@ -151,7 +151,7 @@ impl Many {
 
     /// Says what was counted.
     fn finish(&mut self) -> Result<(), Error> {
-        self.reporter.finish().iter().try_for_each(Told::warn)
+        self.teller.finish()
     }
 
     /// Says why there is no link.
@@ -161,8 +161,7 @@ impl Many {
         }
         let position = |key| self.keys.iter().position(|other| *other == key).unwrap_or_default();
         let id = |key| self.first.wrapping_add(u32::try_from(position(key)).unwrap_or_default());
-        let told = self.reporter.tell(event, |key| format!("interface {}", id(key)), id);
-        told.as_ref().map_or(Ok(()), Told::warn)
+        self.teller.tell(event, |key| format!("interface {}", id(key)), id)
     }
 }
 

@@ -1,6 +1,5 @@
 //! One end of the link that is measured: its socket, and the links as they come up.
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 use memif::{ConnectError, Event, Link, Role};
@@ -8,22 +7,19 @@ use memif::{ConnectError, Event, Link, Role};
 use super::other::Other;
 use super::place::Place;
 use super::until::{LOOK, Until};
-use crate::endpoint::driver::{Driver, Notice};
+use crate::endpoint::socket::{Endpoint, Inbox, Next};
 use crate::error::Error;
-use crate::output::events::Reporter;
 use crate::output::said::Told;
 use crate::output::warn;
 
 /// One end. Dropping it takes its link down.
 #[derive(Debug)]
 pub(crate) struct End {
-    notices: Receiver<Notice>,
+    endpoint: Endpoint,
     /// Why the link went down that was there last.
     last_reason: Option<String>,
-    reporter: Reporter,
     role: Role,
     place: Place,
-    _driver: Driver,
 }
 
 impl End {
@@ -32,14 +28,11 @@ impl End {
         let config = place.config(role, place.id)?;
         let mut socket = place.socket(role)?.open()?;
         socket.add_interface(config)?;
-        let (sender, notices) = mpsc::channel();
         Ok(Self {
-            notices,
+            endpoint: Endpoint::start(socket, place.address.clone(), Inbox::new(), Told::warn)?,
             last_reason: None,
-            reporter: Reporter::new(place.address.clone()),
             role,
             place: place.clone(),
-            _driver: Driver::start(socket, sender)?,
         })
     }
 
@@ -62,7 +55,7 @@ impl End {
     fn wait(&mut self, until: &Until, patient: bool, other: &mut Option<Other>) -> Result<Option<Link>, Error> {
         let link = self.next_link(until, patient, other);
         if !matches!(link, Ok(Some(_))) {
-            self.reporter.finish().iter().try_for_each(Told::warn)?;
+            self.endpoint.teller().finish()?;
         }
         link
     }
@@ -71,17 +64,14 @@ impl End {
         let start = Instant::now();
         let mut last = None;
         while !until.is_over() {
-            self.reporter.overdue().iter().try_for_each(Told::warn)?;
-            let event = match self.notices.recv_timeout(LOOK) {
-                Ok(Notice::Event(event)) => Some(event),
-                Ok(Notice::Failed(error)) => return Err(error.into()),
-                Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => None,
-            };
-            // Attempts that fail may follow each other sooner than a look takes.
-            let Some(event) = event else {
-                self.check(start, patient, &last, other, until)?;
-                continue;
+            let event = match self.endpoint.next(Some(Instant::now() + LOOK))? {
+                Next::Event(event) => event,
+                Next::Failed(error) => return Err(error.into()),
+                Next::Over => return Ok(None),
+                Next::Nothing => {
+                    self.check(start, patient, &last, other, until)?;
+                    continue;
+                }
             };
             self.tell(&event)?;
             if let Event::Disconnected { reason, .. } = &event {
@@ -90,7 +80,8 @@ impl End {
             if let Event::Connected { link, .. } = event {
                 return Ok(Some(link));
             }
-            last = self.reporter.cause(&event).or(last);
+            last = self.endpoint.teller().cause(&event).or(last);
+            // Attempts that fail may follow each other sooner than a look takes.
             self.check(start, patient, &last, other, until)?;
         }
         Ok(None)
@@ -119,7 +110,7 @@ impl End {
             return Ok(());
         }
         let id = self.place.id;
-        match self.reporter.tell(event, |_| "link".to_owned(), |_| id) {
+        match self.endpoint.teller().note(event, |_| "link".to_owned(), |_| id) {
             Some(told) if self.place.both => warn(format_args!("{}", told.line)),
             Some(told) => told.warn()?,
             None => {}

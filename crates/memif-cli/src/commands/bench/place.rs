@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use memif::{InterfaceConfig, Role, SocketAddress, SocketBuilder};
 
+use crate::endpoint::links::no_link;
 use crate::endpoint::options::InterfaceOptions;
 use crate::error::Error;
 
@@ -42,17 +43,7 @@ impl Place {
 
     /// What to say when no link came up.
     pub(crate) fn not_connected(&self, role: Role, last: Option<String>) -> Error {
-        let (address, id) = (&self.address, self.id);
-        let reason = last.unwrap_or_else(|| match role {
-            Role::Slave => format!(
-                "nobody answered at {address}; look whether the master runs \
-                 (`memif show {address}` tells whose the socket is)"
-            ),
-            Role::Master => {
-                format!("no slave connected to {address}; start one with id {id}, or check its socket and id")
-            }
-        });
         let both = if self.both { "; the other end may have said more, see -v" } else { "" };
-        Error::NotConnected(format!("no link in {} s: {reason}{both}", self.timeout.as_secs_f64()))
+        Error::NotConnected(no_link(role, &self.address, self.id, self.timeout, last) + both)
     }
 }

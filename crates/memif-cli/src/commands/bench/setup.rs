@@ -10,8 +10,8 @@ use super::place::Place;
 use super::until::{LOOK, Until};
 use crate::error::Error;
 use crate::output::advice;
-use crate::output::events::Reporter;
 use crate::output::said::Told;
+use crate::output::teller::Teller;
 use crate::output::times::{histogram, nanoseconds};
 
 /// What it took, in nanoseconds.
@@ -31,7 +31,7 @@ pub(crate) fn run(place: &Place, time: Duration, other: &mut Option<Other>, unti
     let config = place.config(Role::Slave, place.id)?;
     let mut socket = place.socket(Role::Slave)?.retry_period(Duration::from_millis(1)).open()?;
     let mut found = Setups { connect: histogram()?, delete: histogram()?, whole: histogram()?, time: Duration::ZERO };
-    let mut reporter = Reporter::new(place.address.clone());
+    let mut teller = Teller::new(place.address.clone(), Told::warn);
     let mut first = true;
     let mut start = Instant::now();
     while (first || start.elapsed() < time) && !until.is_over() {
@@ -45,8 +45,7 @@ pub(crate) fn run(place: &Place, time: Duration, other: &mut Option<Other>, unti
                     if let Some(error) = last.filter(|_| !place.both) {
                         let retry_in = Some(Duration::ZERO);
                         let failed = Event::ConnectFailed { interface: key, error, retry_in };
-                        let told = reporter.tell(&failed, |_| "link".to_owned(), |_| place.id);
-                        told.as_ref().map_or(Ok(()), Told::warn)?;
+                        teller.tell(&failed, |_| "link".to_owned(), |_| place.id)?;
                     }
                     other.as_mut().map_or(Ok(()), |other| other.check(until))?;
                 }

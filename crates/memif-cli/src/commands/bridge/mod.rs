@@ -10,19 +10,18 @@ mod stop;
 mod tally;
 mod to_memif;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 
 use clap::Args;
 use memif::{Event, InterfaceConfig, Link};
 
-use crate::endpoint::driver::{Driver, Notice, receive};
 use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::report::{DeviceReport, InterfaceReport};
 use crate::endpoint::signals::Stop;
+use crate::endpoint::socket::{Endpoint, Inbox};
 use crate::endpoint::values::number;
 use crate::error::Error;
-use crate::output::events::Reporter;
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
 use crate::output::{report, say, warn};
@@ -70,8 +69,8 @@ pub(crate) struct BridgeOptions {
 impl BridgeOptions {
     /// The interface, able to carry what a device of that MTU sends.
     fn config(&self, mtu: u16) -> Result<InterfaceConfig, Error> {
-        let config = self.end.interface.interface(self.end.interface.role(), self.end.id)?;
-        let header = u32::try_from(self.end.interface.framing().header_len()).unwrap_or_default();
+        let config = self.end.config()?;
+        let header = u32::try_from(self.end.framing().header_len()).unwrap_or_default();
         let longest = (u32::from(mtu) + header + VLAN_TAG).min(memif::MAX_PACKET_SIZE);
         config.clone().max_packet(longest).validate()?;
         Ok(config)
@@ -86,8 +85,8 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     let socket = interface.socket(address.clone(), role)?;
     // Looked at before there is a device, so that wrong use leaves nothing behind.
     options.config(options.mtu.unwrap_or(DEFAULT_MTU))?;
-    let (sender, notices) = mpsc::channel();
-    let stop = Stop::listen(sender.clone())?;
+    let inbox = Inbox::new();
+    let stop = Stop::listen(inbox.sender())?;
     // It is there before the peer says how many queues the link has.
     let wanted = interface.queues_asked_for();
     let device = Arc::new(Device::open(&Wish {
@@ -99,27 +98,15 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     let config = options.config(device.mtu())?;
     let mut socket = socket.open()?;
     socket.add_interface(config)?;
-    let driver = Driver::start(socket, sender.clone())?;
-    let failure = Failure::new(sender);
+    let failure = Failure::new(inbox.sender());
+    let mut endpoint = Endpoint::start(socket, address, inbox, Told::say)?;
     announce(options, &device, wanted)?;
 
     let name = format!("{} (interface {})", device.name(), options.end.id);
-    let mut reporter = Reporter::new(address);
     let mut tally = Tally::default();
     let mut session = Session::idle(&device, &failure)?;
-    let mut result = Ok(());
-    while !stop.is_requested() {
-        reporter.overdue().iter().try_for_each(Told::say)?;
-        let event = match receive(&notices, reporter.due()) {
-            Ok(Notice::Event(event)) => event,
-            Ok(Notice::Failed(error)) => {
-                result = Err(error.into());
-                break;
-            }
-            Err(RecvTimeoutError::Timeout) => continue,
-            Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => break,
-        };
-        let told = reporter.tell(&event, |_| name.clone(), |_| options.end.id);
+    let failed = endpoint.serve(&stop, |teller, event| {
+        let told = teller.note(&event, |_| name.clone(), |_| options.end.id);
         let switched = match event {
             Event::Connected { link, .. } => {
                 tally += session.end();
@@ -137,23 +124,21 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
             Ok(None) => {}
             Err(error) => {
                 failure.tell(error);
-                break;
+                return Ok(ControlFlow::Break(()));
             }
         }
-        told.as_ref().map_or(Ok(()), Told::say)?;
-    }
-    reporter.finish().iter().try_for_each(Told::say)?;
-    if let Some(error) = failure.take() {
-        result = Err(error);
-    }
+        teller.say(told.as_ref())?;
+        Ok(ControlFlow::Continue(()))
+    })?;
 
     // Closing the link ends the threads that wait for its packets.
-    drop(driver);
+    endpoint.close();
     tally += session.end();
     say(format_args!("{}: to memif: {}", device.name(), tally.to_memif))?;
     say(format_args!("{}: from memif: {}", device.name(), tally.from_memif))?;
     report(&BridgeReport::new(options.end.id, device.name(), &tally))?;
-    result.map(|()| Outcome::Success)
+    let failed = failure.take().or(failed.map(Error::from));
+    failed.map_or(Ok(Outcome::Success), Err)
 }
 
 /// Starts to pass packets, and tells the kernel that it may send.
@@ -175,9 +160,9 @@ fn announce(options: &BridgeOptions, device: &Device, wanted: u8) -> Result<(), 
         if device.existed() { "joined" } else { "created" },
         device.mtu(),
         if queues == 1 { "queue" } else { "queues" },
-        options.end.interface.role(),
+        options.end.role(),
         options.end.id,
-        options.end.interface.address()?,
+        options.end.address()?,
     ))?;
     let made = DeviceReport {
         name: name.to_owned(),
@@ -186,14 +171,9 @@ fn announce(options: &BridgeOptions, device: &Device, wanted: u8) -> Result<(), 
         mtu_bytes: device.mtu(),
         queues,
     };
-    report(&InterfaceReport::with_device(
-        options.end.id,
-        options.end.interface.role(),
-        &options.end.interface.address()?,
-        made,
-    ))?;
+    report(&InterfaceReport::with_device(options.end.id, options.end.role(), &options.end.address()?, made))?;
     if queues < usize::from(wanted) {
-        let mode = if options.end.interface.framing() == Framing::Ip { "tun" } else { "tap" };
+        let mode = if options.end.framing() == Framing::Ip { "tun" } else { "tap" };
         warn(format_args!(
             "{name} was made with one queue, so the kernel's packets come by one; for {wanted} remove it, or make it \
              with: ip tuntap add dev {name} mode {mode} multi_queue"

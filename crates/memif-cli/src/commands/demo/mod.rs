@@ -3,13 +3,12 @@
 mod throughput;
 
 use std::net::Ipv4Addr;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use memif::{Event, InterfaceConfig, InterfaceKey, Link, Role, RxMode, SocketAddress, SocketBuilder};
 
-use crate::endpoint::driver::{Driver, Notice};
 use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::pinger::engine::{Engine, Plan};
 use crate::endpoint::pinger::runner::{Ended, Runner};
@@ -18,9 +17,9 @@ use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::responder::report::ResponderReport;
 use crate::endpoint::responder::worker::Worker;
 use crate::endpoint::signals::Stop;
+use crate::endpoint::socket::{Endpoint, Inbox, Next};
 use crate::error::Error;
 use crate::output::details::{self, DetailsReport};
-use crate::output::events::Reporter;
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
 use crate::output::{report, say};
@@ -57,7 +56,7 @@ pub(crate) struct DemoOptions {
 
 /// One end: its socket and its two links.
 struct End {
-    driver: Driver,
+    endpoint: Endpoint,
     ping_key: InterfaceKey,
     ping: Link,
     throughput: Link,
@@ -65,8 +64,7 @@ struct End {
 
 /// A socket that is served, whose links are not up yet.
 struct Starting {
-    driver: Driver,
-    notices: Receiver<Notice>,
+    endpoint: Endpoint,
     keys: [InterfaceKey; 2],
 }
 
@@ -91,15 +89,15 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     };
     let (signal, _signals) = mpsc::channel();
     let stop = Stop::listen(signal)?;
-    let master = start(interface.socket(address.clone(), Role::Master)?, pair(Role::Master)?)?;
-    let slave = start(interface.slave_socket(address.clone()), pair(Role::Slave)?)?;
+    let master = start(interface.socket(address.clone(), Role::Master)?, &address, pair(Role::Master)?)?;
+    let slave = start(interface.slave_socket(address.clone()), &address, pair(Role::Slave)?)?;
     say(format_args!("responder (master) and pinger (slave) in this process, over {address}\n"))?;
     let master = wait(master, &address)?;
     let slave = wait(slave, &address)?;
-    let (master_driver, slave_driver) = (master.driver, slave.driver);
+    let (master_end, slave_end) = (master.endpoint, slave.endpoint);
     say(format_args!("{}", details::HEADING))?;
-    print_details(0, &slave_driver, slave.ping_key, PINGER)?;
-    print_details(1, &master_driver, master.ping_key, RESPONDER)?;
+    print_details(0, &slave_end, slave.ping_key, PINGER)?;
+    print_details(1, &master_end, master.ping_key, RESPONDER)?;
     say(format_args!(""))?;
 
     let framing = interface.framing();
@@ -122,8 +120,8 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
         }
         _ => false,
     };
-    drop(slave_driver);
-    drop(master_driver);
+    drop(slave_end);
+    drop(master_end);
     // The link is down now, so the thread ends.
     let tally = worker.join();
     say(format_args!("responder: {tally}"))?;
@@ -161,36 +159,29 @@ fn ping_all_sizes(
     Ok((statistics, true))
 }
 
-fn start(socket: SocketBuilder, configs: [InterfaceConfig; 2]) -> Result<Starting, Error> {
+fn start(socket: SocketBuilder, address: &SocketAddress, configs: [InterfaceConfig; 2]) -> Result<Starting, Error> {
     let mut socket = socket.open()?;
     let [ping, throughput] = configs;
     let keys = [socket.add_interface(ping)?, socket.add_interface(throughput)?];
-    let (sender, notices) = mpsc::channel();
-    Ok(Starting { driver: Driver::start(socket, sender)?, notices, keys })
+    Ok(Starting { endpoint: Endpoint::start(socket, address.clone(), Inbox::new(), Told::warn)?, keys })
 }
 
 /// Waits until both links of an end are up.
 fn wait(starting: Starting, address: &SocketAddress) -> Result<End, Error> {
-    let Starting { driver, notices, keys: [ping_key, throughput_key] } = starting;
-    let mut reporter = Reporter::new(address.clone());
+    let Starting { mut endpoint, keys: [ping_key, throughput_key] } = starting;
     let deadline = Instant::now() + TIMEOUT;
     let (mut ping, mut throughput) = (None, None);
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match notices.recv_timeout(left) {
-            Ok(Notice::Event(Event::Connected { interface, link })) if interface == ping_key => {
+        match endpoint.next(Some(deadline))? {
+            Next::Event(Event::Connected { interface, link }) if interface == ping_key => {
                 ping = Some(link);
             }
-            Ok(Notice::Event(Event::Connected { interface, link })) if interface == throughput_key => {
+            Next::Event(Event::Connected { interface, link }) if interface == throughput_key => {
                 throughput = Some(link);
             }
-            Ok(Notice::Failed(error)) => return Err(error.into()),
-            Ok(Notice::Event(event)) => {
-                let told = reporter.tell(&event, |_| "link".to_owned(), |_| 0);
-                told.as_ref().map_or(Ok(()), Told::warn)?;
-            }
-            Ok(Notice::Signal) => {}
-            Err(_) => {
+            Next::Event(event) => endpoint.teller().tell(&event, |_| "link".to_owned(), |_| 0)?,
+            Next::Failed(error) => return Err(error.into()),
+            Next::Over | Next::Nothing => {
                 return Err(Error::NotConnected(format!(
                     "the two ends did not find each other at {address} in {} s; see -v",
                     TIMEOUT.as_secs(),
@@ -199,15 +190,15 @@ fn wait(starting: Starting, address: &SocketAddress) -> Result<End, Error> {
         }
         match (ping.take(), throughput.take()) {
             (Some(ping), Some(throughput)) => {
-                return Ok(End { driver, ping_key, ping, throughput });
+                return Ok(End { endpoint, ping_key, ping, throughput });
             }
             (one, other) => (ping, throughput) = (one, other),
         }
     }
 }
 
-fn print_details(index: usize, driver: &Driver, key: InterfaceKey, ip: Ipv4Addr) -> Result<(), Error> {
-    match driver.with(move |socket| socket.details(key)) {
+fn print_details(index: usize, endpoint: &Endpoint, key: InterfaceKey, ip: Ipv4Addr) -> Result<(), Error> {
+    match endpoint.with(move |socket| socket.details(key)) {
         Some(details) => {
             let details = details?;
             say(format_args!("{}", details::Shown { index, details: &details, ip, more: None }))?;

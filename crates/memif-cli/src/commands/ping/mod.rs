@@ -1,26 +1,22 @@
 //! `memif ping`: sends ICMP echo requests over an interface of its own and verifies every reply.
 
-use std::collections::VecDeque;
 use std::net::Ipv4Addr;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
-use memif::{Event, Link, Role};
+use memif::{Link, Role};
 
-use crate::endpoint::driver::{Driver, Notice, receive};
+use crate::endpoint::links::Links;
 use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::pinger::engine::{Engine, Finish, Plan};
 use crate::endpoint::pinger::runner::{Ended, Runner};
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::signals::Stop;
+use crate::endpoint::socket::Inbox;
 use crate::endpoint::values::{number, parse_host, parse_seconds};
 use crate::error::Error;
-use crate::output::advice;
-use crate::output::events::Reporter;
 use crate::output::exit::{Outcome, STATUSES};
-use crate::output::said::Told;
 use crate::output::{report, say, warn};
 use crate::packet::{Framing, Mac, Station, echo};
 
@@ -83,7 +79,7 @@ pub(crate) struct PingOptions {
 
 impl PingOptions {
     fn plan(&self) -> Result<Plan, Error> {
-        let framing = self.end.interface.framing();
+        let framing = self.end.framing();
         let ip = self.ip.unwrap_or_else(|| own_address(self.target));
         if ip == self.target {
             return Err(Error::Usage(format!(
@@ -130,47 +126,22 @@ fn own_address(target: Ipv4Addr) -> Ipv4Addr {
 /// Pings until all replies came, their time is over, or a signal ends it.
 pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let plan = options.plan()?;
-    let role = options.end.interface.role();
-    let address = options.end.interface.address()?;
+    let role = options.end.role();
+    let address = options.end.address()?;
     let packet = u32::try_from(plan.packet_len()).unwrap_or(u32::MAX);
-    let config = options.end.interface.interface(role, options.end.id)?;
+    let config = options.end.config()?;
     if role == Role::Slave {
         // Our own ring must carry the requests; the error names the setting to change.
         config.clone().max_packet(packet).validate()?;
     }
-    let (sender, notices) = mpsc::channel();
-    let stop = Stop::listen(sender.clone())?;
-    let mut socket = options.end.interface.socket(address.clone(), role)?.open()?;
-    socket.add_interface(config)?;
-    let driver = Driver::start(socket, sender)?;
-    let made = InterfaceReport::with_station(options.end.id, role, &address, plan.own, None);
-    report(&made)?;
+    let inbox = Inbox::new();
+    let stop = Stop::listen(inbox.sender())?;
+    let mut links = Links::open(&options.end, config, options.connect_timeout, inbox)?;
+    report(&InterfaceReport::with_station(options.end.id, role, &address, plan.own, None))?;
     if role == Role::Master {
         warn(format_args!("waiting for a slave on {address}"));
     }
 
-    let mut links = Links {
-        notices,
-        reporter: Reporter::new(address.clone()),
-        told: false,
-        kept: VecDeque::new(),
-        silence: None,
-        finds_queues: role == Role::Master || options.end.interface.finds_rx_queues(),
-        waits_for: match role {
-            Role::Slave => format!(
-                "nobody answered at {address}; look whether the master runs \
-                 (`memif show {address}` tells whose the socket is)"
-            ),
-            Role::Master => {
-                format!(
-                    "no slave connected to {address}; start one with id {}, or check its socket and id",
-                    options.end.id
-                )
-            }
-        },
-        timeout: options.connect_timeout,
-        id: options.end.id,
-    };
     let first = links.next(&stop)?;
     say(format_args!(
         "PING {target} ({target}) {}({}) bytes of data.",
@@ -185,9 +156,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
         Some(first) => over_all_links(&mut links, first, &stop, &mut runner, &mut engine),
         None => Ok(Finish::Done),
     };
-    drop(driver);
-    links.glance()?;
-    links.reporter.finish().iter().try_for_each(Told::warn)?;
+    links.close()?;
 
     let target = engine.plan().target;
     let statistics = engine.statistics();
@@ -196,13 +165,13 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     match ended? {
         Finish::Done if statistics.complete() => Ok(Outcome::Success),
         Finish::Done => {
-            if let Some(cause) = links.silence.filter(|_| statistics.is_silence()) {
+            if let Some(cause) = links.silence().filter(|_| statistics.is_silence()) {
                 warn(format_args!("nothing came back: {cause}"));
             }
             Ok(Outcome::Lost)
         }
         Finish::Unresolved => {
-            let cause = links.silence.map(|cause| format!("; {cause}")).unwrap_or_default();
+            let cause = links.silence().map(|cause| format!("; {cause}")).unwrap_or_default();
             warn(format_args!(
                 "nobody answered ARP for {target} in {} s; check the address, and whether the peer is up{cause}",
                 options.timeout.as_secs_f64(),
@@ -232,84 +201,6 @@ fn over_all_links(
             Some(next) => link = next,
             None => return Ok(Finish::Done),
         }
-    }
-}
-
-/// The links of an interface as they come up.
-struct Links {
-    notices: Receiver<Notice>,
-    reporter: Reporter,
-    /// Whether there was a line about the link.
-    told: bool,
-    /// Notices that came while a link was driven, but for what was said at once.
-    kept: VecDeque<Notice>,
-    /// What may be the matter with the last link when nothing comes over it.
-    silence: Option<String>,
-    /// Whether this end needs no hint that the peer may have more queues than it.
-    finds_queues: bool,
-    /// What to say when none comes.
-    waits_for: String,
-    timeout: Duration,
-    id: u32,
-}
-
-impl Links {
-    /// The next link, or `None` when a signal ends the wait.
-    fn next(&mut self, stop: &Stop) -> Result<Option<Link>, Error> {
-        let deadline = Instant::now() + self.timeout;
-        let mut last = None;
-        while !stop.is_requested() {
-            self.reporter.overdue().iter().try_for_each(Told::warn)?;
-            let until = self.reporter.due().map_or(deadline, |due| due.min(deadline));
-            let notice = self.kept.pop_front().map_or_else(|| receive(&self.notices, Some(until)), Ok);
-            let event = match notice {
-                Ok(Notice::Event(event)) => event,
-                Ok(Notice::Failed(error)) => return Err(error.into()),
-                Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => continue,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.reporter.finish().iter().try_for_each(Told::warn)?;
-                    let reason = last.unwrap_or_else(|| self.waits_for.clone());
-                    return Err(Error::NotConnected(format!("no link in {} s: {reason}", self.timeout.as_secs_f64(),)));
-                }
-            };
-            let id = self.id;
-            if let Some(told) = self.reporter.tell(&event, |_| "link".to_owned(), |_| id) {
-                // The first link is what everybody expects; one that comes back is news.
-                if self.told || !matches!(event, Event::Connected { .. }) {
-                    self.told = true;
-                    told.warn()?;
-                } else {
-                    report(told.report.as_ref())?;
-                }
-            }
-            if let Event::Connected { link, .. } = event {
-                let suspect = link.peer.is_dpdk() && !self.finds_queues;
-                self.silence = suspect.then(|| advice::perhaps_surplus(link.rx.len()));
-                return Ok(Some(link));
-            }
-            last = self.reporter.cause(&event).or(last);
-        }
-        Ok(None)
-    }
-
-    /// Says what has to be said while a link is up, and keeps the rest.
-    fn glance(&mut self) -> Result<(), Error> {
-        while let Ok(notice) = self.notices.try_recv() {
-            let Notice::Event(event @ (Event::SurplusQueues { .. } | Event::Refused { .. } | Event::Left { .. })) =
-                &notice
-            else {
-                self.kept.push_back(notice);
-                continue;
-            };
-            if let Event::SurplusQueues { rx_queues, .. } = event {
-                self.silence = Some(advice::surplus(*rx_queues));
-            }
-            let id = self.id;
-            let told = self.reporter.tell(event, |_| "link".to_owned(), |_| id);
-            told.as_ref().map_or(Ok(()), Told::warn)?;
-        }
-        Ok(())
     }
 }
 

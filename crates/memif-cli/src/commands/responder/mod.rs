@@ -4,21 +4,20 @@ mod console;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::ops::ControlFlow;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches};
 use memif::{Event, InterfaceKey};
 
-use crate::endpoint::driver::{Driver, Notice, receive};
 use crate::endpoint::options::InterfaceOptions;
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::report::ResponderReport;
 use crate::endpoint::responder::served::Served;
 use crate::endpoint::signals::Stop;
+use crate::endpoint::socket::{Endpoint, Inbox};
 use crate::endpoint::values::{parse_host, parse_host6, parse_id};
 use crate::error::Error;
-use crate::output::events::Reporter;
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
 use crate::output::{report, say};
@@ -165,8 +164,8 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     for (id, ..) in &stations {
         configs.push(options.interface.interface(role, *id)?);
     }
-    let (sender, notices) = mpsc::channel();
-    let stop = Stop::listen(sender.clone())?;
+    let inbox = Inbox::new();
+    let stop = Stop::listen(inbox.sender())?;
     let mut socket = options.interface.socket(address.clone(), role)?.open()?;
     let mut served = HashMap::new();
     let mut order = Vec::new();
@@ -175,7 +174,7 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
         served.insert(key, Named { id, served: Served::new(own, ip6, framing) });
         order.push(key);
     }
-    let driver = Driver::start(socket, sender)?;
+    let mut endpoint = Endpoint::start(socket, address.clone(), inbox, Told::say)?;
     for key in &order {
         if let Some(interface) = served.get(key) {
             say(format_args!("{}: {role} on {address}", interface.name()))?;
@@ -185,22 +184,10 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
         }
     }
 
-    let mut reporter = Reporter::new(address);
-    let mut result = Ok(());
-    while !stop.is_requested() {
-        reporter.overdue().iter().try_for_each(Told::say)?;
-        let event = match receive(&notices, reporter.due()) {
-            Ok(Notice::Event(event)) => event,
-            Ok(Notice::Failed(error)) => {
-                result = Err(error.into());
-                break;
-            }
-            Err(RecvTimeoutError::Timeout) => continue,
-            Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => break,
-        };
+    let failed = endpoint.serve(&stop, |teller, event| {
         let name = |key: InterfaceKey| served.get(&key).map(Named::name).unwrap_or_default();
         let id = |key: InterfaceKey| served.get(&key).map_or(0, |interface| interface.id);
-        let told = reporter.tell(&event, name, id);
+        let told = teller.note(&event, name, id);
         match event {
             Event::Connected { interface, link } => {
                 if let Some(interface) = served.get_mut(&interface) {
@@ -214,12 +201,12 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
             }
             _ => {}
         }
-        told.as_ref().map_or(Ok(()), Told::say)?;
-    }
-    reporter.finish().iter().try_for_each(Told::say)?;
+        teller.say(told.as_ref())?;
+        Ok(ControlFlow::Continue(()))
+    })?;
 
     // Closing the links ends the threads that serve them.
-    drop(driver);
+    endpoint.close();
     for key in &order {
         if let Some(interface) = served.remove(key) {
             let (id, name) = (interface.id, interface.name());
@@ -228,7 +215,7 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
             report(&ResponderReport::new(id, &tally))?;
         }
     }
-    result.map(|()| Outcome::Success)
+    failed.map_or(Ok(Outcome::Success), |error| Err(error.into()))
 }
 
 #[cfg(test)]
