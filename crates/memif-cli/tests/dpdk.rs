@@ -8,6 +8,7 @@ use std::path::Path;
 
 use testkit::testpmd::Options;
 use testkit::{Need, Suite, Testpmd, eventually};
+use util::processes::{children, of_threads, sleeps};
 use util::{Directory, Program, abstract_name, memif};
 
 const NEEDS: &[Need] = &[Need::Root, Need::Program("dpdk-testpmd"), Need::Program("stdbuf")];
@@ -299,17 +300,6 @@ fn responder_opposite(role: &'static str, queues: u8) {
 
 /// Whether all threads of this process's children of that name sleep. The responder does when the ring is empty.
 fn asleep(name: &str) -> bool {
-    let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
-    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc");
-    let children = tasks.flatten().flat_map(|task| {
-        let list = read(format!("{}/children", task.path().display()));
-        list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-    });
-    children.filter(|pid| read(format!("/proc/{pid}/comm")).trim() == name).all(|pid| {
-        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("/proc");
-        threads.flatten().all(|thread| {
-            let stat = read(format!("{}/stat", thread.path().display()));
-            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
-        })
-    })
+    let called = |pid: &u32| of_threads(*pid, "comm").iter().any(|comm| comm.trim() == name);
+    children(std::process::id()).into_iter().filter(called).all(sleeps)
 }

@@ -12,7 +12,7 @@ use testkit::seqsock::SeqListener;
 use testkit::wiremsg::{Hello, Message};
 use testkit::{Address, Dialect, MasterPlan, Reply, ScriptedMaster, SlaveLink, SlavePlan};
 use testkit::{VppLikeSlave, eventually};
-use util::{Directory, Finished, abstract_name, command, memif};
+use util::{Directory, Finished, abstract_name, command, master, memif};
 
 /// A slave at a socket that will not become a link: what it prints.
 fn slave(socket: &str, more: &str) -> Finished {
@@ -58,8 +58,7 @@ fn a_slave_without_permission_is_told_who_can_help() {
     let directory = Directory::new();
     fs::set_permissions(directory.path(""), fs::Permissions::from_mode(0o711)).expect("chmod");
     let socket = directory.text("memif.sock");
-    let mut responder = memif(&format!("responder --role master --socket {socket} --socket-mode 000"));
-    responder.expect("master on");
+    let _responder = master(&socket, "--socket-mode 000");
     as_nobody(&format!("ping 192.168.1.2 --socket {socket} --connect-timeout 0.5"))
         .code(2)
         .complains("no permission to connect to the socket; run as a user who may use the socket")
@@ -81,8 +80,7 @@ fn a_slave_without_permission_is_told_who_can_help() {
 #[test]
 fn both_ends_of_a_refusal_say_the_same_and_what_to_do() {
     let socket = abstract_name();
-    let mut responder = memif(&format!("responder --role master --socket {socket} --secret s"));
-    responder.expect("master on");
+    let mut responder = master(&socket, "--secret s");
     for (options, reason, here, there) in [
         ("", "secret required", "--secret-file (or --secret)", "the same secret"),
         ("--secret x", "incorrect secret", "--secret-file (or --secret)", "the same secret"),
@@ -135,8 +133,7 @@ fn a_master_that_does_not_answer_is_not_called_broken() {
 fn a_master_tells_true_causes_of_slaves_that_fail() {
     let address = Address::fresh();
     let socket = address.path().display().to_string();
-    let mut responder = memif(&format!("responder --role master --socket {socket}"));
-    responder.expect("master on");
+    let mut responder = master(&socket, "");
     eventually("the socket", || address.path().exists().then_some(()));
     let vpp = VppLikeSlave { log2: 15, ..VppLikeSlave::default() };
     vpp.try_connect(&address, |_| ()).expect_err("a ring of 32768");
@@ -152,12 +149,11 @@ fn a_master_tells_true_causes_of_slaves_that_fail() {
 #[test]
 fn a_master_that_cannot_have_its_socket_says_why() {
     let directory = Directory::new();
-    let master = |path: &str| memif(&format!("responder --role master --socket {path}")).finish().code(2);
-    master(&directory.text("no/memif.sock")).complains("does not exist: create it");
+    let refused = |path: &str| memif(&format!("responder --role master --socket {path}")).finish().code(2);
+    refused(&directory.text("no/memif.sock")).complains("does not exist: create it");
     fs::write(directory.path("file"), "precious").expect("a file can be written");
-    master(&directory.text("file")).complains("is not a socket: choose another path, or remove it");
+    refused(&directory.text("file")).complains("is not a socket: choose another path, or remove it");
     let socket = directory.text("memif.sock");
-    let mut responder = memif(&format!("responder --role master --socket {socket}"));
-    responder.expect("master on");
-    master(&socket).complains("is in use by another program: stop it or choose another socket");
+    let _responder = master(&socket, "");
+    refused(&socket).complains("is in use by another program: stop it or choose another socket");
 }

@@ -2,7 +2,7 @@
 
 mod util;
 
-use util::{Directory, abstract_name, command, memif};
+use util::{Directory, abstract_name, command, master, memif};
 
 #[test]
 fn sigterm_and_ctrl_c_close_the_link_remove_the_socket_and_print_the_summary() {
@@ -95,12 +95,10 @@ fn either_side_may_start_first() {
 fn a_stale_socket_file_is_taken_over_and_a_live_one_is_not() {
     let directory = Directory::new();
     let socket = directory.text("memif.sock");
-    let mut dead = memif(&format!("responder --role master --socket {socket}"));
-    dead.expect("192.168.1.2");
+    let dead = master(&socket, "");
     dead.kill();
     assert!(directory.path("memif.sock").exists());
-    let mut alive = memif(&format!("responder --role master --socket {socket}"));
-    alive.expect("192.168.1.2");
+    let _alive = master(&socket, "");
     memif(&format!("responder --role master --socket {socket}"))
         .finish()
         .code(2)
@@ -129,8 +127,7 @@ fn no_link_in_time_is_an_error_with_the_reason() {
 #[test]
 fn wrong_secret_id_and_mode_are_told_at_both_ends() {
     let socket = abstract_name();
-    let mut responder = memif(&format!("responder --role master --socket {socket} --secret right"));
-    responder.expect("192.168.1.2");
+    let mut responder = master(&socket, "--secret right");
     for (option, reason, advice, told) in [
         ("--secret wrong", "incorrect secret", "--secret-file", "incorrect secret"),
         ("", "secret required", "--secret-file", "secret required"),
@@ -151,8 +148,7 @@ fn wrong_secret_id_and_mode_are_told_at_both_ends() {
 #[test]
 fn other_users_are_refused_when_one_is_allowed() {
     let socket = abstract_name();
-    let mut responder = memif(&format!("responder --role master --socket {socket} --allow-uid 54321"));
-    responder.expect("192.168.1.2");
+    let mut responder = master(&socket, "--allow-uid 54321");
     let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket}"));
     let line = ping.expect_complaint("not allowed");
     assert!(line.contains("--allow-uid"), "{line}");
@@ -166,8 +162,7 @@ fn other_users_are_refused_when_one_is_allowed() {
 #[test]
 fn a_closed_pipe_ends_the_command_without_an_error() {
     let socket = abstract_name();
-    let mut responder = memif(&format!("responder --role master --socket {socket}"));
-    responder.expect("192.168.1.2");
+    let mut responder = master(&socket, "");
     let ping = command(&format!("ping 192.168.1.2 --socket {socket} --interval 0"));
     let path = ping.get_program().to_owned();
     let line = ping.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");

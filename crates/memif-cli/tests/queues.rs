@@ -8,12 +8,12 @@ mod util;
 use std::io::Write;
 
 use testkit::{Address, Census, Refusal, SlaveLink, SlavePlan, eventually};
-use util::{Directory, Program, abstract_name, memif, piped};
+use util::processes::{of_threads, sleeps};
+use util::{Directory, Program, abstract_name, master, memif, piped};
 
 /// What a process has: descriptors, mappings of shared memory, threads.
 fn census(program: &Program) -> (Census, usize) {
-    let threads = std::fs::read_dir(format!("/proc/{}/task", program.pid())).expect("/proc");
-    (Census::of(program.pid()), threads.count())
+    (Census::of(program.pid()), of_threads(program.pid(), "stat").len())
 }
 
 /// Slaves without a queue in one direction, and what their master misses.
@@ -36,12 +36,7 @@ fn told(address: &Address, plan: &SlavePlan) -> String {
 #[track_caller]
 fn assert_as_before(program: &Program, before: &(Census, usize)) {
     eventually("as many threads, descriptors and mappings as before", || (census(program) == *before).then_some(()));
-    eventually("all threads asleep", || {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", program.pid())).expect("/proc");
-        let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat"));
-        let asleep = |text: String| text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'));
-        tasks.flatten().all(|task| stat(task).is_ok_and(asleep)).then_some(())
-    });
+    eventually("all threads asleep", || sleeps(program.pid()).then_some(()));
 }
 
 #[test]
@@ -49,8 +44,7 @@ fn a_responder_refuses_slaves_without_queues_in_a_direction_and_goes_on() {
     for (options, mode) in [("", 0), ("--mode ip", 1), ("--queues 4", 0), ("--rx-mode polling", 0)] {
         let directory = Directory::new();
         let (socket, path) = (directory.text("memif.sock"), directory.path("memif.sock"));
-        let mut responder = memif(&format!("responder --role master --socket {socket} {options}"));
-        responder.expect("192.168.1.2");
+        let mut responder = master(&socket, options);
         let address = Address::Path(path);
         let before = census(&responder);
         for (plan, words) in one_way_slaves(mode) {
@@ -131,8 +125,7 @@ fn too_many_queues_are_refused_in_words_that_both_ends_read() {
         ("--tx-queues 2", "--rx-queues 3"),
     ] {
         let socket = abstract_name();
-        let mut responder = memif(&format!("responder --role master --socket {socket} {limit}"));
-        responder.expect("192.168.1.2");
+        let mut responder = master(&socket, limit);
         let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} {options}"));
         for line in [ping.expect_complaint("bring at most 2"), responder.expect("bring at most 2")] {
             assert!(line.contains("--max-queues"), "{line}");
@@ -147,8 +140,7 @@ fn too_many_queues_are_refused_in_words_that_both_ends_read() {
 #[test]
 fn a_master_serves_what_the_slave_brings() {
     let socket = abstract_name();
-    let mut responder = memif(&format!("responder --role master --socket {socket}"));
-    responder.expect("192.168.1.2");
+    let responder = master(&socket, "");
     let ping = |options: &str| memif(&format!("ping 192.168.1.2 --socket {socket} --timeout 30 {options}"));
     for options in [
         "--queues 4",
@@ -171,8 +163,7 @@ fn a_master_serves_what_the_slave_brings() {
     responder.finish().code(0).says("320 echo requests answered");
     // And as much as there can be.
     let socket = abstract_name();
-    let mut responder = memif(&format!("responder --role master --socket {socket} --max-queues 255"));
-    responder.expect("192.168.1.2");
+    let _responder = master(&socket, "--max-queues 255");
     memif(&format!(
         "ping 192.168.1.2 --socket {socket} --timeout 30 --queues 255 --ring-size 16 --interval 0 --count 255"
     ))

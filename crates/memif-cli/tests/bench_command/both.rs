@@ -5,8 +5,19 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::parts::no_rate_code;
+use crate::util::processes::children;
 use crate::util::reports::{has_fields, only, reports};
 use crate::util::{Directory, memif};
+
+/// Fields of a sink for packets that did not come as they were sent.
+pub(crate) const FAULTS: [&str; 6] = [
+    "lost_packets",
+    "missing_packets",
+    "duplicate_packets",
+    "reordered_packets",
+    "reordered_over_queues_packets",
+    "corrupted_packets",
+];
 
 /// What `memif bench` with those arguments reports.
 pub(crate) fn bench(arguments: &str) -> Vec<Value> {
@@ -45,15 +56,7 @@ pub(crate) fn throughput_counts_every_packet() {
     );
     assert_eq!(report["packet_bytes"], 64);
     assert_eq!(report["sent_packets"], report["received_packets"]);
-    for none in [
-        "lost_packets",
-        "missing_packets",
-        "duplicate_packets",
-        "reordered_packets",
-        "reordered_over_queues_packets",
-        "corrupted_packets",
-        "outages",
-    ] {
+    for none in FAULTS.into_iter().chain(["outages"]) {
         assert_eq!(report[none], 0, "{report}");
     }
     let queue = &report["queues"][0];
@@ -245,13 +248,4 @@ pub(crate) fn a_signal_ends_both_ends() {
         let there = format!("/proc/{other}/comm");
         testkit::eventually("the end of the other end", || (!Path::new(&there).exists()).then_some(()));
     }
-}
-
-/// Processes that a process started.
-fn children(pid: u32) -> Vec<String> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    tasks
-        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
-        .flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use testkit::testpmd::Options;
 use testkit::{Testpmd, eventually};
 
-use crate::both::{has_times, number};
+use crate::both::{FAULTS, has_times, number};
 use crate::parts::no_rate_code;
 use crate::switch::{assert_complete, by_queue};
 use crate::util::reports::{only, reports};
@@ -27,15 +27,7 @@ pub(crate) fn sends_to_a_sink() {
     let report = only(&found, "bench_throughput");
     assert!(number(report, "measured_packets") > 0, "{report}");
     // Its packets have no numbers, and it does not say how many it sent.
-    for unknown in [
-        "sent_packets",
-        "lost_packets",
-        "missing_packets",
-        "duplicate_packets",
-        "reordered_packets",
-        "reordered_over_queues_packets",
-        "corrupted_packets",
-    ] {
+    for unknown in FAULTS.into_iter().chain(["sent_packets"]) {
         assert!(report[unknown].is_null(), "{report}");
     }
 }

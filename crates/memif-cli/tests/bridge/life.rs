@@ -6,6 +6,7 @@ use testkit::{Namespace, eventually};
 
 use crate::bed::{Pair, Single, TAP, bridge, ping};
 use crate::pair::serve_file;
+use crate::util::processes::of_threads;
 use crate::util::{Directory, start};
 
 /// Whether the device has a carrier.
@@ -112,11 +113,7 @@ pub(crate) fn idle_bridge_sleeps() {
         single.namespace.must(&format!("sysctl -q -w net.ipv6.conf.{TAP}.disable_ipv6=1"));
         single.ping("-f -c 500");
         let pid = single.bridge.pid();
-        let tasks = || {
-            let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("/proc");
-            let status = |path: std::path::PathBuf| fs::read_to_string(path.join("status"));
-            tasks.flatten().filter_map(|task| status(task.path()).ok()).collect::<Vec<_>>()
-        };
+        let tasks = || of_threads(pid, "status");
         let turns = || {
             let tasks = tasks();
             let lines = tasks.iter().flat_map(|text| text.lines());

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::bed::{Pair, TAP, nothing_dropped, ping};
+use crate::util::processes::of_threads;
 use crate::util::start;
 
 /// Bytes of the file that is downloaded.
@@ -79,7 +80,7 @@ pub(crate) fn many_queues_carry_many_flows() {
         // No more threads than processors work in a direction.
         let most = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         for bridge in &pair.bridges {
-            let names = thread_names(bridge.pid());
+            let names = of_threads(bridge.pid(), "comm");
             for direction in ["to-memif-", "from-memif-"] {
                 let count = names.iter().filter(|name| name.starts_with(direction)).count();
                 assert!((1..=most).contains(&count), "{options}: {names:?}");
@@ -94,12 +95,6 @@ pub(crate) fn many_queues_carry_many_flows() {
             nothing_dropped(&bridge.expect("to memif:"));
         }
     }
-}
-
-/// What the threads of a process are called.
-fn thread_names(pid: u32) -> Vec<String> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("/proc");
-    tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("comm")).ok()).collect()
 }
 
 /// Serves the file `sent` of the pair's directory on port 8000 of the second namespace.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 #![allow(clippy::expect_used, clippy::panic, reason = "this is how tests fail")]
 
+pub(crate) mod processes;
 pub(crate) mod reports;
 
 use std::fmt::Write as _;
@@ -69,6 +70,14 @@ impl Finished {
 /// Starts `memif` with arguments that are separated by spaces.
 pub(crate) fn memif(arguments: &str) -> Program {
     start(command(arguments), arguments)
+}
+
+/// A responder that has its socket as master, with more options.
+#[track_caller]
+pub(crate) fn master(socket: &str, options: &str) -> Program {
+    let mut responder = memif(&format!("responder --role master --socket {socket} {options}"));
+    responder.expect("master on");
+    responder
 }
 
 /// `memif` with arguments that are separated by spaces, not started.

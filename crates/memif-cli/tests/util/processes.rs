@@ -1,0 +1,24 @@
+//! What `/proc` tells of a process and its threads.
+
+use std::fs;
+use std::path::PathBuf;
+
+/// Reads a file of each thread of a process; those that have ended are left out.
+pub(crate) fn of_threads(pid: u32, file: &str) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let path = |task: fs::DirEntry| -> PathBuf { task.path().join(file) };
+    tasks.filter_map(|task| fs::read_to_string(path(task)).ok()).collect()
+}
+
+/// Processes that a process started.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let lists = of_threads(pid, "children");
+    lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Whether all threads of a process sleep.
+pub(crate) fn sleeps(pid: u32) -> bool {
+    let asleep = |stat: &String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'));
+    let threads = of_threads(pid, "stat");
+    !threads.is_empty() && threads.iter().all(asleep)
+}
