@@ -8,4 +8,6 @@ pub(crate) mod report;
 pub(crate) mod responder;
 pub(crate) mod signals;
 pub(crate) mod socket;
+#[cfg(test)]
+pub(crate) mod typed;
 pub(crate) mod values;

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use memif::{
     InterfaceConfig, Limits, MAX_QUEUES, Mode, Name, Role, RxMode, Secret, Socket, SocketAddress, SocketBuilder,
 };
 
-use crate::endpoint::values::{number, parse_group, parse_id, parse_mode, parse_user};
+use crate::endpoint::values::{number, parse_group, parse_id, parse_mode, parse_seconds, parse_user};
 use crate::error::Error;
 use crate::packet::Framing;
 
@@ -55,6 +56,15 @@ pub(crate) struct EndpointOptions {
 
     #[command(flatten)]
     pub(crate) interface: InterfaceOptions,
+}
+
+/// How long a link is waited for. A subcommand says with `mut_arg`, too, for what else it waits so long.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct WaitOptions {
+    /// Seconds to wait for the link to come up, and to come back
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "10",
+        allow_negative_numbers = true)]
+    pub(crate) connect_timeout: Duration,
 }
 
 impl EndpointOptions {
@@ -360,18 +370,10 @@ impl InterfaceOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Test {
-        #[command(flatten)]
-        interface: InterfaceOptions,
-    }
+    use crate::endpoint::typed::typed;
 
     fn options(arguments: &str) -> Result<InterfaceOptions, String> {
-        Test::try_parse_from(["memif"].into_iter().chain(arguments.split_whitespace()))
-            .map(|test| test.interface)
-            .map_err(|error| error.to_string())
+        typed(arguments)
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub(crate) mod echo;
 pub(crate) mod frame;
 pub(crate) mod icmp6;
 pub(crate) mod mac;
+#[cfg(test)]
+mod mutations;
 pub(crate) mod numbered;
 pub(crate) mod station;
 

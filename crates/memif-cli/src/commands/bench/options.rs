@@ -8,11 +8,15 @@ use memif::Role;
 
 use super::cpus::Cpus;
 use super::order::Order;
-use crate::endpoint::options::EndpointOptions;
+use crate::endpoint::options::{EndpointOptions, WaitOptions};
 use crate::endpoint::values::{number, parse_seconds};
 use crate::error::Error;
 use crate::output::exit::STATUSES;
 use crate::packet::numbered::Sizes;
+
+/// What is waited for so long.
+const PATIENCE: &str =
+    "Seconds to wait for the link to come up, at first and with --reconnect, and for the first packet";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,7 +78,8 @@ pub(crate) enum Part {
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = format!("{EXAMPLES}\n\n{STATUSES}"),
-    mut_arg("id", |id| id.help("Number of the interface; with many the first one"))
+    mut_arg("id", |id| id.help("Number of the interface; with many the first one")),
+    mut_arg("connect_timeout", |time| time.help(PATIENCE))
 )]
 pub(crate) struct BenchOptions {
     /// What to measure
@@ -133,10 +138,8 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "FILE.svg")]
     pub(super) plot: Option<PathBuf>,
 
-    /// Seconds to wait for the link to come up, at first and with --reconnect, and for the first packet
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "10",
-        allow_negative_numbers = true)]
-    pub(super) connect_timeout: Duration,
+    #[command(flatten)]
+    pub(super) wait: WaitOptions,
 
     /// For memif itself: what this process is to do
     #[arg(long, hide = true)]

@@ -66,7 +66,7 @@ impl Plan {
             work: options.work,
             part: options.part,
             role: interface.role(),
-            place: Place { interface, address, id: options.end.id, both, timeout: options.connect_timeout },
+            place: Place { interface, address, id: options.end.id, both, timeout: options.wait.connect_timeout },
             threads: options.threads,
             sizes,
             burst: usize::try_from(options.burst).unwrap_or(1),

@@ -185,17 +185,10 @@ fn announce(options: &BridgeOptions, device: &Device, wanted: u8) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Test {
-        #[command(flatten)]
-        options: BridgeOptions,
-    }
+    use crate::endpoint::typed::typed;
 
     fn options(arguments: &str) -> Result<BridgeOptions, String> {
-        let arguments = ["memif"].into_iter().chain(arguments.split_whitespace());
-        Test::try_parse_from(arguments).map(|test| test.options).map_err(|error| error.to_string())
+        typed(arguments)
     }
 
     #[test]

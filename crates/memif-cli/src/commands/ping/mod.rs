@@ -7,7 +7,7 @@ use clap::Args;
 use memif::{Link, Role};
 
 use crate::endpoint::links::Links;
-use crate::endpoint::options::EndpointOptions;
+use crate::endpoint::options::{EndpointOptions, WaitOptions};
 use crate::endpoint::pinger::engine::{Engine, Finish, Plan};
 use crate::endpoint::pinger::runner::{Ended, Runner};
 use crate::endpoint::report::InterfaceReport;
@@ -68,10 +68,8 @@ pub(crate) struct PingOptions {
         allow_negative_numbers = true)]
     timeout: Duration,
 
-    /// Seconds to wait for the link to come up, and to come back
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "10",
-        allow_negative_numbers = true)]
-    connect_timeout: Duration,
+    #[command(flatten)]
+    wait: WaitOptions,
 
     #[command(flatten)]
     end: EndpointOptions,
@@ -136,7 +134,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     }
     let inbox = Inbox::new();
     let stop = Stop::listen(inbox.sender())?;
-    let mut links = Links::open(&options.end, config, options.connect_timeout, inbox)?;
+    let mut links = Links::open(&options.end, config, options.wait.connect_timeout, inbox)?;
     report(&InterfaceReport::with_station(options.end.id, role, &address, plan.own, None))?;
     if role == Role::Master {
         warn(format_args!("waiting for a slave on {address}"));
@@ -207,18 +205,10 @@ fn over_all_links(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Test {
-        #[command(flatten)]
-        options: PingOptions,
-    }
+    use crate::endpoint::typed::typed;
 
     fn plan(arguments: &str) -> Result<Plan, String> {
-        let arguments = ["memif"].into_iter().chain(arguments.split_whitespace());
-        let test = Test::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        test.options.plan().map_err(|error| error.to_string())
+        typed::<PingOptions>(arguments)?.plan().map_err(|error| error.to_string())
     }
 
     #[test]

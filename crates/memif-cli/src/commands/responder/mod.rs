@@ -221,18 +221,10 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Test {
-        #[command(flatten)]
-        options: ResponderOptions,
-    }
+    use crate::endpoint::typed::typed;
 
     fn stations(arguments: &str) -> Result<Vec<(u32, Station, Option<Ipv6Addr>)>, String> {
-        let arguments = ["memif"].into_iter().chain(arguments.split_whitespace());
-        let test = Test::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        test.options.stations().map_err(|error| error.to_string())
+        typed::<ResponderOptions>(arguments)?.stations().map_err(|error| error.to_string())
     }
 
     #[test]
@@ -253,10 +245,7 @@ mod tests {
 
     #[test]
     fn any_option_of_an_interface_asks_for_one() {
-        let given = |arguments: &str| {
-            let arguments = ["memif"].into_iter().chain(arguments.split_whitespace());
-            Test::try_parse_from(arguments).unwrap().options.given.0
-        };
+        let given = |arguments: &str| typed::<ResponderOptions>(arguments).unwrap().given.0;
         assert!(!given(""));
         for arguments in ["--id 0", "--ip 192.168.1.2", "--mode ethernet", "--role slave", "--socket @x"] {
             assert!(given(arguments), "{arguments}");
