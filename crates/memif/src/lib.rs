@@ -152,7 +152,7 @@ pub mod raw {
 
     /// Takes the signals of an eventfd such as [`RxSlots::interrupt`]. Returns whether there were any. Never waits.
     pub fn take_signals(fd: impl std::os::fd::AsFd) -> bool {
-        crate::link::drain(fd)
+        crate::queue::drain(fd)
     }
 }
 

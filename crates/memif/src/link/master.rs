@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use rustix::fs::fstat;
 
-use super::shared::{LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name};
-use super::signals::DriverSignals;
-use super::{Connected, peer_fd};
+use super::{Connected, LinkHandle, new_eventfd, peer_fd, queue_name};
 use crate::config::{InterfaceConfig, Role, RxMode};
 use crate::error::{Breach, Direction};
 use crate::proto::{RingSetup, Setup};
-use crate::queue::{RxQueue, TxQueue};
+use crate::queue::{DriverSignals, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
 use crate::ring::RingMemory;
 use crate::shm::{MappedRing, Mapping, Regions};
 use crate::wire::RingDirection;

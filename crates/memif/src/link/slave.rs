@@ -7,12 +7,10 @@ use std::sync::Arc;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
 use rustix::io::{Errno, pwrite};
 
-use super::shared::{LinkHandle, LinkShared, QueueParts, QueueShared, new_eventfd, queue_name};
-use super::signals::DriverSignals;
-use super::{Connected, peer_fd};
+use super::{Connected, LinkHandle, new_eventfd, peer_fd, queue_name};
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::Direction;
-use crate::queue::{BufferRef, RxQueue, TxQueue};
+use crate::queue::{BufferRef, DriverSignals, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
 use crate::shm::layout::{BufferPlace, Layout};
 use crate::shm::placement::HUGE_PAGE;
 use crate::shm::{Decoy, MappedRing, Mapping, Regions, decoy};

@@ -7,6 +7,7 @@ mod packet;
 mod rx;
 mod rx_batch;
 mod rx_core;
+mod shared;
 #[cfg(feature = "raw")]
 pub(crate) mod slots;
 mod spin;
@@ -21,6 +22,9 @@ use crate::shm::{Regions, Spots};
 pub use packet::{Packet, Segments};
 pub use rx::RxQueue;
 pub use rx_batch::{Packets, RxBatch};
+pub(crate) use shared::{
+    DriverSignals, LinkShared, PACKETS_PER_SIGNAL, QueueParts, QueueShared, drain, is_signalled, signal,
+};
 pub use tx::TxQueue;
 pub use tx_batch::{ForwardError, PacketWriter, TxBatch};
 #[cfg(feature = "raw")]

@@ -1,7 +1,7 @@
 //! Telling a receiver that packets are there.
 
 use super::tx::TxQueue;
-use crate::link::{LinkShared, PACKETS_PER_SIGNAL, QueueShared, signal};
+use crate::queue::{LinkShared, PACKETS_PER_SIGNAL, QueueShared, signal};
 use crate::ring::RingMemory;
 use crate::wire::ring::FLAG_MASK_INT;
 

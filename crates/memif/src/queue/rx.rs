@@ -14,7 +14,7 @@ use super::spin::Spin;
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role, RxMode};
 use crate::counters::Counters;
 use crate::error::{Breach, QueueName, RecvError};
-use crate::link::{LinkShared, QueueParts, QueueShared};
+use crate::queue::{LinkShared, QueueParts, QueueShared};
 use crate::ring::{OutOfRange, RingMemory, RxCursor};
 use crate::shm::fault_count;
 use crate::wire::ring::FLAG_MASK_INT;
@@ -223,7 +223,7 @@ impl RxQueue {
     /// brake on that.
     pub fn acknowledge(&mut self) {
         let told = self.untaken.take();
-        if crate::link::drain(&*self.shared.interrupt) && !told {
+        if crate::queue::drain(&*self.shared.interrupt) && !told {
             self.shared.counters.wake_ups.add(1);
         }
     }

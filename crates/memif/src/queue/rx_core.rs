@@ -7,7 +7,7 @@ use super::packet::{Packet, Segment};
 use super::{BufferRef, table};
 use crate::config::Role;
 use crate::error::{Breach, QueueName};
-use crate::link::LinkShared;
+use crate::queue::LinkShared;
 use crate::ring::{OutOfRange, RingMemory, RxCursor};
 use crate::shm::{Entry, MappedRing, Regions, Spots, prefetch};
 use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_word};

@@ -9,7 +9,7 @@ use super::{BufferRef, table};
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role};
 use crate::counters::Counters;
 use crate::error::{Breach, SendError};
-use crate::link::{LinkShared, QueueParts, QueueShared};
+use crate::queue::{LinkShared, QueueParts, QueueShared};
 use crate::ring::{OutOfRange, RingMemory, TxCursor};
 use crate::shm::{MappedRing, Regions, SharedSlice, Spots, fault_count};
 use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{RxQueue, TxQueue};
 use crate::counters::QueueDetails;
-use crate::link::QueueShared;
+use crate::queue::QueueShared;
 
 /// How a queue stands, for any thread, also when its link is down and the queue is gone. It keeps the queue's ring and
 /// eventfd.

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::rx::RxQueue;
 use crate::config::RxMode;
 use crate::error::RecvError;
-use crate::link::LinkShared;
+use crate::queue::LinkShared;
 
 /// The one bounded sleep after the mask was cleared. A foreign sender without a fence may have read the old mask
 /// just before; its store of the cursor is visible long before this is over, and the ring is looked at again.
@@ -153,7 +153,7 @@ impl RxQueue {
     /// answered one system call earlier, and the call falls into the time in which the answer is under way.
     fn take_signal(&mut self) {
         if self.untaken.take() {
-            crate::link::drain(&*self.shared.interrupt);
+            crate::queue::drain(&*self.shared.interrupt);
         }
     }
 
@@ -289,7 +289,7 @@ fn sleep(queues: &mut [RxQueue], other: Option<BorrowedFd<'_>>, until: Deadline)
     }
     for queue in queues.iter_mut() {
         // What is not listened to is taken at once, to see whether the storm goes on.
-        let came = if queue.listens() { queue.untaken.get() } else { crate::link::drain(&*queue.shared.interrupt) };
+        let came = if queue.listens() { queue.untaken.get() } else { crate::queue::drain(&*queue.shared.interrupt) };
         queue.note_signal(came);
     }
     other

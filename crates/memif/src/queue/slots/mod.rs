@@ -20,7 +20,7 @@ pub use rx::{Received, RefillError, RxSlots};
 pub use tx::{Allocated, BadBuffer, Enqueue, Part, TxSlots};
 
 use super::BufferRef;
-use crate::link::LinkShared;
+use crate::queue::LinkShared;
 
 /// The rings that slots lie in. Tests take the same memory behind something that counts every load and changes words
 /// between two of them.

@@ -17,8 +17,9 @@ use std::sync::Arc;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
 
+use super::DriverSignals;
 use crate::config::{InterfaceConfig, Role};
-use crate::link::{Connected, DriverSignals, MasterMemory, SlaveMemory};
+use crate::link::{Connected, MasterMemory, SlaveMemory};
 use crate::proto::{RegionSetup, RingSetup, Setup};
 use crate::shm::{MappedRing, Mapping};
 use crate::wire::RingDirection;

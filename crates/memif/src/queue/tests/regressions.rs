@@ -238,6 +238,6 @@ fn a_lost_link_is_told_through_the_descriptor_of_a_queue() {
     assert!(!readable(&slave.rx[0]) && !readable(&master.rx[0]));
     slave.handle.shut();
     // A peer that reads its eventfd empty cannot hide it.
-    assert!(!crate::link::drain(&*slave.handle.rx_interrupt(0).unwrap()));
+    assert!(!crate::queue::drain(&*slave.handle.rx_interrupt(0).unwrap()));
     assert!(readable(&slave.rx[0]) && !readable(&master.rx[0]));
 }

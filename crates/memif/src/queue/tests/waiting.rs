@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Pair, packet};
 use crate::config::{InterfaceConfig, RxMode};
 use crate::error::RecvError;
-use crate::link::QueueShared;
+use crate::queue::QueueShared;
 use crate::ring::RingMemory;
 use crate::wire::ring::FLAG_MASK_INT;
 
@@ -253,12 +253,12 @@ fn a_signal_is_taken_before_the_next_sleep() {
         let interrupt = pair.slave.tx[0].shared_interrupt();
         let rx = &mut pair.master.rx[0];
         for signals in 1..10 {
-            assert!(crate::link::signal(&*interrupt));
+            assert!(crate::queue::signal(&*interrupt));
             // It ends the first sleep and none after that.
             assert_eq!(rx.wait(Some(Duration::from_millis(10))), Ok(false), "{mode}");
             assert_eq!(rx.counters().wake_ups, signals, "{mode}");
         }
-        assert!(!crate::link::drain(&*interrupt));
+        assert!(!crate::queue::drain(&*interrupt));
     }
 }
 
@@ -273,7 +273,7 @@ fn a_signal_that_ended_a_wait_counts_once_and_ends_no_other() {
             let (other, mut end) = std::io::pipe().unwrap();
             end.write_all(b"!").unwrap();
             for signals in 1..10 {
-                assert!(crate::link::signal(&*interrupt));
+                assert!(crate::queue::signal(&*interrupt));
                 assert_eq!(crate::RxQueue::wait_any_or(rx, Some(other.as_fd()), None), Ok(false));
                 assert_eq!(rx[0].counters().wake_ups, signals, "{mode}");
                 if acknowledges {
@@ -294,7 +294,7 @@ fn a_storm_of_signals_does_not_keep_a_wait_busy() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                crate::link::signal(&*interrupt);
+                crate::queue::signal(&*interrupt);
             }
         });
         let rx = &mut master.rx[0];

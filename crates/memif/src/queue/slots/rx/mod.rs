@@ -12,7 +12,7 @@ pub use back::RefillError;
 use super::{BufferRef, Ring, Slot};
 use crate::config::{Role, RxMode};
 use crate::error::{Breach, RecvError};
-use crate::link::{LinkShared, QueueShared, drain, signal};
+use crate::queue::{LinkShared, QueueShared, drain, signal};
 use crate::ring::RingMemory;
 use crate::shm::{Addresses, MappedRing, Regions, fault_count, prefetch};
 use crate::wire::ring::{DescriptorHead, FLAG_MASK_INT, offset_from_word};

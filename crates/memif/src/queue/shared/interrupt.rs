@@ -29,7 +29,7 @@ fn has_room(fd: BorrowedFd<'_>) -> bool {
 }
 
 /// Whether a signal waits to be read.
-pub(super) fn is_signalled(fd: impl AsFd) -> bool {
+pub(crate) fn is_signalled(fd: impl AsFd) -> bool {
     is_ready(fd.as_fd(), PollFlags::IN)
 }
 

@@ -56,7 +56,7 @@ impl DriverSignals {
     }
 
     /// For the driver, when the timer has expired and before it asks the links with
-    /// [`LinkHandle::repeat_signals`](super::LinkHandle::repeat_signals): a sender that finds the timer still on its
+    /// [`LinkShared::repeat_signals`](super::LinkShared::repeat_signals): a sender that finds the timer still on its
     /// way has marked its queue before, and one that comes later arms it again.
     pub(crate) fn repeat_expired(&self) {
         self.0.state.store(IDLE, Ordering::SeqCst);

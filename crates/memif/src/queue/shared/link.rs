@@ -1,0 +1,164 @@
+//! One link: how it stands, and what its queues ask of their driver.
+
+use std::os::fd::OwnedFd;
+#[cfg(feature = "raw")]
+use std::sync::Weak;
+use std::sync::{Arc, OnceLock};
+
+use super::QueueShared;
+use super::signals::{DriverSignals, FIRST_REPEAT};
+use super::standing::Standing;
+use crate::config::Role;
+use crate::error::Breach;
+use crate::shm::{Decoy, Regions};
+
+/// One link, shared by its queues and the driver.
+#[derive(Debug)]
+pub(crate) struct LinkShared {
+    pub(crate) role: Role,
+    pub(crate) regions: Regions,
+    standing: Standing,
+    fault: OnceLock<Breach>,
+    /// Ours alone, so that no peer can drain it: readable for good once the link is down.
+    down_event: OwnedFd,
+    /// The connection while the driver has it: once it lets go, the peer is to see that at once.
+    #[cfg(feature = "raw")]
+    control: OnceLock<Weak<OwnedFd>>,
+    /// Slave: what a peer with more queues than the link sends to.
+    decoy: Option<Decoy>,
+    signals: DriverSignals,
+    pub(crate) rx: Vec<Arc<QueueShared>>,
+    pub(crate) tx: Vec<Arc<QueueShared>>,
+}
+
+impl LinkShared {
+    pub(crate) fn new(
+        role: Role,
+        regions: Regions,
+        signals: &DriverSignals,
+        down_event: OwnedFd,
+        decoy: Option<Decoy>,
+        rx: Vec<Arc<QueueShared>>,
+        tx: Vec<Arc<QueueShared>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            role,
+            regions,
+            standing: Standing::default(),
+            fault: OnceLock::new(),
+            down_event,
+            #[cfg(feature = "raw")]
+            control: OnceLock::new(),
+            decoy,
+            signals: signals.clone(),
+            rx,
+            tx,
+        })
+    }
+
+    /// Whether the link is down.
+    #[inline]
+    pub(crate) fn is_down(&self) -> bool {
+        !self.standing.is_up()
+    }
+
+    /// Whether it went down because the peer left, so that receivers still take what that published before.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        self.standing.has_leftovers()
+    }
+
+    /// Whether the peer left and the application of a binding was not told: to it the link is up.
+    #[cfg(feature = "raw")]
+    pub(crate) fn is_untold(&self) -> bool {
+        self.standing.is_untold()
+    }
+
+    /// The application of a binding is told now, if the peer left.
+    #[cfg(feature = "raw")]
+    pub(crate) fn tell(&self) {
+        self.standing.tell();
+    }
+
+    /// Looks whether the peer is gone, of which the driver may not know yet. One system call at most.
+    #[cfg(feature = "raw")]
+    pub(crate) fn peer_is_gone(&self) -> bool {
+        let Some(control) = self.control.get() else { return false };
+        // Where the driver let go of it, it ended the link.
+        control.upgrade().is_none_or(|control| crate::sys::hung_up(&control))
+    }
+
+    /// Readable once the link is down.
+    pub(crate) fn down_event(&self) -> &OwnedFd {
+        &self.down_event
+    }
+
+    /// Takes the link down for a breach that a queue found, and tells the driver. The first breach counts.
+    /// Returns the breach that did, which is another one when the peer took its memory away: then everything
+    /// reads as zero, and what follows from that is no news.
+    pub(crate) fn fail(&self, breach: Breach) -> Breach {
+        let breach = if self.regions.any_gone() { Breach::MemoryGone } else { breach };
+        let first = self.fault.get_or_init(|| breach).clone();
+        self.shut();
+        self.signals.call_attention();
+        first
+    }
+
+    /// Takes the link down: every call on its queues says so from now on, and sleepers wake.
+    pub(crate) fn shut(&self) {
+        if self.standing.shut() {
+            self.wake_sleepers();
+        }
+    }
+
+    /// Takes the link down because the peer left. Receivers first take what it published before.
+    pub(crate) fn leave(&self) {
+        if self.standing.leave() {
+            self.wake_sleepers();
+        }
+    }
+
+    fn wake_sleepers(&self) {
+        let _ = rustix::io::write(&self.down_event, &1u64.to_ne_bytes());
+    }
+
+    /// The breach that a queue found, if one did.
+    pub(crate) fn fault(&self) -> Option<Breach> {
+        self.fault.get().cloned()
+    }
+
+    /// The connection that the link belongs to.
+    #[cfg(feature = "raw")]
+    pub(crate) fn set_control(&self, control: Weak<OwnedFd>) {
+        let _ = self.control.set(control);
+    }
+
+    /// Whether the peer sends on more queues than the link has, see [`Decoy`].
+    pub(crate) fn surplus_used(&self) -> bool {
+        self.decoy.as_ref().is_some_and(Decoy::is_used)
+    }
+
+    /// Makes sure that the driver repeats signals while this link's receivers lag.
+    #[inline]
+    pub(crate) fn want_repeat(&self) {
+        self.signals.arm_repeat();
+    }
+
+    /// For the driver: repeats signals to receivers that lag. Returns whether it wants to be called again in a
+    /// millisecond; for later it arms the timer itself.
+    pub(crate) fn repeat_signals(&self) -> bool {
+        if self.is_down() {
+            return false;
+        }
+        let now = self.signals.now();
+        let mut soon = false;
+        // Every queue is asked: no short cut.
+        for wait in self.tx.iter().filter_map(|queue| queue.repeat(now)) {
+            if wait <= FIRST_REPEAT {
+                soon = true;
+            } else {
+                self.signals.arm_slow(wait);
+            }
+        }
+        soon
+    }
+}

@@ -1,0 +1,12 @@
+//! What the queues of a link share with each other and with the driver of their socket.
+
+mod interrupt;
+mod link;
+mod queue;
+mod signals;
+mod standing;
+
+pub(crate) use interrupt::{drain, is_signalled, signal};
+pub(crate) use link::LinkShared;
+pub(crate) use queue::{PACKETS_PER_SIGNAL, QueueParts, QueueShared};
+pub(crate) use signals::DriverSignals;
