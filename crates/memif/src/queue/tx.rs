@@ -51,6 +51,14 @@ pub(super) struct Place {
     pub(super) slots: u16,
 }
 
+impl Place {
+    /// The slot after them.
+    #[inline]
+    pub(super) fn end(self) -> u16 {
+        self.first.wrapping_add(self.slots)
+    }
+}
+
 impl TxQueue {
     /// A queue on a ring that was checked. A slave brings the buffers.
     pub(crate) fn new(
@@ -213,49 +221,44 @@ impl TxQueue {
         }
     }
 
-    /// Finds slots for `len` bytes. All or nothing; the cursor then stands at the first of them.
+    /// Finds slots for `len` bytes from `next` on, all or none. Says with an error, too, from which slot on the next
+    /// packet goes: buffers of no use before it go back empty.
     #[inline(never)]
-    pub(super) fn place(&mut self, len: usize) -> Result<Place, SendError> {
+    pub(super) fn place(&mut self, next: u16, len: usize) -> Result<Place, (u16, SendError)> {
         if len == 0 {
-            return Err(SendError::Empty);
+            return Err((next, SendError::Empty));
         }
         let longest = if self.chaining { self.max_packet } else { self.max_packet.min(self.max_segment) };
         let limit = longest as usize;
         if len > limit {
-            return Err(SendError::TooLong { len, max: limit });
+            return Err((next, SendError::TooLong { len, max: limit }));
         }
-        let start = self.cursor.next();
-        let mut first = start;
+        let (mut first, mut slot) = (next, next);
         let mut room = 0;
         loop {
-            if self.cursor.free() == 0 {
-                match self.refresh() {
-                    Ok(0) => return Err(self.does_not_fit(first, len, room)),
-                    Ok(_) => {}
-                    Err(error) => {
-                        self.cursor.rewind(first);
-                        return Err(error);
-                    }
+            if self.cursor.free(slot) == 0 {
+                self.refresh().map_err(|error| (first, error))?;
+                if self.cursor.free(slot) == 0 {
+                    let whole_ring = slot.wrapping_sub(first) == self.cursor.size();
+                    let error = if whole_ring { SendError::TooLong { len, max: room } } else { SendError::Full };
+                    return Err((first, error));
                 }
             }
-            let slot = self.cursor.next();
             let capacity = self.capacity(slot) as usize;
-            self.cursor.advance(1);
+            slot = slot.wrapping_add(1);
             if capacity == 0 || (!self.chaining && capacity < len) {
                 // A buffer that is of no use goes back empty, and with it what was taken for this packet.
-                first = self.hand_back_empty(first);
-                room = 0;
-                if first.wrapping_sub(start) >= self.cursor.size() {
+                self.hand_back_empty(first, slot);
+                (first, room) = (slot, 0);
+                if first.wrapping_sub(next) >= self.cursor.size() {
                     // A slave that posts more of them as fast must not hold us here.
-                    return Err(SendError::Full);
+                    return Err((first, SendError::Full));
                 }
                 continue;
             }
             room += capacity;
             if room >= len {
-                let slots = self.cursor.next().wrapping_sub(first);
-                self.cursor.rewind(first);
-                return Ok(Place { first, slots });
+                return Ok(Place { first, slots: slot.wrapping_sub(first) });
             }
         }
     }
@@ -273,15 +276,7 @@ impl TxQueue {
     }
 
     #[cold]
-    fn does_not_fit(&mut self, first: u16, len: usize, room: usize) -> SendError {
-        let whole_ring = self.cursor.next().wrapping_sub(first) == self.cursor.size();
-        self.cursor.rewind(first);
-        if whole_ring { SendError::TooLong { len, max: room } } else { SendError::Full }
-    }
-
-    #[cold]
-    fn hand_back_empty(&mut self, first: u16) -> u16 {
-        let end = self.cursor.next();
+    fn hand_back_empty(&mut self, first: u16, end: u16) {
         let mut slot = first;
         while slot != end {
             self.write_descriptor(slot, 0, 0);
@@ -290,36 +285,34 @@ impl TxQueue {
         self.empty += 1;
         if self.cursor.published() == first {
             // No packet waits before them. Published now, they are not met again by the next send.
-            self.publish();
+            self.publish(end);
         }
-        end
     }
 
-    /// Publishes everything up to the cursor.
+    /// Publishes everything up to a slot.
     #[inline]
-    pub(super) fn publish(&mut self) {
-        self.cursor.publish(&self.ring);
+    pub(super) fn publish(&mut self, to: u16) {
+        self.cursor.publish(to, &self.ring);
         if self.empty > 0 {
             self.shared.counters.bad_descriptors.add(std::mem::take(&mut self.empty));
         }
     }
 
-    /// Takes back everything that was not published.
+    /// Takes back what a batch that is not committed would have given back.
     #[inline]
     pub(super) fn roll_back(&mut self) {
-        self.cursor.rewind(self.cursor.published());
         self.empty = 0;
     }
 
     /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it.
-    pub(super) fn refresh(&mut self) -> Result<u16, SendError> {
+    pub(super) fn refresh(&mut self) -> Result<(), SendError> {
         let slot = self.cursor.limit();
         match self.cursor.refresh(&self.ring) {
-            Ok(free) => {
+            Ok(()) => {
                 if self.role == Role::Master {
                     self.learn(slot);
                 }
-                Ok(free)
+                Ok(())
             }
             Err(OutOfRange { cursor, found, low, high }) => {
                 let queue = self.shared.name;

@@ -16,12 +16,10 @@ use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_to_word};
 #[must_use = "a batch that is not committed sends nothing"]
 pub struct TxBatch<'q> {
     queue: &'q mut TxQueue,
-    /// Next slot to fill, and how many are free from there on as far as is known. The queue's own cursor stays behind
-    /// until the batch is committed, so that what changes with every packet lies in registers: in memory, a sender of
-    /// small packets waits for its own stores. For that, no call that is not inlined may be given a reference to the
-    /// batch.
+    /// Next slot to fill. Here alone and not in the queue, as the counts, so that what changes with every packet lies
+    /// in registers: in memory, a sender of small packets waits for its own stores. For that, no call that is not
+    /// inlined may be given a reference to the batch.
     next: u16,
-    free: u16,
     packets: usize,
     bytes: u64,
 }
@@ -30,8 +28,8 @@ impl<'q> TxBatch<'q> {
     /// An empty one. Nothing waits to be published.
     #[inline]
     pub(super) fn new(queue: &'q mut TxQueue) -> Self {
-        let (next, free) = (queue.cursor.next(), queue.cursor.free());
-        Self { queue, next, free, packets: 0, bytes: 0 }
+        let next = queue.cursor.published();
+        Self { queue, next, packets: 0, bytes: 0 }
     }
 }
 
@@ -69,7 +67,7 @@ impl TxBatch<'_> {
     fn single(&self, len: usize) -> Option<(SharedSlice<'_>, u16)> {
         let length = u32::try_from(len).ok()?;
         // None at all is one too many, too.
-        if self.free == 0 || length.wrapping_sub(1) >= self.queue.max_single {
+        if self.next == self.queue.cursor.limit() || length.wrapping_sub(1) >= self.queue.max_single {
             return None;
         }
         self.queue.buffers.room(self.queue.at(self.next), length)
@@ -82,20 +80,25 @@ impl TxBatch<'_> {
         let head = DescriptorHead { flags: 0, region, length };
         self.queue.ring.store_word(self.next, 0, head.to_word());
         self.next = self.next.wrapping_add(1);
-        self.free -= 1;
         self.packets += 1;
         self.bytes += len as u64;
     }
 
-    /// Goes on from where the queue's cursor is now.
+    /// Goes on behind a packet of `len` bytes, or from where it says that was not added.
     #[inline(always)]
-    fn after(&mut self, added: Result<(), SendError>, len: usize) -> Result<(), SendError> {
-        self.next = self.queue.cursor.next();
-        self.free = self.queue.cursor.free();
-        added?;
-        self.packets += 1;
-        self.bytes += len as u64;
-        Ok(())
+    fn after(&mut self, added: Result<u16, (u16, SendError)>, len: usize) -> Result<(), SendError> {
+        match added {
+            Ok(next) => {
+                self.next = next;
+                self.packets += 1;
+                self.bytes += len as u64;
+                Ok(())
+            }
+            Err((next, error)) => {
+                self.next = next;
+                Err(error)
+            }
+        }
     }
 
     /// Adds a packet of `len` bytes that `fill` writes in place. Bytes that it leaves out hold whatever was in the
@@ -116,14 +119,16 @@ impl TxBatch<'_> {
             self.finish_single(region, len);
             return Ok(());
         }
-        let placed = place_from(self.queue, self.next, len);
-        // Useless buffers may have gone back for good, also should `fill` panic.
-        (self.next, self.free) = (self.queue.cursor.next(), self.queue.cursor.free());
-        let added = placed.map(|place| {
-            fill(&mut PacketWriter { room: Room::Chain(self.queue, place), len });
-            self.queue.finish(place, len);
-            self.queue.cursor.advance(place.slots);
-        });
+        let added = match self.queue.place(self.next, len) {
+            Ok(place) => {
+                // Useless buffers may have gone back for good, also should `fill` panic.
+                self.next = place.first;
+                fill(&mut PacketWriter { room: Room::Chain(self.queue, place), len });
+                self.queue.finish(place, len);
+                Ok(place.end())
+            }
+            Err(error) => Err(error),
+        };
         self.after(added, len)
     }
 
@@ -138,7 +143,9 @@ impl TxBatch<'_> {
         let len = packet.len();
         // As in `push_packet`.
         if self.queue.role == Role::Slave && exchange(self.queue, self.next, &Packet { ..packet }) {
-            let _ = self.after(Ok(()), len);
+            self.next = self.next.wrapping_add(packet.segment_count());
+            self.packets += 1;
+            self.bytes += len as u64;
             return Ok(());
         }
         self.push_packet(&packet).map_err(|error| ForwardError { error, packet })
@@ -173,8 +180,7 @@ impl TxBatch<'_> {
         if packets == 0 || queue.link.is_down() {
             return 0;
         }
-        queue.cursor.rewind(self.next);
-        queue.publish();
+        queue.publish(self.next);
         queue.shared.counters.packets.add(packets as u64);
         queue.shared.counters.bytes.add(self.bytes);
         queue.notify(packets);
@@ -184,33 +190,31 @@ impl TxBatch<'_> {
 
 /// What is left of [`TxBatch::push`]: chains, a look at the peer's cursor, errors. Out of line, so that the rest stays
 /// small in every loop that it becomes part of, which it does also where a program has several: as a call it takes half
-/// as long again. The queue's cursor is then behind the packet.
+/// as long again. Returns the slot from which on the next packet goes.
 #[inline(never)]
-fn push_rest(queue: &mut TxQueue, next: u16, packet: &[u8]) -> Result<(), SendError> {
-    let place = place_from(queue, next, packet.len()).inspect_err(|e| queue.count_full(e))?;
+fn push_rest(queue: &mut TxQueue, next: u16, packet: &[u8]) -> Result<u16, (u16, SendError)> {
+    let place = queue.place(next, packet.len()).inspect_err(|(_, error)| queue.count_full(error))?;
     PacketWriter { room: Room::Chain(queue, place), len: packet.len() }.write(0, packet);
     queue.finish(place, packet.len());
-    queue.cursor.advance(place.slots);
-    Ok(())
+    Ok(place.end())
 }
 
 /// What is left of copying in [`TxBatch::forward`], as [`push_rest`].
 #[inline(never)]
-fn copy_rest(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> Result<(), SendError> {
+fn copy_rest(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> Result<u16, (u16, SendError)> {
     let len = packet.len();
-    let place = place_from(queue, next, len).inspect_err(|error| queue.count_full(error))?;
+    let place = queue.place(next, len).inspect_err(|(_, error)| queue.count_full(error))?;
     let mut writer = PacketWriter { room: Room::Chain(queue, place), len };
     let mut at = 0;
     for segment in packet.segments() {
         at += writer.write_shared(at, segment);
     }
     queue.finish(place, len);
-    queue.cursor.advance(place.slots);
-    Ok(())
+    Ok(place.end())
 }
 
-/// Puts the packet's buffers into a slave's slots from `next` on and theirs into its slots, where that is possible. The
-/// queue's cursor is then behind the packet.
+/// Puts the packet's buffers into a slave's slots from `next` on and theirs into its slots, where that is possible.
+/// Returns whether it was.
 fn exchange(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> bool {
     let segments = packet.segment_count();
     if !Arc::ptr_eq(&queue.link, &packet.core.link)
@@ -219,10 +223,8 @@ fn exchange(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> bool {
     {
         return false;
     }
-    queue.cursor.rewind(next);
-    let fits = |free: u16| segments <= free;
     // What is wrong with a peer that fails here, the copy will say.
-    if !fits(queue.cursor.free()) && !queue.refresh().is_ok_and(fits) {
+    if segments > queue.cursor.free(next) && (queue.refresh().is_err() || segments > queue.cursor.free(next)) {
         return false;
     }
     let pairs = || (0u16..).map(|i| next.wrapping_add(i)).zip(packet.raw_segments());
@@ -242,14 +244,7 @@ fn exchange(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> bool {
         }
         queue.write_descriptor(slot, if left > 0 { FLAG_NEXT } else { 0 }, segment.length);
     }
-    queue.cursor.advance(segments);
     true
-}
-
-/// Finds slots for `len` bytes from `next` on, where the queue's cursor then is.
-fn place_from(queue: &mut TxQueue, next: u16, len: usize) -> Result<Place, SendError> {
-    queue.cursor.rewind(next);
-    queue.place(len)
 }
 
 impl std::fmt::Debug for TxBatch<'_> {

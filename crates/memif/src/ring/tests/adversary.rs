@@ -78,16 +78,16 @@ proptest! {
                     rx.resynchronise(&memory);
                 }
             }
-            let before = tx.free();
+            let before = tx.limit();
             match tx.refresh(&memory) {
-                Ok(free) => {
+                Ok(()) => {
+                    let free = tx.free(tx.published());
                     prop_assert!(free <= size);
-                    tx.advance(free / 2);
-                    tx.publish(&memory);
+                    tx.publish(tx.published().wrapping_add(free / 2), &memory);
                 }
                 Err(range) => {
                     prop_assert!(range.high.wrapping_sub(range.low) <= size);
-                    prop_assert_eq!(tx.free(), before);
+                    prop_assert_eq!(tx.limit(), before);
                 }
             }
         }

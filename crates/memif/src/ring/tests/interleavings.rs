@@ -71,13 +71,14 @@ fn passes_words(sender: Role) {
         let thread = loom::thread::spawn(move || {
             let mut word = 1;
             while word <= 3 {
-                if tx.refresh(&*theirs).expect("an honest ring") == 0 {
+                let next = tx.published();
+                tx.refresh(&*theirs).expect("an honest ring");
+                if tx.free(next) == 0 {
                     loom::thread::yield_now();
                     continue;
                 }
-                theirs.store_word(tx.next(), 0, word);
-                tx.advance(1);
-                tx.publish(&*theirs);
+                theirs.store_word(next, 0, word);
+                tx.publish(next.wrapping_add(1), &*theirs);
                 word += 1;
             }
         });
@@ -125,9 +126,8 @@ fn never_sleeps_on_a_packet(sender: Role) {
         tx.refresh(&*memory).expect("an honest ring");
         let (theirs, signal) = (Arc::clone(&memory), Arc::clone(&signalled));
         let thread = loom::thread::spawn(move || {
-            theirs.store_word(tx.next(), 0, 1);
-            tx.advance(1);
-            tx.publish(&*theirs);
+            theirs.store_word(tx.published(), 0, 1);
+            tx.publish(1, &*theirs);
             theirs.full_fence();
             if theirs.load_flags() & FLAG_MASK_INT == 0 {
                 signal.store(true, Ordering::SeqCst);

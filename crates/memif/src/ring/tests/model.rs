@@ -64,6 +64,8 @@ impl RingMemory for Honest {
 struct Pair {
     memory: Honest,
     tx: TxCursor,
+    /// Next slot to fill.
+    next: u16,
     rx: RxCursor,
     sent: u64,
     filled: Vec<u64>,
@@ -81,30 +83,31 @@ impl Pair {
         }
         let tx = TxCursor::new(sender, log2);
         let (filled, on_ring) = (Vec::new(), VecDeque::new());
-        Self { memory, tx, rx, sent: 0, filled, on_ring, read: 0 }
+        Self { memory, tx, next: 0, rx, sent: 0, filled, on_ring, read: 0 }
     }
 
     fn fill(&mut self, count: u16) {
-        let free = self.tx.refresh(&self.memory).expect("an honest ring");
+        self.tx.refresh(&self.memory).expect("an honest ring");
+        let free = self.tx.free(self.next);
         let size = self.tx.size();
         let held = u16::try_from(self.on_ring.len() + self.filled.len()).unwrap() + self.read;
         assert_eq!(free, size - held, "every slot is somewhere");
         for _ in 0..count.min(free) {
-            self.memory.store_word(self.tx.next(), 0, self.sent);
-            self.tx.advance(1);
+            self.memory.store_word(self.next, 0, self.sent);
+            self.next = self.next.wrapping_add(1);
             self.filled.push(self.sent);
             self.sent += 1;
         }
     }
 
     fn publish(&mut self) {
-        let slots = self.tx.publish(&self.memory);
-        assert_eq!(usize::from(slots), self.filled.len());
+        assert_eq!(usize::from(self.next.wrapping_sub(self.tx.published())), self.filled.len());
+        self.tx.publish(self.next, &self.memory);
         self.on_ring.extend(self.filled.drain(..));
     }
 
     fn roll_back(&mut self) {
-        self.tx.rewind(self.tx.published());
+        self.next = self.tx.published();
         self.sent -= self.filled.len() as u64;
         self.filled.clear();
     }

@@ -59,7 +59,7 @@ impl TxSlots {
             }
             let mut left = size;
             for _ in 0..slots {
-                let index = self.cursor.next();
+                let index = self.next;
                 let BufferRef { region, offset, capacity } = self.entry(index).buffer;
                 let len = capacity.min(left);
                 // All of the buffer was found inside when it was laid out, chosen or posted.
@@ -69,7 +69,7 @@ impl TxSlots {
                 };
                 prefetch::to_write(data);
                 left -= len;
-                self.cursor.advance(1);
+                self.next = index.wrapping_add(1);
                 give(Slot { index, data, len, next: left > 0 });
             }
             done.slots += slots;
@@ -86,7 +86,7 @@ impl TxSlots {
     /// otherwise.
     #[cold]
     fn found_no_room(&mut self) -> Result<(), SendError> {
-        let at = self.cursor.next();
+        let at = self.next;
         let before = if self.empty.at == at { self.empty.count } else { 0 };
         self.empty = Empty { count: before + 1, at };
         if self.empty.count >= MANY_EMPTY {
@@ -104,8 +104,8 @@ impl TxSlots {
     /// Returns how many.
     #[inline]
     fn allocate_singles(&mut self, packets: u16, size: u32, give: &mut impl FnMut(Slot)) -> u16 {
-        let most = packets.min(self.cursor.free());
-        let start = self.cursor.next();
+        let most = packets.min(self.cursor.free(self.next));
+        let start = self.next;
         let mut done = 0;
         while done < most {
             let index = start.wrapping_add(done);
@@ -119,14 +119,14 @@ impl TxSlots {
             done += 1;
             give(Slot { index, data, len: size, next: false });
         }
-        self.cursor.advance(done);
+        self.next = start.wrapping_add(done);
         done
     }
 
     /// Puts the next slots' buffers where `place` says. Returns whether all of that lies in the region.
     fn choose(&mut self, slots: u16, place: &mut dyn FnMut() -> u32) -> bool {
         (0..slots).all(|i| {
-            let at = usize::from(self.cursor.next().wrapping_add(i) & self.mask);
+            let at = usize::from(self.next.wrapping_add(i) & self.mask);
             let Some(entry) = self.table.get_mut(at) else { return false };
             let BufferRef { region, capacity, .. } = entry.buffer;
             let offset = place();
@@ -145,10 +145,10 @@ impl TxSlots {
         let mut room: u32 = 0;
         let mut slots: u16 = 0;
         while u32::from(slots) < most {
-            if slots >= self.cursor.free() && self.refresh()? <= slots {
+            if slots >= self.cursor.free(self.next) && self.refresh()? <= slots {
                 return Ok(None);
             }
-            let index = self.cursor.next().wrapping_add(slots);
+            let index = self.next.wrapping_add(slots);
             let capacity = self.entry(index).buffer.capacity;
             if capacity == 0 {
                 return Err(self.bad_buffer(index));
@@ -173,7 +173,7 @@ impl TxSlots {
     pub(super) fn refresh(&mut self) -> Result<u16, SendError> {
         let mut index = self.cursor.limit();
         match self.cursor.refresh(&self.ring) {
-            Ok(free) => {
+            Ok(()) => {
                 if self.role == Role::Master {
                     if self.table.is_empty() {
                         self.fill_table();
@@ -183,7 +183,7 @@ impl TxSlots {
                         index = index.wrapping_add(1);
                     }
                 }
-                Ok(free)
+                Ok(self.cursor.free(self.next))
             }
             Err(overrun) => Err(self.overrun(overrun)),
         }

@@ -35,8 +35,9 @@ pub struct TxSlots {
     shared: Arc<QueueShared>,
     role: Role,
     mask: u16,
-    /// `next` is the next slot to allocate.
     cursor: TxCursor,
+    /// Next slot to allocate.
+    next: u16,
     /// Next slot to send.
     sent: u16,
     /// The end of the last whole packet that was sent.
@@ -132,6 +133,7 @@ impl TxSlots {
             shared,
             mask: ring.mask(),
             ring: super::ring(ring),
+            next: cursor.published(),
             sent: cursor.published(),
             whole: cursor.published(),
             cursor,
@@ -206,7 +208,7 @@ impl TxSlots {
         // What changes with every packet lies in registers.
         let (mut sent, mut whole) = (self.sent, self.whole);
         let (mut packets, mut bytes) = (self.packets, self.bytes);
-        let (next, mask, role) = (self.cursor.next(), self.mask, self.role);
+        let (next, mask, role) = (self.next, self.mask, self.role);
         let mut done = 0;
         for part in parts {
             if (part.index ^ sent) & mask != 0 || sent == next {
@@ -265,7 +267,7 @@ impl TxSlots {
         if self.packets == 0 {
             return;
         }
-        self.cursor.publish_to(self.whole, &self.ring);
+        self.cursor.publish(self.whole, &self.ring);
         let packets = std::mem::take(&mut self.packets);
         let counters = &self.shared.counters;
         counters.packets.add(packets as u64);
@@ -284,22 +286,22 @@ impl TxSlots {
         if self.role != Role::Slave {
             return Err(Enqueue::Foreign);
         }
-        if self.cursor.free() == 0 && self.refresh()? == 0 {
+        if self.cursor.free(self.next) == 0 && self.refresh()? == 0 {
             return Err(Enqueue::Full);
         }
-        let index = self.cursor.next();
+        let index = self.next;
         let at = usize::from(index & self.mask);
         let Some(entry) = self.table.get_mut(at) else { return Err(Enqueue::Full) };
         if !swap(from, Held { buffer: &mut entry.buffer, link: &self.link }) {
             return Err(Enqueue::Foreign);
         }
-        self.cursor.advance(1);
+        self.next = index.wrapping_add(1);
         Ok(index)
     }
 
     /// A buffer of a slave that is allocated and not sent. `None` as master, and for any other slot.
     pub fn held(&mut self, index: u16) -> Option<Held<'_>> {
-        let inside = index.wrapping_sub(self.sent) < self.cursor.next().wrapping_sub(self.sent);
+        let inside = index.wrapping_sub(self.sent) < self.next.wrapping_sub(self.sent);
         if self.role != Role::Slave || !inside {
             return None;
         }
@@ -330,18 +332,18 @@ impl TxSlots {
         let own = self.cursor.published();
         let from_own = |at: u16| at.wrapping_sub(own);
         let (whole, sent) = (from_own(self.whole), from_own(self.sent));
-        let (next, limit) = (from_own(self.cursor.next()), from_own(self.cursor.limit()));
+        let (next, limit) = (from_own(self.next), from_own(self.cursor.limit()));
         assert!(whole <= sent && sent <= next && next <= limit && limit <= self.ring_size());
     }
 
     /// Takes an allocation back: makes that slot, which was allocated and not sent, the next one to allocate. Returns
     /// whether it is; it is already where nothing behind it was allocated.
     pub fn set_next(&mut self, index: u16) -> bool {
-        let next = self.cursor.next();
+        let next = self.next;
         if index.wrapping_sub(self.sent) > next.wrapping_sub(self.sent) {
             return false;
         }
-        self.cursor.rewind(index);
+        self.next = index;
         true
     }
 
@@ -386,7 +388,7 @@ impl std::fmt::Debug for TxSlots {
         f.debug_struct("TxSlots")
             .field("queue", &self.shared.name)
             .field("ring_size", &self.ring_size())
-            .field("allocated", &self.cursor.next().wrapping_sub(self.sent))
+            .field("allocated", &self.next.wrapping_sub(self.sent))
             .finish_non_exhaustive()
     }
 }
