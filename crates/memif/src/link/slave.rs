@@ -11,6 +11,7 @@ use super::{Connected, LinkHandle, new_eventfd, peer_fd, queue_name};
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::Direction;
 use crate::queue::{BufferRef, DriverSignals, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
+use crate::ring::RingMemory;
 use crate::shm::layout::{BufferPlace, Layout};
 use crate::shm::placement::HUGE_PAGE;
 use crate::shm::{Decoy, MappedRing, Mapping, Regions, decoy};

@@ -10,7 +10,7 @@ impl TxQueue {
     /// receiver lags. No system call while the receiver polls.
     #[inline]
     pub(super) fn notify(&mut self, packets: usize) {
-        notify(&self.ring, &self.shared, &self.link, packets);
+        notify(&self.core.ring, &self.shared, &self.link, packets);
     }
 }
 

@@ -1,16 +1,8 @@
 //! A received packet: a checked, private description of shared bytes.
 
-use super::rx_core::RxCore;
+use super::rx_core::Segment;
+use super::rx_scan::RxScan;
 use crate::shm::SharedSlice;
-
-/// One descriptor of a chain but its first, read once and checked.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Segment {
-    pub(super) offset: u32,
-    pub(super) length: u32,
-    pub(super) slot: u16,
-    pub(super) region: u16,
-}
 
 /// What an exchange of buffers asks about a segment.
 #[derive(Clone, Copy)]
@@ -25,14 +17,14 @@ pub(super) struct RawSegment {
 /// Place and length are private and were checked; the bytes are shared, and the peer can still change them.
 /// Parse a copy when a decision depends on them.
 pub struct Packet<'b> {
-    pub(super) core: &'b RxCore,
+    pub(super) scan: &'b RxScan,
     /// Its first segment, mostly the only one.
     pub(super) first: SharedSlice<'b>,
     pub(super) region: u16,
     pub(super) slot: u16,
     /// Bytes of all of its segments.
     pub(super) bytes: u32,
-    /// Its further segments in the scan's list: from where on, and how many.
+    /// Its further segments in the list of the core: from where on, and how many.
     pub(super) rest: u16,
     pub(super) more: u16,
 }
@@ -50,7 +42,7 @@ impl<'b> Packet<'b> {
     #[inline(always)]
     #[must_use]
     pub fn segments(&self) -> Segments<'b> {
-        Segments { core: self.core, head: Some(self.first), rest: self.rest() }
+        Segments { scan: self.scan, head: Some(self.first), rest: self.rest() }
     }
 
     /// The segments after the first.
@@ -60,7 +52,7 @@ impl<'b> Packet<'b> {
             return &[];
         }
         let from = usize::from(self.rest);
-        self.core.segments.get(from..from + usize::from(self.more)).unwrap_or_default()
+        self.scan.core.segments.get(from..from + usize::from(self.more)).unwrap_or_default()
     }
 
     /// Whether it is one segment.
@@ -141,7 +133,7 @@ impl std::fmt::Debug for Packet<'_> {
 /// Iterator over a packet's segments.
 #[derive(Clone)]
 pub struct Segments<'b> {
-    core: &'b RxCore,
+    scan: &'b RxScan,
     head: Option<SharedSlice<'b>>,
     rest: &'b [Segment],
 }
@@ -157,7 +149,7 @@ impl<'b> Iterator for Segments<'b> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         let Segment { region, offset, length, .. } = *first;
-        self.core.regions.slice(region, offset, length)
+        self.scan.core.regions.slice(region, offset, length)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -8,15 +8,16 @@ use std::time::Instant;
 use rustix::event::epoll;
 
 use super::BufferRef;
+use super::memory::MemoryCheck;
 use super::rx_batch::RxBatch;
-use super::rx_core::{Progress, RxCore};
+use super::rx_core::{RxCore, RxSettings};
+use super::rx_scan::{Progress, RxScan};
 use super::spin::Spin;
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role, RxMode};
 use crate::counters::Counters;
-use crate::error::{Breach, QueueName, RecvError};
+use crate::error::{Breach, RecvError};
 use crate::queue::{LinkShared, QueueParts, QueueShared};
 use crate::ring::{OutOfRange, RingMemory, RxCursor};
-use crate::shm::fault_count;
 use crate::wire::ring::FLAG_MASK_INT;
 
 /// The receiving half of a queue pair: packets come out.
@@ -25,7 +26,7 @@ use crate::wire::ring::FLAG_MASK_INT;
 /// then says so, and a later connection brings new queues. What a peer published before it closed or disconnected is
 /// received first; what lies on the ring when this side ends the link, or the peer broke the protocol, is lost.
 pub struct RxQueue {
-    pub(super) core: RxCore,
+    pub(super) scan: RxScan,
     pub(super) shared: Arc<QueueShared>,
     pub(super) mode: RxMode,
     pub(super) spin: Spin,
@@ -41,11 +42,7 @@ pub struct RxQueue {
     pub(super) fruitless: u32,
     /// The signal that ended the last sleep is still to be taken.
     pub(super) untaken: Cell<bool>,
-    faults: usize,
-    resync_limit: u32,
-    resyncs_in_row: u32,
-    /// Up to where the peer had published when it left, once that was looked at.
-    pub(super) end: Option<u16>,
+    memory: MemoryCheck,
     /// See [`AsFd`]; made when first asked for, `None` inside where that failed.
     readiness: OnceCell<Option<OwnedFd>>,
     /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
@@ -67,10 +64,15 @@ impl RxQueue {
         // Slots come with tables of their own.
         let (scanned, posted): (_, &[_]) =
             if config.manual { (0, &[]) } else { (usize::from(cursor.size()), &buffers) };
-        let max_packet = config.max_packet.unwrap_or(MAX_PACKET_SIZE);
-        let core = RxCore::new(link, parts.ring, cursor, max_packet, scanned, posted);
+        let settings = RxSettings {
+            name: shared.name,
+            max_packet: config.max_packet.unwrap_or(MAX_PACKET_SIZE),
+            empty_segments: false,
+            resyncs: config.resync_limit,
+        };
+        let core = RxCore::new(&link.regions, parts.ring, cursor, settings, scanned, posted);
         let mut queue = Self {
-            core,
+            scan: RxScan::new(core, link, scanned),
             shared,
             mode: config.rx_mode,
             spin: Spin::new(config.spin),
@@ -80,17 +82,17 @@ impl RxQueue {
             unslept: 0,
             fruitless: 0,
             untaken: Cell::new(false),
-            faults: 0,
-            resync_limit: config.resync_limit,
-            resyncs_in_row: 0,
-            end: None,
+            memory: MemoryCheck::default(),
             readiness: OnceCell::new(),
             #[cfg(feature = "raw")]
             own: if config.manual { buffers } else { Box::default() },
         };
         queue.set_mode(config.rx_mode);
-        if queue.core.role == Role::Slave && !config.manual {
-            queue.core.give_back();
+        if link.role == Role::Slave && !config.manual {
+            let core = &mut queue.scan.core;
+            let slots = core.cursor.held();
+            core.post_held(slots);
+            core.give_back(slots);
         }
         queue
     }
@@ -101,10 +103,9 @@ impl RxQueue {
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn into_slots(self) -> super::slots::RxSlots {
-        let Self { core, shared, mode, resync_limit, own, .. } = self;
-        let RxCore { regions, slots, link, ring, .. } = core;
-        let buffers = if own.is_empty() { super::buffers_of(&slots) } else { own };
-        super::slots::RxSlots::new(ring, regions, link, shared, &buffers, mode, resync_limit)
+        let Self { scan: RxScan { core, link, .. }, shared, mode, own, .. } = self;
+        let buffers = if own.is_empty() { super::buffers_of(&core.buffers) } else { own };
+        super::slots::RxSlots::new(core, link, shared, &buffers, mode)
     }
 
     #[cfg(feature = "raw")]
@@ -118,20 +119,16 @@ impl RxQueue {
         self.shared.name.index
     }
 
-    pub(super) fn name(&self) -> QueueName {
-        self.shared.name
-    }
-
     /// Slots of the ring.
     #[must_use]
     pub fn ring_size(&self) -> usize {
-        usize::from(self.core.cursor.size())
+        usize::from(self.scan.core.cursor.size())
     }
 
     /// Whether the link is up.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        !self.core.link.is_down()
+        !self.scan.link.is_down()
     }
 
     /// What the queue has counted so far.
@@ -159,11 +156,11 @@ impl RxQueue {
         self.masked = masked;
         self.cleared = None;
         self.asleep = false;
-        self.core.ring.store_flags(if masked { FLAG_MASK_INT } else { 0 });
+        self.scan.core.ring.store_flags(if masked { FLAG_MASK_INT } else { 0 });
         if !masked {
             // Orders the clearing before the next look at the ring. Without it the sender could read the old
             // mask and this side the old cursor, and the packet would lie unsignalled.
-            self.core.ring.full_fence();
+            self.scan.core.ring.full_fence();
         }
     }
 
@@ -177,24 +174,24 @@ impl RxQueue {
     /// taken; [`RecvError::Breach`] when the peer broke the protocol.
     #[inline]
     pub fn recv(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
-        if self.core.link.is_down() {
+        if self.scan.link.is_down() {
             return self.recv_leftovers(max);
         }
         self.check_memory()?;
-        if self.core.taken.get() > 0 {
+        if self.scan.taken.get() > 0 {
             // A batch was forgotten instead of dropped.
             self.release();
         }
-        match self.core.available() {
+        match self.scan.core.available() {
             Ok(available) => {
-                if let Err(breach) = self.core.scan(self.shared.name, available, max) {
+                if let Err(breach) = self.scan.scan(available, max) {
                     return Err(self.fail(breach));
                 }
             }
             Err(overrun) => self.resynchronise(overrun)?,
         }
-        if self.core.count > 0 {
-            self.resyncs_in_row = 0;
+        if self.scan.count > 0 {
+            self.scan.core.note_valid();
             self.fruitless = 0;
             if !self.masked && self.mode == RxMode::Adaptive {
                 self.wake();
@@ -232,8 +229,8 @@ impl RxQueue {
     /// has met before.
     #[inline]
     pub(super) fn has_work(&self) -> bool {
-        match self.core.available() {
-            Ok(available) => available != 0 && available != self.core.unfinished,
+        match self.scan.core.available() {
+            Ok(available) => available != 0 && available != self.scan.core.unfinished,
             // For the next receive call to tell.
             Err(_) => true,
         }
@@ -241,68 +238,48 @@ impl RxQueue {
 
     #[inline]
     pub(super) fn check_memory(&mut self) -> Result<(), RecvError> {
-        let faults = fault_count();
-        if faults != self.faults {
-            self.faults = faults;
-            if self.core.regions.any_gone() {
-                return Err(self.fail(Breach::MemoryGone));
-            }
+        if self.memory.is_gone(&self.scan.core.regions) {
+            return Err(self.fail(Breach::MemoryGone));
         }
         Ok(())
     }
 
     #[cold]
     pub(super) fn fail(&mut self, breach: Breach) -> RecvError {
-        self.core.forget_scan();
-        RecvError::Breach(self.core.link.fail(breach))
+        self.scan.forget();
+        RecvError::Breach(self.scan.link.fail(breach))
     }
 
-    /// The peer's cursor is beyond the ring, as with an honest DPDK that overran it, or with one that is not
-    /// honest. Starts afresh from there; gives up when that never helps.
+    /// See [`RxCore::resynchronise`].
     #[cold]
     fn resynchronise(&mut self, overrun: OutOfRange) -> Result<(), RecvError> {
-        self.core.forget_scan();
-        let OutOfRange { cursor, found, low, high } = overrun;
-        if self.resync_limit == 0 {
-            let queue = self.name();
-            return Err(self.fail(Breach::Cursor { queue, cursor, found, low, high }));
-        }
-        if self.resyncs_in_row >= self.resync_limit {
-            let breach = Breach::Overrun { queue: self.name(), count: self.resyncs_in_row };
+        self.scan.forget();
+        if let Err(breach) = self.scan.core.resynchronise(overrun) {
             return Err(self.fail(breach));
         }
-        self.resyncs_in_row += 1;
         self.shared.counters.resyncs.add(1);
-        if self.core.role == Role::Slave {
-            let next = self.core.cursor.next();
-            for slot in 0..self.core.cursor.size() {
-                self.core.post(next.wrapping_add(slot));
-            }
-        }
-        self.core.cursor.resynchronise(&self.core.ring);
-        self.core.unfinished = 0;
         Ok(())
     }
 
     /// Gives the slots of the packets taken back, and of the bad ones between and after them.
     #[inline]
     pub(super) fn release(&mut self) {
-        let core = &mut self.core;
-        let taken = core.taken.take();
-        let Progress { done: slots, bad, dropped } = core.progress(taken);
+        let scan = &mut self.scan;
+        let taken = scan.taken.take();
+        let Progress { done: slots, bad, dropped } = scan.progress(taken);
         let counters = &self.shared.counters;
         if taken > 0 {
             counters.packets.add(taken as u64);
-            counters.bytes.add(core.bytes_taken(taken));
+            counters.bytes.add(scan.bytes_taken(taken));
         }
         if dropped > 0 {
             counters.bad_descriptors.add(u64::from(bad));
             counters.dropped.add(u64::from(dropped));
         }
         if slots > 0 {
-            core.give_back_read(slots);
+            scan.give_back(slots);
         }
-        core.forget_scan();
+        scan.forget();
     }
 }
 
@@ -338,7 +315,7 @@ impl RxQueue {
         let both = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let data = epoll::EventData::new_u64(0);
         epoll::add(&both, &*self.shared.interrupt, data, epoll::EventFlags::IN)?;
-        epoll::add(&both, self.core.link.down_event(), data, epoll::EventFlags::IN)?;
+        epoll::add(&both, self.scan.link.down_event(), data, epoll::EventFlags::IN)?;
         Ok(both)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::packet::Packet;
 use super::rx::RxQueue;
-use super::rx_core::RxCore;
+use super::rx_scan::RxScan;
 
 /// Packets that were on the ring at one moment. Dropping it gives the slots of the packets taken back to the
 /// peer with one store; packets that were not taken stay on the ring for the next batch.
@@ -28,7 +28,7 @@ impl RxBatch<'_> {
     /// Packets not taken yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.queue.core.left()
+        self.queue.scan.left()
     }
 
     /// Whether no packet is left.
@@ -44,10 +44,10 @@ impl<'b> IntoIterator for &'b mut RxBatch<'_> {
 
     #[inline]
     fn into_iter(self) -> Packets<'b> {
-        let core = &self.queue.core;
-        let packets = Packets { core, taken: core.taken.get(), bytes: core.taken_bytes.get() };
+        let scan = &self.queue.scan;
+        let packets = Packets { scan, taken: scan.taken.get(), bytes: scan.taken_bytes.get() };
         // Until it is dropped: with an iterator that is forgotten, packets are lost and none comes twice.
-        core.take_all();
+        scan.take_all();
         packets
     }
 }
@@ -67,8 +67,8 @@ impl Drop for RxBatch<'_> {
 
 /// Iterator over a batch. A packet that it returned is taken.
 pub struct Packets<'b> {
-    core: &'b RxCore,
-    /// Packets taken and their bytes. Here and not in the core, so that they lie in registers.
+    scan: &'b RxScan,
+    /// Packets taken and their bytes. Here and not in the scan, so that they lie in registers.
     taken: usize,
     bytes: u64,
 }
@@ -78,14 +78,14 @@ impl<'b> Iterator for Packets<'b> {
 
     #[inline]
     fn next(&mut self) -> Option<Packet<'b>> {
-        let packet = self.core.packet(self.taken)?;
+        let packet = self.scan.packet(self.taken)?;
         self.taken += 1;
         self.bytes += u64::from(packet.bytes);
         Some(packet)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.core.count.saturating_sub(self.taken);
+        let left = self.scan.count.saturating_sub(self.taken);
         (left, Some(left))
     }
 }
@@ -93,8 +93,8 @@ impl<'b> Iterator for Packets<'b> {
 impl Drop for Packets<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.core.taken.set(self.taken);
-        self.core.taken_bytes.set(self.bytes);
+        self.scan.taken.set(self.taken);
+        self.scan.taken_bytes.set(self.bytes);
     }
 }
 

@@ -1,110 +1,108 @@
-//! What a receiver reads from its ring: the scan that finds packets.
+//! The core of a receiver: its cursor, the walk over descriptors with every check, and how slots go back.
+//!
+//! [`RxQueue`](super::RxQueue) and the slots of bindings both stand on it, so that each check is made, and proven, once.
+//! It is generic over the memory of the ring, for memory that lies and for loom.
 
-use std::cell::Cell;
-use std::sync::Arc;
-
-use super::packet::{Packet, Segment};
-use super::{BufferRef, table};
+use super::{BufferRef, Ring, table};
 use crate::config::Role;
 use crate::error::{Breach, QueueName};
-use crate::queue::LinkShared;
-use crate::ring::{OutOfRange, RingMemory, RxCursor};
-use crate::shm::{Entry, MappedRing, Regions, Spots, prefetch};
+use crate::ring::{Descriptors, OutOfRange, RingMemory, RxCursor};
+use crate::shm::{BufferTable, Entry, Named, Regions, prefetch};
+#[cfg(feature = "raw")]
+use crate::shm::{Part, Parts};
 use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_word};
 
 /// The mark of a slave's slot whose descriptor has the offset of another buffer than it has now.
 pub(super) const MOVED: u16 = 1;
 
-/// Instead of a number of bytes.
-const UNCOUNTED: u64 = u64::MAX;
+/// What a receiver is made with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RxSettings {
+    pub(super) name: QueueName,
+    /// Longest packet that is taken.
+    pub(super) max_packet: u32,
+    /// Whether parts of a chain may be empty. Packets may not.
+    pub(super) empty_segments: bool,
+    /// Overruns in a row that are put up with.
+    pub(super) resyncs: u32,
+}
 
-/// Ring, memory and what the last scan found: everything that packets borrow.
-pub(super) struct RxCore {
-    pub(super) regions: Regions,
-    /// Slave: the buffer of each slot, exchanged by [`TxBatch::forward`](super::TxBatch::forward). Nothing of this is
-    /// ever read back from shared memory. Master: empty.
-    pub(super) slots: Spots,
-    /// The packets of the last scan, of which the first `count` count: the first segment of each, marked with its slot.
-    found: Spots,
-    pub(super) count: usize,
-    /// What else there is to say of them. Nothing where the scan is plain: all packets in one segment, none dropped.
-    /// Its memory is touched as far as it is used, 16 KiB per queue less where no packet is odd.
-    odd: Vec<Odd>,
-    pub(super) segments: Vec<Segment>,
-    pub(super) link: Arc<LinkShared>,
-    pub(super) ring: MappedRing,
+/// A ring that packets are received from.
+pub(super) struct RxCore<R = Ring> {
+    pub(super) ring: R,
     pub(super) cursor: RxCursor,
     pub(super) role: Role,
-    max_packet: u32,
-    /// Slots, bad descriptors and dropped packets of the scan that come after its last good packet.
-    trailing: Progress,
-    /// What a scan read of a descriptor that is no packet of its own: its first word, and as master the offset.
-    met: Option<(u64, u32)>,
-    /// Whether the scan met a descriptor with NEXT.
-    chained: bool,
-    /// Slots of the chain without an end that the last scan met, 0 if it met none.
+    pub(super) regions: Regions,
+    /// Slave: the buffer of each slot, as far as it is posted. Nothing of this is ever read back from shared memory.
+    /// Master: empty.
+    pub(super) buffers: BufferTable,
+    /// What [`chain`](Self::chain) read of chains behind their first descriptors. Room for all slots of the ring.
+    pub(super) segments: Vec<Segment>,
+    pub(super) settings: RxSettings,
+    /// Slots of a chain without an end that the last walk came upon, all behind it; 0 if it came upon none.
     pub(super) unfinished: u16,
-    /// Packets of the scan that were handed out, and their bytes.
-    pub(super) taken: Cell<usize>,
-    pub(super) taken_bytes: Cell<u64>,
-    /// Where the last packet began, and how far behind the one before it: a guess at the next.
+    /// Slots from the oldest one held to the end of the last chain that was read.
+    chained: u16,
+    /// Master: where the last packet began, and how far behind the one before it: a guess at the next.
     last: usize,
     stride: usize,
+    resyncs_in_row: u32,
+    /// Up to where the peer had published when it left, once that was looked at.
+    end: Option<u16>,
 }
 
-/// How far a scan has come: slots, and among them bad descriptors and dropped packets.
+/// One descriptor of a chain, read once and checked.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Progress {
-    pub(super) done: u16,
-    pub(super) bad: u16,
-    pub(super) dropped: u16,
+pub(super) struct Segment {
+    pub(super) offset: u32,
+    pub(super) length: u32,
+    pub(super) slot: u16,
+    pub(super) region: u16,
 }
 
-/// A packet of a scan that is not plain.
-#[derive(Clone, Copy, Debug, Default)]
-struct Odd {
-    /// Bytes of all of its segments.
-    bytes: u32,
-    /// Its further segments in the scan's list: from where on, and how many.
-    rest: u16,
-    more: u16,
-    /// From the start of the scan to the end of this packet.
-    up_to: Progress,
+/// A descriptor as it was read, both words once. As slave without the offset, which says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Descriptor {
+    head: DescriptorHead,
+    offset: u32,
 }
 
-impl RxCore {
-    /// The core of a queue on a ring that was checked, for scans of at most so many packets. A slave brings the
-    /// buffers.
+/// What stands at a slot that is no good packet of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Walked {
+    /// A good packet. Its further segments were added to the list.
+    Packet { first: Segment, bytes: u32, slots: u16 },
+    /// A packet that is to be dropped, with so many bad descriptors.
+    Bad { descriptors: u16, slots: u16 },
+    /// The start of a packet whose end has not come.
+    Unfinished,
+}
+
+impl<R: RingMemory> RxCore<R> {
+    /// The core of a receiver on a ring that was checked. A slave brings the buffers, and holds all of them. Chains are
+    /// read as far as `segments` is large.
     pub(super) fn new(
-        link: &Arc<LinkShared>,
-        ring: MappedRing,
+        regions: &Regions,
+        ring: impl Into<R>,
         cursor: RxCursor,
-        max_packet: u32,
-        size: usize,
+        settings: RxSettings,
+        segments: usize,
         buffers: &[BufferRef],
     ) -> Self {
-        let regions = link.regions.clone();
-        let slots = table(&regions, buffers.len(), buffers);
         Self {
-            slots,
-            found: Spots::new(&regions, size),
-            regions,
-            count: 0,
-            odd: Vec::with_capacity(size),
-            segments: Vec::with_capacity(size),
-            link: Arc::clone(link),
-            ring,
+            ring: ring.into(),
+            role: cursor.role(),
             cursor,
-            role: link.role,
-            max_packet,
-            trailing: Progress::default(),
-            met: None,
-            chained: false,
+            regions: regions.clone(),
+            buffers: table(regions, buffers.len(), buffers),
+            segments: Vec::with_capacity(segments),
+            settings,
             unfinished: 0,
-            taken: Cell::new(0),
-            taken_bytes: Cell::new(0),
+            chained: 0,
             last: 0,
             stride: 0,
+            resyncs_in_row: 0,
+            end: None,
         }
     }
 
@@ -123,7 +121,7 @@ impl RxCore {
             let slot = self.cursor.next();
             self.ring.prefetch(slot);
             match self.role {
-                Role::Slave => self.slots.prefetch(self.at(slot)),
+                Role::Slave => self.buffers.prefetch(self.at(slot)),
                 // Slaves keep to the buffers of a slot, and those lie in a row.
                 Role::Master => {
                     let guess = self.last.wrapping_add(self.stride);
@@ -134,263 +132,143 @@ impl RxCore {
         Ok(available)
     }
 
-    /// Reads descriptors, each once, into the private lists until `max` packets are whole.
+    /// Notes where the last packet began and where the one before it.
     #[inline]
-    pub(super) fn scan(&mut self, name: QueueName, available: u16, max: usize) -> Result<(), Breach> {
-        self.segments.clear();
-        self.odd.clear();
-        self.count = 0;
-        self.unfinished = 0;
-        self.chained = false;
-        match self.role {
-            Role::Slave => self.scan_as::<false>(name, available, max),
-            Role::Master => self.scan_as::<true>(name, available, max),
-        }
+    pub(super) fn note_last(&mut self, last: usize, before: usize) {
+        (self.last, self.stride) = (last, last.wrapping_sub(before));
     }
 
+    /// Where the last packet began.
     #[inline]
-    fn scan_as<const MASTER: bool>(&mut self, name: QueueName, available: u16, max: usize) -> Result<(), Breach> {
-        let most = max.min(self.found.count());
-        let mut at = self.scan_singles::<MASTER, true>(available, most, Progress::default());
-        if at.done < available && self.count < most {
-            self.unplain();
-            while let Some(after) = self.scan_odd::<MASTER>(name, available, at)? {
-                at = self.scan_singles::<MASTER, false>(available, most, after);
-                if at.done == available || self.count == most {
-                    break;
-                }
-            }
-        }
-        self.trailing = at;
-        if MASTER && self.count > 0 {
-            let last = self.found.address(self.count - 1);
-            let before = if self.count == 1 { self.last } else { self.found.address(self.count - 2) };
-            self.stride = last.wrapping_sub(before);
-            self.last = last;
-        }
-        Ok(())
+    pub(super) fn last(&self) -> usize {
+        self.last
     }
 
-    /// Packets of one good descriptor each; leaves the first that is none to the caller, with what was read of it.
+    /// Slots that the peer left when its link went down: one look at its cursor says up to where, since the memory may
+    /// still be somebody's who goes on writing.
+    #[cold]
+    pub(super) fn left_over(&mut self) -> u16 {
+        let next = self.cursor.next();
+        let end = match self.end {
+            Some(end) => end,
+            // A cursor that is out of range leaves nothing that could be trusted.
+            None => next.wrapping_add(self.available().unwrap_or(0)),
+        };
+        self.end = Some(end);
+        end.wrapping_sub(next)
+    }
+
+    /// Nothing is left over, whatever lies on the ring: bad packets, or a chain whose end will not come.
+    pub(super) fn nothing_left_over(&mut self) {
+        self.end = Some(self.cursor.next());
+    }
+
+    /// Takes packets of one good descriptor each, from `first` on in at most `limit` slots: `take` says whether the
+    /// bytes lie where they must. Returns how many there are, and what was read of the descriptor that is none.
     #[inline]
-    fn scan_singles<const MASTER: bool, const PLAIN: bool>(
-        &mut self,
-        available: u16,
-        most: usize,
-        mut at: Progress,
-    ) -> Progress {
-        let start = self.cursor.next();
-        let Self { ring, slots, found, odd, max_packet, met, .. } = self;
-        let (ring, mask, max_packet) = (ring.descriptors(), ring.mask(), *max_packet);
-        let mut filler = found.filler();
-        // Both are of one link, always.
-        let Some(mut copier) = found.copier(slots) else { return at };
-        let mut count = self.count;
-        while at.done < available && count < most {
-            let slot = start.wrapping_add(at.done);
-            let word = ring.load(slot, 0);
-            let DescriptorHead { flags, region, length } = DescriptorHead::from_word(word);
+    pub(super) fn singles<const MASTER: bool>(
+        &self,
+        first: u16,
+        limit: u16,
+        mut take: impl FnMut(u16, Named) -> bool,
+    ) -> (u16, Option<Descriptor>) {
+        let (ring, mask, max_packet) = (self.ring.descriptors(), self.ring.mask(), self.settings.max_packet);
+        let mut done = 0;
+        while done < limit {
+            let slot = first.wrapping_add(done);
+            let head = DescriptorHead::from_word(ring.load(slot, 0));
             let offset = if MASTER { offset_from_word(ring.load(slot, 1)) } else { 0 };
+            let DescriptorHead { flags, region, length } = head;
             // No bytes at all is one too many, too.
             let good = flags & FLAG_NEXT == 0
                 && length.wrapping_sub(1) < max_packet
-                && if MASTER {
-                    filler.put(count, region, offset, length, slot)
-                } else {
-                    copier.put(count, usize::from(slot & mask), length, slot)
-                };
+                && take(slot, Named { at: usize::from(slot & mask), region, offset, len: length });
             if !good {
-                *met = Some((word, offset));
-                break;
+                return (done, Some(Descriptor { head, offset }));
             }
-            at.done += 1;
-            if !PLAIN {
-                // Within what was allocated: there are as many as packets, and no more of those than slots.
-                odd.push(Odd { bytes: length, rest: 0, more: 0, up_to: at });
-            }
-            count += 1;
+            done += 1;
         }
-        self.count = count;
-        at
+        (done, None)
     }
 
-    /// From here on the scan is not plain: what is implied of the packets so far is written down.
+    /// Reads a packet that is a chain or is to be dropped to its end, each descriptor once, from the slot `first` on
+    /// that begins with `read`; `available` slots can be read from there.
     #[inline(never)]
-    fn unplain(&mut self) {
-        let Self { odd, found, count, .. } = self;
-        odd.extend((0..*count).map(|at| {
-            let up_to = Progress { done: slot_count(at + 1), ..Progress::default() };
-            Odd { bytes: found.len(at), rest: 0, more: 0, up_to }
-        }));
-    }
-
-    /// A packet that is a chain or is to be dropped; what was read of its first descriptor is not read again. Returns
-    /// how far that goes, or `None` where the packet has no end yet.
-    #[inline(never)]
-    fn scan_odd<const MASTER: bool>(
+    pub(super) fn chain<const MASTER: bool>(
         &mut self,
-        name: QueueName,
+        first: u16,
         available: u16,
-        mut at: Progress,
-    ) -> Result<Option<Progress>, Breach> {
-        let start = self.cursor.next();
-        let rest = self.segments.len();
-        let slot = start.wrapping_add(at.done);
-        let met = self.met.take();
-        let (word, offset) = met.unwrap_or_else(|| self.read::<MASTER>(slot));
-        let head = DescriptorHead::from_word(word);
-        let mut end = at.done + 1;
+        read: Descriptor,
+    ) -> Result<Walked, Breach> {
+        let from = self.segments.len();
+        let mut head = read.head;
+        let mut slots = 1;
         let mut bytes = head.length;
-        let first = self.check::<MASTER>(name, slot, head, offset)?;
-        let mut bad = u16::from(first.is_none() || bytes > self.max_packet);
-        let mut next = head.has_next();
-        while next {
-            self.chained = true;
-            if end == available {
+        let first_segment = self.check::<MASTER>(first, read)?;
+        let mut bad = u16::from(first_segment.is_none() || bytes > self.settings.max_packet);
+        while head.has_next() {
+            if slots == available {
                 // Peers publish whole packets; the rest of this one may still come.
-                self.segments.truncate(rest);
-                if at.done == 0 && available == self.cursor.size() {
-                    return Err(Breach::EndlessChain { queue: name, slot: start });
+                self.segments.truncate(from);
+                if slots == self.cursor.size() {
+                    return Err(Breach::EndlessChain { queue: self.settings.name, slot: first });
                 }
-                self.unfinished = available - at.done;
-                return Ok(None);
+                self.unfinished = available;
+                return Ok(Walked::Unfinished);
             }
-            let slot = start.wrapping_add(end);
-            end += 1;
-            let (word, offset) = self.read::<MASTER>(slot);
-            let head = DescriptorHead::from_word(word);
+            let slot = first.wrapping_add(slots);
+            slots += 1;
+            let read = self.read::<MASTER>(slot);
+            head = read.head;
             bytes = bytes.saturating_add(head.length);
-            match self.check::<MASTER>(name, slot, head, offset)? {
-                Some(segment) if bytes <= self.max_packet => self.segments.push(segment),
+            match self.check::<MASTER>(slot, read)? {
+                Some(segment) if bytes <= self.settings.max_packet => self.segments.push(segment),
                 _ => bad += 1,
             }
-            next = head.has_next();
         }
-        at.done = end;
-        match first.filter(|_| bad == 0) {
-            Some(Segment { offset, length, slot, region }) => {
-                let more = slot_count(self.segments.len() - rest);
-                self.odd.push(Odd { bytes, rest: slot_count(rest), more, up_to: at });
-                self.found.filler().put(self.count, region, offset, length, slot);
-                self.count += 1;
-                for segment in self.segments.get(rest..).unwrap_or_default() {
+        if slots > 1 {
+            self.chained = self.chained.max(first.wrapping_add(slots).wrapping_sub(self.cursor.back()));
+        }
+        // Where parts may be empty, all of them may be.
+        bad += u16::from(bytes == 0 && bad == 0);
+        match first_segment.filter(|_| bad == 0) {
+            Some(first) => {
+                for segment in self.segments.get(from..).unwrap_or_default() {
                     self.regions.prefetch(segment.region, segment.offset);
                 }
+                Ok(Walked::Packet { first, bytes, slots })
             }
             None => {
-                self.segments.truncate(rest);
-                at.bad += bad;
-                at.dropped += 1;
+                self.segments.truncate(from);
+                Ok(Walked::Bad { descriptors: bad, slots })
             }
         }
-        Ok(Some(at))
     }
 
     /// Both words of a descriptor, as far as this side reads them.
     #[inline]
-    fn read<const MASTER: bool>(&self, slot: u16) -> (u64, u32) {
-        let word = self.ring.load_word(slot, 0);
+    fn read<const MASTER: bool>(&self, slot: u16) -> Descriptor {
+        let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
         let offset = if MASTER { offset_from_word(self.ring.load_word(slot, 1)) } else { 0 };
-        (word, offset)
+        Descriptor { head, offset }
     }
 
-    /// One descriptor, whose second word as master has `offset`: where its bytes lie, or `None` when it is to be
-    /// dropped.
-    fn check<const MASTER: bool>(
-        &self,
-        name: QueueName,
-        slot: u16,
-        head: DescriptorHead,
-        offset: u32,
-    ) -> Result<Option<Segment>, Breach> {
-        let length = head.length;
+    /// One descriptor: where its bytes lie, or `None` when it is to be dropped. What has no bytes and may have none
+    /// lies somewhere, too: users of slots look at the first byte of what they get.
+    fn check<const MASTER: bool>(&self, slot: u16, read: Descriptor) -> Result<Option<Segment>, Breach> {
+        let Descriptor { head: DescriptorHead { region, length, .. }, offset } = read;
+        let may_be = length > 0 || self.settings.empty_segments;
         if MASTER {
-            let region = head.region;
-            let good = length > 0 && self.regions.contains(region, offset, length);
+            let good = may_be && self.regions.contains(region, offset, length.max(1));
             return Ok(good.then_some(Segment { offset, length, slot, region }));
         }
         // Slave: the master says only how much it wrote; where is known from posting the buffer.
         let at = self.at(slot);
-        let (region, offset, capacity) = (self.slots.region(at), self.slots.offset(at), self.slots.len(at));
+        let (region, offset, capacity) = (self.buffers.region(at), self.buffers.offset(at), self.buffers.len(at));
         if length > capacity {
-            return Err(Breach::OverCapacity { queue: name, slot, length, capacity });
+            return Err(Breach::OverCapacity { queue: self.settings.name, slot, length, capacity });
         }
-        Ok((length > 0).then_some(Segment { offset, length, slot, region }))
-    }
-
-    /// The packet that a scan found at that place.
-    #[inline]
-    pub(super) fn packet(&self, at: usize) -> Option<Packet<'_>> {
-        if at >= self.count {
-            return None;
-        }
-        let Entry { bytes: first, region, mark: slot } = self.found.entry(at);
-        let (bytes, rest, more) = if self.odd.is_empty() {
-            (u32::try_from(first.len()).unwrap_or(u32::MAX), 0, 0)
-        } else {
-            let Odd { bytes, rest, more, .. } = *self.odd.get(at)?;
-            (bytes, rest, more)
-        };
-        Some(Packet { core: self, first, region, slot, bytes, rest, more })
-    }
-
-    /// All packets of the scan count as taken; how many bytes they have is found out when that is asked for.
-    #[inline]
-    pub(super) fn take_all(&self) {
-        if self.taken.replace(self.count) != self.count {
-            self.taken_bytes.set(UNCOUNTED);
-        }
-    }
-
-    /// Bytes of the packets taken, of which there are so many.
-    #[inline]
-    pub(super) fn bytes_taken(&self, taken: usize) -> u64 {
-        match self.taken_bytes.get() {
-            UNCOUNTED => self.count_bytes(taken),
-            bytes => bytes,
-        }
-    }
-
-    #[cold]
-    fn count_bytes(&self, taken: usize) -> u64 {
-        (0..taken).filter_map(|at| self.packet(at)).map(|packet| u64::from(packet.bytes)).sum()
-    }
-
-    /// How far the scan had come behind the first `taken` packets; bad ones behind the last count with it.
-    #[inline]
-    pub(super) fn progress(&self, taken: usize) -> Progress {
-        if taken == self.count {
-            return self.trailing;
-        }
-        if self.odd.is_empty() {
-            return Progress { done: slot_count(taken), ..Progress::default() };
-        }
-        let last = taken.checked_sub(1).and_then(|last| self.odd.get(last));
-        last.map_or_else(Progress::default, |odd| odd.up_to)
-    }
-
-    /// Gives the first `slots` slots of the scan back.
-    #[inline]
-    pub(super) fn give_back_read(&mut self, slots: u16) {
-        if self.role == Role::Master && self.chained {
-            self.clear_next(slots);
-        }
-        self.cursor.advance(slots);
-        self.give_back();
-    }
-
-    /// Master: clears NEXT in the first `slots` slots before they go back, because DPDK 22.11 does not when it
-    /// uses a slot again, and would glue two packets. Whatever else stands there now is written back: the slots
-    /// are ours, and nothing is concluded from them.
-    #[cold]
-    fn clear_next(&self, slots: u16) {
-        let start = self.cursor.next();
-        for slot in (0..slots).map(|i| start.wrapping_add(i)) {
-            let head = DescriptorHead::from_word(self.ring.load_word(slot, 0));
-            if head.has_next() {
-                self.ring.store_word(slot, 0, DescriptorHead { flags: 0, ..head }.to_word());
-            }
-        }
+        Ok(may_be.then_some(Segment { offset, length, slot, region }))
     }
 
     /// Slave: writes the descriptor of an empty buffer. The word with flags, region and length always and in one
@@ -398,43 +276,81 @@ impl RxCore {
     #[inline]
     pub(super) fn post(&self, slot: u16) {
         let at = self.at(slot);
-        let Entry { bytes, region, mark } = self.slots.entry(at);
+        let Entry { bytes, region, mark } = self.buffers.entry(at);
         if mark == MOVED {
-            self.ring.store_word(slot, 1, offset_to_word(self.slots.offset(at)));
-            self.slots.set_mark(at, 0);
+            self.ring.store_word(slot, 1, offset_to_word(self.buffers.offset(at)));
+            self.buffers.set_mark(at, 0);
         }
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.ring.store_word(slot, 0, DescriptorHead { flags: 0, region, length }.to_word());
     }
 
-    /// Gives everything before the cursor back to the peer.
+    /// Slave: posts a slot with a part of its whole buffer: from byte `skip` on, and `less` bytes shorter. Returns
+    /// whether anything is left of it then.
+    #[cfg(feature = "raw")]
     #[inline]
-    pub(super) fn give_back(&mut self) {
-        if self.role == Role::Slave {
-            for slot in self.cursor.unreturned() {
-                self.post(slot);
-            }
+    pub(super) fn post_part(&self, slot: u16, parts: &Parts<'_>, skip: u32, less: u32) -> bool {
+        let Some(Part { region, len, moved }) = parts.put(self.at(slot), skip, less) else { return false };
+        if moved {
+            self.ring.store_word(slot, 1, offset_to_word(self.buffers.offset(self.at(slot))));
         }
-        self.cursor.publish(&self.ring);
+        self.ring.store_word(slot, 0, DescriptorHead { flags: 0, region, length: len }.to_word());
+        true
     }
 
-    /// Packets of the scan that were not handed out.
-    pub(super) fn left(&self) -> usize {
-        self.count.saturating_sub(self.taken.get())
+    /// Slave: posts the oldest `slots` of the slots held, which are to be given back then.
+    #[inline]
+    pub(super) fn post_held(&self, slots: u16) {
+        if self.role == Role::Slave {
+            let back = self.cursor.back();
+            (0..slots).for_each(|i| self.post(back.wrapping_add(i)));
+        }
     }
 
-    pub(super) fn forget_scan(&mut self) {
-        self.taken.set(0);
-        self.taken_bytes.set(0);
+    /// Gives the oldest `slots` of the slots held back to the peer, with one store. A slave has posted them.
+    #[inline]
+    pub(super) fn give_back(&mut self, slots: u16) {
+        if self.chained > 0 {
+            self.clear_next(slots);
+        }
+        self.cursor.give_back(slots, &self.ring);
+    }
+
+    /// Master: clears NEXT in slots before they go back, because DPDK 22.11 does not when it uses a slot again, and
+    /// would glue two packets.
+    #[cold]
+    fn clear_next(&mut self, slots: u16) {
+        let chained = slots.min(self.chained);
+        self.chained -= chained;
+        if self.role == Role::Master {
+            let back = self.cursor.back();
+            (0..chained).for_each(|i| self.ring.clear_next(back.wrapping_add(i)));
+        }
+    }
+
+    /// A packet came that was valid: overruns before it do not count any more.
+    #[inline]
+    pub(super) fn note_valid(&mut self) {
+        self.resyncs_in_row = 0;
+    }
+
+    /// The peer's cursor is beyond the ring, as with an honest DPDK that overran it, or with one that is not honest.
+    /// Starts afresh from there; gives up when that never helps. Nothing is held afterwards.
+    #[cold]
+    pub(super) fn resynchronise(&mut self, overrun: OutOfRange) -> Result<(), Breach> {
+        if self.settings.resyncs == 0 {
+            return Err(overrun.of(self.settings.name));
+        }
+        if self.resyncs_in_row >= self.settings.resyncs {
+            return Err(Breach::Overrun { queue: self.settings.name, count: self.resyncs_in_row });
+        }
+        self.resyncs_in_row += 1;
+        if self.role == Role::Slave {
+            (0..self.cursor.size()).for_each(|slot| self.post(slot));
+        }
         self.segments.clear();
-        self.odd.clear();
-        self.count = 0;
-        self.trailing = Progress::default();
+        (self.unfinished, self.chained) = (0, 0);
+        self.cursor.resynchronise(overrun.found, &self.ring);
+        Ok(())
     }
-}
-
-/// A number of slots, at most 2^14.
-#[inline]
-fn slot_count(slots: usize) -> u16 {
-    u16::try_from(slots).unwrap_or(u16::MAX)
 }

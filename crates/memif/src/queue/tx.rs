@@ -3,40 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::BufferRef;
+use super::memory::MemoryCheck;
 use super::tx_batch::TxBatch;
+use super::tx_core::{Room, TxCore};
 use super::wait::Patience;
-use super::{BufferRef, table};
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role};
 use crate::counters::Counters;
 use crate::error::{Breach, SendError};
 use crate::queue::{LinkShared, QueueParts, QueueShared};
-use crate::ring::{OutOfRange, RingMemory, TxCursor};
-use crate::shm::{MappedRing, Regions, SharedSlice, Spots, fault_count};
-use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word};
+use crate::ring::{OutOfRange, TxCursor};
+use crate::wire::ring::FLAG_NEXT;
 
 /// The sending half of a queue pair: packets go in.
 ///
 /// Movable to a thread of its own, used by one thread at a time. Stays valid when its link goes down; every call
 /// then says so, and a later connection brings new queues.
 pub struct TxQueue {
-    pub(super) ring: MappedRing,
-    pub(super) cursor: TxCursor,
+    pub(super) core: TxCore,
     pub(super) shared: Arc<QueueShared>,
     pub(super) link: Arc<LinkShared>,
-    regions: Regions,
-    /// The buffer of each slot, as far as one descriptor may fill it: as slave its own, for good but for exchanges; as
-    /// master what the slave posted, read once and checked, with no bytes where it broke the rules.
-    pub(super) buffers: Spots,
-    /// Master: the words by which each buffer was posted. Slave: empty.
-    posted: Box<[(u64, u64)]>,
-    pub(super) role: Role,
     pub(super) max_packet: u32,
-    /// Longest descriptor that is sent.
-    pub(super) max_segment: u32,
     /// Longest packet that one descriptor may hold.
     pub(super) max_single: u32,
     pub(super) chaining: bool,
-    faults: usize,
+    memory: MemoryCheck,
     /// Buffers that go back empty with the next store of the cursor.
     empty: u64,
     /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
@@ -76,29 +67,18 @@ impl TxQueue {
             // The slave's buffers decide what a ring carries.
             Role::Master => config.max_packet.unwrap_or(MAX_PACKET_SIZE),
         };
-        // No bytes at all, as no buffer that was put has: what the table begins with.
-        let posted = match link.role {
-            Role::Master => vec![(0, 0); slots],
-            Role::Slave => Vec::new(),
-        };
         // A slave's buffers are as long as the longest descriptor that is sent.
         let own = buffers.unwrap_or_default();
-        let buffers = table(&link.regions, slots, if config.manual { &[] } else { &own });
+        let buffers: &[_] = if config.manual { &[] } else { &own };
         Self {
-            ring: parts.ring,
+            core: TxCore::new(&link.regions, parts.ring, cursor, slots, buffers, config.buffer_size),
             shared,
             link: Arc::clone(link),
-            regions: link.regions.clone(),
-            buffers,
-            posted: posted.into(),
-            role: link.role,
             max_packet,
-            max_segment: config.buffer_size,
             max_single: max_packet.min(config.buffer_size),
             chaining: config.chaining,
-            faults: 0,
+            memory: MemoryCheck::default(),
             empty: 0,
-            cursor,
             #[cfg(feature = "raw")]
             own: if config.manual { own } else { Box::default() },
         }
@@ -109,9 +89,9 @@ impl TxQueue {
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn into_slots(self) -> super::slots::TxSlots {
-        let Self { ring, cursor, shared, link, regions, buffers, max_segment, own, .. } = self;
-        let buffers = if own.is_empty() { super::buffers_of(&buffers) } else { own };
-        super::slots::TxSlots::new(ring, cursor, shared, link, regions, &buffers, max_segment)
+        let Self { core, shared, link, own, .. } = self;
+        let buffers = if own.is_empty() { super::buffers_of(&core.buffers) } else { own };
+        super::slots::TxSlots::new(core, shared, link, &buffers)
     }
 
     #[cfg(feature = "raw")]
@@ -128,7 +108,7 @@ impl TxQueue {
     /// Slots of the ring.
     #[must_use]
     pub fn ring_size(&self) -> usize {
-        usize::from(self.cursor.size())
+        usize::from(self.core.cursor.size())
     }
 
     /// Longest packet that this queue may send, in bytes.
@@ -158,12 +138,8 @@ impl TxQueue {
         if self.link.is_down() {
             return Err(SendError::Disconnected);
         }
-        let faults = fault_count();
-        if faults != self.faults {
-            self.faults = faults;
-            if self.regions.any_gone() {
-                return Err(SendError::Breach(self.link.fail(Breach::MemoryGone)));
-            }
+        if self.memory.is_gone(&self.core.regions) {
+            return Err(SendError::Breach(self.link.fail(Breach::MemoryGone)));
         }
         // A batch that was forgotten instead of dropped sends nothing either.
         self.roll_back();
@@ -228,62 +204,42 @@ impl TxQueue {
         if len == 0 {
             return Err((next, SendError::Empty));
         }
-        let longest = if self.chaining { self.max_packet } else { self.max_packet.min(self.max_segment) };
+        let longest = if self.chaining { self.max_packet } else { self.max_packet.min(self.core.max_segment) };
         let limit = longest as usize;
         if len > limit {
             return Err((next, SendError::TooLong { len, max: limit }));
         }
-        let (mut first, mut slot) = (next, next);
-        let mut room = 0;
-        loop {
-            if self.cursor.free(slot) == 0 {
-                self.refresh().map_err(|error| (first, error))?;
-                if self.cursor.free(slot) == 0 {
-                    let whole_ring = slot.wrapping_sub(first) == self.cursor.size();
-                    let error = if whole_ring { SendError::TooLong { len, max: room } } else { SendError::Full };
-                    return Err((first, error));
+        let shortest = if self.chaining { 1 } else { len };
+        let size = self.core.cursor.size();
+        let mut first = next;
+        // A slave that posts useless ones as fast as they go back must not hold us here.
+        while first.wrapping_sub(next) < size {
+            match self.core.find_room(first, len, shortest, u16::MAX) {
+                Ok(Room::Slots(slots)) => return Ok(Place { first, slots }),
+                Ok(Room::Useless(slots)) => {
+                    // A buffer that is of no use goes back empty, and with it what was taken for this packet.
+                    self.hand_back_empty(first, first.wrapping_add(slots));
+                    first = first.wrapping_add(slots);
                 }
-            }
-            let capacity = self.capacity(slot) as usize;
-            slot = slot.wrapping_add(1);
-            if capacity == 0 || (!self.chaining && capacity < len) {
-                // A buffer that is of no use goes back empty, and with it what was taken for this packet.
-                self.hand_back_empty(first, slot);
-                (first, room) = (slot, 0);
-                if first.wrapping_sub(next) >= self.cursor.size() {
-                    // A slave that posts more of them as fast must not hold us here.
-                    return Err((first, SendError::Full));
+                Ok(Room::Short { slots, bytes }) if slots == size => {
+                    return Err((first, SendError::TooLong { len, max: bytes }));
                 }
-                continue;
-            }
-            room += capacity;
-            if room >= len {
-                return Ok(Place { first, slots: slot.wrapping_sub(first) });
+                Ok(Room::Short { .. } | Room::TooSmall) => break,
+                Err(overrun) => return Err((first, self.fail(overrun))),
             }
         }
-    }
-
-    /// Where the table has a slot's buffer.
-    #[inline]
-    pub(super) fn at(&self, slot: u16) -> usize {
-        usize::from(slot & self.ring.mask())
-    }
-
-    /// Bytes that the slot takes.
-    #[inline]
-    fn capacity(&self, slot: u16) -> u32 {
-        self.buffers.len(self.at(slot))
+        Err((first, SendError::Full))
     }
 
     #[cold]
     fn hand_back_empty(&mut self, first: u16, end: u16) {
         let mut slot = first;
         while slot != end {
-            self.write_descriptor(slot, 0, 0);
+            self.core.write_descriptor(slot, 0, 0);
             slot = slot.wrapping_add(1);
         }
         self.empty += 1;
-        if self.cursor.published() == first {
+        if self.core.cursor.published() == first {
             // No packet waits before them. Published now, they are not met again by the next send.
             self.publish(end);
         }
@@ -292,7 +248,7 @@ impl TxQueue {
     /// Publishes everything up to a slot.
     #[inline]
     pub(super) fn publish(&mut self, to: u16) {
-        self.cursor.publish(to, &self.ring);
+        self.core.cursor.publish(to, &self.core.ring);
         if self.empty > 0 {
             self.shared.counters.bad_descriptors.add(std::mem::take(&mut self.empty));
         }
@@ -304,48 +260,9 @@ impl TxQueue {
         self.empty = 0;
     }
 
-    /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it.
-    pub(super) fn refresh(&mut self) -> Result<(), SendError> {
-        let slot = self.cursor.limit();
-        match self.cursor.refresh(&self.ring) {
-            Ok(()) => {
-                if self.role == Role::Master {
-                    self.learn(slot);
-                }
-                Ok(())
-            }
-            Err(OutOfRange { cursor, found, low, high }) => {
-                let queue = self.shared.name;
-                let breach = Breach::Cursor { queue, cursor, found, low, high };
-                Err(SendError::Breach(self.link.fail(breach)))
-            }
-        }
-    }
-
-    /// Takes what a slave has posted from `slot` on into the table. Slaves post the same buffers again and again, so
-    /// what a slot had before is remembered, and the same words need no second check: 14 instructions per packet
-    /// instead of 44.
-    fn learn(&mut self, mut slot: u16) {
-        let (ring, mask, end) = (self.ring.descriptors(), self.ring.mask(), self.cursor.limit());
-        while slot != end {
-            let words = (ring.load(slot, 0), ring.load(slot, 1));
-            let at = usize::from(slot & mask);
-            if let Some(known) = self.posted.get_mut(at)
-                && *known != words
-            {
-                *known = words;
-                let DescriptorHead { region, length, .. } = DescriptorHead::from_word(words.0);
-                self.buffers.put(at, region, offset_from_word(words.1), length, self.max_segment);
-            }
-            slot = slot.wrapping_add(1);
-        }
-    }
-
-    /// Says how much of a slot's buffer is used. The region is written back as it was, the offset never.
-    #[inline]
-    pub(super) fn write_descriptor(&self, slot: u16, flags: u16, length: u32) {
-        let region = self.buffers.region(self.at(slot));
-        self.ring.store_word(slot, 0, DescriptorHead { flags, region, length }.to_word());
+    #[cold]
+    fn fail(&self, overrun: OutOfRange) -> SendError {
+        SendError::Breach(self.link.fail(overrun.of(self.shared.name)))
     }
 
     /// Writes the descriptors of a packet of `len` bytes whose buffers are filled.
@@ -353,16 +270,10 @@ impl TxQueue {
         let mut left = len;
         for i in 0..place.slots {
             let slot = place.first.wrapping_add(i);
-            let length = self.capacity(slot).min(u32::try_from(left).unwrap_or(u32::MAX));
+            let length = self.core.capacity(slot).min(u32::try_from(left).unwrap_or(u32::MAX));
             left -= length as usize;
-            self.write_descriptor(slot, if left > 0 { FLAG_NEXT } else { 0 }, length);
+            self.core.write_descriptor(slot, if left > 0 { FLAG_NEXT } else { 0 }, length);
         }
-    }
-
-    /// The room of one slot of a packet.
-    #[inline]
-    pub(super) fn room(&self, slot: u16) -> SharedSlice<'_> {
-        self.buffers.entry(self.at(slot)).bytes
     }
 }
 
@@ -380,7 +291,7 @@ impl std::fmt::Debug for TxQueue {
 impl TxQueue {
     /// Where a slot's buffer lies in its region.
     pub(super) fn slot_offset(&self, slot: u16) -> u32 {
-        self.buffers.offset(self.at(slot))
+        self.core.buffers.offset(self.core.at(slot))
     }
 
     /// The eventfd that this queue signals through.

@@ -28,7 +28,7 @@ impl<'q> TxBatch<'q> {
     /// An empty one. Nothing waits to be published.
     #[inline]
     pub(super) fn new(queue: &'q mut TxQueue) -> Self {
-        let next = queue.cursor.published();
+        let next = queue.core.cursor.published();
         Self { queue, next, packets: 0, bytes: 0 }
     }
 }
@@ -67,10 +67,10 @@ impl TxBatch<'_> {
     fn single(&self, len: usize) -> Option<(SharedSlice<'_>, u16)> {
         let length = u32::try_from(len).ok()?;
         // None at all is one too many, too.
-        if self.next == self.queue.cursor.limit() || length.wrapping_sub(1) >= self.queue.max_single {
+        if self.next == self.queue.core.cursor.limit() || length.wrapping_sub(1) >= self.queue.max_single {
             return None;
         }
-        self.queue.buffers.room(self.queue.at(self.next), length)
+        self.queue.core.buffers.room(self.queue.core.at(self.next), length)
     }
 
     /// Writes the descriptor of a packet in one buffer, which is filled.
@@ -78,7 +78,7 @@ impl TxBatch<'_> {
     fn finish_single(&mut self, region: u16, len: usize) {
         let length = u32::try_from(len).unwrap_or(u32::MAX);
         let head = DescriptorHead { flags: 0, region, length };
-        self.queue.ring.store_word(self.next, 0, head.to_word());
+        self.queue.core.ring.store_word(self.next, 0, head.to_word());
         self.next = self.next.wrapping_add(1);
         self.packets += 1;
         self.bytes += len as u64;
@@ -142,7 +142,7 @@ impl TxBatch<'_> {
     pub fn forward<'b>(&mut self, packet: Packet<'b>) -> Result<(), ForwardError<'b>> {
         let len = packet.len();
         // As in `push_packet`.
-        if self.queue.role == Role::Slave && exchange(self.queue, self.next, &Packet { ..packet }) {
+        if self.queue.core.role == Role::Slave && exchange(self.queue, self.next, &Packet { ..packet }) {
             self.next = self.next.wrapping_add(packet.segment_count());
             self.packets += 1;
             self.bytes += len as u64;
@@ -217,32 +217,34 @@ fn copy_rest(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> Result<u16,
 /// Returns whether it was.
 fn exchange(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> bool {
     let segments = packet.segment_count();
-    if !Arc::ptr_eq(&queue.link, &packet.core.link)
+    if !Arc::ptr_eq(&queue.link, &packet.scan.link)
         || packet.len() > queue.max_packet as usize
         || (segments > 1 && !queue.chaining)
     {
         return false;
     }
     // What is wrong with a peer that fails here, the copy will say.
-    if segments > queue.cursor.free(next) && (queue.refresh().is_err() || segments > queue.cursor.free(next)) {
+    if segments > queue.core.cursor.free(next)
+        && (queue.core.refresh().is_err() || segments > queue.core.cursor.free(next))
+    {
         return false;
     }
     let pairs = || (0u16..).map(|i| next.wrapping_add(i)).zip(packet.raw_segments());
     // A descriptor is two words. With the region unchanged only the one with the offset is, so a master that reads a
     // slot too early still finds a buffer of ours.
     if pairs().any(|(slot, segment)| {
-        queue.buffers.region(queue.at(slot)) != segment.region || segment.length > queue.max_segment
+        queue.core.buffers.region(queue.core.at(slot)) != segment.region || segment.length > queue.core.max_segment
     }) {
         return false;
     }
-    let received = &packet.core.slots;
+    let received = &packet.scan.core.buffers;
     for (left, (slot, segment)) in (0..segments).rev().zip(pairs()) {
-        let (at, from) = (queue.at(slot), packet.core.at(segment.slot));
-        if received.swap(from, &queue.buffers, at) {
-            queue.ring.store_word(slot, 1, offset_to_word(queue.buffers.offset(at)));
+        let (at, from) = (queue.core.at(slot), packet.scan.core.at(segment.slot));
+        if received.swap(from, &queue.core.buffers, at) {
+            queue.core.ring.store_word(slot, 1, offset_to_word(queue.core.buffers.offset(at)));
             received.set_mark(from, MOVED);
         }
-        queue.write_descriptor(slot, if left > 0 { FLAG_NEXT } else { 0 }, segment.length);
+        queue.core.write_descriptor(slot, if left > 0 { FLAG_NEXT } else { 0 }, segment.length);
     }
     true
 }
@@ -338,7 +340,7 @@ impl PacketWriter<'_> {
             if done == len {
                 break;
             }
-            let room = queue.room(place.first.wrapping_add(i));
+            let room = queue.core.room(place.first.wrapping_add(i));
             if skip >= room.len() {
                 skip -= room.len();
                 continue;
@@ -361,7 +363,7 @@ impl TxBatch<'_> {
 
     /// Where the buffer of the batch's first slot lies.
     pub(super) fn queue_slot_start(&self) -> *mut u8 {
-        let first = self.queue.cursor.published();
-        self.queue.room(first).as_ptr()
+        let first = self.queue.core.cursor.published();
+        self.queue.core.room(first).as_ptr()
     }
 }

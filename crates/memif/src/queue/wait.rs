@@ -247,7 +247,7 @@ fn sleep(queues: &mut [RxQueue], other: Option<BorrowedFd<'_>>, until: Deadline)
     let stormy = !queues.iter().all(RxQueue::listens);
     let until = if stormy { until.min(Deadline::after(Some(FIRST_SLEEP))) } else { until };
     // Room on the stack for a few queues, as there are mostly; all of it asks for nothing at first.
-    let nothing = PollFd::new(queues[0].core.link.down_event(), PollFlags::empty());
+    let nothing = PollFd::new(queues[0].scan.link.down_event(), PollFlags::empty());
     let mut few = std::array::from_fn::<_, { 2 * FEW + 1 }, _>(|_| nothing.clone());
     let mut many = Vec::new();
     let fds: &mut [PollFd<'_>] = if queues.len() <= FEW {
@@ -266,7 +266,7 @@ fn sleep(queues: &mut [RxQueue], other: Option<BorrowedFd<'_>>, until: Deadline)
         }
     }
     for queue in queues.iter() {
-        let link = &queue.core.link;
+        let link = &queue.scan.link;
         if !last.is_some_and(|last| Arc::ptr_eq(last, link)) {
             fds[used] = PollFd::new(link.down_event(), PollFlags::IN);
             used += 1;

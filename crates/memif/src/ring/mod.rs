@@ -18,6 +18,9 @@ pub(crate) use left::Left;
 pub(crate) use rx::RxCursor;
 pub(crate) use tx::TxCursor;
 
+use crate::error::{Breach, QueueName};
+use crate::wire::ring::DescriptorHead;
+
 /// One ring as this code sees it. Slots are free-running indices; the memory masks them.
 pub(crate) trait RingMemory {
     /// Acquire: what the slave wrote before it moved head is seen after this.
@@ -38,6 +41,40 @@ pub(crate) trait RingMemory {
     fn store_word(&self, slot: u16, part: usize, word: u64);
     /// Orders every store before it against every load after it.
     fn full_fence(&self);
+
+    /// Slots of the ring less one.
+    fn mask(&self) -> u16;
+
+    /// The descriptors alone, as a value that loops keep in registers.
+    type Descriptors<'a>: Descriptors
+    where
+        Self: 'a;
+    /// See [`Self::Descriptors`].
+    fn descriptors(&self) -> Self::Descriptors<'_>;
+
+    /// Asks for the cache line of a descriptor, to be read soon.
+    fn prefetch(&self, _slot: u16) {}
+
+    /// Clears NEXT in a slot that is ours. Whatever else stands there is written back, and nothing is concluded from
+    /// it.
+    fn clear_next(&self, slot: u16) {
+        let head = DescriptorHead::from_word(self.load_word(slot, 0));
+        if head.has_next() {
+            self.store_word(slot, 0, DescriptorHead { flags: 0, ..head }.to_word());
+        }
+    }
+}
+
+/// The descriptors of a ring, to be read.
+pub(crate) trait Descriptors: Copy {
+    /// Relaxed load of the first (0) or second (1) half of a descriptor.
+    fn load(self, slot: u16, part: usize) -> u64;
+}
+
+impl<R: RingMemory> Descriptors for &R {
+    fn load(self, slot: u16, part: usize) -> u64 {
+        self.load_word(slot, part)
+    }
 }
 
 /// The peer's cursor is where it cannot be.
@@ -51,4 +88,12 @@ pub(crate) struct OutOfRange {
     pub(crate) low: u16,
     /// Highest possible value.
     pub(crate) high: u16,
+}
+
+impl OutOfRange {
+    /// What it is of that queue.
+    pub(crate) fn of(self, queue: QueueName) -> Breach {
+        let Self { cursor, found, low, high } = self;
+        Breach::Cursor { queue, cursor, found, low, high }
+    }
 }

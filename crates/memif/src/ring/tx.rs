@@ -28,6 +28,11 @@ impl TxCursor {
         Self { role, size, own: 0, limit }
     }
 
+    /// Whose cursors they are.
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
     /// Slots of the ring.
     #[inline]
     pub(crate) fn size(&self) -> u16 {

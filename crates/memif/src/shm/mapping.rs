@@ -314,40 +314,15 @@ impl Regions {
         }
     }
 
+    /// Start and length of every region.
+    #[cfg(feature = "raw")]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (*mut u8, u64)> {
+        self.0.iter().map(|region| (region.start.as_ptr(), region.len as u64))
+    }
+
     /// Whether the peer took one of them away.
     pub(crate) fn any_gone(&self) -> bool {
         self.0.iter().any(|region| region.mapping.is_gone())
-    }
-}
-
-/// Where the regions of a link begin and how long they are, for a look-up without a detour. Addresses only: whoever
-/// uses one keeps the [`Regions`] that it came from.
-#[cfg(feature = "raw")]
-#[derive(Debug)]
-pub(crate) struct Addresses(Box<[RegionStart]>);
-
-// SAFETY: the pointers are handed out and never followed here.
-#[cfg(feature = "raw")]
-unsafe impl Send for Addresses {}
-// SAFETY: as above.
-#[cfg(feature = "raw")]
-unsafe impl Sync for Addresses {}
-
-#[cfg(feature = "raw")]
-impl Addresses {
-    pub(crate) fn of(regions: &Regions) -> Self {
-        Self(regions.0.iter().map(Region::place).collect())
-    }
-
-    /// Where those bytes lie, or `None` where they are not all in that region.
-    #[inline]
-    pub(crate) fn find(&self, region: u16, offset: u32, len: u32) -> Option<*mut u8> {
-        Some(self.0.get(usize::from(region))?.find(offset, len)?.as_ptr())
-    }
-
-    /// Start and length of every region.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (*mut u8, u64)> {
-        self.0.iter().map(|place| (place.start.as_ptr(), place.len))
     }
 }
 

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+mod buffers;
 mod copy;
 pub(crate) mod decoy;
 mod guard;
@@ -16,17 +17,16 @@ pub(crate) mod prefetch;
 mod ring;
 mod sigbus;
 mod slice;
-mod spots;
 
+pub(crate) use buffers::{BufferTable, Entry, Named};
+#[cfg(feature = "raw")]
+pub(crate) use buffers::{Part, Parts};
 pub(crate) use decoy::Decoy;
 pub(crate) use guard::fault_count;
-#[cfg(feature = "raw")]
-pub(crate) use mapping::Addresses;
 pub use mapping::Mapping;
 pub(crate) use mapping::Regions;
 pub(crate) use ring::MappedRing;
 pub use slice::SharedSlice;
-pub(crate) use spots::{Entry, Spots};
 
 #[cfg(test)]
 pub(crate) mod tests {

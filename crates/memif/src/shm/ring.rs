@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 use super::mapping::Mapping;
 use super::prefetch;
-use crate::ring::RingMemory;
+use crate::ring::{Descriptors, RingMemory};
 use crate::wire::ring::{
     COOKIE_OFFSET, DESCRIPTOR_SIZE, FLAGS_OFFSET, HEAD_OFFSET, HEADER_SIZE, RING_ALIGNMENT, TAIL_OFFSET, ring_bytes,
 };
@@ -50,12 +50,6 @@ impl MappedRing {
         Some(Self { start, mask: (1 << log2) - 1, mapping: Arc::clone(mapping) })
     }
 
-    /// Slots of the ring less one.
-    #[inline]
-    pub(crate) fn mask(&self) -> u16 {
-        self.mask
-    }
-
     #[inline]
     fn half(&self, offset: usize) -> &AtomicU16 {
         debug_assert!(offset < HEADER_SIZE);
@@ -63,18 +57,6 @@ impl MappedRing {
         // offsets used are even constants below the header's size. The mapping lives as long as `self`, and an
         // atomic allows for writers elsewhere.
         unsafe { AtomicU16::from_ptr(self.start.as_ptr().add(offset).cast()) }
-    }
-
-    /// The descriptors alone, as a value that loops keep in registers.
-    #[inline]
-    pub(crate) fn descriptors(&self) -> Descriptors<'_> {
-        Descriptors { start: self.start, mask: self.mask, ring: PhantomData }
-    }
-
-    /// Asks for the cache line of a descriptor, to be read soon.
-    #[inline]
-    pub(crate) fn prefetch(&self, slot: u16) {
-        prefetch::to_read(self.descriptors().word(slot, 0).as_ptr().cast());
     }
 
     fn cookie_word(&self) -> &AtomicU32 {
@@ -106,13 +88,13 @@ impl MappedRing {
 
 /// The descriptors of a ring.
 #[derive(Clone, Copy)]
-pub(crate) struct Descriptors<'a> {
+pub(crate) struct MappedDescriptors<'a> {
     start: NonNull<u8>,
     mask: u16,
     ring: PhantomData<&'a MappedRing>,
 }
 
-impl<'a> Descriptors<'a> {
+impl<'a> MappedDescriptors<'a> {
     #[inline]
     fn word(self, slot: u16, part: usize) -> &'a AtomicU64 {
         let index = usize::from(slot & self.mask);
@@ -122,10 +104,11 @@ impl<'a> Descriptors<'a> {
         // mapping lives as long as the ring, which is borrowed for `'a`.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(offset).cast()) }
     }
+}
 
-    /// Relaxed load of the first (0) or second (1) half of a descriptor.
+impl Descriptors for MappedDescriptors<'_> {
     #[inline]
-    pub(crate) fn load(self, slot: u16, part: usize) -> u64 {
+    fn load(self, slot: u16, part: usize) -> u64 {
         self.word(slot, part & 1).load(Ordering::Relaxed)
     }
 }
@@ -169,6 +152,23 @@ impl RingMemory for MappedRing {
     #[inline]
     fn store_word(&self, slot: u16, part: usize, word: u64) {
         self.descriptors().word(slot, part & 1).store(word, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn mask(&self) -> u16 {
+        self.mask
+    }
+
+    type Descriptors<'a> = MappedDescriptors<'a>;
+
+    #[inline]
+    fn descriptors(&self) -> MappedDescriptors<'_> {
+        MappedDescriptors { start: self.start, mask: self.mask, ring: PhantomData }
+    }
+
+    #[inline]
+    fn prefetch(&self, slot: u16) {
+        prefetch::to_read(self.descriptors().word(slot, 0).as_ptr().cast());
     }
 
     #[inline]

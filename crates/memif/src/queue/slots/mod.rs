@@ -20,23 +20,8 @@ pub use rx::{Received, RefillError, RxSlots};
 pub use tx::{Allocated, BadBuffer, Enqueue, Part, TxSlots};
 
 use super::BufferRef;
-use crate::queue::LinkShared;
-
-/// The rings that slots lie in. Tests take the same memory behind something that counts every load and changes words
-/// between two of them.
-#[cfg(not(all(test, not(loom))))]
-use crate::shm::MappedRing as Ring;
-#[cfg(all(test, not(loom)))]
-use tests::Watched as Ring;
-
-#[cfg(not(all(test, not(loom))))]
-fn ring(ring: crate::shm::MappedRing) -> Ring {
-    ring
-}
-#[cfg(all(test, not(loom)))]
-fn ring(ring: crate::shm::MappedRing) -> Ring {
-    Ring::new(ring)
-}
+use super::LinkShared;
+use crate::shm::BufferTable;
 
 /// One buffer of a ring as it is handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,19 +56,20 @@ impl Keeper {
 }
 
 /// A buffer of a slave that its user holds at the moment, to be exchanged for another one.
-#[derive(Debug)]
 pub struct Held<'a> {
-    buffer: &'a mut BufferRef,
-    link: &'a Arc<LinkShared>,
+    table: &'a BufferTable,
+    at: usize,
+}
+
+impl std::fmt::Debug for Held<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held").field("len", &self.table.len(self.at)).finish_non_exhaustive()
+    }
 }
 
 /// Lets two held buffers change places. Returns whether they did: they must be of one link and lie in one region.
 pub fn swap(left: Held<'_>, right: Held<'_>) -> bool {
     // With the region unchanged only the word with the offset of a descriptor changes, so a master that reads a slot
     // too early still finds a buffer of ours.
-    let can = Arc::ptr_eq(left.link, right.link) && left.buffer.region == right.buffer.region;
-    if can {
-        std::mem::swap(left.buffer, right.buffer);
-    }
-    can
+    left.table.swap(left.at, right.table, right.at)
 }

@@ -10,6 +10,9 @@ mod scans;
 mod spinning;
 mod traffic;
 mod waiting;
+mod watched;
+
+pub(super) use watched::Watched;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -126,7 +126,7 @@ fn an_exchange_outlasts_an_overrun() {
     for slot in 100..116u16 {
         let posted = DescriptorHead::from_word(pair.rings[M2S].load_word(slot, 0));
         let offset = offset_from_word(pair.rings[M2S].load_word(slot, 1));
-        let regions = &pair.slave.rx[0].core.regions;
+        let regions = &pair.slave.rx[0].scan.core.regions;
         let place = regions.slice(posted.region, offset, posted.length).unwrap();
         assert_eq!(place.write(0, &packet(slot.into(), 256)), 256);
     }

@@ -55,6 +55,14 @@ impl RingMemory for Modelled {
     fn full_fence(&self) {
         fence(Ordering::SeqCst);
     }
+
+    fn mask(&self) -> u16 {
+        1
+    }
+    type Descriptors<'a> = &'a Self;
+    fn descriptors(&self) -> &Self {
+        self
+    }
 }
 
 /// Three words through a ring of two slots: none is lost, seen twice, or seen before it is whole.
@@ -63,9 +71,7 @@ fn passes_words(sender: Role) {
         let receiver = if sender == Role::Slave { Role::Master } else { Role::Slave };
         let memory = Arc::new(Modelled::new());
         let mut rx = RxCursor::new(receiver, 1);
-        if receiver == Role::Slave {
-            rx.publish(&*memory);
-        }
+        rx.give_back(rx.held(), &*memory);
         let mut tx = TxCursor::new(sender, 1);
         let theirs = Arc::clone(&memory);
         let thread = loom::thread::spawn(move || {
@@ -94,7 +100,7 @@ fn passes_words(sender: Role) {
                 rx.advance(1);
                 expected += 1;
             }
-            rx.publish(&*memory);
+            rx.give_back(rx.held(), &*memory);
         }
         thread.join().unwrap();
     });
@@ -118,9 +124,7 @@ fn never_sleeps_on_a_packet(sender: Role) {
         let memory = Arc::new(Modelled::new());
         let signalled = Arc::new(AtomicBool::new(false));
         let mut rx = RxCursor::new(receiver, 1);
-        if receiver == Role::Slave {
-            rx.publish(&*memory);
-        }
+        rx.give_back(rx.held(), &*memory);
         let mut tx = TxCursor::new(sender, 1);
         // As the master of an M2S ring, look at the posted buffers before the race begins.
         tx.refresh(&*memory).expect("an honest ring");

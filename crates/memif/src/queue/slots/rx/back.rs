@@ -2,10 +2,10 @@
 
 use super::RxSlots;
 use crate::config::Role;
-use crate::error::{Breach, RecvError};
-use crate::queue::slots::{BufferRef, Held};
-use crate::ring::RingMemory;
-use crate::wire::ring::{DescriptorHead, offset_to_word};
+use crate::error::RecvError;
+use crate::queue::rx_core::MOVED;
+use crate::queue::slots::Held;
+use crate::ring::OutOfRange;
 
 /// Why buffers were not given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,9 +40,9 @@ impl RxSlots {
         if self.link.is_down() && !self.link.has_leftovers() {
             return Err(RefillError::Disconnected);
         }
-        let held = self.next.wrapping_sub(self.back);
-        let slots = if self.skipped == 0 { count.min(held) } else { self.reach(count, held) };
-        if self.role == Role::Slave {
+        let held = self.core.cursor.held();
+        let slots = if self.skipped_count == 0 { count.min(held) } else { self.reach(count, held) };
+        if self.core.role == Role::Slave {
             let posted = self.post_all(slots, headroom, place);
             if let Err((done, error)) = posted {
                 self.give_back(done);
@@ -61,8 +61,7 @@ impl RxSlots {
         let mut left = count;
         let mut slots = 0;
         while slots < held {
-            let at = usize::from(self.back.wrapping_add(slots) & self.mask);
-            if !self.table.get(at).is_some_and(|entry| entry.skipped) {
+            if !self.is_skipped(self.core.cursor.back().wrapping_add(slots)) {
                 if left == 0 {
                     break;
                 }
@@ -73,7 +72,12 @@ impl RxSlots {
         slots
     }
 
-    /// Slave: writes the descriptors of `slots` empty buffers. On failure says how many were written.
+    /// Whether a slot that is held was never handed out.
+    fn is_skipped(&self, index: u16) -> bool {
+        self.skipped.get(self.core.at(index)).is_some_and(|skipped| *skipped)
+    }
+
+    /// Slave: posts the oldest `slots` of the slots held. On failure says how many were posted.
     #[inline]
     fn post_all(
         &mut self,
@@ -81,147 +85,101 @@ impl RxSlots {
         headroom: u32,
         mut place: Option<&mut dyn FnMut() -> u32>,
     ) -> Result<(), (u16, RefillError)> {
+        let Self { core, own, .. } = self;
+        // Both are of one link, always.
+        let Some(parts) = core.buffers.parts_of(own) else { return Ok(()) };
+        let back = core.cursor.back();
         for i in 0..slots {
-            let index = self.back.wrapping_add(i);
-            let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { continue };
-            let BufferRef { region, offset, capacity } = entry.buffer;
-            let posted =
-                capacity.checked_sub(headroom).filter(|posted| *posted > 0).ok_or((i, RefillError::Headroom))?;
-            let offset = match &mut place {
-                None => offset.saturating_add(headroom),
+            let slot = back.wrapping_add(i);
+            let skip = match &mut place {
+                None => headroom,
                 Some(place) => {
+                    let at = core.at(slot);
+                    let (region, capacity) = (own.region(at), own.len(at));
+                    if headroom >= capacity {
+                        return Err((i, RefillError::Headroom));
+                    }
                     let offset = place();
                     // All of the buffer, as with any other.
-                    if self.addresses.find(region, offset, capacity).is_none() {
+                    if !core.regions.contains(region, offset, capacity) {
                         return Err((i, RefillError::Offset));
                     }
-                    entry.buffer.offset = offset;
-                    offset
+                    own.put(at, region, offset, capacity, capacity);
+                    0
                 }
             };
-            if entry.posted_offset != offset {
-                self.ring.store_word(index, 1, offset_to_word(offset));
-                entry.posted_offset = offset;
+            if !core.post_part(slot, &parts, skip, headroom) {
+                return Err((i, RefillError::Headroom));
             }
-            entry.posted = posted;
-            let head = DescriptorHead { flags: 0, region, length: posted };
-            self.ring.store_word(index, 0, head.to_word());
         }
         Ok(())
     }
 
-    /// Slave: posts a slot as it was posted before.
-    pub(super) fn repost(&self, index: u16) {
-        if self.role == Role::Slave
-            && let Some(entry) = self.table.get(usize::from(index & self.mask))
-        {
-            let head = DescriptorHead { flags: 0, region: entry.buffer.region, length: entry.posted };
-            self.ring.store_word(index, 0, head.to_word());
-        }
-    }
-
-    /// Publishes our cursor past the `slots` oldest slots.
+    /// Gives the `slots` oldest slots back, which a slave has posted.
     #[inline]
     pub(super) fn give_back(&mut self, slots: u16) {
-        if self.skipped > 0 || self.chained > 0 {
+        if self.skipped_count > 0 {
             self.clear_marks(slots);
         }
-        self.back = self.back.wrapping_add(slots);
-        match self.role {
-            Role::Master => self.ring.store_tail(self.back),
-            Role::Slave => self.ring.store_head(self.back.wrapping_add(self.size)),
-        }
+        self.core.give_back(slots);
     }
 
-    /// Takes the marks off slots that go back. A master clears NEXT in the ring, too, because DPDK 22.11 does not when
-    /// it uses a slot again, and would glue two packets.
+    /// Takes the marks off slots that go back.
     #[cold]
     fn clear_marks(&mut self, slots: u16) {
         for i in 0..slots {
-            let index = self.back.wrapping_add(i);
-            let Some(entry) = self.table.get_mut(usize::from(index & self.mask)) else { continue };
-            let skipped = u16::from(std::mem::take(&mut entry.skipped));
-            self.skipped = self.skipped.saturating_sub(skipped);
-            if std::mem::take(&mut entry.next) {
-                self.chained = self.chained.saturating_sub(1);
-                if self.role == Role::Master {
-                    let (region, length) = (entry.buffer.region, entry.length);
-                    let head = DescriptorHead { flags: 0, region, length };
-                    self.ring.store_word(index, 0, head.to_word());
-                }
-            }
+            let at = self.core.at(self.core.cursor.back().wrapping_add(i));
+            let skipped = self.skipped.get_mut(at).is_some_and(std::mem::take);
+            self.skipped_count -= u16::from(skipped);
         }
     }
 
     /// A buffer that was handed out and not given back. `None` as master, and for any other slot.
     pub fn held(&mut self, index: u16) -> Option<Held<'_>> {
-        let inside = index.wrapping_sub(self.back) < self.next.wrapping_sub(self.back);
-        if self.role != Role::Slave || !inside {
-            return None;
-        }
-        let entry = self.table.get_mut(usize::from(index & self.mask))?;
-        (!entry.skipped).then_some(Held { buffer: &mut entry.buffer, link: &self.link })
+        self.held_at(index).map(|at| Held { table: &self.own, at })
+    }
+
+    /// Where the table has it.
+    fn held_at(&self, index: u16) -> Option<usize> {
+        let cursor = &self.core.cursor;
+        let inside = index.wrapping_sub(cursor.back()) < cursor.held();
+        (self.core.role == Role::Slave && inside && !self.is_skipped(index)).then(|| self.core.at(index))
     }
 
     /// Lets the buffers of two held slots of this queue change places. Returns whether they did.
     pub fn swap(&mut self, left: u16, right: u16) -> bool {
-        let Some(one) = self.held(left).map(|held| *held.buffer) else { return false };
-        let Some(two) = self.held(right).map(|held| *held.buffer) else { return false };
-        if one.region != two.region {
-            return false;
-        }
-        for (index, buffer) in [(left, two), (right, one)] {
-            if let Some(held) = self.held(index) {
-                *held.buffer = buffer;
-            }
-        }
-        true
+        let (Some(one), Some(two)) = (self.held_at(left), self.held_at(right)) else { return false };
+        self.own.swap(one, &self.own, two)
     }
 
     /// The peer's cursor is beyond the ring: starts afresh from there, see
     /// [`RxQueue`](crate::RxQueue). Buffers that were handed out are the peer's again.
     #[cold]
-    pub(super) fn resynchronise(&mut self, found: u16, limit: u16) -> Result<(), RecvError> {
-        let queue = self.shared.name;
-        if self.resync_limit == 0 {
-            let cursor = match self.role {
-                Role::Master => "head",
-                Role::Slave => "tail",
-            };
-            let (low, high) = (self.next, self.next.wrapping_add(limit));
-            return Err(self.fail(Breach::Cursor { queue, cursor, found, low, high }));
+    pub(super) fn resynchronise(&mut self, overrun: OutOfRange) -> Result<(), RecvError> {
+        self.post_own();
+        if let Err(breach) = self.core.resynchronise(overrun) {
+            return Err(self.fail(breach));
         }
-        if self.resyncs_in_row >= self.resync_limit {
-            return Err(self.fail(Breach::Overrun { queue, count: self.resyncs_in_row }));
-        }
-        self.resyncs_in_row += 1;
         self.shared.counters.resyncs.add(1);
-        for entry in &mut self.table {
-            (entry.skipped, entry.next) = (false, false);
-            if self.role == Role::Slave {
-                let BufferRef { offset, capacity, .. } = entry.buffer;
-                if entry.posted == 0 {
-                    entry.posted = capacity;
-                }
-                // What the descriptor has is another slot's buffer where the two changed places since it was written.
-                let headroom = capacity.saturating_sub(entry.posted);
-                if entry.posted_offset.wrapping_sub(offset) > headroom {
-                    entry.posted_offset = offset.saturating_add(headroom);
-                }
-            }
-        }
-        for slot in 0..self.size {
-            let index = found.wrapping_add(slot);
-            if let Some(entry) = self.table.get(usize::from(index & self.mask)) {
-                if self.role == Role::Slave {
-                    self.ring.store_word(index, 1, offset_to_word(entry.posted_offset));
-                }
-                self.repost(index);
-            }
-        }
-        (self.skipped, self.chained, self.unfinished) = (0, 0, None);
-        (self.next, self.checked, self.seen, self.back) = (found, found, found, found);
-        self.give_back(0);
+        self.skipped.fill(false);
+        (self.skipped_count, self.handed_out) = (0, 0);
+        self.seen = self.core.cursor.next();
         Ok(())
+    }
+
+    /// Slave: what is to be posted of each slot is of the buffer that it has now, which is another one than the
+    /// descriptor's where the two changed places since it was written.
+    fn post_own(&self) {
+        let posted = &self.core.buffers;
+        let Some(parts) = posted.parts_of(&self.own) else { return };
+        for at in 0..self.own.count() {
+            let capacity = self.own.len(at);
+            // Nothing where it was not posted before: then all of it.
+            let headroom = if posted.len(at) == 0 { 0 } else { capacity.saturating_sub(posted.len(at)) };
+            let moved = posted.address(at).wrapping_sub(self.own.address(at));
+            let skip = u32::try_from(moved).unwrap_or(u32::MAX).min(headroom);
+            parts.put(at, skip, headroom);
+            posted.set_mark(at, MOVED);
+        }
     }
 }

@@ -27,19 +27,11 @@ impl RxSlots {
         }
         self.look_last();
         // The end of a chain that has none will not come.
-        if self.unfinished.is_some() { 0 } else { self.seen.wrapping_sub(self.next) }
+        if self.ahead() == self.core.unfinished { 0 } else { self.ahead() }
     }
 
-    /// Loads the peer's cursor for the last time: the memory may still be somebody's who goes on writing.
+    /// Loads the peer's cursor for the last time, once: the memory may still be somebody's who goes on writing.
     fn look_last(&mut self) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
-        }
-        let found = self.peer_cursor();
-        let limit = self.size - self.next.wrapping_sub(self.back);
-        // A cursor that is out of range leaves nothing that could be trusted.
-        let ahead = found.wrapping_sub(self.next);
-        self.seen = if ahead <= limit { found } else { self.next };
-        self.unfinished = self.unfinished.filter(|at| *at == self.seen);
+        self.seen = self.core.cursor.next().wrapping_add(self.core.left_over());
     }
 }

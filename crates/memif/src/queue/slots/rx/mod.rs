@@ -9,75 +9,38 @@ use std::sync::Arc;
 
 pub use back::RefillError;
 
-use super::{BufferRef, Ring, Slot};
+use super::{BufferRef, Slot};
 use crate::config::{Role, RxMode};
 use crate::error::{Breach, RecvError};
+use crate::queue::memory::MemoryCheck;
+use crate::queue::rx_core::{Descriptor, RxCore, RxSettings, Segment, Walked};
+use crate::queue::table;
 use crate::queue::{LinkShared, QueueShared, drain, signal};
 use crate::ring::RingMemory;
-use crate::shm::{Addresses, MappedRing, Regions, fault_count, prefetch};
-use crate::wire::ring::{DescriptorHead, FLAG_MASK_INT, offset_from_word};
-
-/// One slot as its user's side knows it. Nothing of this is read back from shared memory.
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    /// Slave: the buffer of the slot. Master: what a chain that was checked has there.
-    buffer: BufferRef,
-    /// Slave: the offset that the descriptor holds, and the bytes from there on. None before it was posted.
-    posted_offset: u32,
-    posted: u32,
-    /// Bytes of data, of a slot in a chain that was checked.
-    length: u32,
-    /// Whether the descriptor had NEXT set.
-    next: bool,
-    /// Never handed out, because its packet was bad: goes back with its neighbours.
-    skipped: bool,
-}
-
-/// Where a descriptor's bytes lie: their first one, and its offset in the region.
-#[derive(Clone, Copy)]
-struct Place {
-    data: *mut u8,
-    offset: u32,
-}
+use crate::shm::BufferTable;
+use crate::wire::ring::FLAG_MASK_INT;
 
 /// The receiving half of a queue pair, as slots. Used by one thread at a time.
 ///
 /// Three positions on the ring, in this order: the oldest slot that was not given back, the next one to hand out, and
 /// the peer's cursor.
 pub struct RxSlots {
-    pub(super) ring: Ring,
-    addresses: Addresses,
-    /// Keeps every address valid.
-    regions: Regions,
+    /// With the buffers as far as they are posted.
+    pub(super) core: RxCore,
     link: Arc<LinkShared>,
     shared: Arc<QueueShared>,
-    role: Role,
-    size: u16,
-    mask: u16,
-    /// Oldest slot not given back. As master that is our tail; as slave our head less the size of the ring.
-    back: u16,
-    /// Next slot to hand out.
-    next: u16,
-    /// Slots before it were read and checked: beyond `next` only within a chain.
-    checked: u16,
+    /// Slave: the whole buffer of each slot, exchanged by users. Nothing of this is read back from shared memory.
+    /// Master: empty.
+    own: BufferTable,
     /// The peer's cursor as last seen and found possible.
     seen: u16,
-    /// The chain without an end at `next` that the last look met, by the cursor then.
-    unfinished: Option<u16>,
-    /// Slots between `back` and `next` that are marked as skipped, and that had NEXT.
-    skipped: u16,
-    chained: u16,
+    /// Of the segments that the core has of a chain, those that were handed out.
+    handed_out: usize,
+    /// Slots that are held and were never handed out, because their packet was bad: they go back with their neighbours.
+    skipped: Box<[bool]>,
+    skipped_count: u16,
     interrupts: bool,
-    /// As master empty before the first chain or bad packet, and then the memory that was allocated at first.
-    table: Vec<Entry>,
-    /// Master: where the last packet began, and how far behind the one before it: a guess at the next.
-    last: (u16, u32),
-    stride: u32,
-    faults: usize,
-    resync_limit: u32,
-    resyncs_in_row: u32,
-    /// Whether `seen` is where the peer's cursor was once it had left.
-    ended: bool,
+    memory: MemoryCheck,
 }
 
 /// What a call of [`RxSlots::receive`] brought.
@@ -90,53 +53,30 @@ pub struct Received {
 }
 
 impl RxSlots {
+    /// The slots of a queue that was not received from. A slave brings the buffers, none of which is posted.
     pub(in crate::queue) fn new(
-        ring: MappedRing,
-        regions: Regions,
+        core: RxCore,
         link: Arc<LinkShared>,
         shared: Arc<QueueShared>,
         buffers: &[BufferRef],
         mode: RxMode,
-        resync_limit: u32,
     ) -> Self {
-        let role = link.role;
-        let mask = ring.mask();
-        let size = mask + 1;
-        let mut table = Vec::with_capacity(usize::from(size));
-        if role == Role::Slave {
-            // The offset is what the descriptor holds since the memory was laid out.
-            let entry =
-                |buffer: &BufferRef| Entry { buffer: *buffer, posted_offset: buffer.offset, ..Entry::default() };
-            table.extend(buffers.iter().map(entry));
-        }
+        let RxCore { ring, cursor, regions, settings, .. } = core;
+        let size = usize::from(cursor.size());
+        // Each descriptor holds the start of its buffer since the memory was laid out.
+        let posted: Box<[_]> = buffers.iter().map(|buffer| BufferRef { capacity: 0, ..*buffer }).collect();
+        let settings = RxSettings { empty_segments: true, ..settings };
         let mut slots = Self {
-            addresses: Addresses::of(&regions),
-            regions,
+            own: table(&regions, buffers.len(), buffers),
+            core: RxCore::new(&regions, ring, cursor.afresh(), settings, size, &posted),
             link,
             shared,
-            role,
-            size,
-            mask,
-            back: match role {
-                Role::Master => 0,
-                // A slave has posted nothing.
-                Role::Slave => 0u16.wrapping_sub(size),
-            },
-            next: 0,
-            checked: 0,
             seen: 0,
-            unfinished: None,
-            skipped: 0,
-            chained: 0,
+            handed_out: 0,
+            skipped: vec![false; size].into(),
+            skipped_count: 0,
             interrupts: false,
-            table,
-            last: (0, 0),
-            stride: 0,
-            faults: 0,
-            resync_limit,
-            resyncs_in_row: 0,
-            ended: false,
-            ring: super::ring(ring),
+            memory: MemoryCheck::default(),
         };
         slots.set_interrupts(mode == RxMode::Interrupt);
         slots
@@ -152,11 +92,11 @@ impl RxSlots {
     /// on the ring is waited for in vain.
     pub fn set_interrupts(&mut self, on: bool) {
         self.interrupts = on;
-        self.ring.store_flags(if on { 0 } else { FLAG_MASK_INT });
+        self.core.ring.store_flags(if on { 0 } else { FLAG_MASK_INT });
         if on {
             // Orders the clearing before the look: see `RxQueue::set_masked`.
-            self.ring.full_fence();
-            if self.peer_cursor() != self.next {
+            self.core.ring.full_fence();
+            if self.core.cursor.peer(&self.core.ring) != self.core.cursor.next() {
                 signal(&*self.shared.interrupt);
             }
         }
@@ -176,13 +116,13 @@ impl RxSlots {
 
     /// Start and length of every region of the link.
     pub fn regions(&self) -> impl Iterator<Item = (*mut u8, u64)> {
-        self.addresses.iter()
+        self.core.regions.iter()
     }
 
     /// Slots of the ring.
     #[must_use]
     pub fn ring_size(&self) -> u16 {
-        self.size
+        self.core.cursor.size()
     }
 
     /// Hands out the buffers of at most `max` slots of received packets. A chain that does not fit is cut: the last
@@ -203,9 +143,8 @@ impl RxSlots {
         if down {
             self.begin_leftovers()?;
         }
-        let faults = fault_count();
-        if faults != self.faults {
-            self.check_memory(faults)?;
+        if self.memory.is_gone(&self.core.regions) {
+            return Err(self.fail(Breach::MemoryGone));
         }
         let mut count = 0;
         let mut tally = Tally::default();
@@ -213,7 +152,7 @@ impl RxSlots {
         let mut taken = !self.interrupts | down;
         let result = loop {
             if !down
-                && self.seen.wrapping_sub(self.next) <= max - count
+                && self.ahead() <= max - count
                 && let Err(error) = self.look()
             {
                 break Err(error);
@@ -221,7 +160,7 @@ impl RxSlots {
             if let Err(breach) = self.hand_out(max, &mut count, &mut tally, &mut give) {
                 break Err(breach);
             }
-            if taken || (count == max && self.next != self.seen) {
+            if taken || (count == max && self.ahead() > 0) {
                 break Ok(());
             }
             if self.shared.left().leave(self.seen) {
@@ -238,7 +177,7 @@ impl RxSlots {
         };
         self.settle(&tally);
         result?;
-        let more = self.next != self.seen && self.unfinished.is_none();
+        let more = self.ahead() != self.core.unfinished;
         if down && count == 0 && !more {
             self.end_leftovers()?;
         }
@@ -249,52 +188,27 @@ impl RxSlots {
     #[cold]
     fn look_after_signal(&mut self) -> Result<(), RecvError> {
         self.look()?;
-        if self.next != self.seen && self.unfinished.is_none() {
+        if self.ahead() != self.core.unfinished {
             signal(&*self.shared.interrupt);
         }
         Ok(())
     }
 
+    /// Slots that can be handed out by the peer's cursor as last seen.
+    #[inline]
+    fn ahead(&self) -> u16 {
+        self.seen.wrapping_sub(self.core.cursor.next())
+    }
+
     /// Loads the peer's cursor.
     #[inline]
     fn look(&mut self) -> Result<(), RecvError> {
-        let found = self.peer_cursor();
-        // back <= next <= the peer's cursor <= back + size
-        let limit = self.size - self.next.wrapping_sub(self.back);
-        if found.wrapping_sub(self.next) > limit {
-            return self.resynchronise(found, limit);
-        }
-        if self.unfinished.is_some_and(|at| at != found) {
-            self.unfinished = None;
-        }
-        self.seen = found;
-        if found == self.next {
-            self.ask_ahead();
-        }
-        Ok(())
-    }
-
-    /// Asks for the cache lines of the next packet while there is none: they then come along with the cursor and not
-    /// after it.
-    #[inline]
-    fn ask_ahead(&self) {
-        self.ring.prefetch(self.next);
-        let (region, offset) = match self.role {
-            // Slaves keep to the buffers of a slot, and those lie in a row.
-            Role::Master => (self.last.0, self.last.1.wrapping_add(self.stride)),
-            Role::Slave => match self.table.get(usize::from(self.next & self.mask)) {
-                Some(entry) => (entry.buffer.region, entry.posted_offset),
-                None => return,
-            },
-        };
-        self.regions.prefetch(region, offset);
-    }
-
-    #[inline]
-    fn peer_cursor(&self) -> u16 {
-        match self.role {
-            Role::Master => self.ring.load_head(),
-            Role::Slave => self.ring.load_tail(),
+        match self.core.available() {
+            Ok(available) => {
+                self.seen = self.core.cursor.next().wrapping_add(available);
+                Ok(())
+            }
+            Err(overrun) => self.resynchronise(overrun),
         }
     }
 
@@ -306,27 +220,40 @@ impl RxSlots {
         tally: &mut Tally,
         give: &mut impl FnMut(Slot),
     ) -> Result<(), RecvError> {
-        if self.unfinished.is_some() {
+        // A chain without an end that was seen before is all there is.
+        if self.ahead() == self.core.unfinished {
             return Ok(());
         }
-        while *count < max && self.next != self.seen {
-            if self.next != self.checked {
-                *count += u16::from(self.hand_out_chained(give, tally));
+        self.core.unfinished = 0;
+        while *count < max && self.ahead() > 0 {
+            if self.handed_out < self.core.segments.len() {
+                self.hand_out_segment(give, tally);
+                *count += 1;
                 continue;
             }
-            let chain = match self.role {
-                Role::Master => self.hand_out_singles::<true>(max, count, tally, give)?,
-                Role::Slave => self.hand_out_singles::<false>(max, count, tally, give)?,
+            let other = match self.core.role {
+                Role::Master => self.hand_out_singles::<true>(max, count, tally, give),
+                Role::Slave => self.hand_out_singles::<false>(max, count, tally, give),
             };
-            match chain {
-                Some(head) if !self.check_chain(head, tally)? => break,
-                _ => {}
+            let Some(other) = other else { break };
+            match self.walk(other)? {
+                Walked::Unfinished => break,
+                Walked::Packet { first, slots, .. } => {
+                    self.core.cursor.advance(1);
+                    self.give_segment(first, slots > 1, give, tally);
+                    *count += 1;
+                }
+                Walked::Bad { descriptors, slots } => {
+                    tally.bad += u64::from(descriptors);
+                    tally.dropped += 1;
+                    self.skip(slots);
+                }
             }
         }
         Ok(())
     }
 
-    /// Packets of one descriptor each. Ends at a chain, with what was read of its first descriptor.
+    /// Packets of one descriptor each. Returns what was read of the descriptor that is none of its own.
     #[inline]
     fn hand_out_singles<const MASTER: bool>(
         &mut self,
@@ -334,88 +261,49 @@ impl RxSlots {
         count: &mut u16,
         tally: &mut Tally,
         give: &mut impl FnMut(Slot),
-    ) -> Result<Option<DescriptorHead>, RecvError> {
-        let mut next = self.next;
-        let mut last = self.last;
-        let mut handed = *count;
+    ) -> Option<Descriptor> {
+        let Self { core, seen, .. } = self;
+        let next = core.cursor.next();
+        let limit = seen.wrapping_sub(next).min(max - *count);
+        let mut finder = core.buffers.finder();
+        let (mut last, mut before) = (core.last(), core.last());
         let mut bytes = 0;
-        let result = loop {
-            if handed == max || next == self.seen {
-                break Ok(None);
+        let (done, other) = core.singles::<MASTER>(next, limit, |index, named| {
+            let Some(found) = finder.find::<MASTER>(named) else { return false };
+            let data = found.as_ptr();
+            if MASTER {
+                (before, last) = (last, data.addr());
             }
-            let index = next;
-            let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
-            if head.has_next() {
-                break Ok(Some(head));
-            }
-            let place = match self.locate::<MASTER>(index, head) {
-                Ok(place) => place,
-                Err(error) => break Err(error),
-            };
-            next = index.wrapping_add(1);
-            if let Some(Place { data, offset }) = place.filter(|_| head.length > 0) {
-                prefetch::to_read(data);
-                if MASTER {
-                    self.stride = offset.wrapping_sub(last.1);
-                    last = (head.region, offset);
-                }
-                handed += 1;
-                bytes += u64::from(head.length);
-                give(Slot { index, data, len: head.length, next: false });
-            } else {
-                (self.next, self.checked) = (next, next);
-                self.skip(index, 1, tally);
-            }
-        };
-        (self.next, self.checked, self.last) = (next, next, last);
-        tally.packets += u64::from(handed - *count);
+            bytes += u64::from(named.len);
+            give(Slot { index, data, len: named.len, next: false });
+            true
+        });
+        if MASTER && done > 0 {
+            core.note_last(last, before);
+        }
+        core.cursor.advance(done);
+        tally.packets += u64::from(done);
         tally.bytes += bytes;
-        *count = handed;
-        result
+        *count += done;
+        other
     }
 
-    /// Where the bytes of a descriptor lie, or `None` when it is to be dropped. Loads the second word, as master. What
-    /// has no bytes lies somewhere, too: it may be a part of a chain, and users look at the first byte of what they
-    /// get.
-    #[inline]
-    fn locate<const MASTER: bool>(&self, index: u16, head: DescriptorHead) -> Result<Option<Place>, RecvError> {
-        let length = head.length;
-        let (region, offset) = if MASTER {
-            (head.region, offset_from_word(self.ring.load_word(index, 1)))
-        } else {
-            // The master says only how much it wrote; where is known from posting the buffer.
-            let Some(entry) = self.table.get(usize::from(index & self.mask)) else {
-                return Ok(None);
-            };
-            if length > entry.posted {
-                let (queue, slot) = (self.shared.name, index);
-                let capacity = entry.posted;
-                return Err(self.fail(Breach::OverCapacity { queue, slot, length, capacity }));
-            }
-            (entry.buffer.region, entry.posted_offset)
-        };
-        let found = self.addresses.find(region, offset, length.max(1));
-        Ok(found.map(|data| Place { data, offset }))
-    }
-
-    /// Marks the slots of a bad packet. With nothing before them that somebody holds they go back at once.
+    /// Marks the next slots, which are of a bad packet. With nothing before them that somebody holds they go back at
+    /// once.
     #[cold]
-    fn skip(&mut self, start: u16, slots: u16, tally: &mut Tally) {
-        tally.bad += 1;
-        tally.dropped += 1;
-        self.fill_table();
+    fn skip(&mut self, slots: u16) {
+        let start = self.core.cursor.next();
         for i in 0..slots {
-            let at = usize::from(start.wrapping_add(i) & self.mask);
-            if let Some(entry) = self.table.get_mut(at) {
-                entry.skipped = true;
+            let at = self.core.at(start.wrapping_add(i));
+            if let Some(skipped) = self.skipped.get_mut(at) {
+                *skipped = true;
             }
         }
-        self.skipped += slots;
-        let held = self.next.wrapping_sub(self.back);
-        if held == self.skipped {
-            for i in 0..held {
-                self.repost(self.back.wrapping_add(i));
-            }
+        self.skipped_count += slots;
+        self.core.cursor.advance(slots);
+        let held = self.core.cursor.held();
+        if held == self.skipped_count {
+            self.core.post_held(held);
             self.give_back(held);
         }
     }
@@ -423,30 +311,16 @@ impl RxSlots {
     /// Panics unless the positions are in order and every mark is where it may be.
     #[cfg(all(test, not(loom)))]
     pub(in crate::queue::slots) fn check(&self) {
-        // There from the start, so that filling it allocates nothing.
-        assert!(self.table.capacity() >= usize::from(self.size));
-        let from_back = |at: u16| at.wrapping_sub(self.back);
-        let (next, checked, seen) = (from_back(self.next), from_back(self.checked), from_back(self.seen));
+        let size = self.core.cursor.size();
+        let held = self.core.cursor.held();
+        let chain = self.core.segments.len() - self.handed_out;
         // A peer that takes back part of a chain that was read leaves `seen` before its end.
-        assert!(next <= checked && checked <= self.size, "{next} {checked}");
-        assert!(next <= seen && seen <= self.size, "{next} {seen}");
-        let entry = |i: u16| {
-            let at = usize::from(self.back.wrapping_add(i) & self.mask);
-            self.table.get(at).copied().unwrap_or_default()
-        };
-        let count = |marked: fn(&Entry) -> bool, slots: u16| {
-            let marks = (0..self.size).filter(|i| marked(&entry(*i)));
-            assert!(marks.clone().all(|i| i < slots), "a mark behind {slots} slots");
-            marks.count()
-        };
-        assert_eq!(count(|entry| entry.skipped, next), usize::from(self.skipped));
-        assert_eq!(count(|entry| entry.next, checked), usize::from(self.chained));
-    }
-
-    #[cold]
-    fn check_memory(&mut self, faults: usize) -> Result<(), RecvError> {
-        self.faults = faults;
-        if self.regions.any_gone() { Err(self.fail(Breach::MemoryGone)) } else { Ok(()) }
+        assert!(usize::from(held) + chain <= usize::from(size), "{held} {chain}");
+        assert!(held + self.ahead() <= size, "{held} {}", self.ahead());
+        let back = self.core.cursor.back();
+        let marks: Vec<u16> = (0..size).filter(|i| self.skipped[self.core.at(back.wrapping_add(*i))]).collect();
+        assert!(marks.iter().all(|i| *i < held), "a mark behind {held} slots");
+        assert_eq!(marks.len(), usize::from(self.skipped_count));
     }
 
     #[cold]
@@ -459,7 +333,7 @@ impl RxSlots {
     fn settle(&mut self, tally: &Tally) {
         let counters = &self.shared.counters;
         if tally.packets > 0 {
-            self.resyncs_in_row = 0;
+            self.core.note_valid();
             counters.packets.add(tally.packets);
         }
         counters.bytes.add(tally.bytes);
@@ -483,8 +357,8 @@ impl std::fmt::Debug for RxSlots {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RxSlots")
             .field("queue", &self.shared.name)
-            .field("ring_size", &self.size)
-            .field("held", &self.next.wrapping_sub(self.back))
+            .field("ring_size", &self.ring_size())
+            .field("held", &self.core.cursor.held())
             .finish_non_exhaustive()
     }
 }

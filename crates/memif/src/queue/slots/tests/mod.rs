@@ -6,9 +6,6 @@ mod leftovers;
 mod property;
 mod send_all;
 mod traffic;
-mod watched;
-
-pub(super) use watched::Watched;
 
 use super::{Received, RxSlots, Slot, TxSlots};
 use crate::config::InterfaceConfig;
@@ -62,7 +59,7 @@ impl Bed {
 impl End {
     fn new(mut link: Connected) -> Self {
         let (rx, tx) = (link.rx.remove(0), link.tx.remove(0));
-        let regions = rx.core.regions.clone();
+        let regions = rx.scan.core.regions.clone();
         Self { regions, rx: rx.into_slots(), tx: tx.into_slots(), handle: link.handle }
     }
 

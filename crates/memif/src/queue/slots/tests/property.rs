@@ -345,7 +345,7 @@ proptest! {
         let Bed { slave, master, rings } = &mut bed;
         let end = if role == Role::Slave { slave } else { master };
         if let Some(seed) = lie {
-            for ring in [&end.rx.ring, &end.tx.ring] {
+            for ring in [&end.rx.core.ring, &end.tx.core.ring] {
                 let mut state = seed;
                 ring.after_each_load(move |ring, slot, part| {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -1,12 +1,11 @@
 //! How slots to send in are handed out.
 
-use super::{Allocated, Empty, Entry, TxSlots};
+use super::{Allocated, Empty, TxSlots};
 use crate::config::Role;
 use crate::error::{Breach, SendError};
 use crate::queue::slots::{BufferRef, Slot};
-use crate::ring::{OutOfRange, RingMemory};
+use crate::queue::tx_core::Room;
 use crate::shm::prefetch;
-use crate::wire::ring::{DescriptorHead, offset_from_word};
 
 /// Calls in a row that found no room before the connection is looked at.
 const MANY_EMPTY: u16 = 1024;
@@ -51,7 +50,7 @@ impl TxSlots {
                 }
             }
             let Some(slots) = self.find(size, room)? else { break };
-            if self.role == Role::Slave
+            if self.core.role == Role::Slave
                 && let Some(place) = &mut place
                 && !self.choose(slots, place)
             {
@@ -60,13 +59,8 @@ impl TxSlots {
             let mut left = size;
             for _ in 0..slots {
                 let index = self.next;
-                let BufferRef { region, offset, capacity } = self.entry(index).buffer;
-                let len = capacity.min(left);
-                // All of the buffer was found inside when it was laid out, chosen or posted.
-                let Some(data) = self.addresses.find(region, offset, len) else {
-                    debug_assert!(false, "a buffer has left its region");
-                    return Ok(done);
-                };
+                let len = self.core.capacity(index).min(left);
+                let data = self.core.room(index).as_ptr();
                 prefetch::to_write(data);
                 left -= len;
                 self.next = index.wrapping_add(1);
@@ -104,17 +98,13 @@ impl TxSlots {
     /// Returns how many.
     #[inline]
     fn allocate_singles(&mut self, packets: u16, size: u32, give: &mut impl FnMut(Slot)) -> u16 {
-        let most = packets.min(self.cursor.free(self.next));
+        let most = packets.min(self.core.cursor.free(self.next));
         let start = self.next;
         let mut done = 0;
         while done < most {
             let index = start.wrapping_add(done);
-            let BufferRef { region, offset, capacity } = self.entry(index).buffer;
-            if capacity < size {
-                break;
-            }
-            // All of the buffer was found inside when it was laid out or posted.
-            let Some(data) = self.addresses.find(region, offset, size) else { break };
+            let Some((room, _)) = self.core.buffers.room(self.core.at(index), size) else { break };
+            let data = room.as_ptr();
             prefetch::to_write(data);
             done += 1;
             give(Slot { index, data, len: size, next: false });
@@ -125,111 +115,34 @@ impl TxSlots {
 
     /// Puts the next slots' buffers where `place` says. Returns whether all of that lies in the region.
     fn choose(&mut self, slots: u16, place: &mut dyn FnMut() -> u32) -> bool {
+        let buffers = &self.core.buffers;
         (0..slots).all(|i| {
-            let at = usize::from(self.next.wrapping_add(i) & self.mask);
-            let Some(entry) = self.table.get_mut(at) else { return false };
-            let BufferRef { region, capacity, .. } = entry.buffer;
+            let at = self.core.at(self.next.wrapping_add(i));
+            let (region, capacity) = (buffers.region(at), buffers.len(at));
             let offset = place();
-            let inside = self.addresses.find(region, offset, capacity).is_some();
-            if inside {
-                entry.buffer.offset = offset;
-            }
-            inside
+            self.core.regions.contains(region, offset, capacity) && buffers.put(at, region, offset, capacity, capacity)
         })
     }
 
-    /// How many slots from the cursor on take `size` bytes; `None` when not enough are free, or when `most` of them
+    /// How many slots from the next one on take `size` bytes; `None` when not enough are free, or when `most` of them
     /// are too short, which then stay for shorter packets.
     #[inline]
     fn find(&mut self, size: u32, most: u32) -> Result<Option<u16>, SendError> {
-        let mut room: u32 = 0;
-        let mut slots: u16 = 0;
-        while u32::from(slots) < most {
-            if slots >= self.cursor.free(self.next) && self.refresh()? <= slots {
-                return Ok(None);
-            }
-            let index = self.next.wrapping_add(slots);
-            let capacity = self.entry(index).buffer.capacity;
-            if capacity == 0 {
-                return Err(self.bad_buffer(index));
-            }
-            slots += 1;
-            room = room.saturating_add(capacity);
-            if room >= size {
-                return Ok(Some(slots));
-            }
+        let most = u16::try_from(most).unwrap_or(u16::MAX);
+        match self.core.find_room(self.next, size as usize, 1, most) {
+            Ok(Room::Slots(slots)) => Ok(Some(slots)),
+            Ok(Room::Short { .. } | Room::TooSmall) => Ok(None),
+            Ok(Room::Useless(slots)) => Err(self.bad_buffer(self.next.wrapping_add(slots - 1))),
+            Err(overrun) => Err(self.fail(overrun)),
         }
-        Ok(None)
-    }
-
-    #[inline]
-    fn entry(&self, index: u16) -> Entry {
-        self.table.get(usize::from(index & self.mask)).copied().unwrap_or_default()
-    }
-
-    /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it. Returns the free
-    /// slots.
-    #[inline]
-    pub(super) fn refresh(&mut self) -> Result<u16, SendError> {
-        let mut index = self.cursor.limit();
-        match self.cursor.refresh(&self.ring) {
-            Ok(()) => {
-                if self.role == Role::Master {
-                    if self.table.is_empty() {
-                        self.fill_table();
-                    }
-                    while index != self.cursor.limit() {
-                        self.learn(index);
-                        index = index.wrapping_add(1);
-                    }
-                }
-                Ok(self.cursor.free(self.next))
-            }
-            Err(overrun) => Err(self.overrun(overrun)),
-        }
-    }
-
-    /// Allocates nothing.
-    #[cold]
-    fn fill_table(&mut self) {
-        self.table.resize(self.posted.len(), Entry::default());
-    }
-
-    #[cold]
-    fn overrun(&self, overrun: OutOfRange) -> SendError {
-        let OutOfRange { cursor, found, low, high } = overrun;
-        let queue = self.shared.name;
-        SendError::Breach(self.link.fail(Breach::Cursor { queue, cursor, found, low, high }))
-    }
-
-    /// Slaves post the same buffers again and again: what a slot had before is remembered, and the same words need no
-    /// second check.
-    #[inline]
-    fn learn(&mut self, index: u16) {
-        let words = (self.ring.load_word(index, 0), self.ring.load_word(index, 1));
-        let at = usize::from(index & self.mask);
-        let (Some(known), Some(entry)) = (self.posted.get_mut(at), self.table.get_mut(at)) else {
-            return;
-        };
-        if *known == words {
-            return;
-        }
-        *known = words;
-        let head = DescriptorHead::from_word(words.0);
-        let offset = offset_from_word(words.1);
-        let inside = self.addresses.find(head.region, offset, head.length).is_some();
-        let capacity = if inside { head.length } else { 0 };
-        entry.buffer = BufferRef { region: head.region, offset, capacity };
     }
 
     /// A slave posted what can never be used. Programs written for libmemif wait for room without an end, so it ends
     /// the link.
     #[cold]
     fn bad_buffer(&self, slot: u16) -> SendError {
-        let (first, second) = self.posted.get(usize::from(slot & self.mask)).copied().unwrap_or_default();
-        let DescriptorHead { region, length, .. } = DescriptorHead::from_word(first);
-        let (queue, offset) = (self.shared.name, offset_from_word(second));
-        let breach = Breach::PostedBuffer { queue, slot, region, offset, length };
+        let BufferRef { region, offset, capacity: length } = self.core.posted(slot);
+        let breach = Breach::PostedBuffer { queue: self.shared.name, slot, region, offset, length };
         SendError::Breach(self.link.fail(breach))
     }
 }

@@ -4,38 +4,25 @@ mod allocate;
 
 use std::sync::Arc;
 
-use super::{BufferRef, Held, Ring, swap};
+use super::{BufferRef, Held, swap};
 use crate::config::Role;
 use crate::error::{Breach, SendError};
+use crate::queue::memory::MemoryCheck;
 use crate::queue::notify::notify;
+use crate::queue::tx_core::TxCore;
 use crate::queue::{LinkShared, QueueShared};
-use crate::ring::{RingMemory, TxCursor};
-use crate::shm::{Addresses, MappedRing, Regions, fault_count};
+use crate::ring::{OutOfRange, RingMemory};
+use crate::shm::Entry;
 use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_word};
-
-/// One slot as our side knows it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    /// Slave: the buffer of the slot. Master: what the slave posted there last, with no capacity before it did.
-    buffer: BufferRef,
-    /// Slave: the offset that the descriptor holds.
-    written: u32,
-}
 
 /// The sending half of a queue pair, as slots. Used by one thread at a time.
 ///
 /// Slots are allocated, filled by their user, and sent in the order of their numbers, in as many calls as one likes.
 /// What the peer sees are whole packets.
 pub struct TxSlots {
-    pub(super) ring: Ring,
-    addresses: Addresses,
-    /// Keeps every address valid.
-    regions: Regions,
+    pub(super) core: TxCore,
     link: Arc<LinkShared>,
     shared: Arc<QueueShared>,
-    role: Role,
-    mask: u16,
-    cursor: TxCursor,
     /// Next slot to allocate.
     next: u16,
     /// Next slot to send.
@@ -47,11 +34,9 @@ pub struct TxSlots {
     bytes: u64,
     /// Bytes per buffer by our settings.
     buffer_size: u32,
-    /// As master empty before the first buffer was found posted, and then the memory that was allocated at first.
-    table: Vec<Entry>,
-    /// Master: the words by which each buffer was posted. Slave: empty.
-    posted: Box<[(u64, u64)]>,
-    faults: usize,
+    /// Slave: where the data of each slot's descriptor begins, which is anywhere in its buffer. Master: empty.
+    written: Box<[usize]>,
+    memory: MemoryCheck,
     empty: Empty,
 }
 
@@ -109,44 +94,31 @@ impl TxSlots {
     /// Bytes that a master may send beyond the end of a posted buffer, where no other buffer of the ring lies.
     pub const LONGER: u32 = 64;
 
+    /// The slots of a queue that was not sent on. A slave brings the buffers.
     pub(in crate::queue) fn new(
-        ring: MappedRing,
-        cursor: TxCursor,
+        core: TxCore,
         shared: Arc<QueueShared>,
         link: Arc<LinkShared>,
-        regions: Regions,
         buffers: &[BufferRef],
-        buffer_size: u32,
     ) -> Self {
-        let role = link.role;
-        let size = usize::from(cursor.size());
-        let mut table = Vec::with_capacity(size);
-        if role == Role::Slave {
-            let entry = |buffer: &BufferRef| Entry { buffer: *buffer, written: buffer.offset };
-            table.extend(buffers.iter().map(entry));
-        }
+        let TxCore { ring, cursor, regions, max_segment: buffer_size, .. } = core;
+        let (next, size) = (cursor.published(), usize::from(cursor.size()));
+        // Of what a slave posted all may be used.
+        let core = TxCore::new(&regions, ring, cursor, size, buffers, u32::MAX);
+        // What the descriptors hold since the memory was laid out.
+        let written = (0..buffers.len()).map(|at| core.buffers.address(at)).collect();
         Self {
-            addresses: Addresses::of(&regions),
-            regions,
-            role,
+            core,
             link,
             shared,
-            mask: ring.mask(),
-            ring: super::ring(ring),
-            next: cursor.published(),
-            sent: cursor.published(),
-            whole: cursor.published(),
-            cursor,
+            next,
+            sent: next,
+            whole: next,
             packets: 0,
             bytes: 0,
             buffer_size,
-            // No bytes at all, which is what the table begins with, too.
-            posted: match role {
-                Role::Master => vec![(0, 0); size].into(),
-                Role::Slave => Box::default(),
-            },
-            table,
-            faults: 0,
+            written,
+            memory: MemoryCheck::default(),
             empty: Empty::default(),
         }
     }
@@ -159,13 +131,13 @@ impl TxSlots {
 
     /// Start and length of every region of the link.
     pub fn regions(&self) -> impl Iterator<Item = (*mut u8, u64)> {
-        self.addresses.iter()
+        self.core.regions.iter()
     }
 
     /// Slots of the ring.
     #[must_use]
     pub fn ring_size(&self) -> u16 {
-        self.cursor.size()
+        self.core.cursor.size()
     }
 
     /// Whether the link is up, as far as the user was told, and its memory there.
@@ -177,12 +149,8 @@ impl TxSlots {
         if self.link.is_down() && !self.link.is_untold() {
             return Err(SendError::Disconnected);
         }
-        let faults = fault_count();
-        if faults != self.faults {
-            self.faults = faults;
-            if self.regions.any_gone() {
-                return Err(SendError::Breach(self.link.fail(Breach::MemoryGone)));
-            }
+        if self.memory.is_gone(&self.core.regions) {
+            return Err(SendError::Breach(self.link.fail(Breach::MemoryGone)));
         }
         Ok(())
     }
@@ -208,37 +176,38 @@ impl TxSlots {
         // What changes with every packet lies in registers.
         let (mut sent, mut whole) = (self.sent, self.whole);
         let (mut packets, mut bytes) = (self.packets, self.bytes);
-        let (next, mask, role) = (self.next, self.mask, self.role);
+        let Self { core, written, next, .. } = self;
+        let (next, role) = (*next, core.role);
         let mut done = 0;
         for part in parts {
-            if (part.index ^ sent) & mask != 0 || sent == next {
+            if core.at(part.index ^ sent) != 0 || sent == next {
                 break;
             }
-            let at = usize::from(sent & mask);
-            let Some(entry) = self.table.get_mut(at) else { break };
-            let BufferRef { region, offset, capacity } = entry.buffer;
+            let at = core.at(sent);
             let Part { data, len, .. } = part;
+            let Entry { bytes: buffer, region, .. } = core.buffers.entry(at);
+            let spare = buffer.len().checked_sub(len as usize);
             if role == Role::Slave {
-                if len > capacity {
+                let moved = data.addr().wrapping_sub(buffer.as_ptr().addr());
+                if spare.is_none_or(|spare| moved > spare) {
                     break;
                 }
-                let Some(start) = self.addresses.find(region, offset, capacity) else { break };
-                let moved = data.addr().wrapping_sub(start.addr());
-                let Ok(moved) = u32::try_from(moved) else { break };
-                if moved > capacity - len {
-                    break;
+                if let Some(written) = written.get_mut(at)
+                    && *written != data.addr()
+                {
+                    // Beyond 4 GiB only where a caller's own region ends there.
+                    let moved = u32::try_from(moved).ok();
+                    let Some(offset) = moved.and_then(|moved| core.buffers.offset(at).checked_add(moved)) else {
+                        break;
+                    };
+                    core.ring.store_word(sent, 1, offset_to_word(offset));
+                    *written = data.addr();
                 }
-                // Beyond 4 GiB only where a caller's own region ends there.
-                let Some(offset) = offset.checked_add(moved) else { break };
-                if entry.written != offset {
-                    self.ring.store_word(sent, 1, offset_to_word(offset));
-                    entry.written = offset;
-                }
-            } else if len > capacity && !self.may_be_longer(at, len) {
+            } else if spare.is_none() && !may_be_longer(core, at, len) {
                 break;
             }
             let flags = if part.next { FLAG_NEXT } else { 0 };
-            self.ring.store_word(sent, 0, DescriptorHead { flags, region, length: len }.to_word());
+            core.ring.store_word(sent, 0, DescriptorHead { flags, region, length: len }.to_word());
             sent = sent.wrapping_add(1);
             bytes += u64::from(len);
             if !part.next {
@@ -267,12 +236,12 @@ impl TxSlots {
         if self.packets == 0 {
             return;
         }
-        self.cursor.publish(self.whole, &self.ring);
+        self.core.cursor.publish(self.whole, &self.core.ring);
         let packets = std::mem::take(&mut self.packets);
         let counters = &self.shared.counters;
         counters.packets.add(packets as u64);
         counters.bytes.add(std::mem::take(&mut self.bytes));
-        notify(&self.ring, &self.shared, &self.link, packets);
+        notify(&self.core.ring, &self.shared, &self.link, packets);
     }
 
     /// Puts the buffer of a received packet into the next free slot of a slave, and that slot's buffer in its place.
@@ -283,16 +252,17 @@ impl TxSlots {
     #[inline]
     pub fn enqueue(&mut self, from: Held<'_>) -> Result<u16, Enqueue> {
         self.check_link()?;
-        if self.role != Role::Slave {
+        if self.core.role != Role::Slave {
             return Err(Enqueue::Foreign);
         }
-        if self.cursor.free(self.next) == 0 && self.refresh()? == 0 {
-            return Err(Enqueue::Full);
-        }
         let index = self.next;
-        let at = usize::from(index & self.mask);
-        let Some(entry) = self.table.get_mut(at) else { return Err(Enqueue::Full) };
-        if !swap(from, Held { buffer: &mut entry.buffer, link: &self.link }) {
+        if self.core.cursor.free(index) == 0 {
+            self.core.refresh().map_err(|overrun| self.fail(overrun))?;
+            if self.core.cursor.free(index) == 0 {
+                return Err(Enqueue::Full);
+            }
+        }
+        if !swap(from, Held { table: &self.core.buffers, at: self.core.at(index) }) {
             return Err(Enqueue::Foreign);
         }
         self.next = index.wrapping_add(1);
@@ -301,38 +271,28 @@ impl TxSlots {
 
     /// A buffer of a slave that is allocated and not sent. `None` as master, and for any other slot.
     pub fn held(&mut self, index: u16) -> Option<Held<'_>> {
+        self.held_at(index).map(|at| Held { table: &self.core.buffers, at })
+    }
+
+    /// Where the table has it.
+    fn held_at(&self, index: u16) -> Option<usize> {
         let inside = index.wrapping_sub(self.sent) < self.next.wrapping_sub(self.sent);
-        if self.role != Role::Slave || !inside {
-            return None;
-        }
-        let entry = self.table.get_mut(usize::from(index & self.mask))?;
-        Some(Held { buffer: &mut entry.buffer, link: &self.link })
+        (self.core.role == Role::Slave && inside).then(|| self.core.at(index))
     }
 
     /// Lets the buffers of two allocated slots of this queue change places. Returns whether they did.
     pub fn swap(&mut self, left: u16, right: u16) -> bool {
-        let Some(one) = self.held(left).map(|held| *held.buffer) else { return false };
-        let Some(two) = self.held(right).map(|held| *held.buffer) else { return false };
-        if one.region != two.region {
-            return false;
-        }
-        for (index, buffer) in [(left, two), (right, one)] {
-            if let Some(held) = self.held(index) {
-                *held.buffer = buffer;
-            }
-        }
-        true
+        let (Some(one), Some(two)) = (self.held_at(left), self.held_at(right)) else { return false };
+        self.core.buffers.swap(one, &self.core.buffers, two)
     }
 
     /// Panics unless the positions are in order and every mark is where it may be.
     #[cfg(all(test, not(loom)))]
     pub(in crate::queue::slots) fn check(&self) {
-        // There from the start, so that filling it allocates nothing.
-        assert!(self.table.capacity() >= usize::from(self.ring_size()));
-        let own = self.cursor.published();
+        let own = self.core.cursor.published();
         let from_own = |at: u16| at.wrapping_sub(own);
         let (whole, sent) = (from_own(self.whole), from_own(self.sent));
-        let (next, limit) = (from_own(self.next), from_own(self.cursor.limit()));
+        let (next, limit) = (from_own(self.next), from_own(self.core.cursor.limit()));
         assert!(whole <= sent && sent <= next && next <= limit && limit <= self.ring_size());
     }
 
@@ -347,40 +307,48 @@ impl TxSlots {
         true
     }
 
-    /// Whether `len` bytes of a master, more than the slave posted in that slot, lie in the region and in no other
-    /// buffer.
-    ///
-    /// VPP as a slave sends parts that are a little longer than the buffers that it posts, and programs send them back
-    /// slot by slot (V15). Slots that were sent and not posted again count, too: their packets may not be read yet.
     #[cold]
-    fn may_be_longer(&self, at: usize, len: u32) -> bool {
-        let Some(BufferRef { region, offset, capacity }) = self.table.get(at).map(|entry| entry.buffer) else {
-            return false;
-        };
-        let inside = self.addresses.find(region, offset, len).is_some();
-        if !inside || len - capacity > Self::LONGER {
-            return false;
-        }
-        let start = u64::from(offset) + u64::from(capacity);
-        let end = u64::from(offset) + u64::from(len);
-        let apart = |other: BufferRef| {
-            let from = u64::from(other.offset);
-            other.region != region || end <= from || from + u64::from(other.capacity) <= start
-        };
-        self.table.iter().all(|entry| apart(entry.buffer)) && self.unread().all(apart)
+    fn fail(&self, overrun: OutOfRange) -> SendError {
+        SendError::Breach(self.link.fail(overrun.of(self.shared.name)))
     }
+}
 
-    /// What was posted since the last look. Compared, and read again when it is to be used.
-    fn unread(&self) -> impl Iterator<Item = BufferRef> {
-        let count = self.ring.load_head().wrapping_sub(self.cursor.limit());
-        let count = if usize::from(count) <= self.table.len() { count } else { 0 };
-        (0..count).map(|i| {
-            let index = self.cursor.limit().wrapping_add(i);
-            let head = DescriptorHead::from_word(self.ring.load_word(index, 0));
-            let offset = offset_from_word(self.ring.load_word(index, 1));
-            BufferRef { region: head.region, offset, capacity: head.length }
-        })
+/// Whether `len` bytes of a master, more than the slave posted in that slot, lie in the region and in no other buffer.
+///
+/// VPP as a slave sends parts that are a little longer than the buffers that it posts, and programs send them back
+/// slot by slot (V15). Slots that were sent and not posted again count, too: their packets may not be read yet.
+#[cold]
+fn may_be_longer(core: &TxCore, at: usize, len: u32) -> bool {
+    let buffer = |at| BufferRef {
+        region: core.buffers.region(at),
+        offset: core.buffers.offset(at),
+        capacity: core.buffers.len(at),
+    };
+    let BufferRef { region, offset, capacity } = buffer(at);
+    if !core.regions.contains(region, offset, len) || len - capacity > TxSlots::LONGER {
+        return false;
     }
+    let start = u64::from(offset) + u64::from(capacity);
+    let end = u64::from(offset) + u64::from(len);
+    let apart = |other: BufferRef| {
+        let from = u64::from(other.offset);
+        other.region != region || end <= from || from + u64::from(other.capacity) <= start
+    };
+    // What broke the rules, or was never posted, is no buffer.
+    let known = (0..core.buffers.count()).map(buffer).filter(|buffer| buffer.capacity > 0);
+    known.chain(unread(core)).all(apart)
+}
+
+/// What was posted since the last look. Compared, and read again when it is to be used.
+fn unread(core: &TxCore) -> impl Iterator<Item = BufferRef> {
+    let count = core.ring.load_head().wrapping_sub(core.cursor.limit());
+    let count = if count <= core.cursor.size() { count } else { 0 };
+    (0..count).map(|i| {
+        let index = core.cursor.limit().wrapping_add(i);
+        let head = DescriptorHead::from_word(core.ring.load_word(index, 0));
+        let offset = offset_from_word(core.ring.load_word(index, 1));
+        BufferRef { region: head.region, offset, capacity: head.length }
+    })
 }
 
 impl std::fmt::Debug for TxSlots {

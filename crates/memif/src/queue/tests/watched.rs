@@ -8,36 +8,37 @@ use crate::shm::MappedRing;
 type Hand = Box<dyn FnMut(&MappedRing, u16, usize) + Send>;
 
 /// A mapped ring under watch.
-pub(in crate::queue::slots) struct Watched {
+pub(in crate::queue) struct Watched {
     ring: MappedRing,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    loads: Vec<(u16, usize)>,
+    loads: Option<Vec<(u16, usize)>>,
     hand: Option<Hand>,
 }
 
 impl Watched {
-    pub(in crate::queue::slots) fn prefetch(&self, _slot: u16) {}
-
-    pub(in crate::queue::slots) fn new(ring: MappedRing) -> Self {
-        Self { ring, state: Mutex::default() }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    /// Slot and half of every word of a descriptor that was loaded since the last call, in order.
-    pub(super) fn loads(&self) -> Vec<(u16, usize)> {
-        std::mem::take(&mut self.state().loads)
+    /// Slot and half of every word of a descriptor that was loaded since the last call, in order. The first call says
+    /// nothing and starts the count.
+    pub(in crate::queue) fn loads(&self) -> Vec<(u16, usize)> {
+        self.state().loads.replace(Vec::new()).unwrap_or_default()
     }
 
     /// What the peer does right after each load of a word.
-    pub(super) fn after_each_load(&self, hand: impl FnMut(&MappedRing, u16, usize) + Send + 'static) {
+    pub(in crate::queue) fn after_each_load(&self, hand: impl FnMut(&MappedRing, u16, usize) + Send + 'static) {
         self.state().hand = Some(Box::new(hand));
+    }
+}
+
+impl From<MappedRing> for Watched {
+    fn from(ring: MappedRing) -> Self {
+        Self { ring, state: Mutex::default() }
     }
 }
 
@@ -63,7 +64,9 @@ impl RingMemory for Watched {
     fn load_word(&self, slot: u16, part: usize) -> u64 {
         let word = self.ring.load_word(slot, part);
         let mut state = self.state();
-        state.loads.push((slot, part));
+        if let Some(loads) = &mut state.loads {
+            loads.push((slot, part));
+        }
         if let Some(hand) = &mut state.hand {
             hand(&self.ring, slot, part);
         }
@@ -74,5 +77,16 @@ impl RingMemory for Watched {
     }
     fn full_fence(&self) {
         self.ring.full_fence();
+    }
+    fn clear_next(&self, slot: u16) {
+        self.ring.clear_next(slot);
+    }
+
+    fn mask(&self) -> u16 {
+        self.ring.mask()
+    }
+    type Descriptors<'a> = &'a Self;
+    fn descriptors(&self) -> &Self {
+        self
     }
 }

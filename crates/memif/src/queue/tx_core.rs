@@ -1,0 +1,161 @@
+//! The core of a sender: its cursors, the buffers that it may fill, and every check of what a slave posts.
+//!
+//! [`TxQueue`](super::TxQueue) and the slots of bindings both stand on it, so that each check is made, and proven, once.
+//! It is generic over the memory of the ring, for memory that lies and for loom.
+
+use super::{BufferRef, Ring, table};
+use crate::config::Role;
+use crate::ring::{Descriptors, OutOfRange, RingMemory, TxCursor};
+use crate::shm::{BufferTable, Regions, SharedSlice};
+use crate::wire::ring::{DescriptorHead, offset_from_word};
+
+/// A ring that packets are sent on.
+pub(super) struct TxCore<R = Ring> {
+    pub(super) ring: R,
+    pub(super) cursor: TxCursor,
+    pub(super) role: Role,
+    pub(super) regions: Regions,
+    /// The buffer of each slot, as far as one descriptor may fill it: as slave its own, for good but for exchanges; as
+    /// master what the slave posted, read once and checked, with no bytes where it broke the rules.
+    pub(super) buffers: BufferTable,
+    /// Master: the words by which each buffer was posted. Slave: empty.
+    posted: Box<[(u64, u64)]>,
+    /// Longest descriptor that is sent.
+    pub(super) max_segment: u32,
+}
+
+/// What the next slots are good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// That many of them take the packet.
+    Slots(u16),
+    /// That many are free, which take so many bytes.
+    Short { slots: u16, bytes: usize },
+    /// As many as were asked for do not take it.
+    TooSmall,
+    /// The buffer of the last of that many is of no use.
+    Useless(u16),
+}
+
+impl<R: RingMemory> TxCore<R> {
+    /// The core of a sender on a ring that was checked, with tables for so many slots. A slave brings the buffers.
+    pub(super) fn new(
+        regions: &Regions,
+        ring: impl Into<R>,
+        cursor: TxCursor,
+        slots: usize,
+        buffers: &[BufferRef],
+        max_segment: u32,
+    ) -> Self {
+        let role = cursor.role();
+        // No bytes at all, as no buffer that was put has: what the table begins with.
+        let posted = match role {
+            Role::Master => vec![(0, 0); slots],
+            Role::Slave => Vec::new(),
+        };
+        Self {
+            ring: ring.into(),
+            cursor,
+            role,
+            regions: regions.clone(),
+            buffers: table(regions, slots, buffers),
+            posted: posted.into(),
+            max_segment,
+        }
+    }
+
+    /// Where the table has a slot's buffer.
+    #[inline]
+    pub(super) fn at(&self, slot: u16) -> usize {
+        usize::from(slot & self.ring.mask())
+    }
+
+    /// Bytes that the slot takes.
+    #[inline]
+    pub(super) fn capacity(&self, slot: u16) -> u32 {
+        self.buffers.len(self.at(slot))
+    }
+
+    /// The room of one slot of a packet.
+    #[inline]
+    pub(super) fn room(&self, slot: u16) -> SharedSlice<'_> {
+        self.buffers.entry(self.at(slot)).bytes
+    }
+
+    /// Looks how many slots from `first` on take `len` bytes: at most `most`, whose buffers each take `shortest` bytes.
+    #[inline]
+    pub(super) fn find_room(&mut self, first: u16, len: usize, shortest: usize, most: u16) -> Result<Room, OutOfRange> {
+        let (mut slots, mut bytes) = (0, 0);
+        while slots < most {
+            let slot = first.wrapping_add(slots);
+            if self.cursor.free(slot) == 0 {
+                self.refresh()?;
+                if self.cursor.free(slot) == 0 {
+                    return Ok(Room::Short { slots, bytes });
+                }
+            }
+            let capacity = self.capacity(slot) as usize;
+            slots += 1;
+            if capacity < shortest {
+                return Ok(Room::Useless(slots));
+            }
+            bytes += capacity;
+            if bytes >= len {
+                return Ok(Room::Slots(slots));
+            }
+        }
+        Ok(Room::TooSmall)
+    }
+
+    /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it.
+    #[inline]
+    pub(super) fn refresh(&mut self) -> Result<(), OutOfRange> {
+        let slot = self.cursor.limit();
+        self.cursor.refresh(&self.ring)?;
+        if self.role == Role::Master {
+            self.learn(slot);
+        }
+        Ok(())
+    }
+
+    /// Takes what a slave has posted from `slot` on into the table. Slaves post the same buffers again and again, so
+    /// what a slot had before is remembered, and the same words need no second check: a third of the instructions.
+    #[inline(never)]
+    fn learn(&mut self, mut slot: u16) {
+        let Self { ring, cursor, buffers, posted, max_segment, .. } = self;
+        let (mask, ring, end) = (ring.mask(), ring.descriptors(), cursor.limit());
+        while slot != end {
+            let words = (ring.load(slot, 0), ring.load(slot, 1));
+            let at = usize::from(slot & mask);
+            if let Some(known) = posted.get_mut(at)
+                && *known != words
+            {
+                *known = words;
+                put_posted(buffers, at, words, *max_segment);
+            }
+            slot = slot.wrapping_add(1);
+        }
+    }
+
+    /// Master: region, offset and length by which the buffer of a slot was posted.
+    #[cfg(feature = "raw")]
+    pub(super) fn posted(&self, slot: u16) -> BufferRef {
+        let (first, second) = self.posted.get(self.at(slot)).copied().unwrap_or_default();
+        let DescriptorHead { region, length, .. } = DescriptorHead::from_word(first);
+        BufferRef { region, offset: offset_from_word(second), capacity: length }
+    }
+
+    /// Says how much of a slot's buffer is used. The region is written back as it was, the offset never.
+    #[inline]
+    pub(super) fn write_descriptor(&self, slot: u16, flags: u16, length: u32) {
+        let region = self.buffers.region(self.at(slot));
+        self.ring.store_word(slot, 0, DescriptorHead { flags, region, length }.to_word());
+    }
+}
+
+/// Puts a buffer that a slave posted by these words, with no bytes where it breaks the rules.
+#[inline(never)]
+fn put_posted(buffers: &BufferTable, at: usize, words: (u64, u64), max_segment: u32) {
+    let DescriptorHead { region, length, .. } = DescriptorHead::from_word(words.0);
+    buffers.put(at, region, offset_from_word(words.1), length, max_segment);
+}
