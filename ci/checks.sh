@@ -29,5 +29,5 @@ documentation() {
 
 # Most of the time went into optimising what the models do not use.
 interleavings() {
-  RUSTFLAGS="--cfg loom" cargo test -p memif --lib --locked --target-dir target/loom ring::tests::interleavings
+  RUSTFLAGS="--cfg loom" cargo test -p memif --lib --locked --target-dir target/loom interleavings
 }

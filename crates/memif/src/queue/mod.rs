@@ -67,5 +67,7 @@ fn buffers_of(table: &BufferTable) -> Box<[BufferRef]> {
     (0..table.count()).map(buffer).collect()
 }
 
+#[cfg(test)]
+mod core_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;

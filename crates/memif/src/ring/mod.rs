@@ -12,7 +12,7 @@ mod rx;
 mod tx;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use left::Left;
 pub(crate) use rx::RxCursor;

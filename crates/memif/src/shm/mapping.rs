@@ -315,7 +315,7 @@ impl Regions {
     }
 
     /// Start and length of every region.
-    #[cfg(feature = "raw")]
+    #[cfg(any(feature = "raw", test))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (*mut u8, u64)> {
         self.0.iter().map(|region| (region.start.as_ptr(), region.len as u64))
     }

@@ -9,9 +9,13 @@ use crate::ring::{RingMemory, RxCursor, TxCursor};
 
 /// Answers in turn; forgets what is stored.
 #[derive(Debug)]
-struct Liar(RefCell<std::vec::IntoIter<u16>>);
+pub(crate) struct Liar(RefCell<std::vec::IntoIter<u16>>);
 
 impl Liar {
+    pub(crate) fn new(answers: Vec<u16>) -> Self {
+        Self(RefCell::new(answers.into_iter()))
+    }
+
     fn answer(&self) -> u16 {
         self.0.borrow_mut().next().unwrap_or(0xffff)
     }
@@ -67,7 +71,7 @@ proptest! {
             })
             .collect();
         let rounds = answers.len();
-        let memory = Liar(RefCell::new(answers.into_iter()));
+        let memory = Liar::new(answers);
         rx.give_back(rx.held(), &memory);
         for round in 0..rounds {
             match rx.available(&memory) {

@@ -9,7 +9,8 @@ use crate::config::Role;
 use crate::ring::{Left, RingMemory, RxCursor, TxCursor};
 use crate::wire::ring::FLAG_MASK_INT;
 
-struct Modelled {
+/// Memory of a ring of two slots. A slot keeps one word: the second is that of a slave whose buffers lie at its start.
+pub(crate) struct Modelled {
     head: AtomicU16,
     tail: AtomicU16,
     flags: AtomicU16,
@@ -17,7 +18,7 @@ struct Modelled {
 }
 
 impl Modelled {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             head: AtomicU16::new(0),
             tail: AtomicU16::new(0),
@@ -46,10 +47,14 @@ impl RingMemory for Modelled {
     fn store_flags(&self, flags: u16) {
         self.flags.store(flags, Ordering::Relaxed);
     }
-    fn load_word(&self, slot: u16, _: usize) -> u64 {
+    fn load_word(&self, slot: u16, part: usize) -> u64 {
+        if part > 0 {
+            return 0;
+        }
         self.words[usize::from(slot & 1)].load(Ordering::Relaxed)
     }
-    fn store_word(&self, slot: u16, _: usize, word: u64) {
+    fn store_word(&self, slot: u16, part: usize, word: u64) {
+        assert_eq!(part, 0);
         self.words[usize::from(slot & 1)].store(word, Ordering::Relaxed);
     }
     fn full_fence(&self) {

@@ -1,8 +1,8 @@
 //! The arithmetic on memory that behaves, on memory that lies, and under every interleaving.
 
 #[cfg(not(loom))]
-mod adversary;
+pub(crate) mod adversary;
 #[cfg(loom)]
-mod interleavings;
+pub(crate) mod interleavings;
 #[cfg(not(loom))]
-mod model;
+pub(crate) mod model;

@@ -10,7 +10,7 @@ use crate::ring::{OutOfRange, RingMemory, RxCursor, TxCursor};
 
 /// Memory that behaves.
 #[derive(Debug)]
-pub(super) struct Honest {
+pub(crate) struct Honest {
     head: Cell<u16>,
     tail: Cell<u16>,
     flags: Cell<u16>,
@@ -18,7 +18,7 @@ pub(super) struct Honest {
 }
 
 impl Honest {
-    pub(super) fn new(log2: u8) -> Self {
+    pub(crate) fn new(log2: u8) -> Self {
         Self {
             head: Cell::new(0),
             tail: Cell::new(0),
