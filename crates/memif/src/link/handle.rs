@@ -85,14 +85,14 @@ impl LinkHandle {
     /// sleeps.
     pub(crate) fn rx_reported(&self, index: u8) {
         if let Some(queue) = self.0.rx.get(usize::from(index)) {
-            queue.left().report();
+            queue.deferred().report();
         }
     }
 
     /// Takes the signal of a receive queue if a receive call left it. Returns whether the queue is to be reported
     /// again.
     pub(crate) fn take_left(&self, index: u8) -> bool {
-        let more = self.0.rx.get(usize::from(index)).is_some_and(|queue| queue.take_left());
+        let more = self.0.rx.get(usize::from(index)).is_some_and(|queue| queue.take_deferred());
         more && !self.rx_polls(index)
     }
 

@@ -24,7 +24,7 @@ impl QueueView {
 impl QueueView {
     /// Receive: somebody else listens to the eventfd from now on, so receive calls take its signals, all of them.
     pub fn listened_elsewhere(&self) {
-        self.0.left().never();
+        self.0.deferred().never();
     }
 }
 

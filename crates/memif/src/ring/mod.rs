@@ -7,14 +7,14 @@
 //! The memory is a trait so that the same code runs on mapped memory, under loom, and on memory that answers
 //! differently on every load.
 
-mod left;
+mod deferred;
 mod rx;
 mod tx;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use left::Left;
+pub(crate) use deferred::DeferredSignal;
 pub(crate) use rx::RxCursor;
 pub(crate) use tx::TxCursor;
 

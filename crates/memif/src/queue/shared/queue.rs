@@ -10,7 +10,7 @@ use super::signals::{FIRST_REPEAT, nanoseconds};
 use crate::config::Role;
 use crate::counters::{CounterCells, QueueDetails};
 use crate::error::QueueName;
-use crate::ring::{Left, RingMemory};
+use crate::ring::{DeferredSignal, RingMemory};
 use crate::shm::MappedRing;
 use crate::wire::ring::FLAG_MASK_INT;
 
@@ -45,8 +45,8 @@ pub(crate) struct QueueShared {
     region: u16,
     offset: u32,
     buffer_size: u32,
-    /// Receive: the signal that the driver reported last, see [`Left`].
-    left: Left,
+    /// Receive: the signal that the driver reported last, see [`DeferredSignal`].
+    deferred: DeferredSignal,
     /// Transmit: published and signalled; the receiver may need to hear it again.
     lagging: AtomicBool,
     /// Transmit, driver only: the peer's cursor at the last look.
@@ -71,7 +71,7 @@ impl QueueShared {
             region: parts.region,
             offset: parts.offset,
             buffer_size: parts.buffer_size,
-            left: Left::default(),
+            deferred: DeferredSignal::default(),
             lagging: AtomicBool::new(false),
             seen: AtomicU16::new(0),
             pause: AtomicU64::new(0),
@@ -86,14 +86,14 @@ impl QueueShared {
     }
 
     /// Receive: the signal that was reported and may be left to the driver.
-    pub(crate) fn left(&self) -> &Left {
-        &self.left
+    pub(crate) fn deferred(&self) -> &DeferredSignal {
+        &self.deferred
     }
 
     /// Receive, for the driver before it sleeps: takes a signal that a receive call left. Returns whether something
     /// came since that call looked at the ring, of which no signal may tell any more.
-    pub(crate) fn take_left(&self) -> bool {
-        let Some(seen) = self.left.take() else { return false };
+    pub(crate) fn take_deferred(&self) -> bool {
+        let Some(seen) = self.deferred.take() else { return false };
         if drain(&*self.interrupt) {
             self.counters.wake_ups.add_shared(1);
         }

@@ -6,7 +6,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering, fence};
 
 use crate::config::Role;
-use crate::ring::{Left, RingMemory, RxCursor, TxCursor};
+use crate::ring::{DeferredSignal, RingMemory, RxCursor, TxCursor};
 use crate::wire::ring::FLAG_MASK_INT;
 
 /// Memory of a ring of two slots. A slot keeps one word: the second is that of a slave whose buffers lie at its start.
@@ -190,23 +190,23 @@ fn a_signal_left_to_the_driver_takes_no_packet_along() {
         let memory = Arc::new(Modelled::new());
         memory.store_head(1);
         let signalled = Arc::new(AtomicBool::new(true));
-        let left = Arc::new(Left::default());
-        left.report();
+        let deferred = Arc::new(DeferredSignal::default());
+        deferred.report();
         let (theirs, signal) = (Arc::clone(&memory), Arc::clone(&signalled));
         let sender = loom::thread::spawn(move || {
             theirs.store_head(2);
             signal.swap(true, Ordering::AcqRel);
         });
-        let (ring, signal, note) = (Arc::clone(&memory), Arc::clone(&signalled), Arc::clone(&left));
+        let (ring, signal, note) = (Arc::clone(&memory), Arc::clone(&signalled), Arc::clone(&deferred));
         let receiver = loom::thread::spawn(move || {
             let seen = ring.load_head();
-            if note.leave(seen) {
+            if note.defer(seen) {
                 return seen;
             }
             signal.swap(false, Ordering::AcqRel);
             ring.load_head()
         });
-        let again = left.take().is_some_and(|seen| {
+        let again = deferred.take().is_some_and(|seen| {
             signalled.swap(false, Ordering::AcqRel);
             memory.load_head() != seen
         });

@@ -163,7 +163,7 @@ impl RxSlots {
             if taken || (count == max && self.ahead() > 0) {
                 break Ok(());
             }
-            if self.shared.left().leave(self.seen) {
+            if self.shared.deferred().defer(self.seen) {
                 break Ok(());
             }
             // Taken before the last look at the ring, so that no signal is taken whose packet was not seen.

@@ -20,9 +20,9 @@ const NEVER: u32 = 3 << 16;
 
 /// How things stand with the last signal of a receive queue. Changed by its receiver and by the driver.
 #[derive(Debug, Default)]
-pub(crate) struct Left(AtomicU32);
+pub(crate) struct DeferredSignal(AtomicU32);
 
-impl Left {
+impl DeferredSignal {
     /// The driver reports a signal and promises to [`take`](Self::take) before it sleeps.
     pub(crate) fn report(&self) {
         self.change(|state| (state != NEVER).then_some(REPORTED));
@@ -30,7 +30,7 @@ impl Left {
 
     /// A receive call found nothing beyond that cursor of the peer. Returns whether it may leave the signal.
     #[cfg(any(feature = "raw", test))]
-    pub(crate) fn leave(&self, seen: u16) -> bool {
+    pub(crate) fn defer(&self, seen: u16) -> bool {
         self.change(|state| (state != NOTHING && state != NEVER).then_some(EMPTIED | u32::from(seen)))
     }
 
@@ -59,26 +59,26 @@ mod tests {
 
     #[test]
     fn only_what_was_reported_is_left_and_only_what_was_left_is_taken() {
-        let left = Left::default();
-        assert!(!left.leave(7));
-        assert_eq!(left.take(), None);
-        left.report();
-        assert_eq!(left.take(), None);
-        assert!(left.leave(7) && left.leave(0xffff));
-        assert_eq!(left.take(), Some(0xffff));
-        assert_eq!(left.take(), None);
-        assert!(!left.leave(8));
+        let signal = DeferredSignal::default();
+        assert!(!signal.defer(7));
+        assert_eq!(signal.take(), None);
+        signal.report();
+        assert_eq!(signal.take(), None);
+        assert!(signal.defer(7) && signal.defer(0xffff));
+        assert_eq!(signal.take(), Some(0xffff));
+        assert_eq!(signal.take(), None);
+        assert!(!signal.defer(8));
     }
 
     #[test]
     #[cfg(feature = "raw")]
     fn nothing_is_left_where_somebody_else_listens() {
-        let left = Left::default();
-        left.report();
-        assert!(left.leave(7));
-        left.never();
-        assert_eq!(left.take(), None);
-        left.report();
-        assert!(!left.leave(7));
+        let signal = DeferredSignal::default();
+        signal.report();
+        assert!(signal.defer(7));
+        signal.never();
+        assert_eq!(signal.take(), None);
+        signal.report();
+        assert!(!signal.defer(7));
     }
 }
