@@ -352,53 +352,7 @@ pub(crate) fn requeue(conn: *const c_void, left: *mut memif_buffer_t, right: *mu
     }
     // SAFETY: not null; buffers, by the interface. Read and written as values, since they may be the same one.
     let (mut a, mut b) = unsafe { (left.read_unaligned(), right.read_unaligned()) };
-    let (one, two) = (Token::of(&a), Token::of(&b));
-    let invalid = |_| err::INVAL_ARG;
-    let swapped = match (one.is_tx(), two.is_tx()) {
-        (false, false) if one == two => {
-            let mut cell = rx_queue(conn, one.queue()).map_err(invalid)?;
-            cell.as_mut().filter(|rx| rx.token == one).is_some_and(|rx| rx.slots.swap(a.desc_index, b.desc_index))
-        }
-        (true, true) if one == two => {
-            let mut cell = tx_queue(conn, one.queue()).map_err(invalid)?;
-            cell.as_mut().filter(|tx| tx.token == one).is_some_and(|tx| tx.slots.swap(a.desc_index, b.desc_index))
-        }
-        (false, true) => swap_across(conn, &a, &b)?,
-        (true, false) => swap_across(conn, &b, &a)?,
-        // Two queues of one direction: entered in the order of their numbers.
-        (false, false) => {
-            let (low, high) = if one.queue() < two.queue() { (&a, &b) } else { (&b, &a) };
-            let (low_token, high_token) = (Token::of(low), Token::of(high));
-            let mut first = rx_queue(conn, low_token.queue()).map_err(invalid)?;
-            if low_token.queue() == high_token.queue() {
-                return Err(err::INVAL_ARG);
-            }
-            let mut second = rx_queue(conn, high_token.queue()).map_err(invalid)?;
-            match (first.as_mut(), second.as_mut()) {
-                (Some(x), Some(y)) if x.token == low_token && y.token == high_token => {
-                    let x = x.slots.held(low.desc_index).ok_or(err::INVAL_ARG)?;
-                    raw::swap(x, y.slots.held(high.desc_index).ok_or(err::INVAL_ARG)?)
-                }
-                _ => false,
-            }
-        }
-        (true, true) => {
-            let (low, high) = if one.queue() < two.queue() { (&a, &b) } else { (&b, &a) };
-            let (low_token, high_token) = (Token::of(low), Token::of(high));
-            let mut first = tx_queue(conn, low_token.queue()).map_err(invalid)?;
-            if low_token.queue() == high_token.queue() {
-                return Err(err::INVAL_ARG);
-            }
-            let mut second = tx_queue(conn, high_token.queue()).map_err(invalid)?;
-            match (first.as_mut(), second.as_mut()) {
-                (Some(x), Some(y)) if x.token == low_token && y.token == high_token => {
-                    let x = x.slots.held(low.desc_index).ok_or(err::INVAL_ARG)?;
-                    raw::swap(x, y.slots.held(high.desc_index).ok_or(err::INVAL_ARG)?)
-                }
-                _ => false,
-            }
-        }
-    };
+    let swapped = swap(conn, &a, &b).unwrap_or(false);
     if !swapped {
         return Err(err::INVAL_ARG);
     }
@@ -412,18 +366,56 @@ pub(crate) fn requeue(conn: *const c_void, left: *mut memif_buffer_t, right: *mu
     Ok(())
 }
 
-/// Exchanges a received buffer and one that is to be sent.
-fn swap_across(conn: &'static Conn, received: &memif_buffer_t, to_send: &memif_buffer_t) -> Result<bool, c_int> {
-    let (from, to) = (Token::of(received), Token::of(to_send));
-    let mut rx = rx_queue(conn, from.queue()).map_err(|_| err::INVAL_ARG)?;
-    let mut tx = tx_queue(conn, to.queue()).map_err(|_| err::INVAL_ARG)?;
-    match (rx.as_mut(), tx.as_mut()) {
-        (Some(rx), Some(tx)) if rx.token == from && tx.token == to => {
-            let rx = rx.slots.held(received.desc_index).ok_or(err::INVAL_ARG)?;
-            let tx = tx.slots.held(to_send.desc_index).ok_or(err::INVAL_ARG)?;
-            Ok(raw::swap(rx, tx))
+/// Lets two buffers of any two queues change places. Returns whether they did.
+fn swap(conn: &'static Conn, left: &memif_buffer_t, right: &memif_buffer_t) -> Result<bool, c_int> {
+    let (one, two) = (Token::of(left), Token::of(right));
+    if one == two {
+        return Ok(match Queue::enter(conn, one)? {
+            Queue::Rx(mut rx) => rx.as_mut().is_some_and(|rx| rx.slots.swap(left.desc_index, right.desc_index)),
+            Queue::Tx(mut tx) => tx.as_mut().is_some_and(|tx| tx.slots.swap(left.desc_index, right.desc_index)),
+        });
+    }
+    // Receive before transmit, as everybody who enters two cells, and each by their numbers.
+    let order = |token: Token| (token.is_tx(), token.queue());
+    if order(one) == order(two) {
+        // Of two links.
+        return Ok(false);
+    }
+    let (first, second) = if order(one) < order(two) { (left, right) } else { (right, left) };
+    let mut low = Queue::enter(conn, Token::of(first))?;
+    let mut high = Queue::enter(conn, Token::of(second))?;
+    Ok(match (low.held(first.desc_index), high.held(second.desc_index)) {
+        (Some(low), Some(high)) => raw::swap(low, high),
+        _ => false,
+    })
+}
+
+/// A queue that was entered, of either direction.
+enum Queue {
+    Rx(Guard<'static, Rx>),
+    Tx(Guard<'static, Tx>),
+}
+
+impl Queue {
+    /// The queue that buffers with this token are of.
+    fn enter(conn: &'static Conn, token: Token) -> Result<Self, c_int> {
+        let (queue, found) = if token.is_tx() {
+            let tx = tx_queue(conn, token.queue())?;
+            let found = tx.as_ref().map(|tx| tx.token);
+            (Self::Tx(tx), found)
+        } else {
+            let rx = rx_queue(conn, token.queue())?;
+            let found = rx.as_ref().map(|rx| rx.token);
+            (Self::Rx(rx), found)
+        };
+        if found == Some(token) { Ok(queue) } else { Err(err::INVAL_ARG) }
+    }
+
+    fn held(&mut self, index: u16) -> Option<raw::Held<'_>> {
+        match self {
+            Self::Rx(rx) => rx.as_mut()?.slots.held(index),
+            Self::Tx(tx) => tx.as_mut()?.slots.held(index),
         }
-        _ => Ok(false),
     }
 }
 
