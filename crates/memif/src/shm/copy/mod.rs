@@ -19,6 +19,12 @@ mod machine;
 mod machine;
 
 #[cfg(all(any(target_arch = "aarch64", target_arch = "x86_64"), target_pointer_width = "64", not(miri)))]
+mod short;
+#[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(miri)))]
+#[path = "steps_aarch64.rs"]
+mod steps;
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
+#[path = "steps_x86_64.rs"]
 mod steps;
 
 /// The routine for all others is tested everywhere.

@@ -1,6 +1,6 @@
 //! Short copies out of steps of fixed size, which each kind of processor has in assembly of its own.
 
-use super::machine::{step1, step2, step4, step8, step16, step32, step64};
+use super::steps::{step1, step2, step4, step8, step16, step32, step64};
 
 /// Steps of 64 bytes, then smaller ones.
 ///
