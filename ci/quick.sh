@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.." || exit
 
 # Programs of tests that take seconds and need neither root nor a package.
 programs=(
+  # crates/testkit
+  house
   # crates/memif
   vectors hostile_control hostile_memory vpp_like quiet
   # crates/memif-cli

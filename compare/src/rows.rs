@@ -365,8 +365,8 @@ fn interfaces(peers: &Peers) -> Row {
         // Independent of the others.
         Target::at_most(Metric::P50, &name(1000), &name(1), 1.2),
     ];
-    let title = "Interfaces on one socket: set-up of each, round trip through one beside idle ones, \
-                 memory and descriptors of the slave's process";
+    let title =
+        "Interfaces on one socket: set-up, round trip beside idle ones, memory and descriptors of the slave's process";
     let metrics = &[Metric::Each, Metric::P50, Metric::Memory, Metric::Descriptors];
     Row { targets, most_rounds: 5, ..row("interfaces", title, metrics, contenders) }
 }

@@ -1,0 +1,158 @@
+//! The house itself: layers and files that use one another in one direction only, short files, narrow lines.
+//!
+//! What each crate's layers are stands in [`LAYERS`], and what may be wrong for now in [`EXCEPTIONS`]. Paths are read
+//! with `syn` and followed through re-exports to the file that has the item. What is not seen: methods, which are
+//! called without a path, and what a macro's expansion names.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
+
+mod arrows;
+mod checker_tests;
+mod names;
+mod source;
+mod text;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use arrows::{Exception, Layers};
+use source::Tree;
+use testkit::{Need, Suite};
+
+/// Of each crate its top-level modules, highest first: each may use those below. Modules of one line stand side by
+/// side, and none of them uses another. The root of a crate may use all.
+const LAYERS: &[Layers] = &[
+    Layers {
+        sources: "crates/memif/src",
+        order: &[
+            &["socket"],
+            &["link"],
+            &["queue"],
+            &["config"],
+            &["shm"],
+            &["proto", "ring", "sys"],
+            &["address", "limits"],
+            &["wire"],
+            &["counters", "error"],
+        ],
+        apart: &[],
+    },
+    Layers {
+        sources: "crates/memif-capi/src",
+        order: &[
+            &["ffi"],
+            &["data", "details"],
+            &["interface"],
+            &["socket", "regions"],
+            &["callbacks", "gate", "slab"],
+            &["cell", "codes", "strings", "waited"],
+            &["abi"],
+        ],
+        apart: &[],
+    },
+];
+
+/// Arrows that are wrong and still there. One that is gone must go from here, too.
+const EXCEPTIONS: &[Exception] = &[
+    Exception { sources: "crates/memif/src", from: "config.rs", to: "" },
+    Exception { sources: "crates/memif/src", from: "error.rs", to: "" },
+    Exception { sources: "crates/memif/src", from: "limits.rs", to: "config.rs" },
+    Exception { sources: "crates/memif/src", from: "link/", to: "link/mod.rs" },
+    Exception { sources: "crates/memif/src", from: "proto/", to: "config.rs" },
+    Exception { sources: "crates/memif/src", from: "proto/", to: "proto/mod.rs" },
+    Exception { sources: "crates/memif/src", from: "proto/setup.rs", to: "proto/master.rs" },
+    Exception { sources: "crates/memif/src", from: "queue/", to: "link/" },
+    Exception { sources: "crates/memif/src", from: "queue/", to: "queue/" },
+    Exception { sources: "crates/memif/src", from: "ring/", to: "ring/mod.rs" },
+    Exception { sources: "crates/memif/src", from: "ring/", to: "config.rs" },
+    Exception { sources: "crates/memif/src", from: "shm/guard.rs", to: "shm/sigbus.rs" },
+    Exception { sources: "crates/memif/src", from: "shm/layout.rs", to: "config.rs" },
+    Exception { sources: "crates/memif/src", from: "shm/ring.rs", to: "config.rs" },
+    Exception { sources: "crates/memif/src", from: "shm/slice.rs", to: "shm/mapping.rs" },
+    Exception { sources: "crates/memif/src", from: "socket/", to: "socket/" },
+    Exception { sources: "crates/memif/src", from: "sys/credentials.rs", to: "socket/" },
+    Exception { sources: "crates/memif-capi/src", from: "", to: "lib.rs" },
+    Exception { sources: "crates/memif-capi/src", from: "interface.rs", to: "" },
+    Exception { sources: "crates/memif-capi/src", from: "regions.rs", to: "socket.rs" },
+    Exception { sources: "crates/memif-capi/src", from: "socket.rs", to: "interface.rs" },
+    Exception { sources: "crates/memif-capi/src", from: "waited.rs", to: "codes.rs" },
+];
+
+/// Files that are too long and still there.
+const LONG_FILES: &[&str] = &["crates/memif/src/config.rs", "crates/memif/src/error.rs"];
+
+/// Lines of a file.
+const MOST_LINES: usize = 500;
+/// Characters of a line of comment or Markdown.
+const MOST_COLUMNS: usize = 120;
+
+/// The crates whose files are short.
+const SHORT_FILES: &[&str] = &["crates/memif/src", "crates/memif-capi/src", "crates/memif-cli/src"];
+
+fn main() {
+    let git = &[Need::Program("git")];
+    let suite = Suite::new()
+        .test("arrows_point_down", git, arrows_point_down)
+        .test("files_are_short", git, files_are_short)
+        .test("lines_are_narrow", git, lines_are_narrow);
+    checker_tests::add(suite).run()
+}
+
+fn arrows_point_down() {
+    let all = tracked();
+    let mut wrong = Vec::new();
+    for layers in LAYERS {
+        let files = all.iter().filter_map(|path| {
+            let below = path.strip_prefix(layers.sources)?.strip_prefix('/')?;
+            below.ends_with(".rs").then(|| (below.to_owned(), read(path)))
+        });
+        let tree = Tree::new(files.collect()).unwrap_or_else(|error| panic!("{}/{error}", layers.sources));
+        wrong.extend(arrows::check(layers, &tree, EXCEPTIONS));
+    }
+    assert_none(&wrong);
+}
+
+fn files_are_short() {
+    let all = tracked();
+    let files = all.iter().filter(|path| path.ends_with(".rs") && SHORT_FILES.iter().any(|dir| path.starts_with(dir)));
+    assert_none(&text::long_files(files.map(|path| (path.as_str(), read(path))), MOST_LINES, LONG_FILES));
+}
+
+fn lines_are_narrow() {
+    let mut wrong = Vec::new();
+    for path in tracked() {
+        if path.ends_with(".rs") {
+            wrong.extend(text::wide_comments(&path, &read(&path), MOST_COLUMNS));
+        } else if path.ends_with(".md") {
+            wrong.extend(text::wide_prose(&path, &read(&path), MOST_COLUMNS));
+        }
+    }
+    assert_none(&wrong);
+}
+
+fn assert_none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "{} to put right:\n\n{}\n", wrong.len(), wrong.join("\n"));
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The files of the repository that are there, tracked or about to be.
+fn tracked() -> Vec<String> {
+    let mut git = Command::new("git");
+    let listed = git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root());
+    let listed = listed.output().expect("git runs");
+    assert!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
+    let names = String::from_utf8(listed.stdout).expect("names are UTF-8");
+    let mut names: Vec<String> = names.split_terminator('\0').map(str::to_owned).collect();
+    names.retain(|name| root().join(name).is_file());
+    assert!(names.len() > 100, "this is not the repository: {names:?}");
+    names.sort();
+    names.dedup();
+    names
+}
