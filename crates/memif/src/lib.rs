@@ -130,12 +130,14 @@ mod counters;
 mod error;
 mod limits;
 mod link;
+mod names;
 pub mod proto;
 mod queue;
 mod ring;
 mod shm;
 mod socket;
 mod sys;
+mod terms;
 pub mod wire;
 
 #[cfg(feature = "raw")]
@@ -169,9 +171,9 @@ pub use limits::Limits;
 pub use queue::{ForwardError, Packet, PacketWriter, Packets, RxBatch, RxQueue, Segments, TxBatch, TxQueue};
 pub use shm::{Mapping, SharedSlice};
 pub use socket::{
-    Credentials, Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket, SocketBuilder,
-    Waker,
+    Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket, SocketBuilder, Waker,
 };
+pub use sys::Credentials;
 
 /// The programs of the guide are compiled and run with the examples of this documentation.
 #[cfg(doctest)]

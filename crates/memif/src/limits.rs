@@ -1,7 +1,7 @@
 //! What the slave of a link may cost its master.
 
-use crate::config::{MAX_LOG2_RING_SIZE, MAX_QUEUES};
 use crate::error::ConfigError;
+use crate::terms::{MAX_LOG2_RING_SIZE, MAX_QUEUES};
 
 /// Regions of a link, as HELLO announces it.
 const MOST_REGIONS: u16 = 256;

@@ -38,7 +38,7 @@ impl SlaveMemory {
     /// Allocates and plans everything for `s2m` transmit and `m2s` receive rings of `2^log2` slots. The rings are still
     /// to be written, see [`write_rings`](Self::write_rings).
     pub(crate) fn allocate(config: &InterfaceConfig, s2m: u8, m2s: u8, log2: u8) -> io::Result<Self> {
-        let layout = Layout::new(config, s2m, m2s, log2).map_err(io::Error::other)?;
+        let layout = config.layout(s2m, m2s, log2).map_err(io::Error::other)?;
         let mut region_fds = Vec::with_capacity(layout.regions.len());
         let mut mappings = Vec::with_capacity(layout.regions.len());
         for (index, size) in layout.regions.iter().enumerate() {

@@ -4,11 +4,14 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::setup::Collector;
-use super::{Closed, MAX_MESSAGES, PeerFd, PeerNames, Setup, Stage, Transmit, disconnect_message, parse_with_fds};
-use crate::config::{InterfaceConfig, MAX_LOG2_RING_SIZE, Mode, Name, Secret};
+use super::params::MasterParams;
+use super::peer::{PeerFd, PeerNames};
+use super::setup::{Collector, Setup};
+use super::stage::{Closed, Stage};
+use super::transmit::{MAX_MESSAGES, Transmit, disconnect_message, parse_with_fds};
 use crate::error::Breach;
-use crate::limits::Limits;
+use crate::names::Name;
+use crate::terms::MAX_LOG2_RING_SIZE;
 use crate::wire::{Hello, Init, Message, VERSION};
 
 /// The highest index of regions and of rings that HELLO names, whatever is configured; what a slave brings beyond that
@@ -27,42 +30,6 @@ fn hello(app_name: Name) -> Hello {
         max_s2m_ring: HIGHEST_INDEX,
         // The protocol's largest, since VPP announces rings of its configured size whatever HELLO says.
         max_log2_ring_size: MAX_LOG2_RING_SIZE,
-    }
-}
-
-/// The interface that an INIT is admitted to.
-#[derive(Clone, Debug)]
-pub struct MasterParams {
-    /// Mode that INIT must name.
-    pub mode: Mode,
-    /// Secret that INIT must carry; without one any is accepted.
-    pub secret: Option<Secret>,
-    /// Name to tell the slave.
-    pub name: Name,
-    /// Rings from slave to master that are accepted.
-    pub max_s2m: u8,
-    /// Rings from master to slave that are accepted.
-    pub max_m2s: u8,
-    /// Whether a slave may bring no ring in a direction in which some are accepted.
-    pub one_way: bool,
-    /// What is accepted of one link in all.
-    pub limits: Limits,
-    /// Whether memory that can still shrink is refused.
-    pub require_sealed: bool,
-}
-
-impl From<&InterfaceConfig> for MasterParams {
-    fn from(config: &InterfaceConfig) -> Self {
-        Self {
-            mode: config.mode,
-            secret: config.secret,
-            name: config.name,
-            max_s2m: config.rx_queues,
-            max_m2s: config.tx_queues,
-            one_way: config.one_way,
-            limits: config.limits,
-            require_sealed: config.require_sealed,
-        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a slave told about its memory, checked as it comes in and as a whole.
 
-use super::{MasterParams, PeerFd, PeerNames};
-use crate::config::MAX_LOG2_RING_SIZE;
+use super::params::MasterParams;
+use super::peer::{PeerFd, PeerNames};
 use crate::error::Breach;
 use crate::limits::Limits;
+use crate::terms::{MAX_LOG2_RING_SIZE, RingDirection};
 use crate::wire::ring::{RING_ALIGNMENT, ring_bytes};
-use crate::wire::{AddRegion, AddRing, RingDirection};
+use crate::wire::{AddRegion, AddRing};
 
 /// A region to map.
 #[derive(Debug)]

@@ -3,51 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Closed, PeerNames, Stage, Transmit, disconnect_message, parse_with_fds};
-use crate::config::{InterfaceConfig, Mode, Name, Secret};
+use super::params::SlaveParams;
+use super::peer::PeerNames;
+use super::stage::{Closed, Stage};
+use super::transmit::{Transmit, disconnect_message, parse_with_fds};
 use crate::error::Breach;
 use crate::wire::{AddRegion, AddRing, Hello, Init, Message, VERSION};
-
-/// The interface that connects.
-#[derive(Clone, Debug)]
-pub struct SlaveParams {
-    /// Program and version to tell the master.
-    pub app_name: Name,
-    /// Interface name to tell the master.
-    pub name: Name,
-    /// The interface id.
-    pub id: u32,
-    /// The mode.
-    pub mode: Mode,
-    /// The secret to present.
-    pub secret: Option<Secret>,
-    /// Rings from slave to master wanted.
-    pub s2m: u8,
-    /// Rings from master to slave wanted.
-    pub m2s: u8,
-    /// Where the master is a DPDK by its HELLO: rings from master to slave wanted in place of [`m2s`](Self::m2s).
-    pub m2s_of_dpdk: Option<u8>,
-    /// Binary logarithm of the ring size wanted.
-    pub log2_ring_size: u8,
-}
-
-impl SlaveParams {
-    /// The parameters that a configuration gives.
-    #[must_use]
-    pub fn new(config: &InterfaceConfig, app_name: Name) -> Self {
-        Self {
-            app_name,
-            name: config.name,
-            id: config.id,
-            mode: config.mode,
-            secret: config.secret,
-            s2m: config.tx_queues,
-            m2s: config.rx_queues,
-            m2s_of_dpdk: config.probe_rx_queues,
-            log2_ring_size: config.log2_ring_size(),
-        }
-    }
-}
 
 /// What a slave's owner has to do.
 #[derive(Debug)]

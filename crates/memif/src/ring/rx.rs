@@ -1,7 +1,7 @@
 //! The receiving side of a ring.
 
 use super::{OutOfRange, RingMemory};
-use crate::config::Role;
+use crate::terms::Role;
 
 /// Cursors of a receiver. As master it reads an S2M ring: the peer moves head, we move tail. As slave it reads an
 /// M2S ring: the peer moves tail, and we move head by posting buffers.

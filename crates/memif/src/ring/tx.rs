@@ -1,7 +1,7 @@
 //! The sending side of a ring.
 
 use super::{OutOfRange, RingMemory};
-use crate::config::Role;
+use crate::terms::Role;
 
 /// What both ends see of a sender's cursors. As slave it fills an S2M ring: we move head, the peer returns slots by
 /// tail. As master it fills an M2S ring: the peer posts buffers by head, we move tail. How far the sender has filled

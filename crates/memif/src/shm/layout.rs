@@ -9,10 +9,9 @@
 //! and so finds zeros there: neither our other rings nor buffers nor the end of the region. Offsets have 32 bits, so a
 //! region ends at 4 GiB and further buffers go to the next one.
 
-use crate::config::{InterfaceConfig, Memory, Role};
+use super::decoy;
+use super::placement::HUGE_PAGE;
 use crate::error::ConfigError;
-use crate::shm::decoy;
-use crate::shm::placement::{self, HUGE_PAGE};
 use crate::wire::ring::ring_bytes;
 
 /// Rings and buffers start at multiples of a cache line.
@@ -28,6 +27,31 @@ const REGION_END: u64 = 1 << 32;
 const PLACES: u8 = 16;
 /// Buffers in region 0 start at a page of their own.
 const PAGE: u64 = 4096;
+
+/// The rings of a link.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rings {
+    /// From slave to master.
+    pub(crate) s2m: u8,
+    /// From master to slave.
+    pub(crate) m2s: u8,
+    /// Binary logarithm of their slots.
+    pub(crate) log2: u8,
+}
+
+/// What the buffers are to be like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buffers {
+    /// Bytes of each.
+    pub(crate) size: u32,
+    /// Whether they lie without spare room: the caller sizes its memory by the buffers alone.
+    pub(crate) packed: bool,
+    /// Whether they lie in other regions than the rings.
+    pub(crate) apart: bool,
+    pub(crate) huge_pages: bool,
+    /// Bytes of the caller's memory, where they lie in that.
+    pub(crate) given: Option<u64>,
+}
 
 /// Where one queue's buffers lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,16 +78,14 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The plan for `s2m` and `m2s` rings of `2^log2` slots.
-    pub(crate) fn new(config: &InterfaceConfig, s2m: u8, m2s: u8, log2: u8) -> Result<Self, ConfigError> {
+    /// The plan for those rings, each with as many buffers as it has slots.
+    pub(crate) fn new(rings: &Rings, buffers: &Buffers) -> Result<Self, ConfigError> {
+        let Rings { s2m, m2s, log2 } = *rings;
+        let Buffers { size, packed, apart, huge_pages, given } = *buffers;
         let queues = usize::from(s2m) + usize::from(m2s);
         let ring = ring_bytes(log2).next_multiple_of(LINE);
-        let stride = if config.external.as_ref().is_some_and(|external| external.0.allocates()) {
-            // The caller sizes its memory by the buffers alone.
-            u64::from(config.buffer_size)
-        } else {
-            (u64::from(config.buffer_size).max(LEAST_BUFFER) + SPARE).next_multiple_of(LINE)
-        };
+        let stride =
+            if packed { u64::from(size) } else { (u64::from(size).max(LEAST_BUFFER) + SPARE).next_multiple_of(LINE) };
         let per_queue = stride << log2;
         // At most 510 rings of 262,272 bytes and queues of 16384 buffers of 65,664 bytes, far below 2^32 and 2^64.
         let decoy_buffer = decoy::RING_BYTES.next_multiple_of(LINE);
@@ -73,10 +95,8 @@ impl Layout {
         let rings = rings.map(|offset| u32::try_from(offset).unwrap_or(u32::MAX)).collect();
         let rings_end = first + 2 * u64::from(s2m.max(m2s).max(PLACES)) * ring;
 
-        let (mut regions, mut next) = match &config.memory {
-            Memory::OneRegion if !config.huge_pages => (vec![], rings_end.next_multiple_of(PAGE)),
-            _ => (vec![rings_end.next_multiple_of(PAGE)], 0),
-        };
+        let rings_end = rings_end.next_multiple_of(PAGE);
+        let (mut regions, mut next) = if apart { (vec![rings_end], 0) } else { (vec![], rings_end) };
         let mut buffers = Vec::with_capacity(queues);
         for _ in 0..queues {
             if next + per_queue > REGION_END {
@@ -90,24 +110,14 @@ impl Layout {
             next += per_queue;
         }
         regions.push(next);
-        if config.huge_pages {
+        if huge_pages {
             // Peers map and unmap what is announced, which must be whole pages. 4 GiB are.
             for size in regions.iter_mut().skip(1) {
                 *size = size.next_multiple_of(HUGE_PAGE);
             }
         }
 
-        let given = match &config.memory {
-            Memory::OneRegion | Memory::RingsApart => None,
-            Memory::File { size, .. } => Some(*size),
-            Memory::Mapped(mapping) => Some(mapping.len() as u64),
-        };
         if let Some(size) = given {
-            for (asked, setting) in [(config.huge_pages, "huge pages"), (config.numa_node.is_some(), "a NUMA node")] {
-                if asked {
-                    return Err(ConfigError::CallersMemory(setting));
-                }
-            }
             let needed = per_queue * queues as u64;
             if regions.len() > 2 {
                 return Err(ConfigError::BuffersTooLarge(needed));
@@ -126,23 +136,18 @@ impl Layout {
     }
 }
 
-/// Whether the queues of this configuration fit the memory that it names, and whether there is such memory.
-pub(crate) fn check(config: &InterfaceConfig) -> Result<(), ConfigError> {
-    if config.role == Role::Slave {
-        let most = config.rx_queues.max(config.probe_rx_queues.unwrap_or(0));
-        Layout::new(config, config.tx_queues, most, config.log2_ring_size())?;
-        if let Some(node) = config.numa_node {
-            let wrong = |problem| ConfigError::NumaNode { node, problem };
-            placement::check_node(node).map_err(wrong)?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::wire::ring::RING_ALIGNMENT;
+
+    fn buffers(size: u32, apart: bool) -> Buffers {
+        Buffers { size, packed: false, apart, huge_pages: false, given: None }
+    }
+
+    fn plan(s2m: u8, m2s: u8, log2: u8, buffers: &Buffers) -> Layout {
+        Layout::new(&Rings { s2m, m2s, log2 }, buffers).unwrap()
+    }
 
     /// No two rings or buffers share a byte, and all lie in their regions.
     fn disjoint(layout: &Layout, log2: u8, buffer_size: u64) {
@@ -175,22 +180,18 @@ mod tests {
         for (s2m, m2s, log2, size) in
             [(1, 1, 10, 2048), (1, 0, 0, 1), (3, 7, 4, 1500), (0, 2, 1, 65_535), (8, 8, 5, 100)]
         {
-            let config = InterfaceConfig::slave(0).buffer_size(size);
-            for memory in [Memory::OneRegion, Memory::RingsApart] {
-                let config = config.clone().memory(memory);
-                disjoint(&Layout::new(&config, s2m, m2s, log2).unwrap(), log2, u64::from(size));
+            for apart in [false, true] {
+                disjoint(&plan(s2m, m2s, log2, &buffers(size, apart)), log2, u64::from(size));
             }
         }
     }
 
     #[test]
     fn fewer_rings_leave_the_others_places_empty() {
-        let config = InterfaceConfig::slave(0);
-        let most = Layout::new(&config, 16, 16, 8).unwrap();
+        let most = plan(16, 16, 8, &buffers(2048, false));
         for (s2m, m2s) in [(1, 1), (1, 16), (16, 1), (3, 2)] {
-            for memory in [Memory::OneRegion, Memory::RingsApart] {
-                let config = config.clone().memory(memory);
-                let layout = Layout::new(&config, s2m, m2s, 8).unwrap();
+            for apart in [false, true] {
+                let layout = plan(s2m, m2s, 8, &buffers(2048, apart));
                 let (sends, receives) = layout.rings.split_at(usize::from(s2m));
                 assert_eq!(sends, &most.rings[..usize::from(s2m)]);
                 assert_eq!(receives, &most.rings[16..][..usize::from(m2s)]);
@@ -205,45 +206,22 @@ mod tests {
 
     #[test]
     fn huge_pages_hold_whole_regions_of_buffers() {
-        for memory in [Memory::OneRegion, Memory::RingsApart] {
-            let config = InterfaceConfig::slave(0).memory(memory).huge_pages(true);
-            let layout = Layout::new(&config, 1, 1, 10).unwrap();
-            disjoint(&layout, 10, 2048);
-            // The decoy with its buffer, and places for 32 rings of 16,512 bytes.
-            assert_eq!((layout.decoy_buffer, layout.rings), (192, vec![65_856, 82_368]));
-            assert_eq!(layout.regions, [0x92_000, 3 * HUGE_PAGE]);
-            let layout = Layout::new(&config.buffer_size(65_535), 64, 64, 14).unwrap();
-            assert!(layout.regions.len() > 3);
-            for size in &layout.regions[1..] {
-                assert!(size.is_multiple_of(HUGE_PAGE) && *size <= REGION_END, "{size}");
-            }
+        let huge = |size| Buffers { huge_pages: true, ..buffers(size, true) };
+        let layout = plan(1, 1, 10, &huge(2048));
+        disjoint(&layout, 10, 2048);
+        // The decoy with its buffer, and places for 32 rings of 16,512 bytes.
+        assert_eq!((layout.decoy_buffer, layout.rings), (192, vec![65_856, 82_368]));
+        assert_eq!(layout.regions, [0x92_000, 3 * HUGE_PAGE]);
+        let layout = plan(64, 64, 14, &huge(65_535));
+        assert!(layout.regions.len() > 3);
+        for size in &layout.regions[1..] {
+            assert!(size.is_multiple_of(HUGE_PAGE) && *size <= REGION_END, "{size}");
         }
-    }
-
-    #[test]
-    fn memory_of_the_caller_is_where_it_is() {
-        let fd = std::sync::Arc::new(rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
-        let config = InterfaceConfig::slave(0).memory(Memory::File { fd, size: 8 << 20 });
-        assert_eq!(config.validate(), Ok(()));
-        assert_eq!(config.clone().prefault(true).validate(), Ok(()));
-        for config in [config.clone().huge_pages(true), config.numa_node(Some(0))] {
-            let error = config.validate().unwrap_err();
-            assert!(matches!(error, ConfigError::CallersMemory(_)), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_node_without_memory_is_refused_to_a_slave() {
-        let config = InterfaceConfig::slave(0).numa_node(Some(1023));
-        let error = config.validate().unwrap_err().to_string();
-        assert!(error.contains("NUMA node 1023"), "{error}");
-        assert_eq!(InterfaceConfig::master(0).numa_node(Some(1023)).validate(), Ok(()));
     }
 
     #[test]
     fn more_than_4_gib_takes_more_regions() {
-        let config = InterfaceConfig::slave(0).buffer_size(65_535);
-        let layout = Layout::new(&config, 255, 255, 14).unwrap();
+        let layout = plan(255, 255, 14, &buffers(65_535, false));
         assert!(layout.regions.len() > 2 && layout.regions.len() <= 256);
         assert!(layout.regions.iter().all(|size| *size <= REGION_END));
     }

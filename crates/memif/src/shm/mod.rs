@@ -10,6 +10,7 @@ mod buffers;
 mod copy;
 pub(crate) mod decoy;
 mod guard;
+mod guard_table;
 pub(crate) mod layout;
 mod mapping;
 pub(crate) mod placement;
@@ -22,7 +23,7 @@ pub(crate) use buffers::{BufferTable, Entry, Named};
 #[cfg(feature = "raw")]
 pub(crate) use buffers::{Part, Parts};
 pub(crate) use decoy::Decoy;
-pub(crate) use guard::fault_count;
+pub(crate) use guard_table::fault_count;
 pub use mapping::Mapping;
 pub(crate) use mapping::Regions;
 pub(crate) use ring::MappedRing;

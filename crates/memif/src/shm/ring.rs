@@ -36,7 +36,7 @@ unsafe impl Sync for MappedRing {}
 impl MappedRing {
     /// The ring of `2^log2` slots at `offset`, or `None` where it is not aligned or leaves the region.
     pub(crate) fn new(mapping: &Arc<Mapping>, offset: u32, log2: u8) -> Option<Self> {
-        if log2 > crate::config::MAX_LOG2_RING_SIZE || !u64::from(offset).is_multiple_of(RING_ALIGNMENT) {
+        if log2 > crate::terms::MAX_LOG2_RING_SIZE || !u64::from(offset).is_multiple_of(RING_ALIGNMENT) {
             return None;
         }
         let bytes = usize::try_from(ring_bytes(log2)).ok()?;

@@ -1,9 +1,9 @@
 //! The process's handler of SIGBUS.
 //!
-//! A fault of this process's own access to a guarded mapping is mended, see [`guard`](super::guard). Every other signal
-//! behaves as if this handler were not there: whatever was in place before it decides, with its flags and its
-//! mask. What a handler does to its own place, as when it puts the default there, is noted as the new state of what was
-//! there before, and this handler stays.
+//! A fault of this process's own access to a guarded mapping is mended, see [`guard_table`](super::guard_table). Every
+//! other signal behaves as if this handler were not there: whatever was in place before it decides, with its flags and
+//! its mask. What a handler does to its own place, as when it puts the default there, is noted as the new state of what
+//! was there before, and this handler stays.
 //!
 //! A handler that the program installs later, over this one, is left alone. It has to call the one that it found.
 
@@ -13,7 +13,7 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering, fence};
 
-use super::guard;
+use super::guard_table;
 
 type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 type SimpleHandler = extern "C" fn(libc::c_int);
@@ -73,7 +73,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     let mended = (code == libc::BUS_ADRERR || code == libc::BUS_MCEERR_AR) && {
         // SAFETY: as above; `si_addr` is set for every SIGBUS of the processor.
         let address = unsafe { (*info).si_addr() }.addr();
-        guard::mend(address)
+        guard_table::mend(address)
     };
     if !mended {
         pass_on(signal, info, context);

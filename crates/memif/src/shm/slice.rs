@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::copy::{between_shared, from_shared, to_shared};
-use super::mapping::Mapping;
 
 /// Bytes in shared memory: a pointer and a length, nothing that dereferences.
 ///
@@ -14,7 +13,7 @@ use super::mapping::Mapping;
 pub struct SharedSlice<'a> {
     start: NonNull<u8>,
     len: usize,
-    mapping: PhantomData<&'a Mapping>,
+    mapping: PhantomData<&'a ()>,
 }
 
 // SAFETY: the pointer is only used by the copy routines, which treat shared memory as changed and read at any time

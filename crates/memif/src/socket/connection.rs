@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::InterfaceKey;
-use super::event::{Credentials, Peer};
+use super::event::Peer;
 use crate::config::InterfaceConfig;
 use crate::error::{Breach, ConnectError};
 use crate::link::{LinkHandle, SlaveMemory};
 use crate::proto::{Closed, Master, PeerNames, Slave, Stage};
-use crate::sys::{self, ControlSocket, Received, ReceivedFd, SendFailure};
+use crate::sys::{self, ControlSocket, Credentials, Received, ReceivedFd, SendFailure};
 use crate::wire::MESSAGE_SIZE;
 
 /// A connection of either role, in any stage.

@@ -10,6 +10,7 @@ use crate::counters::{QueueDetails, RegionDetails};
 use crate::error::{Breach, ConnectError};
 use crate::proto::{Closed, PeerNames, is_dpdk};
 use crate::queue::{RxQueue, TxQueue};
+use crate::sys::Credentials;
 
 /// Something happened. Events are values: nothing is borrowed, so whoever handles one may do anything to the socket.
 #[derive(Debug)]
@@ -122,24 +123,6 @@ impl Peer {
     #[must_use]
     pub fn is_dpdk(&self) -> bool {
         is_dpdk(&self.app_name)
-    }
-}
-
-/// Process, user and group of a peer at the time it connected or began to listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Credentials {
-    /// Process id; 0 when the process is not visible from here.
-    pub pid: u32,
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-}
-
-impl fmt::Display for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pid {} uid {} gid {}", self.pid, self.uid, self.gid)
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use super::Socket;
-use super::event::Credentials;
 use super::turn::MANY_MESSAGES;
 use crate::error::Breach;
+use crate::sys::Credentials;
 
 /// Age below which a half-open connection is not closed for a newer one while all goes well: an honest slave has said
 /// INIT by then, even one that brings up hundreds of interfaces on a busy machine. Newer ones wait in the kernel

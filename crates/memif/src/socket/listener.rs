@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::builder::Options;
 use super::connection::{Connection, Machine};
-use super::event::{Credentials, Event, Peer};
+use super::event::{Event, Peer};
 use super::timers::Timer;
 use super::trace::control_log;
 use super::{Socket, TOKEN_LISTENER, io};
@@ -15,7 +15,7 @@ use crate::address::SocketAddress;
 use crate::config::Role;
 use crate::error::{Breach, SocketError};
 use crate::proto::Master;
-use crate::sys::{self, ControlSocket, FileId, Interest};
+use crate::sys::{self, ControlSocket, Credentials, FileId, Interest};
 use crate::wire::{Disconnect, Message, Text};
 
 /// Slaves that may wait to be accepted; the kernel lowers it to its own limit. Peers connect without a time-out, and a

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 pub use builder::SocketBuilder;
 #[cfg(feature = "raw")]
 pub use driven::Report;
-pub use event::{Credentials, Details, DisconnectReason, Event, Link, Peer, Request, Side};
+pub use event::{Details, DisconnectReason, Event, Link, Peer, Request, Side};
 
 use crate::address::SocketAddress;
 use crate::config::Role;

@@ -6,9 +6,26 @@
 
 #![allow(unsafe_code)]
 
+use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
 
-use crate::socket::Credentials;
+/// Process, user and group of a peer at the time it connected or began to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// Process id; 0 when the process is not visible from here.
+    pub pid: u32,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+impl fmt::Display for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {} uid {} gid {}", self.pid, self.uid, self.gid)
+    }
+}
 
 /// Who connected, or who listened when we connected.
 pub(crate) fn peer_credentials(fd: impl AsFd) -> Option<Credentials> {

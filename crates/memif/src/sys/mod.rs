@@ -11,6 +11,7 @@ mod seqpacket;
 mod socket_file;
 
 pub(crate) use closer::{Closer, ControlSocket, ReceivedFd, is_eventfd};
+pub use credentials::Credentials;
 pub(crate) use credentials::peer_credentials;
 pub(crate) use epoll::{Epoll, Interest, Ready};
 pub(crate) use event::{EventFd, TimerFd, take_signals};

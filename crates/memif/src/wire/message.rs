@@ -10,6 +10,7 @@ use std::fmt;
 
 use super::Text;
 use crate::error::Breach;
+use crate::terms::RingDirection;
 
 /// Bytes of every message.
 pub const MESSAGE_SIZE: usize = 128;
@@ -27,49 +28,6 @@ const TYPE_DISCONNECT: u16 = 8;
 
 /// The one flag of ADD_RING: packets go from slave to master.
 const FLAG_S2M: u16 = 1;
-
-/// Which way packets go on a ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RingDirection {
-    /// From the slave to the master. DPDK says C2S.
-    S2m,
-    /// From the master to the slave. DPDK says S2C.
-    M2s,
-}
-
-impl RingDirection {
-    /// `S2M` or `M2S`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            RingDirection::S2m => "S2M",
-            RingDirection::M2s => "M2S",
-        }
-    }
-}
-
-impl RingDirection {
-    const fn to_flags(self) -> u16 {
-        match self {
-            RingDirection::S2m => FLAG_S2M,
-            RingDirection::M2s => 0,
-        }
-    }
-
-    const fn from_flags(flags: u16) -> Result<Self, Breach> {
-        match flags {
-            FLAG_S2M => Ok(RingDirection::S2m),
-            0 => Ok(RingDirection::M2s),
-            _ => Err(Breach::RingFlags(flags)),
-        }
-    }
-}
-
-impl fmt::Display for RingDirection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// The first message of a connection, from the master. Region and ring limits are the highest *index*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,7 +162,7 @@ impl Message {
             }),
             TYPE_ADD_REGION => Message::AddRegion(AddRegion { index: fields.u16(), size: fields.u64() }),
             TYPE_ADD_RING => Message::AddRing(AddRing {
-                direction: RingDirection::from_flags(fields.u16())?,
+                direction: direction_from_flags(fields.u16())?,
                 index: fields.u16(),
                 region: fields.u16(),
                 offset: fields.u32(),
@@ -246,7 +204,7 @@ impl Message {
                 .put(&region.size.to_ne_bytes()),
             Message::AddRing(ring) => fields
                 .put(&TYPE_ADD_RING.to_ne_bytes())
-                .put(&ring.direction.to_flags().to_ne_bytes())
+                .put(&direction_to_flags(ring.direction).to_ne_bytes())
                 .put(&ring.index.to_ne_bytes())
                 .put(&ring.region.to_ne_bytes())
                 .put(&ring.offset.to_ne_bytes())
@@ -342,5 +300,20 @@ impl Writer {
         }
         self.at += field.len();
         self
+    }
+}
+
+const fn direction_to_flags(direction: RingDirection) -> u16 {
+    match direction {
+        RingDirection::S2m => FLAG_S2M,
+        RingDirection::M2s => 0,
+    }
+}
+
+const fn direction_from_flags(flags: u16) -> Result<RingDirection, Breach> {
+    match flags {
+        FLAG_S2M => Ok(RingDirection::S2m),
+        0 => Ok(RingDirection::M2s),
+        _ => Err(Breach::RingFlags(flags)),
     }
 }

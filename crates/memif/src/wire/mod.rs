@@ -7,5 +7,7 @@ mod message;
 pub mod ring;
 mod text;
 
-pub use message::{AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, RingDirection, VERSION};
+pub use message::{AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, VERSION};
 pub use text::Text;
+
+pub use crate::terms::RingDirection;

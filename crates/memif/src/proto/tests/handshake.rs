@@ -1,6 +1,7 @@
 //! Handshakes that succeed, and handshakes that lose their connection at every step.
 
 use super::*;
+use crate::proto::transmit::disconnect_message;
 
 fn names(messages: &[Message]) -> Vec<&'static str> {
     messages.iter().map(Message::name).collect()

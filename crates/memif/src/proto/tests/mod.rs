@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::{InterfaceConfig, Secret};
+use crate::config::{InterfaceConfig, Name, Secret};
+use crate::error::Breach;
 use crate::limits::Limits;
-use crate::wire::{AddRegion, AddRing, Hello, Init, VERSION};
+use crate::wire::{AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, RingDirection, Text, VERSION};
 
 /// A descriptor that counts how many of its kind are open and answers checks as told.
 #[derive(Debug)]

@@ -1,0 +1,45 @@
+//! Why nothing was received or sent.
+
+use super::breach::Breach;
+
+/// Why a receive call has no batch. An empty ring is no error: the batch is empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// The link is down; a later connection brings new queues.
+    #[error("link is down")]
+    Disconnected,
+    /// The peer broke the protocol; the link goes down for that reason.
+    #[error("peer broke the protocol: {0}")]
+    Breach(#[from] Breach),
+    /// A wait for no queue at all, which no packet and no end of a link would end. A link has no queue in a
+    /// direction only where its program allows that.
+    #[error("no queue to wait for: the link has none in this direction")]
+    NoQueue,
+}
+
+/// Why a packet was not sent. Nothing of it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// Too few free slots now.
+    #[error("ring is full")]
+    Full,
+    /// A packet of no bytes.
+    #[error("a packet has at least one byte")]
+    Empty,
+    /// The packet can never fit.
+    #[error("packet of {len} bytes is longer than {max}")]
+    TooLong {
+        /// Bytes of the packet.
+        len: usize,
+        /// Bytes that fit.
+        max: usize,
+    },
+    /// The link is down; a later connection brings new queues.
+    #[error("link is down")]
+    Disconnected,
+    /// The peer broke the protocol; the link goes down for that reason.
+    #[error("peer broke the protocol: {0}")]
+    Breach(#[from] Breach),
+}
