@@ -56,6 +56,13 @@ pub enum SocketError {
     },
 }
 
+impl SocketError {
+    /// What the kernel said to that call.
+    pub(crate) fn io(operation: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Io { operation, source }
+    }
+}
+
 /// Why an attempt to connect failed. It is repeated, see the event that carries this.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

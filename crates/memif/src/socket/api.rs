@@ -1,20 +1,20 @@
 //! Adding, changing and removing interfaces, and how they stand.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use super::connection::Connection;
-use super::event::{Details, Event, Request};
-use super::interface::Interface;
+use super::driver::Socket;
+use super::event::{Details, Request};
+use super::key::InterfaceKey;
 use super::timers::Timer;
 use super::turn::MANY_MESSAGES;
-use super::{InterfaceKey, Socket};
 use crate::address::SocketAddress;
-use crate::config::{InterfaceConfig, Role};
+use crate::config::InterfaceConfig;
 #[cfg(feature = "raw")]
 use crate::error::ConnectError;
 use crate::error::{Breach, SocketError};
 use crate::sys::{self, Interest};
+use crate::terms::Role;
 
 impl Socket {
     /// Adds an interface. A master can be connected to from now on, the first one makes the socket listen; a slave
@@ -26,8 +26,8 @@ impl Socket {
     pub fn add_interface(&mut self, config: InterfaceConfig) -> Result<InterfaceKey, SocketError> {
         config.validate()?;
         let role = config.role();
-        let reconnects = !config.manual;
-        let key = self.insert(config, reconnects)?;
+        let by_itself = !config.manual;
+        let key = self.interfaces.insert(config, by_itself)?;
         match role {
             Role::Slave => self.connect_at_once(key),
             Role::Master => {
@@ -53,7 +53,7 @@ impl Socket {
             return Err(SocketError::WrongDescriptor("for a master: hand connections to masters over with `adopt`"));
         }
         check_connected(&connected)?;
-        let key = self.insert(config, false)?;
+        let key = self.interfaces.insert(config, false)?;
         if let Err(source) = self.begin_slave(key, connected) {
             self.forget(key);
             return Err(SocketError::Io { operation: "epoll", source });
@@ -72,7 +72,7 @@ impl Socket {
     /// that is [`ConnectError::Local`]).
     #[cfg(feature = "raw")]
     pub fn connect_now(&mut self, key: InterfaceKey) -> Result<Result<(), ConnectError>, SocketError> {
-        let result = if self.interface(key)?.connection.is_some() {
+        let result = if self.interfaces.get(key)?.connection.is_some() {
             Ok(Err(ConnectError::Local("connected or connecting already".to_owned())))
         } else {
             self.connect_once(key)
@@ -87,8 +87,8 @@ impl Socket {
     /// [`SocketError::NoSuchInterface`].
     #[cfg(feature = "raw")]
     pub fn has_connection(&self, key: InterfaceKey) -> Result<bool, SocketError> {
-        let interface = self.interface(key)?;
-        Ok(interface.connection.is_some() || interface.waits_in_line)
+        let interface = self.interfaces.get(key)?;
+        Ok(interface.connection.is_some() || interface.attempts.waits_in_line)
     }
 
     /// Listens on a socket of the caller from now on, see [`SocketBuilder::listener`](super::SocketBuilder::listener).
@@ -97,23 +97,16 @@ impl Socket {
     /// [`SocketError::WrongDescriptor`], and what the kernel says.
     #[cfg(feature = "raw")]
     pub fn set_listener(&mut self, fd: OwnedFd) -> Result<(), SocketError> {
-        let old = self.take_listener();
-        if let Err(error) = self.listen_on(fd) {
-            self.put_back_listener(old);
-            self.leave();
-            return Err(error);
-        }
-        self.end_listener(old);
-        self.always_listens = true;
+        let result = self.listener.listen_on(fd, &mut self.waits, &self.closer);
         self.leave();
-        Ok(())
+        result
     }
 
     /// What listens, while something does.
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn listener(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        self.listener_fd()
+        self.listener.fd()
     }
 
     /// Takes over a connection that was accepted elsewhere, for whichever of our masters it asks for.
@@ -124,7 +117,7 @@ impl Socket {
         check_connected(&connected)?;
         let begun = self.begin_master(connected);
         self.leave();
-        begun.map_err(super::io("epoll"))
+        begun.map_err(SocketError::io("epoll"))
     }
 
     /// Removes an interface; its link goes down. Events of it that were not taken yet are dropped.
@@ -132,14 +125,14 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`].
     pub fn remove_interface(&mut self, key: InterfaceKey) -> Result<(), SocketError> {
-        let connection = self.interface(key)?.connection;
-        self.unwatch_queues(key, |_| true);
+        let connection = self.interfaces.get(key)?.connection;
+        self.watches.remove(key, |_| true, &mut self.waits);
         self.forget(key);
         if let Some(token) = connection {
             self.command(token, |connection| connection.disconnect("interface removed"));
         }
-        self.events.retain(|event| event_interface(event) != Some(key));
-        self.listen_if_needed();
+        self.events.forget(key);
+        self.stop_listening_if_nobody_needs_it();
         self.leave();
         Ok(())
     }
@@ -150,14 +143,14 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`].
     pub fn set_admin_up(&mut self, key: InterfaceKey, up: bool) -> Result<(), SocketError> {
-        let interface = self.interface_mut(key)?;
+        let interface = self.interfaces.get_mut(key)?;
         let changed = interface.admin_up != up;
         interface.admin_up = up;
         let connection = interface.connection;
         if changed && up {
             self.connect_at_once(key);
         } else if changed {
-            self.timers.set(Timer::Connect(key.number), None);
+            self.waits.set(Timer::Connect(key.number), None);
             if let Some(token) = connection {
                 self.command(token, |connection| connection.disconnect("interface is down"));
             }
@@ -172,7 +165,7 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`].
     pub fn disconnect(&mut self, key: InterfaceKey, reason: &str) -> Result<(), SocketError> {
-        if let Some(token) = self.interface(key)?.connection {
+        if let Some(token) = self.interfaces.get(key)?.connection {
             self.command(token, |connection| connection.disconnect(reason));
         }
         self.leave();
@@ -186,20 +179,13 @@ impl Socket {
     /// As [`add_interface`](Self::add_interface), and [`SocketError::NoSuchInterface`]. On an error nothing changes.
     pub fn reconfigure(&mut self, key: InterfaceKey, config: InterfaceConfig) -> Result<(), SocketError> {
         config.validate()?;
-        let old = Arc::clone(&self.interface(key)?.config);
-        let (old_name, new_name) = ((old.role(), old.id()), (config.role(), config.id()));
-        let taken = self.ids.get(&new_name).is_some_and(|number| *number != key.number);
-        if taken {
-            return Err(SocketError::IdInUse { id: config.id(), role: config.role() });
-        }
+        self.interfaces.get(key)?;
+        self.interfaces.check_name(key, &config)?;
         if config.role() == Role::Master {
             self.listen()?;
         }
-        self.ids.remove(&old_name);
-        self.ids.insert(new_name, key.number);
-        let interface = self.interface_mut(key)?;
-        interface.config = Arc::new(config);
-        self.listen_if_needed();
+        self.interfaces.reconfigure(key, config)?;
+        self.stop_listening_if_nobody_needs_it();
         self.connect_at_once(key);
         self.leave();
         Ok(())
@@ -214,11 +200,9 @@ impl Socket {
     pub fn set_address(&mut self, address: SocketAddress) -> Result<(), SocketError> {
         address.validate()?;
         if address != self.address {
-            if self.listener.is_some() {
-                self.move_listener(&address)?;
-            }
+            self.listener.move_to(&address, self.options.access, &mut self.waits, &self.closer)?;
             self.address = address;
-            for key in self.interfaces() {
+            for key in self.interfaces.keys() {
                 self.connect_at_once(key);
             }
         }
@@ -235,9 +219,7 @@ impl Socket {
     /// All interfaces, in the order in which they were added.
     #[must_use]
     pub fn interfaces(&self) -> Vec<InterfaceKey> {
-        let mut numbers: Vec<u32> = self.interfaces.keys().copied().collect();
-        numbers.sort_unstable();
-        numbers.into_iter().map(|number| InterfaceKey { socket: self.nonce, number }).collect()
+        self.interfaces.keys()
     }
 
     /// How an interface stands.
@@ -245,7 +227,7 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`].
     pub fn details(&self, key: InterfaceKey) -> Result<Details, SocketError> {
-        let interface = self.interface(key)?;
+        let interface = self.interfaces.get(key)?;
         let connection = interface.connection.and_then(|token| self.connections.get(&token));
         let up = connection.and_then(|connection| Some((connection, connection.link.as_ref()?)));
         // A link keeps the settings that it was made with.
@@ -310,7 +292,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Reports signals of a receive queue as [`Event::Readable`], on this link and on every later one.
+    /// Reports signals of a receive queue as [`Event::Readable`](crate::Event::Readable), on this link and
+    /// on every later one.
     ///
     /// The signals are taken before the event is given, so drain the queue until it is empty. Meant for queues in
     /// [`RxMode::Interrupt`](crate::RxMode::Interrupt): the other modes tell the peer not to signal. A peer that
@@ -322,12 +305,12 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`]; a queue that a link does not have is ignored.
     pub fn watch(&mut self, key: InterfaceKey, queue: u8) -> Result<(), SocketError> {
-        let interface = self.interface_mut(key)?;
-        let added = interface.watched.insert(queue);
-        let connection = interface.connection;
-        let link = connection.and_then(|token| self.connections.get(&token)?.link.as_ref()).map(|up| up.handle.clone());
-        if let Some(link) = link.filter(|_| added) {
-            self.watch_queue(key, queue, &link);
+        let interface = self.interfaces.get_mut(key)?;
+        let added = interface.watched.queues.insert(queue);
+        let connection = interface.connection.filter(|_| added);
+        let up = connection.and_then(|token| self.connections.get(&token)?.link.as_ref());
+        if let Some(up) = up {
+            self.watches.add(key, queue, &up.handle, &interface.watched, &mut self.waits);
         }
         self.leave();
         Ok(())
@@ -338,45 +321,36 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`]; a queue that is not watched is ignored.
     pub fn unwatch(&mut self, key: InterfaceKey, queue: u8) -> Result<(), SocketError> {
-        self.interface_mut(key)?.watched.remove(&queue);
-        self.unwatch_queues(key, |watched| watched == queue);
-        self.events.retain(|event| {
-            !matches!(event, Event::Readable { interface, queue: watched }
-                if (*interface, *watched) == (key, queue))
-        });
+        self.interfaces.get_mut(key)?.watched.queues.remove(&queue);
+        self.watches.remove(key, |watched| watched == queue, &mut self.waits);
+        self.events.forget_readable(key, queue);
         self.leave();
         Ok(())
     }
 
-    fn insert(&mut self, config: InterfaceConfig, reconnects: bool) -> Result<InterfaceKey, SocketError> {
-        let name = (config.role(), config.id());
-        if self.ids.contains_key(&name) {
-            return Err(SocketError::IdInUse { id: name.1, role: name.0 });
-        }
-        let number = self.next_interface;
-        self.next_interface = self.next_interface.wrapping_add(1);
-        self.ids.insert(name, number);
-        self.interfaces.insert(number, Interface::new(config, reconnects));
-        Ok(InterfaceKey { socket: self.nonce, number })
+    fn stop_listening_if_nobody_needs_it(&mut self) {
+        self.listener.stop_unless(self.interfaces.has_master(), &mut self.waits, &self.closer);
     }
 
     fn forget(&mut self, key: InterfaceKey) {
-        self.timers.set(Timer::Connect(key.number), None);
-        if let Some(interface) = self.interfaces.remove(&key.number) {
-            self.ids.remove(&(interface.config.role(), interface.config.id()));
-        }
+        self.waits.set(Timer::Connect(key.number), None);
+        self.interfaces.remove(key);
     }
 
     fn check_request(&self, request: &Request) -> Result<(), SocketError> {
         let waits = |token| self.connections.get(&token).is_some_and(|connection| connection.asking);
-        if request.socket == self.nonce && waits(request.token) { Ok(()) } else { Err(SocketError::RequestGone) }
+        if request.socket == self.interfaces.socket() && waits(request.token) {
+            Ok(())
+        } else {
+            Err(SocketError::RequestGone)
+        }
     }
 
     /// Ends the wait of a connection that asks.
     fn answer(&mut self, token: u64, action: impl FnOnce(&mut Self, u64, &mut Connection)) {
         let Some(mut connection) = self.connections.remove(&token) else { return };
         connection.asking = false;
-        if self.epoll.modify(&connection, token, Interest::Read).is_err() {
+        if self.waits.change(&connection, token, Interest::Read).is_err() {
             connection.handle_closed();
         } else {
             action(self, token, &mut connection);
@@ -391,17 +365,5 @@ fn check_connected(fd: &OwnedFd) -> Result<(), SocketError> {
         Ok(())
     } else {
         Err(SocketError::WrongDescriptor("a connected SOCK_SEQPACKET Unix socket"))
-    }
-}
-
-fn event_interface(event: &Event) -> Option<InterfaceKey> {
-    match event {
-        Event::Connected { interface, .. }
-        | Event::Disconnected { interface, .. }
-        | Event::ConnectFailed { interface, .. }
-        | Event::SurplusQueues { interface, .. }
-        | Event::Readable { interface, .. } => Some(*interface),
-        Event::Left { interface, .. } => *interface,
-        Event::Refused { .. } | Event::Requested(_) => None,
     }
 }

@@ -3,11 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use super::Socket;
+use super::driver::Socket;
+use super::options::Options;
 use crate::address::SocketAddress;
-use crate::config::Name;
 use crate::error::SocketError;
-use crate::sys::FileAccess;
+use crate::names::Name;
 
 /// What a [`Socket`] is opened with.
 ///
@@ -25,45 +25,19 @@ use crate::sys::FileAccess;
 #[derive(Debug)]
 #[must_use = "nothing is opened before `open`"]
 pub struct SocketBuilder {
-    pub(super) address: SocketAddress,
-    pub(super) listener: Option<OwnedFd>,
-    pub(super) options: Options,
+    address: SocketAddress,
+    listener: Option<OwnedFd>,
+    options: Options,
 }
 
-/// The settings that stay with the socket.
-#[derive(Debug)]
-pub(super) struct Options {
-    pub(super) app_name: Name,
-    pub(super) retry_period: Duration,
-    pub(super) handshake_timeout: Duration,
-    /// The same of our slaves, where it is another one.
-    pub(super) slave_timeout: Option<Duration>,
-    pub(super) max_half_open: usize,
-    pub(super) access: FileAccess,
-    pub(super) allowed_uids: Vec<u32>,
-    pub(super) allowed_gids: Vec<u32>,
-    pub(super) accept_unknown: bool,
+impl Socket {
+    /// Settings of a new socket at that address.
+    pub fn builder(address: SocketAddress) -> SocketBuilder {
+        SocketBuilder { address, listener: None, options: Options::default() }
+    }
 }
 
 impl SocketBuilder {
-    pub(super) fn new(address: SocketAddress) -> Self {
-        Self {
-            address,
-            listener: None,
-            options: Options {
-                app_name: Name::lossy(concat!("memif-rs ", env!("CARGO_PKG_VERSION")).as_bytes()),
-                retry_period: Duration::from_secs(2),
-                handshake_timeout: Duration::from_secs(5),
-                slave_timeout: None,
-                max_half_open: 64,
-                access: FileAccess::default(),
-                allowed_uids: Vec::new(),
-                allowed_gids: Vec::new(),
-                accept_unknown: false,
-            },
-        }
-    }
-
     /// The program name and version that peers are told (default: this library's).
     pub fn app_name(mut self, name: Name) -> Self {
         self.options.app_name = name;
@@ -154,6 +128,6 @@ impl SocketBuilder {
     /// [`SocketError`] when the address cannot be, when the kernel gives no descriptors, or when a listener is wanted
     /// at once and cannot be had.
     pub fn open(self) -> Result<Socket, SocketError> {
-        Socket::open(self)
+        Socket::open(self.address, self.listener, self.options)
     }
 }

@@ -4,14 +4,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::InterfaceKey;
 use super::event::Peer;
+use super::key::InterfaceKey;
 use crate::config::InterfaceConfig;
 use crate::error::{Breach, ConnectError};
 use crate::link::{LinkHandle, SlaveMemory};
 use crate::proto::{Closed, Master, PeerNames, Slave, Stage};
 use crate::sys::{self, ControlSocket, Credentials, Received, ReceivedFd, SendFailure};
+use crate::terms::RingDirection;
 use crate::wire::MESSAGE_SIZE;
+
+/// What a DPDK server says to a ring that it has no queue for.
+const NO_SUCH_QUEUE: &[u8] = b"Invalid ring index";
 
 /// A connection of either role, in any stage.
 #[derive(Debug)]
@@ -29,8 +33,6 @@ pub(super) struct Connection {
     /// Whether INIT waits for the caller's answer.
     pub(super) asking: bool,
     pub(super) link: Option<Up>,
-    /// Descriptors of the slave that its handshake holds, as counted by the socket.
-    pub(super) held: usize,
 }
 
 /// The interface of a connection, and its configuration as it was when they met.
@@ -98,7 +100,6 @@ impl Connection {
             spoke: true,
             asking: false,
             link: None,
-            held: 0,
         }
     }
 
@@ -227,6 +228,40 @@ impl Connection {
             drop(self.wrap(fds));
         }
     }
+
+    /// Whether a message that brings the link up was really handed to the kernel.
+    pub(super) fn is_established(&self) -> bool {
+        !self.gone && self.stage() == Stage::Connected
+    }
+
+    /// Does what is left to do before CONNECTED comes, now that a region is announced and the master is busy with it.
+    pub(super) fn touch_rings(&mut self) {
+        if let Machine::Slave { machine, memory: Some(memory) } = &mut self.machine
+            && matches!(machine.stage(), Stage::WaitAck | Stage::WaitConnected)
+        {
+            memory.touch_rings();
+        }
+    }
+
+    /// Hands the slave's memory to its machine.
+    pub(super) fn provide(&mut self, allocated: SlaveMemory) {
+        if let Machine::Slave { machine, memory } = &mut self.machine {
+            let regions = allocated.regions().iter().map(|(fd, size)| (SlaveFd::Own(Arc::clone(fd)), *size));
+            let rings = allocated.rings().iter().map(|(ring, fd)| (*ring, SlaveFd::Own(Arc::clone(fd))));
+            machine.provide(regions, rings);
+            *memory = Some(allocated);
+        }
+    }
+
+    /// How many receive queues the master takes, when it closed because it had none for the next.
+    pub(super) fn queues_of_master(&self, closed: &Closed) -> Option<u8> {
+        let (Machine::Slave { machine, .. }, Closed::Peer(end)) = (&self.machine, closed) else {
+            return None;
+        };
+        let ring = machine.unanswered_ring()?;
+        let refused = ring.direction == RingDirection::M2s && end.reason.as_bytes() == NO_SUCH_QUEUE;
+        u8::try_from(ring.index).ok().filter(|has| refused && *has > 0)
+    }
 }
 
 impl AsFd for Connection {
@@ -235,13 +270,15 @@ impl AsFd for Connection {
     }
 }
 
-/// Why a link that was never up did not come up, as a slave tells it.
-pub(super) fn connect_error(closed: Closed) -> ConnectError {
-    match closed {
-        Closed::Local(reason) => ConnectError::Local(reason),
-        Closed::Breach(breach) => ConnectError::Breach(breach),
-        Closed::Peer(end) => ConnectError::Refused(end.reason.to_string()),
-        Closed::Hangup(stage) => ConnectError::Closed(stage.as_str()),
-        Closed::UnknownId => ConnectError::UnknownId,
+impl From<Closed> for ConnectError {
+    /// Why a link that was never up did not come up, as a slave tells it.
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Local(reason) => ConnectError::Local(reason),
+            Closed::Breach(breach) => ConnectError::Breach(breach),
+            Closed::Peer(end) => ConnectError::Refused(end.reason.to_string()),
+            Closed::Hangup(stage) => ConnectError::Closed(stage.as_str()),
+            Closed::UnknownId => ConnectError::UnknownId,
+        }
     }
 }

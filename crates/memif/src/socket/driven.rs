@@ -4,37 +4,27 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::driver::Socket;
 use super::event::Event;
-use super::{InterfaceKey, Socket, TOKEN_OTHER, io};
+use super::key::InterfaceKey;
 use crate::error::SocketError;
-use crate::sys::{Interest, Ready};
-
-/// As many tokens as there are from `TOKEN_OTHER` on.
-const MANY_OTHERS: u8 = 8;
+use crate::sys::Ready;
 
 impl Socket {
     /// The epoll descriptor that [`AsFd`] lends, for who waits for it while the socket is used elsewhere. It outlives
     /// the socket. What is reported there is to be brought to [`handle`](Self::handle).
     #[must_use]
     pub fn descriptor(&self) -> Arc<OwnedFd> {
-        // From now on it must tell the truth.
-        let _ = self.as_fd();
-        self.epoll.shared()
+        self.waits.descriptor(!self.events.is_empty()).shared()
     }
 
     /// Adds a descriptor of the caller to those of the socket, to be reported when it is readable, and gives what it is
     /// reported as. At most eight.
     ///
     /// # Errors
-    /// What the kernel says; [`io::ErrorKind::QuotaExceeded`](std::io::ErrorKind::QuotaExceeded) for the ninth.
+    /// What the kernel says; [`QuotaExceeded`](std::io::ErrorKind::QuotaExceeded) for the ninth.
     pub fn add_other(&mut self, fd: impl AsFd) -> Result<u64, SocketError> {
-        if self.others >= MANY_OTHERS {
-            return Err(io("epoll")(std::io::ErrorKind::QuotaExceeded.into()));
-        }
-        let token = TOKEN_OTHER + u64::from(self.others);
-        self.epoll.add(fd, token, Interest::Read).map_err(io("epoll"))?;
-        self.others += 1;
-        Ok(token)
+        self.waits.add_other(fd)
     }
 
     /// To be called before every wait for [`descriptor`](Self::descriptor): takes the signals that receive calls have
@@ -52,12 +42,12 @@ impl Socket {
     /// handshake may come at once: 50 µs at most. To be asked once before a wait. A peer that keeps silent can bring
     /// about fewer and fewer of such looks, which [`looked_in_vain`](Self::looked_in_vain) tells of.
     pub fn look_until(&mut self) -> Option<Instant> {
-        self.looks.begin(Instant::now())
+        self.waits.busy_poll().begin(Instant::now())
     }
 
     /// Nothing was reported until then.
     pub fn looked_in_vain(&mut self) {
-        self.looks.failed(Instant::now());
+        self.waits.busy_poll().failed(Instant::now());
     }
 
     /// Does what follows from what was reported, and gives the first event. How many more there were then is told
@@ -66,12 +56,12 @@ impl Socket {
     /// Reports that came to nothing meanwhile do no harm, and those of the caller's own descriptors are skipped.
     pub fn handle(&mut self, reports: impl IntoIterator<Item = Report>) -> Option<(Event, usize)> {
         for Report { token, ended } in reports {
-            if !(TOKEN_OTHER..TOKEN_OTHER + u64::from(self.others)).contains(&token) {
+            if !self.waits.is_other(token) {
                 self.dispatch(Ready { token, ended });
             }
         }
         self.run_timers();
-        let event = self.events.pop_front();
+        let event = self.events.pop();
         // Mostly there was one at most, and the descriptor need not tell of others.
         self.leave();
         Some((event?, self.events.len()))
@@ -79,7 +69,7 @@ impl Socket {
 
     /// The next event that waits.
     pub fn next_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front();
+        let event = self.events.pop();
         self.leave();
         event
     }
@@ -94,9 +84,9 @@ impl Socket {
     /// # Errors
     /// As [`watch`](Self::watch).
     pub fn watch_level(&mut self, key: InterfaceKey, queue: u8, leaves: bool) -> Result<(), SocketError> {
-        let interface = self.interface_mut(key)?;
-        interface.watch_takes = false;
-        interface.watch_leaves = leaves;
+        let watched = &mut self.interfaces.get_mut(key)?.watched;
+        watched.takes = false;
+        watched.leaves = leaves;
         self.watch(key, queue)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::InterfaceKey;
+use super::key::InterfaceKey;
 use crate::address::SocketAddress;
 use crate::config::{Mode, Name, Role};
 use crate::counters::{QueueDetails, RegionDetails};

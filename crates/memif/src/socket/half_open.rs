@@ -4,9 +4,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use super::Socket;
-use super::turn::MANY_MESSAGES;
-use crate::error::Breach;
 use crate::sys::Credentials;
 
 /// Age below which a half-open connection is not closed for a newer one while all goes well: an honest slave has said
@@ -24,8 +21,10 @@ const MANY: usize = 64;
 const FEW: usize = MANY / 2;
 
 /// Half-open connections by token, hence oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct HalfOpen {
+    /// As many as may be at a time.
+    limit: usize,
     connections: BTreeMap<u64, Accepted>,
     /// All that are not connected yet, those that were admitted too, and when they came.
     under_way: BTreeMap<u64, Instant>,
@@ -49,6 +48,19 @@ struct Owner {
 }
 
 impl HalfOpen {
+    /// None yet, and as many as that at a time.
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            connections: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            crowded: false,
+            no_crowd: None,
+            hurry: None,
+        }
+    }
+
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.connections.len()
     }
@@ -80,15 +92,51 @@ impl HalfOpen {
         self.under_way.insert(token, now);
     }
 
-    /// It was admitted.
-    pub(super) fn remove(&mut self, token: u64) -> bool {
-        self.connections.remove(&token).is_some()
+    /// Until when the next has to wait in the kernel, if it has to.
+    pub(super) fn wait_for_room(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(until) = self.crowd(now, MANY) {
+            self.crowded = true;
+            return Some(until);
+        }
+        self.grace(now).filter(|_| self.is_full())
     }
 
-    /// It is connected, or closed.
-    pub(super) fn forget(&mut self, token: u64) -> bool {
-        self.connections.remove(&token);
-        self.under_way.remove(&token).is_some()
+    /// The wait is over. If nothing of what it was for happened, nobody is waited for in the next time.
+    pub(super) fn waited(&mut self, now: Instant) {
+        if std::mem::take(&mut self.crowded) {
+            self.no_crowd = now.checked_add(HURRY);
+        }
+    }
+
+    /// Who has to go so that there is room for one more.
+    pub(super) fn in_the_way(&self) -> Option<u64> {
+        self.victim().filter(|_| self.is_full()).map(|(token, _)| token)
+    }
+
+    /// One was closed for a newer one.
+    pub(super) fn evicted(&mut self, now: Instant) {
+        self.hurry = now.checked_add(HURRY);
+    }
+
+    /// It was admitted. Returns whether that makes room for whoever waits; where more is waited for than that, another
+    /// look follows.
+    pub(super) fn admitted(&mut self, token: u64) -> bool {
+        self.connections.remove(&token).is_some() && !self.crowded && !self.is_full()
+    }
+
+    /// It is connected, or closed. Returns whether enough are, so that whoever waits comes in.
+    pub(super) fn done(&mut self, token: u64, now: Instant) -> bool {
+        let room = self.admitted(token);
+        let done = self.under_way.remove(&token).is_some() && self.crowded;
+        if done && self.crowd(now, FEW).is_none() {
+            self.crowded = false;
+            return true;
+        }
+        room
+    }
+
+    fn is_full(&self) -> bool {
+        self.connections.len() >= self.limit
     }
 
     /// Until when newer connections should wait for so many handshakes to be done, if they should. One that
@@ -129,65 +177,12 @@ fn most<T: Copy + Ord + std::hash::Hash>(items: impl Iterator<Item = T>) -> Opti
     counts.into_iter().max_by_key(|(item, count)| (*count, *item)).map(|(item, _)| item)
 }
 
-impl Socket {
-    fn is_full_of_half_open(&self) -> bool {
-        self.half_open.len() >= self.options.max_half_open
-    }
-
-    /// Until when accepting should wait for room, if it should.
-    pub(super) fn wait_for_room(&mut self) -> Option<Instant> {
-        let now = Instant::now();
-        if let Some(until) = self.half_open.crowd(now, MANY) {
-            self.half_open.crowded = true;
-            return Some(until);
-        }
-        self.half_open.grace(now).filter(|_| self.is_full_of_half_open())
-    }
-
-    /// The listener's pause is over. If nothing of what it waited for happened, nobody is waited for in the next time.
-    pub(super) fn waited_for_room(&mut self) {
-        if std::mem::take(&mut self.half_open.crowded) {
-            self.half_open.no_crowd = Instant::now().checked_add(HURRY);
-        }
-        self.resume_listener();
-    }
-
-    /// Closes a half-open connection if there are too many.
-    pub(super) fn make_room(&mut self) {
-        let victim = self.half_open.victim().filter(|_| self.is_full_of_half_open());
-        let Some((token, _)) = victim else { return };
-        // Its INIT may be here and not read yet.
-        self.serve(token, false, MANY_MESSAGES);
-        if self.half_open.contains(token) {
-            self.half_open.hurry = Instant::now().checked_add(HURRY);
-            self.command(token, |connection| connection.refuse(Breach::Evicted));
-        }
-    }
-
-    /// A connection was admitted or closed: a listener that waited for that goes on.
-    pub(super) fn no_longer_half_open(&mut self, token: u64) {
-        // Where the listener waits for more than that, it looks and waits again.
-        if self.half_open.remove(token) && !self.half_open.crowded && !self.is_full_of_half_open() {
-            self.resume_listener();
-        }
-    }
-
-    /// A handshake of a master is done, or given up: newcomers that waited for that come in.
-    pub(super) fn no_longer_under_way(&mut self, token: u64) {
-        let done = self.half_open.forget(token) && self.half_open.crowded;
-        if done && self.half_open.crowd(Instant::now(), FEW).is_none() {
-            self.half_open.crowded = false;
-            self.resume_listener();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn with(owners: &[(u32, u32)]) -> HalfOpen {
-        let mut half_open = HalfOpen::default();
+        let mut half_open = HalfOpen::new(64);
         for (token, (uid, pid)) in (0..).zip(owners) {
             let who = Credentials { pid: *pid, uid: *uid, gid: 0 };
             half_open.insert(token, Instant::now(), Some(who));
@@ -211,7 +206,7 @@ mod tests {
     #[test]
     fn newcomers_wait_for_the_young_alone() {
         let start = Instant::now();
-        let mut half_open = HalfOpen::default();
+        let mut half_open = HalfOpen::new(64);
         let later = |ms| start + Duration::from_millis(ms);
         for token in 0..64 {
             half_open.insert(token, later(token), None);
@@ -222,8 +217,10 @@ mod tests {
         assert_eq!(half_open.crowd(start + GRACE, 64), None);
         assert_eq!(half_open.crowd(start + GRACE, 63), Some(later(1) + GRACE));
         // One is admitted, and still counts; one is done.
-        assert!(half_open.remove(5) && half_open.crowd(later(70), 64).is_some());
-        assert!(half_open.forget(5) && half_open.crowd(later(70), 64).is_none());
+        half_open.admitted(5);
+        assert!(half_open.crowd(later(70), 64).is_some());
+        half_open.done(5, later(70));
+        assert!(half_open.crowd(later(70), 64).is_none());
         half_open.no_crowd = Some(later(1000));
         assert_eq!(half_open.crowd(later(70), 10), None);
     }
@@ -236,5 +233,42 @@ mod tests {
         assert_eq!(half_open.grace(now + GRACE), None);
         half_open.hurry = Some(now + HURRY);
         assert_eq!(half_open.grace(now), None);
+    }
+
+    /// Newcomers wait for a crowd, and come in when half of it is gone, or when the wait was in vain.
+    #[test]
+    fn whoever_waits_comes_in_when_enough_are_done() {
+        let now = Instant::now();
+        let mut half_open = HalfOpen::new(1000);
+        let fill = |half_open: &mut HalfOpen, tokens: std::ops::Range<u64>| {
+            tokens.for_each(|token| half_open.insert(token, now, None));
+        };
+        fill(&mut half_open, 0..63);
+        assert_eq!(half_open.wait_for_room(now), None);
+        fill(&mut half_open, 63..64);
+        assert!(half_open.wait_for_room(now).is_some());
+        let first = (0..64).find(|token| half_open.done(*token, now));
+        assert_eq!(first, Some(MANY as u64 - FEW as u64));
+        fill(&mut half_open, 100..164);
+        assert!(half_open.wait_for_room(now).is_some());
+        half_open.waited(now);
+        assert!(half_open.waited_in_vain());
+        assert_eq!(half_open.wait_for_room(now), None);
+    }
+
+    #[test]
+    fn a_full_house_has_room_when_one_is_admitted() {
+        let now = Instant::now();
+        let mut half_open = HalfOpen::new(2);
+        half_open.insert(1, now, None);
+        assert_eq!((half_open.wait_for_room(now), half_open.in_the_way()), (None, None));
+        half_open.insert(2, now, None);
+        assert_eq!((half_open.wait_for_room(now), half_open.in_the_way()), (Some(now + GRACE), Some(1)));
+        assert!(half_open.admitted(2));
+        assert!(!half_open.admitted(2) && half_open.contains(1));
+        half_open.insert(3, now, None);
+        half_open.evicted(now);
+        assert_eq!(half_open.wait_for_room(now), None);
+        assert!(half_open.done(1, now) && !half_open.contains(1));
     }
 }

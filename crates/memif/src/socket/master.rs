@@ -1,21 +1,97 @@
-//! What a master does when a slave says INIT or CONNECT.
+//! How slaves come to a master, and what it does when one says INIT or CONNECT.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::connection::{Bound, Connection, Machine, Up};
-use super::event::{Event, Link, Request};
+use super::driver::Socket;
+use super::event::{Event, Link, Peer, Request};
+use super::interface::Interface;
+use super::key::InterfaceKey;
+use super::listener::Accepted;
 use super::trace::control_log;
 use super::turn::{MANY_MESSAGES, Step};
-use super::{InterfaceKey, Socket};
-use crate::config::{Mode, Role};
 use crate::error::Breach;
 use crate::link::{Connected, MasterMemory};
-use crate::proto::{MasterEvent, MasterParams, Setup};
-use crate::sys::{Interest, ReceivedFd};
-use crate::wire::Init;
+use crate::proto::{Master, MasterEvent, MasterParams, Setup};
+use crate::sys::{self, ControlSocket, Interest, ReceivedFd};
+use crate::terms::{Mode, Role};
+use crate::wire::{Disconnect, Init, Message, Text};
+
+/// Connections accepted per turn.
+const ACCEPTS_PER_TURN: usize = 32;
 
 impl Socket {
+    /// Takes in who waits in the kernel, eagerly and to a bounded extent.
+    pub(super) fn accept_some(&mut self) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            if let Some(until) = self.half_open.wait_for_room(Instant::now()) {
+                return self.listener.pause(Some(until), &mut self.waits);
+            }
+            if self.closer.is_full() {
+                return self.listener.pause_for_failure(&mut self.waits);
+            }
+            match self.listener.accept() {
+                Ok(Accepted::Connection(fd)) => {
+                    if let Err(error) = self.begin_master(fd) {
+                        control_log!(warn, "accepted connection dropped: {error}");
+                        return self.listener.pause_for_failure(&mut self.waits);
+                    }
+                }
+                Ok(Accepted::Again) => {}
+                Ok(Accepted::Nobody) => return,
+                Err(error) => {
+                    control_log!(warn, "accept: {error}");
+                    return self.listener.pause_for_failure(&mut self.waits);
+                }
+            }
+        }
+    }
+
+    /// A connected socket becomes a connection that waits for INIT.
+    pub(super) fn begin_master(&mut self, fd: OwnedFd) -> std::io::Result<()> {
+        let credentials = sys::peer_credentials(&fd);
+        let fd = ControlSocket::new(fd, &self.closer);
+        if let Err(reason) = self.options.check_allowed(credentials) {
+            let text = Text::lossy(reason.to_string().as_bytes());
+            let farewell = Message::Disconnect(Disconnect { code: 0, reason: text });
+            let _ = sys::send(&fd, &farewell.emit(), None);
+            let peer = Peer { credentials, ..Peer::default() };
+            self.events.push(Event::Refused { reason, peer });
+            return Ok(());
+        }
+        self.make_room();
+        let now = Instant::now();
+        let token = self.waits.new_token();
+        let machine = Master::new(now, self.options.app_name, self.options.handshake_timeout);
+        self.half_open.insert(token, now, credentials);
+        let connection = Connection::new(fd, Machine::Master(machine), credentials);
+        let begun = self.begin(token, connection);
+        if begun.is_err() {
+            self.half_open.done(token, now);
+        }
+        begun
+    }
+
+    /// Closes a half-open connection if there are too many.
+    fn make_room(&mut self) {
+        let Some(token) = self.half_open.in_the_way() else { return };
+        // Its INIT may be here and not read yet.
+        self.serve(token, false, MANY_MESSAGES);
+        if self.half_open.contains(token) {
+            self.half_open.evicted(Instant::now());
+            self.command(token, |connection| connection.refuse(Breach::Evicted));
+        }
+    }
+
+    /// A handshake is done, or given up: newcomers that waited for that come in.
+    pub(super) fn handshake_is_done(&mut self, token: u64) {
+        if self.half_open.done(token, Instant::now()) {
+            self.listener.resume(&mut self.waits);
+        }
+    }
+
     pub(super) fn master_step(&mut self, token: u64, connection: &mut Connection) -> Step {
         let Machine::Master(machine) = &mut connection.machine else { return Step::Done };
         match machine.poll_event() {
@@ -29,9 +105,8 @@ impl Socket {
 
     fn init_came(&mut self, token: u64, connection: &mut Connection, init: &Init) {
         connection.names.app_name = init.name;
-        match self.ids.get(&(Role::Master, init.id)).copied() {
-            Some(number) => {
-                let key = InterfaceKey { socket: self.nonce, number };
+        match self.interfaces.find(Role::Master, init.id) {
+            Some(key) => {
                 if let Err(breach) = self.admit(token, connection, key) {
                     connection.refuse(breach);
                 }
@@ -44,7 +119,7 @@ impl Socket {
     /// Lets the slave go on with that interface, which is then taken.
     pub(super) fn admit(&mut self, token: u64, connection: &mut Connection, key: InterfaceKey) -> Result<(), Breach> {
         let Machine::Master(machine) = &mut connection.machine else { return Ok(()) };
-        let Ok(interface) = self.interface(key) else { return Ok(()) };
+        let Ok(interface) = self.interfaces.get(key) else { return Ok(()) };
         let config = Arc::clone(&interface.config);
         let id = config.id();
         if !interface.admin_up {
@@ -57,14 +132,16 @@ impl Socket {
             // A slave that died and came back at once: its end may be waiting to be read.
             self.serve(other, false, MANY_MESSAGES);
         }
-        let interface = self.interface_mut(key).map_err(|_| Breach::UnknownId(id))?;
+        let interface = self.interfaces.get_mut(key).map_err(|_| Breach::UnknownId(id))?;
         if interface.connection.is_some() {
             return Err(Breach::AlreadyConnected(id));
         }
         machine.admit(&params)?;
         interface.connection = Some(token);
         connection.bound = Some(Bound { interface: key, config });
-        self.no_longer_half_open(token);
+        if self.half_open.admitted(token) {
+            self.listener.resume(&mut self.waits);
+        }
         Ok(())
     }
 
@@ -75,13 +152,13 @@ impl Socket {
             return;
         };
         // Until there is an answer, only the end of the connection is of interest.
-        if self.epoll.modify(&*connection, token, Interest::End).is_err() {
+        if self.waits.change(&*connection, token, Interest::End).is_err() {
             connection.refuse(Breach::UnknownId(init.id));
             return;
         }
         connection.asking = true;
-        self.report(Event::Requested(Request {
-            socket: self.nonce,
+        self.events.push(Event::Requested(Request {
+            socket: self.interfaces.socket(),
             token,
             id: init.id,
             mode,
@@ -102,7 +179,7 @@ impl Socket {
         connection.flush();
         // No tail moves, and no queue is handed out, before CONNECTED is with the kernel.
         if connection.is_established() {
-            let connected = memory.connect(&bound.config, &self.signals);
+            let connected = memory.connect(&bound.config, self.link_signals.shared());
             self.link_up(connection, &bound, connected);
         }
     }
@@ -124,7 +201,11 @@ impl Socket {
         connection.link = Some(Up { handle: handle.clone(), since: Instant::now() });
         let interface = bound.interface;
         self.look_for_surplus(interface, connection);
-        self.events.push_back(Event::Connected { interface, link: Link { rx, tx, peer } });
-        self.watch_link(interface, &handle);
+        self.events.push(Event::Connected { interface, link: Link { rx, tx, peer } });
+        if let Ok(Interface { watched, .. }) = self.interfaces.get(interface) {
+            for queue in &watched.queues {
+                self.watches.add(interface, *queue, &handle, watched, &mut self.waits);
+            }
+        }
     }
 }

@@ -1,51 +1,103 @@
-//! How a slave connects, and what it does when the master answers.
+//! When and how a slave connects, and what it does when the master answers.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::connection::{Bound, Connection, Machine, SlaveFd};
+use super::connection::{Bound, Connection, Machine};
+use super::driver::Socket;
 use super::event::Event;
+use super::key::InterfaceKey;
+use super::timers::Timer;
 use super::trace::control_log;
 use super::turn::Step;
-use super::{InterfaceKey, Socket};
-use crate::SocketAddress;
-use crate::config::{InterfaceConfig, Memory, Role};
+use crate::address::SocketAddress;
+use crate::config::{InterfaceConfig, Memory};
 use crate::error::ConnectError;
 #[cfg(feature = "raw")]
 use crate::error::SocketError;
 use crate::link::SlaveMemory;
-use crate::proto::{Slave, SlaveEvent, SlaveParams, Stage};
+use crate::proto::{Slave, SlaveEvent, SlaveParams};
 use crate::sys::{self, ControlSocket};
+use crate::terms::Role;
 
 impl Socket {
+    /// Plans the next attempt of a slave that is to connect. Returns the pause before it.
+    pub(super) fn schedule_connect(&mut self, key: InterfaceKey) -> Option<Duration> {
+        let now = Instant::now();
+        let interface = self.interfaces.get_mut(key).ok()?;
+        interface.attempts.queues_found = None;
+        if !interface.wants_to_connect() {
+            return None;
+        }
+        let pause = interface.attempts.backoff.pause(now, self.options.retry_period);
+        self.waits.set(Timer::Connect(key.number), now.checked_add(pause));
+        if interface.attempts.by_itself {
+            // Before the next attempt, which finds what appeared until now.
+            self.path_watch.aim(&self.address, &self.waits, now);
+        }
+        Some(pause)
+    }
+
+    /// Plans an attempt for now, and short pauses after it.
+    pub(super) fn connect_at_once(&mut self, key: InterfaceKey) {
+        let Ok(interface) = self.interfaces.get_mut(key) else { return };
+        interface.attempts.backoff.reset();
+        let time = interface.wants_to_connect().then(Instant::now);
+        self.waits.set(Timer::Connect(key.number), time);
+    }
+
+    /// A report of the watch on the path: whoever waits for the next attempt makes it now.
+    pub(super) fn path_changed(&mut self) {
+        let now = Instant::now();
+        let new = self.path_watch.take(now);
+        // A handshake that has begun is carried through, whatever has appeared meanwhile.
+        let waiting = self.interfaces.iter_mut().filter(|(_, interface)| {
+            interface.config.role() == Role::Slave && interface.attempts.by_itself && interface.wants_to_connect()
+        });
+        let mut any = false;
+        for (number, interface) in waiting {
+            any = true;
+            if new {
+                interface.attempts.backoff.reset();
+                interface.attempts.backoff.expect_master(now);
+                self.waits.set(Timer::Connect(number), Some(now));
+            }
+        }
+        if !any {
+            self.path_watch.clear();
+        } else if new {
+            self.path_watch.aim(&self.address, &self.waits, now);
+        }
+    }
+
     /// Tries to connect.
     pub(super) fn connect(&mut self, number: u32) {
-        let key = InterfaceKey { socket: self.nonce, number };
-        let Ok(interface) = self.interface(key) else { return };
+        let key = self.interfaces.key(number);
+        let Ok(interface) = self.interfaces.get(key) else { return };
         if !interface.wants_to_connect() {
             return;
         }
         #[cfg(feature = "raw")]
-        if interface.waits_in_line {
+        if interface.attempts.waits_in_line {
             return self.connect_in_line(key);
         }
         let Err(failure) = self.try_connect(key) else { return };
         control_log!(debug, "slave {number} cannot connect to {}: {failure}", self.address);
         let retry_in = self.schedule_connect(key);
-        self.report(Event::ConnectFailed { interface: key, error: failure, retry_in });
+        self.events.push(Event::ConnectFailed { interface: key, error: failure, retry_in });
     }
 
     /// Tries to connect, whatever is planned.
     pub(super) fn try_connect(&mut self, key: InterfaceKey) -> Result<(), ConnectError> {
         let connected = sys::connect_address(&self.address).and_then(|to| sys::connect(&to));
-        if let Ok(interface) = self.interface_mut(key) {
+        if let Ok(interface) = self.interfaces.get_mut(key) {
             match connected {
-                Ok(_) => interface.backoff.somebody_listens(Instant::now()),
+                Ok(_) => interface.attempts.backoff.somebody_listens(Instant::now()),
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::CONNREFUSED) => {
-                    interface.backoff.nobody_listens();
+                    interface.attempts.backoff.nobody_listens();
                 }
                 Err(_) => {}
             }
@@ -65,10 +117,10 @@ impl Socket {
         match connected {
             Ok(fd) => self.begin_slave(key, fd).map_err(here).map(Ok),
             Err(Errno::AGAIN) => {
-                let interface = self.interface_mut(key)?;
-                if !interface.waits_in_line {
-                    interface.waits_in_line = true;
-                    interface.backoff.reset();
+                let interface = self.interfaces.get_mut(key)?;
+                if !interface.attempts.waits_in_line {
+                    interface.attempts.waits_in_line = true;
+                    interface.attempts.backoff.reset();
                 }
                 self.schedule_connect(key);
                 Ok(Ok(()))
@@ -87,8 +139,8 @@ impl Socket {
             // For want of descriptors or memory, which may come back.
             Err(SocketError::Io { .. }) => drop(self.schedule_connect(key)),
             Ok(Err(_)) | Err(_) => {
-                if let Ok(interface) = self.interface_mut(key) {
-                    interface.waits_in_line = false;
+                if let Ok(interface) = self.interfaces.get_mut(key) {
+                    interface.attempts.waits_in_line = false;
                 }
                 // For a slave that connects by itself, too.
                 self.schedule_connect(key);
@@ -98,14 +150,14 @@ impl Socket {
 
     /// A connected socket becomes the connection of a slave.
     pub(super) fn begin_slave(&mut self, key: InterfaceKey, fd: OwnedFd) -> std::io::Result<()> {
-        let token = self.new_token();
+        let token = self.waits.new_token();
         let app_name = self.options.app_name;
         let timeout = self.options.slave_timeout.unwrap_or(self.options.handshake_timeout);
-        let Ok(interface) = self.interface_mut(key) else { return Ok(()) };
+        let Ok(interface) = self.interfaces.get_mut(key) else { return Ok(()) };
         let config = Arc::clone(&interface.config);
         interface.connection = Some(token);
-        let in_line = std::mem::take(&mut interface.waits_in_line);
-        let found = interface.queues_found;
+        let in_line = std::mem::take(&mut interface.attempts.waits_in_line);
+        let found = interface.attempts.queues_found;
         let mut params = SlaveParams::new(&config, app_name);
         params.m2s_of_dpdk = found.or(params.m2s_of_dpdk);
         let machine = Slave::new(Instant::now(), params, timeout);
@@ -123,10 +175,10 @@ impl Socket {
         }
         let begun = self.begin(token, connection);
         if begun.is_err()
-            && let Ok(interface) = self.interface_mut(key)
+            && let Ok(interface) = self.interfaces.get_mut(key)
         {
             interface.connection = None;
-            interface.waits_in_line = in_line;
+            interface.attempts.waits_in_line = in_line;
         }
         begun
     }
@@ -135,7 +187,10 @@ impl Socket {
         let Machine::Slave { machine, memory } = &mut connection.machine else {
             return Step::Done;
         };
-        let Some(event) = machine.poll_event() else { return connection.touch_rings() };
+        let Some(event) = machine.poll_event() else {
+            connection.touch_rings();
+            return Step::Done;
+        };
         let Some(bound) = connection.bound.clone() else { return Step::Done };
         match event {
             SlaveEvent::Closed(closed) => return Step::Closed(closed),
@@ -163,7 +218,7 @@ impl Socket {
                 connection.names = names;
                 match memory {
                     Some(memory) if connection.is_established() => {
-                        let connected = memory.connect(&bound.config, &self.signals);
+                        let connected = memory.connect(&bound.config, self.link_signals.shared());
                         self.link_up(connection, &bound, connected);
                     }
                     _ => connection.handle_closed(),
@@ -171,28 +226,6 @@ impl Socket {
             }
         }
         Step::Again
-    }
-}
-
-impl Connection {
-    /// Does what is left to do before CONNECTED comes, now that a region is announced and the master is busy with it.
-    fn touch_rings(&mut self) -> Step {
-        if let Machine::Slave { machine, memory: Some(memory) } = &mut self.machine
-            && matches!(machine.stage(), Stage::WaitAck | Stage::WaitConnected)
-        {
-            memory.touch_rings();
-        }
-        Step::Done
-    }
-
-    /// Hands the slave's memory to its machine.
-    fn provide(&mut self, allocated: SlaveMemory) {
-        if let Machine::Slave { machine, memory } = &mut self.machine {
-            let regions = allocated.regions().iter().map(|(fd, size)| (SlaveFd::Own(Arc::clone(fd)), *size));
-            let rings = allocated.rings().iter().map(|(ring, fd)| (*ring, SlaveFd::Own(Arc::clone(fd))));
-            machine.provide(regions, rings);
-            *memory = Some(allocated);
-        }
     }
 }
 
@@ -209,16 +242,6 @@ fn prepare(config: &InterfaceConfig, found: Option<u8>) -> Option<SlaveMemory> {
     }
     let m2s = found.unwrap_or(config.rx_queues);
     SlaveMemory::allocate(config, config.tx_queues, m2s, config.log2_ring_size()).ok()
-}
-
-impl super::interface::Interface {
-    /// Whether it is a slave that should be connected and is not.
-    pub(super) fn wants_to_connect(&self) -> bool {
-        self.config.role() == Role::Slave
-            && (self.reconnects || self.waits_in_line)
-            && self.admin_up
-            && self.connection.is_none()
-    }
 }
 
 fn connect_failure(error: Errno, address: &SocketAddress) -> ConnectError {

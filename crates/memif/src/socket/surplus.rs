@@ -4,75 +4,55 @@
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Machine};
+use super::driver::Socket;
 use super::event::Event;
+use super::key::InterfaceKey;
 use super::timers::Timer;
 use super::trace::control_log;
-use super::{InterfaceKey, Socket};
-use crate::proto::Closed;
-use crate::wire::RingDirection;
 
 /// A link's age at the first look. Later ones come when it is twice as old as at the one before: whoever uses such
 /// queues does so soon.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// The longest pause between two looks.
 const LAST_PAUSE: Duration = Duration::from_secs(10);
-/// What a DPDK server says to a ring that it has no queue for.
-const NO_SUCH_QUEUE: &[u8] = b"Invalid ring index";
 
 impl Socket {
     /// A link is up: where its master may use more queues than it has, that is looked for. No other master does.
     pub(super) fn look_for_surplus(&mut self, key: InterfaceKey, connection: &Connection) {
         let slave = matches!(connection.machine, Machine::Slave { .. });
         if slave && connection.names.is_dpdk() {
-            self.timers.set(Timer::Surplus(key.number), Instant::now().checked_add(FIRST_LOOK));
+            self.waits.set(Timer::Surplus(key.number), Instant::now().checked_add(FIRST_LOOK));
         }
     }
 
     /// It is time to look. Nothing signals what is sent on queues that the link does not have.
     pub(super) fn look_at_surplus(&mut self, number: u32) {
-        let key = InterfaceKey { socket: self.nonce, number };
-        let token = self.interface(key).ok().and_then(|interface| interface.connection);
+        let key = self.interfaces.key(number);
+        let token = self.interfaces.get(key).ok().and_then(|interface| interface.connection);
         let Some(up) = token.and_then(|token| self.connections.get(&token)?.link.as_ref()) else {
             return;
         };
         if !up.handle.surplus_used() {
             let pause = up.since.elapsed().clamp(FIRST_LOOK, LAST_PAUSE);
-            self.timers.set(Timer::Surplus(number), Instant::now().checked_add(pause));
+            self.waits.set(Timer::Surplus(number), Instant::now().checked_add(pause));
             return;
         }
         let rx_queues = up.handle.rx_count();
         control_log!(warn, "the master of slave {number} sends on more than {rx_queues} queues");
-        self.report(Event::SurplusQueues { interface: key, rx_queues });
-    }
-
-    /// A link that ended is not looked at.
-    pub(super) fn forget_surplus(&mut self, key: InterfaceKey) {
-        self.timers.set(Timer::Surplus(key.number), None);
+        self.events.push(Event::SurplusQueues { interface: key, rx_queues });
     }
 
     /// Where the master refused the first receive queue that it does not have, and it was tried how many it has:
     /// connects again with as many, once. Returns whether it does.
     pub(super) fn connect_with_fewer(&mut self, key: InterfaceKey, has: Option<u8>) -> bool {
-        let Ok(interface) = self.interface_mut(key) else { return false };
-        let first = interface.queues_found.is_none() && interface.config.probe_rx_queues.is_some();
-        interface.queues_found = has.filter(|_| first);
-        if interface.queues_found.is_none() || !interface.wants_to_connect() {
+        let Ok(interface) = self.interfaces.get_mut(key) else { return false };
+        let first = interface.attempts.queues_found.is_none() && interface.config.probe_rx_queues.is_some();
+        interface.attempts.queues_found = has.filter(|_| first);
+        if interface.attempts.queues_found.is_none() || !interface.wants_to_connect() {
             return false;
         }
         control_log!(debug, "slave {}: the master takes {has:?} receive queues", key.number);
-        self.timers.set(Timer::Connect(key.number), Some(Instant::now()));
+        self.waits.set(Timer::Connect(key.number), Some(Instant::now()));
         true
-    }
-}
-
-impl Connection {
-    /// How many receive queues the master takes, when it closed because it had none for the next.
-    pub(super) fn queues_of_master(&self, closed: &Closed) -> Option<u8> {
-        let (Machine::Slave { machine, .. }, Closed::Peer(end)) = (&self.machine, closed) else {
-            return None;
-        };
-        let ring = machine.unanswered_ring()?;
-        let refused = ring.direction == RingDirection::M2s && end.reason.as_bytes() == NO_SUCH_QUEUE;
-        u8::try_from(ring.index).ok().filter(|has| refused && *has > 0)
     }
 }

@@ -59,7 +59,6 @@ const EXCEPTIONS: &[Exception] = &[
     Exception { sources: "crates/memif/src", from: "queue/", to: "link/" },
     Exception { sources: "crates/memif/src", from: "queue/", to: "queue/" },
     Exception { sources: "crates/memif/src", from: "ring/", to: "ring/mod.rs" },
-    Exception { sources: "crates/memif/src", from: "socket/", to: "socket/" },
     Exception { sources: "crates/memif-capi/src", from: "", to: "lib.rs" },
     Exception { sources: "crates/memif-capi/src", from: "interface.rs", to: "" },
     Exception { sources: "crates/memif-capi/src", from: "regions.rs", to: "socket.rs" },

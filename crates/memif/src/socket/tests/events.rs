@@ -164,8 +164,8 @@ fn a_poll_that_does_not_wait_does_not_look_again() {
         socket.poll(Some(Duration::ZERO)).unwrap();
     }
     socket.poll(Some(Duration::ZERO)).unwrap();
-    assert!(socket.looks.begin(Instant::now()).is_some());
-    socket.looks.answer_may_come();
+    assert!(socket.waits.busy_poll().begin(Instant::now()).is_some());
+    socket.waits.busy_poll().expect_answer();
     socket.poll(Some(Duration::from_millis(1))).unwrap();
-    assert!(socket.looks.begin(Instant::now()).is_none());
+    assert!(socket.waits.busy_poll().begin(Instant::now()).is_none());
 }

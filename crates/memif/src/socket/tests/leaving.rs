@@ -89,20 +89,6 @@ fn a_link_that_this_side_ends_leaves_nothing() {
     }
 }
 
-/// The end of one link and what the next one brings are not one event.
-#[test]
-fn signals_of_two_links_are_told_apart() {
-    let mut socket = open(&fresh_address());
-    let key = socket.add_interface(InterfaceConfig::master(1)).unwrap();
-    socket.report_readable(key, 0);
-    socket.report_readable(key, 0);
-    assert_eq!(socket.events.len(), 1);
-    socket.report(Event::Connected { interface: key, link: Link { rx: vec![], tx: vec![], peer: Peer::default() } });
-    socket.report_readable(key, 0);
-    socket.report_readable(key, 0);
-    assert_eq!(socket.events.len(), 3);
-}
-
 /// A sender that waits for room and for nothing else.
 #[test]
 #[cfg(feature = "raw")]

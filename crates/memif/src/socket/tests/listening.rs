@@ -162,7 +162,7 @@ fn a_listener_of_the_caller_is_used_and_its_file_left_alone() {
 fn a_listener_pauses_when_accept_fails_and_goes_on() {
     let mut socket = open(&fresh_address());
     let master = socket.add_interface(InterfaceConfig::master(0)).unwrap();
-    socket.pause_listener(Instant::now().checked_add(Duration::from_millis(20)));
+    socket.listener.pause(Instant::now().checked_add(Duration::from_millis(20)), &mut socket.waits);
     let slave = socket.add_interface(InterfaceConfig::slave(0)).unwrap();
     socket.wait_connected(slave, WATCHDOG).unwrap();
     socket.wait_connected(master, WATCHDOG).unwrap();

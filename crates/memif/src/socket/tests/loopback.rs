@@ -147,7 +147,7 @@ fn administratively_down_and_up_again() {
     assert!(!both.slave.details(both.slave_key).unwrap().admin_up);
     both.master.set_admin_up(both.master_key, true).unwrap();
     while both.slave.poll(Some(Duration::ZERO)).unwrap().is_some() {}
-    assert_eq!(both.slave.timers.next(), None, "an interface that is down plans something");
+    assert_eq!(both.slave.waits.next_time(), None, "an interface that is down plans something");
     both.slave.set_admin_up(both.slave_key, true).unwrap();
     let (mut a, mut b) = both.links();
     assert_packets_cross(&mut b, &mut a);
@@ -209,7 +209,7 @@ fn the_descriptor_is_quiet_while_nothing_is_to_be_done() {
     for socket in [&mut both.master, &mut both.slave] {
         while socket.poll(Some(Duration::ZERO)).unwrap().is_some() {}
         assert!(!is_readable(&*socket));
-        assert_eq!(socket.timers.next(), None);
+        assert_eq!(socket.waits.next_time(), None);
     }
     // An event that a command made can be found by a loop that waits for the descriptor.
     both.master.disconnect(both.master_key, "bye").unwrap();
@@ -368,8 +368,8 @@ fn a_crowd_is_neither_refused_nor_made_to_come_again() {
         assert!(under_way <= 64 || master.half_open.waited_in_vain(), "{under_way} at a time");
     }
     assert_eq!(links.len(), 2 * crowd as usize);
-    assert_eq!((master.held, master.half_open.under_way()), (0, 0));
+    assert_eq!((master.held.total(), master.half_open.under_way()), (0, 0));
     // One connection each.
-    assert_eq!(slave.next_token, TOKEN_FIRST + u64::from(crowd));
-    assert_eq!(master.next_token, TOKEN_FIRST + u64::from(crowd));
+    assert_eq!(slave.waits.new_token(), tokens::FIRST + u64::from(crowd));
+    assert_eq!(master.waits.new_token(), tokens::FIRST + u64::from(crowd));
 }

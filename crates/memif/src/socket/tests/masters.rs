@@ -27,7 +27,7 @@ fn assert_serves(socket: &mut Socket, key: InterfaceKey, address: &SocketAddress
     slave.remove_interface(other).unwrap();
     expect_down(socket, key);
     assert!(socket.connections.is_empty() && socket.half_open.is_empty());
-    assert_eq!(socket.timers.next(), None);
+    assert_eq!(socket.waits.next_time(), None);
 }
 
 fn region() -> OwnedFd {
@@ -294,7 +294,7 @@ fn an_unknown_id_can_become_a_question() {
         socket.turn(Some(Duration::from_millis(1))).unwrap();
     }
     // The question was taken back.
-    assert!(matches!(socket.events.make_contiguous(), [Event::Left { interface: None, .. }]));
+    assert!(matches!(socket.events.iter().collect::<Vec<_>>()[..], [Event::Left { interface: None, .. }]));
     let answer = socket.accept(gone, InterfaceConfig::master(0));
     assert!(matches!(answer, Err(SocketError::RequestGone)));
 

@@ -9,17 +9,21 @@ mod masters;
 mod reconnect;
 mod slaves;
 
-use std::os::fd::OwnedFd;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::held::HeldDescriptors;
 use super::*;
+use crate::address::SocketAddress;
 use crate::config::{InterfaceConfig, Name};
-use crate::error::Breach;
+use crate::error::{Breach, ConnectError, SocketError, WaitError};
 use crate::sys::{self, Received};
+use crate::terms::Role;
 use crate::wire::{AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, RingDirection, VERSION};
 
 /// No test waits longer than this for anything.
@@ -178,8 +182,7 @@ impl Raw {
             assert!(Instant::now() < deadline, "no message came");
         };
         // What happened meanwhile is for the test to take.
-        kept.append(&mut socket.events);
-        socket.events = kept;
+        socket.events.put_back(kept);
         result
     }
 

@@ -51,7 +51,7 @@ fn open_master(path: impl AsRef<Path>) -> (Socket, InterfaceKey) {
 #[track_caller]
 fn lose_pauses(slave: &mut Socket, key: InterfaceKey) -> ConnectError {
     let failure = expect_failure(slave, key);
-    slave.timers.set(Timer::Connect(key.number), None);
+    slave.waits.set(Timer::Connect(key.number), None);
     failure
 }
 
@@ -59,10 +59,10 @@ fn lose_pauses(slave: &mut Socket, key: InterfaceKey) -> ConnectError {
 #[track_caller]
 fn expect_rest(slave: &mut Socket, key: InterfaceKey) {
     let deadline = Instant::now() + WATCHDOG;
-    while slave.timers.next().is_some() || is_readable(&slave.epoll) {
+    while slave.waits.next_time().is_some() || is_readable(&slave.waits) {
         if let Some(event) = slave.poll(Some(Duration::ZERO)).unwrap() {
             assert!(matches!(event, Event::ConnectFailed { .. }), "{event:?}");
-            slave.timers.set(Timer::Connect(key.number), None);
+            slave.waits.set(Timer::Connect(key.number), None);
         }
         assert!(Instant::now() < deadline, "no rest");
     }
@@ -196,7 +196,7 @@ fn a_busy_directory_is_left_to_the_pauses() {
         let mut reports = 0;
         for number in 0..1000 {
             fs::write(directory.path(&number.to_string()), "").unwrap();
-            reports += u32::from(is_readable(&slave.epoll));
+            reports += u32::from(is_readable(&slave.waits));
             slave.poll(Some(Duration::ZERO)).unwrap();
             fs::remove_file(directory.path(&number.to_string())).unwrap();
         }
@@ -230,7 +230,7 @@ fn nothing_is_watched_for_a_slave_that_has_its_link() {
     let mut reports = 0;
     for number in 0..100 {
         fs::write(directory.path(&number.to_string()), "").unwrap();
-        reports += u32::from(is_readable(&both.slave.epoll));
+        reports += u32::from(is_readable(&both.slave.waits));
         assert!(both.slave.poll(Some(Duration::ZERO)).unwrap().is_none());
     }
     assert!(reports <= 3, "{reports} reports");

@@ -27,7 +27,7 @@ fn failed(socket: &mut Socket, key: InterfaceKey) -> ConnectError {
     });
     assert_eq!(retry_in, None);
     assert!(socket.connections.is_empty());
-    assert_eq!(socket.timers.next(), None);
+    assert_eq!(socket.waits.next_time(), None);
     error
 }
 
@@ -51,7 +51,7 @@ fn a_whole_handshake_in_lock_step() {
     assert_eq!(link.peer.interface_name, Name::lossy(b"raw-master0"));
     drop(raw);
     assert_eq!(expect_down(&mut socket, key), DisconnectReason::Hangup);
-    assert_eq!(socket.timers.next(), None);
+    assert_eq!(socket.waits.next_time(), None);
 }
 
 /// Whether the ring lies there with its cookie and a buffer for every descriptor, each at a place of its own.
@@ -292,5 +292,5 @@ fn adopted_sockets_make_a_link() {
     both.slave.disconnect(both.slave_key, "done").unwrap();
     both.run(reason, reason);
     assert!(both.slave.poll(Some(Duration::ZERO)).unwrap().is_none());
-    assert_eq!(both.slave.timers.next(), None);
+    assert_eq!(both.slave.waits.next_time(), None);
 }
