@@ -6,7 +6,7 @@ use memif::raw::QueueView;
 
 use crate::abi::{PATH_BYTES, err, memif_details_t, memif_queue_details_t, memif_region_details_t};
 use crate::interface::Interface;
-use crate::lock;
+use crate::lock::lock;
 
 /// Memory of the caller that strings and tables are put into, one behind the other.
 struct Space {

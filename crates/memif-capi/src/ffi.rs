@@ -16,7 +16,8 @@ use crate::abi::{
 };
 use crate::callbacks::{Allocator, InterfaceCallbacks, Opaque, RegionCallbacks};
 use crate::interface::{self, Settings};
-use crate::socket::{self, SocketSettings};
+use crate::socket;
+use crate::socket_core::SocketSettings;
 use crate::strings::{bytes, error_text, until_zero};
 use crate::{data, details};
 
@@ -73,7 +74,7 @@ pub unsafe extern "C" fn memif_create_socket(
             allocator: Allocator { alloc: args.alloc, free: args.free },
             private: Opaque(private_ctx),
         };
-        match socket::create(settings) {
+        match socket::create(&settings) {
             Ok(handle) => {
                 // SAFETY: not null; a place for the handle, by the interface.
                 unsafe { sock.write(handle) };
@@ -110,7 +111,7 @@ pub extern "C" fn memif_get_socket_handle(conn: *mut c_void) -> *mut c_void {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn memif_get_socket_path(sock: *mut c_void) -> *const c_char {
-    border(std::ptr::null(), || socket::find(sock).map_or(std::ptr::null(), |sock| sock.path().as_ptr().cast()))
+    border(std::ptr::null(), || socket::find(sock).map_or(std::ptr::null(), |sock| sock.core.path().as_ptr().cast()))
 }
 
 #[unsafe(no_mangle)]
@@ -143,7 +144,7 @@ pub extern "C" fn memif_register_external_region(
 ) {
     border((), || {
         if let Some(sock) = socket::find(sock) {
-            sock.set_regions(RegionCallbacks { add: ar, address: gr, delete: dr, offset: go });
+            sock.core.set_regions(RegionCallbacks { add: ar, address: gr, delete: dr, offset: go });
         }
     });
 }
@@ -172,7 +173,7 @@ pub unsafe extern "C" fn memif_create(
         let Some(sock) = socket::find(args.socket) else { return err::INVAL_ARG };
         let private = Opaque(private_ctx);
         let callbacks = InterfaceCallbacks { on_connect, on_disconnect, on_interrupt, private };
-        let made = settings(args).and_then(|(settings, config)| interface::create(&sock, settings, config, callbacks));
+        let made = settings(args).and_then(|(settings, config)| sock.add_interface(settings, config, callbacks));
         match made {
             Ok(handle) => {
                 // SAFETY: as above.

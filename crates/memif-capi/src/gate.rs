@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex};
 
 use crate::cell::this_thread;
-use crate::lock;
+use crate::lock::lock;
 
 /// Whoever calls back enters, and so does whoever deletes. Who waits, sleeps.
 #[derive(Default)]

@@ -8,16 +8,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use memif::raw::{Keeper, QueueView};
 use memif::{InterfaceConfig, InterfaceKey, Link, Peer, Role};
 
-use crate::abi::{FD_EVENT_DEL, err};
-use crate::callbacks::{InterfaceCallbacks, Record, control_fd_update};
+use crate::abi::err;
+use crate::callbacks::{InterfaceCallbacks, Record};
 use crate::cell::Cells;
 use crate::codes::socket_code;
-use crate::data::{Rx, Tx};
 use crate::gate::Gate;
-use crate::lock;
+use crate::lock::lock;
+use crate::queues::{Rx, Tx};
 use crate::regions::Regions;
 use crate::slab::{Places, handle};
-use crate::socket::SocketState;
+use crate::socket_core::SocketCore;
 
 /// Interfaces by their handles.
 pub(crate) static INTERFACES: Places<Conn> = Places::new();
@@ -58,10 +58,15 @@ pub(crate) struct Settings {
     pub(crate) rx_queues: u8,
 }
 
+/// The interfaces of a socket.
+pub(crate) type InterfaceList = Mutex<Vec<Arc<Interface>>>;
+
 /// One interface.
 pub(crate) struct Interface {
     conn: &'static Conn,
-    pub(crate) socket: Arc<SocketState>,
+    pub(crate) socket: Arc<SocketCore>,
+    /// All of the same socket.
+    all: Arc<InterfaceList>,
     pub(crate) settings: Settings,
     config: InterfaceConfig,
     callbacks: InterfaceCallbacks,
@@ -96,7 +101,8 @@ pub(crate) struct LinkState {
 
 /// Makes an interface. Its handle.
 pub(crate) fn create(
-    socket: &Arc<SocketState>,
+    socket: &Arc<SocketCore>,
+    all: &Arc<InterfaceList>,
     settings: Settings,
     config: InterfaceConfig,
     callbacks: InterfaceCallbacks,
@@ -108,6 +114,7 @@ pub(crate) fn create(
     let interface = Arc::new(Interface {
         conn,
         socket: Arc::clone(socket),
+        all: Arc::clone(all),
         settings,
         config,
         callbacks,
@@ -122,7 +129,7 @@ pub(crate) fn create(
         disconnecting: AtomicBool::new(false),
     });
     // Known before the core knows it: another thread may be polling.
-    lock(&socket.interfaces).push(Arc::clone(&interface));
+    lock(all).push(Arc::clone(&interface));
     *lock(&conn.interface) = Some(Arc::clone(&interface));
     socket.report_control();
     match interface.begin() {
@@ -164,7 +171,7 @@ impl Interface {
         let interrupts = self.callbacks.on_interrupt.is_some();
         let queues = self.settings.rx_queues;
         let config = self.config.clone().region_source(self.regions.source());
-        let added = self.socket.with_core(|core| {
+        let added = self.socket.with_socket(|core| {
             let key = core.add_interface(config)?;
             // Set while the core is locked, so that whoever takes an event of it finds it.
             let _ = self.key.set(key);
@@ -183,7 +190,7 @@ impl Interface {
     /// `memif_request_connection`.
     pub(crate) fn request(&self) -> c_int {
         let Some(key) = self.key() else { return err::NOCONN };
-        let requested = self.socket.with_core(|core| {
+        let requested = self.socket.with_socket(|core| {
             if core.has_connection(key)? {
                 return Ok(err::ALRCONN);
             }
@@ -288,9 +295,7 @@ impl Interface {
             ((link.keeper.take(), views), std::mem::take(&mut link.asked))
         };
         for fd in asked {
-            let socket = &self.socket;
-            let nothing = std::ptr::null_mut();
-            control_fd_update(socket.on_control, fd, FD_EVENT_DEL, nothing, socket.private);
+            self.socket.report_gone(fd);
         }
         drop(gone);
         self.regions.sweep();
@@ -368,13 +373,13 @@ impl Interface {
     /// `memif_delete`.
     pub(crate) fn delete(&self) -> c_int {
         // From a callback that the core or a burst waits for.
-        if self.socket.is_in_core() || self.conn.is_calling() {
+        if self.socket.is_held_here() || self.conn.is_calling() {
             return err::AGAIN;
         }
         let Some(_inside) = self.gate.close() else { return err::SUCCESS };
         self.tell_disconnected();
         if let Some(key) = self.key() {
-            let _ = self.socket.with_core(|core| core.remove_interface(key));
+            let _ = self.socket.with_socket(|core| core.remove_interface(key));
         }
         self.let_go();
         self.forget();
@@ -384,7 +389,7 @@ impl Interface {
 
     /// Nothing of it stays but an empty place.
     fn forget(&self) {
-        lock(&self.socket.interfaces).retain(|other| !std::ptr::eq(&raw const **other, self));
+        lock(&self.all).retain(|other| !std::ptr::eq(&raw const **other, self));
         let taken = lock(&self.conn.interface).take();
         self.empty_cells();
         self.regions.sweep();

@@ -2,8 +2,10 @@
 //! see is `include/libmemif.h`.
 //!
 //! - `abi`: types, constants, texts. `ffi`: the functions, each a thin layer that checks pointers.
-//! - `slab`, `cell`: handles that can be checked, and queues that one thread at a time is in.
-//! - `socket`, `waited`, `codes`, `interface`, `gate`, `details`, `regions`: the control side. `data`: bursts.
+//! - `slab`, `cell`, `lock`: handles that can be checked, and queues that one thread at a time is in.
+//! - `socket`, `interface`, `socket_core`, `regions`, `gate`, `waited`, `codes`, `details`: the control side. A socket
+//!   knows its interfaces, and they the core that they share.
+//! - `data`: bursts, on the `queues` of a link.
 //!
 //! Three rules hold everywhere. A handle or a pointer of the caller is checked before it is used, and of the pointers
 //! that a buffer carries none is followed. No lock is held while a callback of the caller runs, so it may call
@@ -23,15 +25,11 @@ mod details;
 mod ffi;
 mod gate;
 mod interface;
+mod lock;
+mod queues;
 mod regions;
 mod slab;
 mod socket;
+mod socket_core;
 mod strings;
 mod waited;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks, whatever became of the thread that had the lock before.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

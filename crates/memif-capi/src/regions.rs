@@ -9,12 +9,12 @@ use memif::Mapping;
 use memif::raw::RegionSource;
 
 use crate::callbacks::{ChooseOffset, Opaque, RegionCallbacks, is_none};
-use crate::lock;
-use crate::socket::SocketState;
+use crate::lock::lock;
+use crate::socket_core::SocketCore;
 
 /// The regions of the application that one interface uses.
 pub(crate) struct Regions {
-    socket: Weak<SocketState>,
+    socket: Weak<SocketCore>,
     private: Opaque,
     used: Arc<Mutex<Vec<Used>>>,
     /// As it was when memory was allocated last.
@@ -48,7 +48,7 @@ impl Fd {
 }
 
 impl Regions {
-    pub(crate) fn new(socket: &Arc<SocketState>, private: Opaque) -> Self {
+    pub(crate) fn new(socket: &Arc<SocketCore>, private: Opaque) -> Self {
         Self { socket: Arc::downgrade(socket), private, used: Arc::default(), choose: Arc::default() }
     }
 
@@ -88,7 +88,7 @@ impl Regions {
 }
 
 struct Source {
-    socket: Weak<SocketState>,
+    socket: Weak<SocketCore>,
     private: Opaque,
     used: Arc<Mutex<Vec<Used>>>,
     choose: Arc<Mutex<Option<ChooseOffset>>>,
@@ -96,7 +96,7 @@ struct Source {
 
 impl Source {
     fn callbacks(&self) -> RegionCallbacks {
-        self.socket.upgrade().map(|socket| *lock(&socket.regions)).unwrap_or_default()
+        self.socket.upgrade().map(|socket| socket.region_callbacks()).unwrap_or_default()
     }
 
     /// The callbacks that count for a slave's new connection.

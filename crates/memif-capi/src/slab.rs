@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::lock;
+use crate::lock::lock;
 
 /// Places of the first slab. The second has as many, and each one after it twice as many as the one before: a look-up
 /// compares few addresses, however many handles there are.

@@ -2,23 +2,25 @@
 
 use std::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use memif::{ConnectError, DisconnectReason, Event, InterfaceKey, Name, Socket, SocketAddress};
+use memif::{ConnectError, DisconnectReason, Event, InterfaceConfig, InterfaceKey, Socket, SocketAddress};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
 
-use crate::abi::{ControlFdUpdate, FD_EVENT_DEL, FD_EVENT_READ, PATH_BYTES, err};
-use crate::callbacks::{Allocator, Opaque, Record, RegionCallbacks, control_fd_update};
-use crate::cell::this_thread;
+use crate::abi::{PATH_BYTES, err};
+use crate::callbacks::{InterfaceCallbacks, Record};
 use crate::codes::{code, last_code, socket_code};
-use crate::interface::Interface;
-use crate::lock;
+use crate::interface::{self, Interface, InterfaceList, Settings};
+use crate::lock::lock;
 use crate::slab::{Places, handle};
+use crate::socket_core::{SocketCore, SocketSettings};
 use crate::waited::Waited;
+
+/// How often to ask for an answer before another thread is let run, as in the core.
+const POLLS_PER_YIELD: u32 = 8;
 
 /// Sockets by their handles.
 pub(crate) static SOCKETS: Places<SocketPlace> = Places::new();
@@ -41,47 +43,20 @@ pub(crate) fn find(socket: *const c_void) -> Option<Arc<SocketState>> {
 /// One socket.
 pub(crate) struct SocketState {
     place: &'static SocketPlace,
-    core: Mutex<Option<Socket>>,
-    /// The thread that has `core`, or 0: a callback for a region runs while it is locked.
-    core_owner: AtomicUsize,
-    /// What the application waits for: the core's descriptor, with the timer and the request to stop polling in it.
-    control: Arc<OwnedFd>,
+    pub(crate) core: Arc<SocketCore>,
     timer: OwnedFd,
     timer_token: u64,
     timer_runs: Mutex<bool>,
     cancel: OwnedFd,
     cancel_token: u64,
-    /// Whether the application polls through `memif_poll_event`.
-    pub(crate) builtin: bool,
-    pub(crate) on_control: Option<ControlFdUpdate>,
-    pub(crate) private: Opaque,
-    pub(crate) allocator: Allocator,
     record: Mutex<Option<Record>>,
-    /// As the application wrote it, with a zero byte behind it.
-    path: Box<[u8; PATH_BYTES + 1]>,
-    pub(crate) app_name: Name,
-    pub(crate) interfaces: Mutex<Vec<Arc<Interface>>>,
-    pub(crate) regions: Mutex<RegionCallbacks>,
-    /// Whether there ever were any of these.
-    regions_given: AtomicBool,
-    /// Whether the application knows of `control`.
-    reported: AtomicBool,
+    interfaces: Arc<InterfaceList>,
     /// The listener that the application handed in.
     given_listener: Mutex<Option<c_int>>,
 }
 
-/// What a socket is made with.
-pub(crate) struct SocketSettings {
-    pub(crate) path: [u8; PATH_BYTES],
-    pub(crate) app_name: Name,
-    pub(crate) timer: libc::itimerspec,
-    pub(crate) on_control: Option<ControlFdUpdate>,
-    pub(crate) allocator: Allocator,
-    pub(crate) private: Opaque,
-}
-
 /// Makes a socket. Its handle.
-pub(crate) fn create(settings: SocketSettings) -> Result<*mut c_void, c_int> {
+pub(crate) fn create(settings: &SocketSettings) -> Result<*mut c_void, c_int> {
     let address = address(&settings.path).ok_or(err::INVAL_ARG)?;
     let record = settings.allocator.record().ok_or(err::NOMEM)?;
     let core = Socket::builder(address).app_name(settings.app_name).patient_slaves().open();
@@ -89,35 +64,19 @@ pub(crate) fn create(settings: SocketSettings) -> Result<*mut c_void, c_int> {
     let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
     let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(code)?;
     let cancel = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(code)?;
-    let control = core.descriptor();
     let timer_token = core.add_other(&timer).map_err(|error| socket_code(&error))?;
     let cancel_token = core.add_other(&cancel).map_err(|error| socket_code(&error))?;
-    let mut path = Box::new([0; PATH_BYTES + 1]);
-    for (to, from) in path.iter_mut().zip(settings.path) {
-        *to = from;
-    }
     let place = SOCKETS.take().ok_or(err::NOMEM)?;
     let state = Arc::new(SocketState {
         place,
-        core: Mutex::new(Some(core)),
-        core_owner: AtomicUsize::new(0),
-        control,
+        core: Arc::new(SocketCore::new(core, settings, handle(place))),
         timer,
         timer_token,
         timer_runs: Mutex::new(false),
         cancel,
         cancel_token,
-        builtin: settings.on_control.is_none(),
-        on_control: settings.on_control,
-        private: settings.private,
-        allocator: settings.allocator,
         record: Mutex::new(Some(record)),
-        path,
-        app_name: settings.app_name,
-        interfaces: Mutex::new(Vec::new()),
-        regions: Mutex::new(RegionCallbacks::default()),
-        regions_given: AtomicBool::new(false),
-        reported: AtomicBool::new(false),
+        interfaces: Arc::default(),
         given_listener: Mutex::new(None),
     });
     *lock(&place.0) = Some(Arc::clone(&state));
@@ -169,63 +128,20 @@ fn surplus(rx_queues: u8) -> String {
     format!("peer transmits on more queues than {rx_queues}, raise num_m2s_rings")
 }
 
-/// Resets the owner of the core, also when what it does panics.
-struct Owner<'a>(&'a AtomicUsize);
-
-impl Drop for Owner<'_> {
-    fn drop(&mut self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-}
-
 impl SocketState {
-    pub(crate) fn handle(&self) -> *mut c_void {
-        handle(self.place)
-    }
-
-    pub(crate) fn path(&self) -> &[u8; PATH_BYTES + 1] {
-        &self.path
-    }
-
-    /// Does something with the core socket. `MEMIF_ERR_INVAL_ARG` once it is deleted, `MEMIF_ERR_AGAIN` from within a
-    /// callback that it is waiting for.
-    pub(crate) fn with_core<R>(&self, action: impl FnOnce(&mut Socket) -> R) -> Result<R, c_int> {
-        if self.is_in_core() {
-            return Err(err::AGAIN);
-        }
-        let mut core = lock(&self.core);
-        self.core_owner.store(this_thread(), Ordering::Relaxed);
-        // Dropped before the lock.
-        let _owner = Owner(&self.core_owner);
-        core.as_mut().map(action).ok_or(err::INVAL_ARG)
-    }
-
-    /// Whether this thread is in a callback that the core waits for.
-    pub(crate) fn is_in_core(&self) -> bool {
-        self.core_owner.load(Ordering::Relaxed) == this_thread()
-    }
-
-    /// Tells the application what to watch, once there is something to watch for.
-    pub(crate) fn report_control(&self) {
-        if !self.reported.swap(true, Ordering::AcqRel) {
-            self.control_fd_update(FD_EVENT_READ);
-        }
-    }
-
-    fn control_fd_update(&self, kind: c_int) {
-        let fd = self.control.as_raw_fd();
-        control_fd_update(self.on_control, fd, kind, self.handle(), self.private);
-    }
-
-    /// `memif_register_external_region`: for connections to come.
-    pub(crate) fn set_regions(&self, callbacks: RegionCallbacks) {
-        *lock(&self.regions) = callbacks;
-        self.regions_given.store(true, Ordering::Release);
+    /// `memif_create`: makes an interface. Its handle.
+    pub(crate) fn add_interface(
+        &self,
+        settings: Settings,
+        config: InterfaceConfig,
+        callbacks: InterfaceCallbacks,
+    ) -> Result<*mut c_void, c_int> {
+        interface::create(&self.core, &self.interfaces, settings, config, callbacks)
     }
 
     /// `memif_control_fd_handler`: does what is to be done, without waiting.
     pub(crate) fn run(self: &Arc<Self>) -> c_int {
-        match Waited::on(&self.control, 0) {
+        match Waited::on(self.core.control(), 0) {
             Ok(waited) => self.follow(&waited),
             Err(_) => err::SYSCALL,
         }
@@ -239,7 +155,7 @@ impl SocketState {
         }
         // As many as wait now. Callbacks can bring more about, and a peer can see to it that this never ends: the
         // descriptor tells of the others.
-        let (mut event, waiting) = match self.with_core(|core| core.handle(waited.reports())) {
+        let (mut event, waiting) = match self.core.with_socket(|core| core.handle(waited.reports())) {
             Ok(Some((event, more))) => (Some(event), more),
             Ok(None) => (None, 0),
             Err(code) => return code,
@@ -252,7 +168,7 @@ impl SocketState {
                 result = returned;
             }
             if left > 0 {
-                event = self.with_core(Socket::next_event).ok().flatten();
+                event = self.core.with_socket(Socket::next_event).ok().flatten();
             }
         }
         self.sweep_regions();
@@ -262,7 +178,7 @@ impl SocketState {
     /// Tells the application of regions whose connection came to nothing: a slave may leave as often as it likes
     /// after they were mapped, and not each time there is an event.
     fn sweep_regions(&self) {
-        if !self.regions_given.load(Ordering::Acquire) {
+        if !self.core.had_region_callbacks() {
             return;
         }
         let interfaces = lock(&self.interfaces).clone();
@@ -318,11 +234,11 @@ impl SocketState {
 
     /// `memif_poll_event`.
     pub(crate) fn poll(self: &Arc<Self>, timeout: c_int) -> c_int {
-        if !self.builtin {
+        if !self.core.builtin {
             return err::BAD_FD;
         }
         // From within a callback that the core waits for there is an answer below.
-        let ready = self.with_core(Socket::before_wait).unwrap_or(false);
+        let ready = self.core.with_socket(Socket::before_wait).unwrap_or(false);
         let timeout = if ready { 0 } else { timeout };
         match self.wait(timeout) {
             Err(errno) => code(errno),
@@ -338,11 +254,11 @@ impl SocketState {
     /// Waits for what is to be done. The answer of a handshake may be here before this thread would be asleep, so it is
     /// looked for a moment.
     fn wait(&self, timeout: c_int) -> Result<Waited, Errno> {
-        let until = if timeout == 0 { Ok(None) } else { self.with_core(Socket::look_until) };
+        let until = if timeout == 0 { Ok(None) } else { self.core.with_socket(Socket::look_until) };
         if let Ok(Some(until)) = until {
             while Instant::now() < until {
-                for _ in 0..LOOKS_PER_YIELD {
-                    let waited = Waited::on(&self.control, 0)?;
+                for _ in 0..POLLS_PER_YIELD {
+                    let waited = Waited::on(self.core.control(), 0)?;
                     if !waited.is_empty() {
                         return Ok(waited);
                     }
@@ -350,14 +266,14 @@ impl SocketState {
                 // Whoever is to answer may need this core.
                 std::thread::yield_now();
             }
-            let _ = self.with_core(Socket::looked_in_vain);
+            let _ = self.core.with_socket(Socket::looked_in_vain);
         }
-        Waited::on(&self.control, timeout)
+        Waited::on(self.core.control(), timeout)
     }
 
     /// `memif_cancel_poll_event`.
     pub(crate) fn cancel(&self) -> c_int {
-        if !self.builtin {
+        if !self.core.builtin {
             return err::INVAL_ARG;
         }
         match rustix::io::write(&self.cancel, &1u64.to_ne_bytes()) {
@@ -380,13 +296,13 @@ impl SocketState {
         }
         *runs = true;
         drop(runs);
-        self.report_control();
+        self.core.report_control();
         err::SUCCESS
     }
 
     /// `memif_get_listener_fd`.
     pub(crate) fn listener(&self) -> c_int {
-        let own = self.with_core(|core| core.listener().map(|fd| fd.as_raw_fd()));
+        let own = self.core.with_socket(|core| core.listener().map(|fd| fd.as_raw_fd()));
         match own {
             Ok(Some(own)) => lock(&self.given_listener).unwrap_or(own),
             _ => -1,
@@ -404,8 +320,8 @@ impl SocketState {
             Ok(copy) => copy,
             Err(errno) => return code(errno),
         };
-        self.report_control();
-        match self.with_core(|core| core.set_listener(copy)) {
+        self.core.report_control();
+        match self.core.with_socket(|core| core.set_listener(copy)) {
             Ok(Ok(())) => {
                 *lock(&self.given_listener) = Some(fd);
                 err::SUCCESS
@@ -421,12 +337,7 @@ impl SocketState {
             return err::INVAL_ARG;
         }
         let Some(state) = lock(&self.place.0).take() else { return err::INVAL_ARG };
-        if self.reported.swap(false, Ordering::AcqRel) {
-            self.control_fd_update(FD_EVENT_DEL);
-        }
-        // Without interfaces no callback for regions runs, hence this thread is not in the core.
-        let core = lock(&self.core).take();
-        drop(core);
+        self.core.end();
         // A thread that polls still comes back.
         let _ = rustix::io::write(&self.cancel, &1u64.to_ne_bytes());
         let record = lock(&self.record).take();
@@ -438,12 +349,14 @@ impl SocketState {
     }
 }
 
-/// Looks for an answer before another thread is let run, as in the core.
-const LOOKS_PER_YIELD: u32 = 8;
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use memif::Name;
+
+    use super::*;
+    use crate::callbacks::{Allocator, Opaque};
 
     #[test]
     fn a_panic_leaves_the_core_to_others() {
@@ -460,11 +373,11 @@ mod tests {
             allocator: Allocator { alloc: None, free: None },
             private: Opaque(std::ptr::null_mut()),
         };
-        let socket = find(create(settings).unwrap()).unwrap();
-        let panicked = catch_unwind(AssertUnwindSafe(|| socket.with_core(|_| panic!("as a mistake would"))));
+        let socket = find(create(&settings).unwrap()).unwrap();
+        let panicked = catch_unwind(AssertUnwindSafe(|| socket.core.with_socket(|_| panic!("as a mistake would"))));
         assert!(panicked.is_err());
-        assert!(!socket.is_in_core());
-        assert_eq!(socket.with_core(|core| core.next_event().is_none()), Ok(true));
+        assert!(!socket.core.is_held_here());
+        assert_eq!(socket.core.with_socket(|core| core.next_event().is_none()), Ok(true));
         assert_eq!(socket.delete(), err::SUCCESS);
     }
 }

@@ -1,5 +1,6 @@
 //! The settings of an interface.
 
+#[cfg(feature = "raw")]
 use std::sync::Arc;
 use std::time::Duration;
 
