@@ -15,7 +15,7 @@ use super::key::InterfaceKey;
 use super::link_signals::LinkSignals;
 use super::listener::Listening;
 use super::options::Options;
-use super::path_watch::PathWatch;
+use super::reconnection::Reconnection;
 use super::waits::Waits;
 use super::watches::Watches;
 use crate::address::SocketAddress;
@@ -65,8 +65,8 @@ pub struct Socket {
     pub(super) listener: Listening,
     pub(super) half_open: HalfOpen,
     pub(super) held: HeldDescriptors,
-    /// or made by slaves, for which the path is watched.
-    pub(super) path_watch: PathWatch,
+    /// or made by slaves, again and again.
+    pub(super) reconnection: Reconnection,
     /// What the queues of links ask for, and what is asked of them.
     pub(super) link_signals: LinkSignals,
     pub(super) watches: Watches,
@@ -104,7 +104,7 @@ impl Socket {
             listener: Listening::new(options.accept_unknown),
             half_open: HalfOpen::new(options.max_half_open),
             held: HeldDescriptors::new(),
-            path_watch: PathWatch::default(),
+            reconnection: Reconnection::new(options.retry_period),
             link_signals,
             watches: Watches::default(),
             closer: Closer::default(),

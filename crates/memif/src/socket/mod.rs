@@ -6,11 +6,11 @@
 //! |---|---|
 //! | `waits` (`timers`, `busy_poll`) | the epoll set and its tokens, all times, the descriptor for a foreign loop, the waker |
 //! | `event_queue` (`event`) | events that were not taken yet |
-//! | `interfaces` (`interface`, `backoff`) | interfaces by number and id, and when their slaves try again |
+//! | `interfaces` (`interface`) | interfaces by number and id, and the connection that each has |
 //! | `listener` | what listens, and its pauses |
 //! | `half_open` | handshakes of masters under way: who waits, who has to go |
 //! | `held` | descriptors that unfinished handshakes hold |
-//! | `path_watch` | the watch on the path of a master's socket |
+//! | `reconnection` (`backoff`, `path_watch`) | when slaves try again: pauses, and a watch on the path of their master's socket |
 //! | `connection` | one connection: its socket, its machine, and its link once that is up |
 //! | `link_signals` | breaches that queues found, and the repetition of signals |
 //! | `watches` | receive queues whose signals are events |
@@ -39,6 +39,7 @@ mod listener;
 mod master;
 mod options;
 mod path_watch;
+mod reconnection;
 mod slave;
 mod surplus;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! When and how a slave connects, and what it does when the master answers.
+//! How a slave connects, and what it does when the master answers.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::connection::{Bound, Connection, Machine};
 use super::driver::Socket;
 use super::event::Event;
 use super::key::InterfaceKey;
-use super::timers::Timer;
+use super::reconnection::Reconnection;
 use super::trace::control_log;
 use super::turn::Step;
 use crate::address::SocketAddress;
@@ -21,55 +21,18 @@ use crate::error::SocketError;
 use crate::link::SlaveMemory;
 use crate::proto::{Slave, SlaveEvent, SlaveParams};
 use crate::sys::{self, ControlSocket};
-use crate::terms::Role;
 
 impl Socket {
     /// Plans the next attempt of a slave that is to connect. Returns the pause before it.
     pub(super) fn schedule_connect(&mut self, key: InterfaceKey) -> Option<Duration> {
-        let now = Instant::now();
         let interface = self.interfaces.get_mut(key).ok()?;
-        interface.attempts.queues_found = None;
-        if !interface.wants_to_connect() {
-            return None;
-        }
-        let pause = interface.attempts.backoff.pause(now, self.options.retry_period);
-        self.waits.set(Timer::Connect(key.number), now.checked_add(pause));
-        if interface.attempts.by_itself {
-            // Before the next attempt, which finds what appeared until now.
-            self.path_watch.aim(&self.address, &self.waits, now);
-        }
-        Some(pause)
+        self.reconnection.plan(key, interface, &self.address, &mut self.waits)
     }
 
     /// Plans an attempt for now, and short pauses after it.
     pub(super) fn connect_at_once(&mut self, key: InterfaceKey) {
-        let Ok(interface) = self.interfaces.get_mut(key) else { return };
-        interface.attempts.backoff.reset();
-        let time = interface.wants_to_connect().then(Instant::now);
-        self.waits.set(Timer::Connect(key.number), time);
-    }
-
-    /// A report of the watch on the path: whoever waits for the next attempt makes it now.
-    pub(super) fn path_changed(&mut self) {
-        let now = Instant::now();
-        let new = self.path_watch.take(now);
-        // A handshake that has begun is carried through, whatever has appeared meanwhile.
-        let waiting = self.interfaces.iter_mut().filter(|(_, interface)| {
-            interface.config.role() == Role::Slave && interface.attempts.by_itself && interface.wants_to_connect()
-        });
-        let mut any = false;
-        for (number, interface) in waiting {
-            any = true;
-            if new {
-                interface.attempts.backoff.reset();
-                interface.attempts.backoff.expect_master(now);
-                self.waits.set(Timer::Connect(number), Some(now));
-            }
-        }
-        if !any {
-            self.path_watch.clear();
-        } else if new {
-            self.path_watch.aim(&self.address, &self.waits, now);
+        if let Ok(interface) = self.interfaces.get_mut(key) {
+            Reconnection::at_once(key, interface, &mut self.waits);
         }
     }
 

@@ -51,7 +51,9 @@ impl Socket {
                 }
             }
             tokens::REPEAT => self.link_signals.repeat(self.links().map(|(_, link)| link)),
-            tokens::PATH => self.path_changed(),
+            tokens::PATH => {
+                self.reconnection.path_changed(&mut self.interfaces, &self.address, &mut self.waits);
+            }
             token if self.watches.contains(token) => {
                 if let Some((key, queue)) = self.watches.fired(token, &mut self.waits) {
                     self.events.push_readable(key, queue);

@@ -214,7 +214,7 @@ fn a_busy_directory_is_left_to_the_pauses() {
     // Later there is one again.
     drop(both.master);
     slave = both.slave;
-    slave.path_watch.end_rest();
+    slave.reconnection.end_rest();
     expect_down(&mut slave, key);
     lose_pauses(&mut slave, key);
     link_with(open_master(&path), (slave, key));
