@@ -32,8 +32,12 @@ pub(crate) fn dpdk_killed(dpdk: Dpdk) {
     let plan = Plan::new(dpdk, "flowgen");
     let (address, options) = (plan.address.clone(), plan.options.clone());
     // Attempts that are far between: a server that starts does not bear many (see `Plan::link`).
-    let driver = Driver::open_with(&address, |builder| builder.retry_period(Duration::from_secs(1)));
+    let mut driver = Driver::open_with(&address, |builder| builder.retry_period(Duration::from_secs(1)));
     let key = driver.add(plan.config.clone());
+    if dpdk == Dpdk::Server {
+        // From the first attempt on the path is watched, by a descriptor that stays.
+        driver.connect_failed(key);
+    }
     let quiet = Census::now();
     let testpmd = Testpmd::spawn(&options);
     let mut bed = Bed::join(plan, testpmd, driver, key);
