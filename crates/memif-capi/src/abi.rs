@@ -200,76 +200,92 @@ mod tests {
     use super::*;
     use std::mem::{offset_of, size_of};
 
+    /// A type's name and size, then its fields' names and places.
+    type Laid = (&'static str, usize, Vec<(&'static str, usize)>);
+
     macro_rules! layout {
-        ($type:ty, $size:literal, $($field:ident = $offset:literal),*) => {
-            assert_eq!(size_of::<$type>(), $size, stringify!($type));
-            $(assert_eq!(offset_of!($type, $field), $offset, concat!(stringify!($type), "::", stringify!($field)));)*
+        ($type:ident, $($field:ident),+) => {
+            (
+                stringify!($type),
+                size_of::<$type>(),
+                vec![$((stringify!($field), offset_of!($type, $field))),+],
+            )
         };
     }
 
-    /// The numbers of libmemif 4.0 on machines of 64 bits; `tests/c/layout.c` asserts the same of the header.
+    fn layouts() -> Vec<Laid> {
+        vec![
+            layout!(memif_fd_event_t, fd, kind, private_ctx),
+            layout!(
+                memif_socket_args_t,
+                path,
+                app_name,
+                connection_request_timer,
+                on_control_fd_update,
+                alloc,
+                realloc,
+                free
+            ),
+            layout!(
+                memif_conn_args_t,
+                socket,
+                secret,
+                num_s2m_rings,
+                num_m2s_rings,
+                buffer_size,
+                log2_ring_size,
+                is_master,
+                interface_id,
+                interface_name
+            ),
+            layout!(memif_buffer_t, desc_index, queue, len, flags, data),
+            layout!(memif_queue_details_t, region, qid, ring_size, flags, head, tail, buffer_size),
+            layout!(memif_region_details_t, index, addr, size, fd, is_external),
+            layout!(
+                memif_details_t,
+                if_name,
+                inst_name,
+                remote_if_name,
+                remote_inst_name,
+                id,
+                secret,
+                role,
+                mode,
+                socket_path,
+                regions_num,
+                regions,
+                rx_queues_num,
+                tx_queues_num,
+                rx_queues,
+                tx_queues,
+                error,
+                link_up_down
+            ),
+        ]
+    }
+
+    /// `tests/c/layout.c` has the numbers of libmemif 4.0 on machines of 64 bits, and asserts them of the header.
     #[test]
-    fn layouts_are_those_of_libmemif() {
-        layout!(memif_fd_event_t, 16, fd = 0, kind = 4, private_ctx = 8);
-        layout!(
-            memif_socket_args_t,
-            208,
-            path = 0,
-            app_name = 108,
-            connection_request_timer = 144,
-            on_control_fd_update = 176,
-            alloc = 184,
-            realloc = 192,
-            free = 200
-        );
-        layout!(
-            memif_conn_args_t,
-            80,
-            socket = 0,
-            secret = 8,
-            num_s2m_rings = 32,
-            num_m2s_rings = 33,
-            buffer_size = 34,
-            log2_ring_size = 36,
-            is_master = 37,
-            interface_id = 40,
-            interface_name = 44,
-            mode = 76
-        );
-        layout!(memif_buffer_t, 32, desc_index = 0, queue = 8, len = 16, flags = 20, data = 24);
-        layout!(
-            memif_queue_details_t,
-            16,
-            region = 0,
-            qid = 2,
-            ring_size = 4,
-            flags = 8,
-            head = 10,
-            tail = 12,
-            buffer_size = 14
-        );
-        layout!(memif_region_details_t, 32, index = 0, addr = 8, size = 16, fd = 20, is_external = 24);
-        layout!(
-            memif_details_t,
-            120,
-            if_name = 0,
-            inst_name = 8,
-            remote_if_name = 16,
-            remote_inst_name = 24,
-            id = 32,
-            secret = 40,
-            role = 48,
-            mode = 49,
-            socket_path = 56,
-            regions_num = 64,
-            regions = 72,
-            rx_queues_num = 80,
-            tx_queues_num = 81,
-            rx_queues = 88,
-            tx_queues = 96,
-            error = 104,
-            link_up_down = 112
-        );
+    fn layouts_and_numbers_are_those_of_the_header() {
+        let asserted = include_str!("../tests/c/layout.c").lines().filter(|line| line.ends_with(");"));
+        let asserted: Vec<&str> =
+            asserted.filter(|line| ["SIZE (", "AT (", "IS ("].iter().any(|kind| line.starts_with(kind))).collect();
+        let mut ours = Vec::new();
+        for (of, size, fields) in layouts() {
+            ours.push(format!("SIZE ({of}, {size});"));
+            for (field, at) in fields {
+                // `type` is a word of Rust.
+                let field = if field == "kind" { "type" } else { field };
+                ours.push(format!("AT ({of}, {field}, {at});"));
+            }
+        }
+        let (places, numbers) = asserted.split_at(ours.len());
+        assert_eq!(places, ours);
+        // A bit-field has no place in C: that side looks where it shows.
+        assert_eq!(offset_of!(memif_conn_args_t, mode), 76);
+        let codes = err::NAMES.iter().map(|(name, value)| format!("IS ({name}, {value});"));
+        let numbers = numbers.iter().copied().filter(|line| line.contains("_ERR_"));
+        assert_eq!(numbers.collect::<Vec<_>>(), codes.collect::<Vec<_>>());
     }
 
     #[test]

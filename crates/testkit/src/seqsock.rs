@@ -246,6 +246,31 @@ impl SeqSocket {
             }
         }
     }
+
+    /// Waits for the other end to end a link: the reason, when it gave one. It says nothing else.
+    #[track_caller]
+    #[must_use]
+    pub fn last_words(&self) -> Option<String> {
+        let mut reason = None;
+        loop {
+            match self.receive() {
+                Received::Message { bytes, .. } => match Message::decode(&bytes) {
+                    Message::Disconnect(_, text) => {
+                        reason = Some(String::from_utf8_lossy(&text).into_owned());
+                    }
+                    other => panic!("{other:?} after CONNECTED"),
+                },
+                Received::Closed | Received::Reset => return reason,
+                Received::TimedOut => panic!("the link was not ended in time"),
+            }
+        }
+    }
+
+    /// Whether it is open and nothing came.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        matches!(self.peek_within(Duration::ZERO), Received::TimedOut)
+    }
 }
 
 impl AsFd for SeqSocket {

@@ -180,24 +180,12 @@ impl SlaveLink {
     #[track_caller]
     #[must_use]
     pub fn end(&self) -> Option<String> {
-        let mut reason = None;
-        loop {
-            match self.socket.receive() {
-                Received::Message { bytes, .. } => match Message::decode(&bytes) {
-                    Message::Disconnect(_, text) => {
-                        reason = Some(String::from_utf8_lossy(&text).into_owned());
-                    }
-                    other => panic!("{other:?} after CONNECTED"),
-                },
-                Received::Closed | Received::Reset => return reason,
-                Received::TimedOut => panic!("the link was not ended in time"),
-            }
-        }
+        self.socket.last_words()
     }
 
     /// Whether the control connection is quiet and open.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        matches!(self.socket.peek_within(std::time::Duration::ZERO), Received::TimedOut)
+        self.socket.is_quiet()
     }
 }

@@ -16,49 +16,48 @@ pub(crate) trait PeerEnd {
     fn tallies(&self, queue: usize) -> (Tally, Tally);
     /// Queues towards the library and from it.
     fn queues(&self) -> (usize, usize);
+    /// Waits for the library to end the link: the reason, when it gave one.
+    fn end(&self) -> Option<String>;
+    /// Whether the control connection is quiet and open.
+    fn is_up(&self) -> bool;
 }
 
-impl PeerEnd for SlaveLink {
-    #[track_caller]
-    fn send(&mut self, queue: usize, packet: &[u8]) {
-        self.tx[queue].send(packet);
-    }
+/// Both kinds have the same fields.
+macro_rules! peer_ends {
+    ($($link:ty),+) => {$(
+        impl PeerEnd for $link {
+            #[track_caller]
+            fn send(&mut self, queue: usize, packet: &[u8]) {
+                self.tx[queue].send(packet);
+            }
 
-    #[track_caller]
-    fn receive(&mut self, queue: usize) -> Vec<u8> {
-        self.rx[queue].wait()
-    }
+            #[track_caller]
+            fn receive(&mut self, queue: usize) -> Vec<u8> {
+                self.rx[queue].wait()
+            }
 
-    fn tallies(&self, queue: usize) -> (Tally, Tally) {
-        let tally = |tally: Option<Tally>| tally.unwrap_or_default();
-        (tally(self.tx.get(queue).map(|q| q.tally)), tally(self.rx.get(queue).map(|q| q.tally)))
-    }
+            fn tallies(&self, queue: usize) -> (Tally, Tally) {
+                let tally = |tally: Option<Tally>| tally.unwrap_or_default();
+                (tally(self.tx.get(queue).map(|q| q.tally)), tally(self.rx.get(queue).map(|q| q.tally)))
+            }
 
-    fn queues(&self) -> (usize, usize) {
-        (self.tx.len(), self.rx.len())
-    }
+            fn queues(&self) -> (usize, usize) {
+                (self.tx.len(), self.rx.len())
+            }
+
+            #[track_caller]
+            fn end(&self) -> Option<String> {
+                self.socket.last_words()
+            }
+
+            fn is_up(&self) -> bool {
+                self.socket.is_quiet()
+            }
+        }
+    )+};
 }
 
-impl PeerEnd for MasterLink {
-    #[track_caller]
-    fn send(&mut self, queue: usize, packet: &[u8]) {
-        self.tx[queue].send(packet);
-    }
-
-    #[track_caller]
-    fn receive(&mut self, queue: usize) -> Vec<u8> {
-        self.rx[queue].wait()
-    }
-
-    fn tallies(&self, queue: usize) -> (Tally, Tally) {
-        let tally = |tally: Option<Tally>| tally.unwrap_or_default();
-        (tally(self.tx.get(queue).map(|q| q.tally)), tally(self.rx.get(queue).map(|q| q.tally)))
-    }
-
-    fn queues(&self) -> (usize, usize) {
-        (self.tx.len(), self.rx.len())
-    }
-}
+peer_ends!(SlaveLink, MasterLink);
 
 /// Waits for one packet.
 #[track_caller]

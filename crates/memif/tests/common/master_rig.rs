@@ -3,15 +3,15 @@
 use memif::{Breach, InterfaceConfig, InterfaceKey, Link, Peer, SocketBuilder};
 use testkit::{Address, Census, Refusal, Script, ScriptedSlave, SlaveLink, SlavePlan};
 
-use super::{Driver, LENGTHS, cross_lengths};
+use super::rig::{Parts, Rig, Surroundings, as_told};
+use super::{Driver, LENGTHS};
 
 /// Id of the neighbour.
 const NEIGHBOUR: u32 = 4711;
 
 /// A master under test.
 pub(crate) struct MasterRig {
-    start: Census,
-    quiet: Census,
+    surroundings: Surroundings<SlaveLink>,
     /// The library.
     pub(crate) driver: Driver,
     /// Where it listens.
@@ -22,7 +22,6 @@ pub(crate) struct MasterRig {
     pub(crate) lengths: &'static [usize],
     /// What a good slave says.
     pub(crate) plan: SlavePlan,
-    neighbour: Option<(InterfaceKey, Link, SlaveLink)>,
 }
 
 impl MasterRig {
@@ -45,27 +44,13 @@ impl MasterRig {
         let key = driver.add(config);
         let neighbour = SlaveLink::connect(&address, &SlavePlan::id(NEIGHBOUR));
         let link = driver.connected(neighbour_key);
-        let mut rig = Self {
-            start,
-            quiet: Census::now(),
-            lengths: LENGTHS,
-            driver,
-            address,
-            key,
-            plan: SlavePlan::default(),
-            neighbour: Some((neighbour_key, link, neighbour)),
-        };
-        // Uses each path once, so that what is made on first use is there before anything is counted.
-        rig.check_neighbour();
-        rig.quiet = Census::now();
-        rig
+        let surroundings = Surroundings::new(start, &mut driver, (neighbour_key, link, neighbour));
+        Self { surroundings, lengths: LENGTHS, driver, address, key, plan: SlavePlan::default() }
     }
 
-    /// A good connection as planned.
-    #[track_caller]
-    pub(crate) fn link(&mut self) -> (Link, SlaveLink) {
-        let plan = self.plan.clone();
-        self.link_as(&plan)
+    /// What is held while no peer but the neighbour is there.
+    pub(crate) fn quiet(&self) -> &Census {
+        self.surroundings.quiet()
     }
 
     /// A good connection with another plan.
@@ -99,9 +84,7 @@ impl MasterRig {
     #[track_caller]
     pub(crate) fn agreed(&mut self, refusal: &Refusal) -> (Breach, Peer) {
         let (breach, peer) = self.driver.refused();
-        let mut words = breach.to_string();
-        words.truncate(95);
-        assert_eq!(refusal.reason(), words, "the words of DISCONNECT and of the event");
+        assert_eq!(refusal.reason(), as_told(&breach), "the words of DISCONNECT and of the event");
         (breach, peer)
     }
 
@@ -116,79 +99,19 @@ impl MasterRig {
         self.settle();
         breach
     }
-
-    /// The link that is up must go down for a breach, in the same words at both ends.
-    #[track_caller]
-    pub(crate) fn breached(&mut self, link: Link, peer: SlaveLink) -> Breach {
-        let told = peer.end();
-        let breach = self.driver.breached(self.key);
-        let mut words = breach.to_string();
-        words.truncate(95);
-        assert_eq!(told, Some(words), "the words of DISCONNECT and of the event");
-        assert_queues_down(link);
-        drop(peer);
-        self.settle();
-        breach
-    }
-
-    /// Everything of the last peer was given back, the neighbour works, and a good peer connects.
-    #[track_caller]
-    pub(crate) fn settle(&mut self) {
-        Census::wait_back_to(&self.quiet);
-        self.check_neighbour();
-        let (mut link, mut peer) = self.link();
-        cross_lengths(&mut link, &mut peer, 8, self.lengths);
-        drop(peer);
-        self.driver.disconnected(self.key);
-        drop(link);
-        Census::wait_back_to(&self.quiet);
-    }
-
-    /// Counts what the test itself has opened since as held by it.
-    #[track_caller]
-    pub(crate) fn recount(&mut self) {
-        self.driver.call(|_| ());
-        let now = Census::now();
-        self.start.add_difference(&self.quiet, &now);
-        self.quiet = now;
-    }
-
-    /// What is held while no peer but the neighbour is there.
-    pub(crate) fn quiet(&self) -> &Census {
-        &self.quiet
-    }
-
-    /// The neighbour's link works.
-    #[track_caller]
-    pub(crate) fn check_neighbour(&mut self) {
-        let (key, link, peer) = self.neighbour.as_mut().expect("a neighbour");
-        cross_lengths(link, peer, 2, &[64, 3000]);
-        let key = *key;
-        assert!(self.driver.details(key).link_up, "the neighbour is down");
-    }
-
-    /// Ends everything; all descriptors and mappings are given back.
-    #[track_caller]
-    pub(crate) fn finish(mut self) {
-        self.settle();
-        self.driver.assert_idle();
-        let start = self.start.clone();
-        drop(self);
-        Census::wait_back_to(&start);
-    }
 }
 
-/// Queues of a link that went down say so, and go on saying so.
-#[track_caller]
-pub(crate) fn assert_queues_down(mut link: Link) {
-    for rx in &mut link.rx {
-        assert!(!rx.is_connected(), "rx {} is up", rx.index());
-        assert!(rx.recv(1).is_err(), "rx {} receives", rx.index());
-        assert!(rx.wait(None).is_err(), "rx {} waits", rx.index());
+impl Rig for MasterRig {
+    type Peer = SlaveLink;
+
+    fn parts(&mut self) -> Parts<'_, SlaveLink> {
+        let Self { surroundings, driver, key, lengths, .. } = self;
+        Parts { surroundings, driver, key: *key, lengths }
     }
-    for tx in &mut link.tx {
-        assert!(!tx.is_connected(), "tx {} is up", tx.index());
-        assert!(tx.send(&[1; 64]).is_err(), "tx {} sends", tx.index());
-        assert!(tx.send_wait(&[1; 64]).is_err(), "tx {} waits", tx.index());
+
+    #[track_caller]
+    fn link(&mut self) -> (Link, SlaveLink) {
+        let plan = self.plan.clone();
+        self.link_as(&plan)
     }
 }

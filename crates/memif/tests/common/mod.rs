@@ -8,9 +8,11 @@
 mod crossing;
 mod driver;
 mod master_rig;
+mod rig;
 mod slave_rig;
 
 pub(crate) use crossing::{LENGTHS, PeerEnd, cross, cross_lengths, receive, receive_all, send};
 pub(crate) use driver::{Driver, socket_address};
-pub(crate) use master_rig::{MasterRig, assert_queues_down};
+pub(crate) use master_rig::MasterRig;
+pub(crate) use rig::{Parts, Rig, assert_queues_down};
 pub(crate) use slave_rig::SlaveRig;

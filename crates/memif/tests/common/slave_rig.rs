@@ -5,13 +5,12 @@ use std::time::Duration;
 use testkit::master::{Ending, Point, handshake};
 use testkit::{Address, Census, MasterLink, MasterPlan, Reply, ScriptedMaster, SeqSocket};
 
-use super::master_rig::assert_queues_down;
-use super::{Driver, LENGTHS, cross_lengths};
+use super::rig::{Parts, Rig, Surroundings, as_told};
+use super::{Driver, LENGTHS};
 
 /// A slave under test.
 pub(crate) struct SlaveRig {
-    start: Census,
-    quiet: Census,
+    surroundings: Surroundings<MasterLink>,
     /// The library.
     pub(crate) driver: Driver,
     /// Where the master listens.
@@ -22,7 +21,6 @@ pub(crate) struct SlaveRig {
     pub(crate) lengths: &'static [usize],
     /// The master.
     pub(crate) master: ScriptedMaster,
-    neighbour: Option<(InterfaceKey, Link, MasterLink)>,
 }
 
 impl SlaveRig {
@@ -53,27 +51,8 @@ impl SlaveRig {
             .expect("an interface on a connected socket");
         let neighbour = handshake(ours, &MasterPlan::default(), |_| Reply::Usual).expect("a link");
         let link = driver.connected(neighbour_key);
-        let mut rig = Self {
-            start,
-            quiet: Census::now(),
-            lengths: LENGTHS,
-            driver,
-            address,
-            key,
-            master,
-            neighbour: Some((neighbour_key, link, neighbour)),
-        };
-        rig.check_neighbour();
-        rig.quiet = Census::now();
-        rig
-    }
-
-    /// A good connection.
-    #[track_caller]
-    pub(crate) fn link(&mut self) -> (Link, MasterLink) {
-        self.driver.set_admin_up(self.key, true);
-        let peer = self.master.serve();
-        (self.driver.connected(self.key), peer)
+        let surroundings = Surroundings::new(start, &mut driver, (neighbour_key, link, neighbour));
+        Self { surroundings, lengths: LENGTHS, driver, address, key, master }
     }
 
     /// A handshake that fails: how it ended, as the master saw it and as the library tells it.
@@ -99,25 +78,8 @@ impl SlaveRig {
         let ConnectError::Breach(breach) = error else { panic!("{error:?} is no breach") };
         assert!(ending.left_safely(), "{ending:?}");
         if matches!(ending.said.first(), Some(testkit::wiremsg::Message::Init(_))) {
-            let mut words = breach.to_string();
-            words.truncate(95);
-            assert_eq!(ending.reason(), Some(words), "the words of DISCONNECT and of the event");
+            assert_eq!(ending.reason(), Some(as_told(&breach)), "the words of DISCONNECT and of the event");
         }
-        breach
-    }
-
-    /// The link that is up must go down for a breach, in the same words at both ends.
-    #[track_caller]
-    pub(crate) fn breached(&mut self, link: Link, peer: MasterLink) -> Breach {
-        let told = peer.end();
-        let breach = self.driver.breached(self.key);
-        let mut words = breach.to_string();
-        words.truncate(95);
-        assert_eq!(told, Some(words), "the words of DISCONNECT and of the event");
-        self.down();
-        assert_queues_down(link);
-        drop(peer);
-        self.settle();
         breach
     }
 
@@ -129,50 +91,28 @@ impl SlaveRig {
         self.driver.forget_events();
     }
 
-    /// Everything of the last link was given back, the neighbour works, and a good master gets its link.
-    #[track_caller]
-    pub(crate) fn settle(&mut self) {
-        Census::wait_back_to(&self.quiet);
-        self.check_neighbour();
-        let (mut link, mut peer) = self.link();
-        cross_lengths(&mut link, &mut peer, 8, self.lengths);
-        drop(peer);
-        self.driver.disconnected(self.key);
-        self.down();
-        drop(link);
-        Census::wait_back_to(&self.quiet);
-    }
-
-    /// Counts what the test itself has opened since as held by it.
-    #[track_caller]
-    pub(crate) fn recount(&mut self) {
-        self.driver.call(|_| ());
-        let now = Census::now();
-        self.start.add_difference(&self.quiet, &now);
-        self.quiet = now;
-    }
-
     /// What is held while no peer but the neighbour is there.
     pub(crate) fn quiet(&self) -> &Census {
-        &self.quiet
+        self.surroundings.quiet()
+    }
+}
+
+impl Rig for SlaveRig {
+    type Peer = MasterLink;
+
+    fn parts(&mut self) -> Parts<'_, MasterLink> {
+        let Self { surroundings, driver, key, lengths, .. } = self;
+        Parts { surroundings, driver, key: *key, lengths }
     }
 
-    /// The neighbour's link works.
     #[track_caller]
-    pub(crate) fn check_neighbour(&mut self) {
-        let (key, link, peer) = self.neighbour.as_mut().expect("a neighbour");
-        cross_lengths(link, peer, 2, &[64, 3000]);
-        let key = *key;
-        assert!(self.driver.details(key).link_up, "the neighbour is down");
+    fn link(&mut self) -> (Link, MasterLink) {
+        self.driver.set_admin_up(self.key, true);
+        let peer = self.master.serve();
+        (self.driver.connected(self.key), peer)
     }
 
-    /// Ends everything; all descriptors and mappings are given back.
-    #[track_caller]
-    pub(crate) fn finish(mut self) {
-        self.settle();
-        self.driver.assert_idle();
-        let start = self.start.clone();
-        drop(self);
-        Census::wait_back_to(&start);
+    fn after_link(&mut self) {
+        self.down();
     }
 }

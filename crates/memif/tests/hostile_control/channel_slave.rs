@@ -12,7 +12,7 @@ use testkit::plan::new_eventfd;
 use testkit::wiremsg::{AddRing, Hello, Init, Message, SIZE, VERSION};
 use testkit::{Dialect, MasterPlan, Received, Reply, ScriptedMaster};
 
-use crate::common::{SlaveRig, cross, cross_lengths};
+use crate::common::{Rig, SlaveRig, cross, cross_lengths};
 
 /// Points of a handshake at which a master speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

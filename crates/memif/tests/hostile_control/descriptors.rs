@@ -16,7 +16,7 @@ use testkit::slave_path::signal;
 use testkit::wiremsg::Message;
 use testkit::{Census, FileKind, ScriptedSlave, SeqSocket, SharedFile, SlaveLink, SlavePlan};
 
-use crate::common::{MasterRig, SlaveRig, cross, cross_lengths, receive, send};
+use crate::common::{MasterRig, Rig, SlaveRig, cross, cross_lengths, receive, send};
 
 /// Descriptors that are no shared memory, named.
 fn no_memory() -> Vec<(&'static str, OwnedFd)> {

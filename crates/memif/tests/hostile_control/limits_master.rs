@@ -10,7 +10,7 @@ use testkit::plan::new_eventfd;
 use testkit::wiremsg::{AddRing, Message};
 use testkit::{Address, Census, FileKind, Received, ScriptedSlave, SeqSocket, SharedFile, SlaveLink, SlavePlan};
 
-use crate::common::{Driver, MasterRig, cross};
+use crate::common::{Driver, MasterRig, Rig, cross};
 use crate::messages_master::{init, usual_hello};
 
 /// A short handshake time: what stalls is closed, what goes on is not.

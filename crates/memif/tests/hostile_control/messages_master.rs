@@ -8,7 +8,7 @@ use testkit::plan::{Step, new_eventfd};
 use testkit::wiremsg::{AddRing, Hello, Init, Message, SIZE};
 use testkit::{FileKind, ScriptedSlave, SharedFile, SlaveLink, SlavePlan};
 
-use crate::common::{MasterRig, cross};
+use crate::common::{MasterRig, Rig, cross};
 
 pub(crate) fn init(id: u32) -> Message {
     let plan = SlavePlan::id(id);

@@ -7,7 +7,7 @@ use testkit::ring::ring_bytes;
 use testkit::wiremsg::Message;
 use testkit::{FileKind, Layout, ScriptedSlave, SharedFile, SlaveLink, SlavePlan};
 
-use crate::common::{MasterRig, assert_queues_down, cross};
+use crate::common::{MasterRig, Rig, assert_queues_down, cross};
 
 pub(crate) fn c10_master_region_index_and_count() {
     let mut limits = Limits::default();

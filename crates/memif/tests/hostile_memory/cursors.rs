@@ -10,7 +10,7 @@ use testkit::slave_path::take_signal;
 use testkit::traffic::Dice;
 use testkit::{Ring, SlavePlan, eventually};
 
-use crate::common::{MasterRig, SlaveRig, cross, cross_lengths, receive, receive_all, send};
+use crate::common::{MasterRig, Rig, SlaveRig, cross, cross_lengths, receive, receive_all, send};
 
 /// Slots of the rings in this file.
 const SIZE: u16 = 256;

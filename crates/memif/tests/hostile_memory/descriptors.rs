@@ -8,7 +8,7 @@ use testkit::ring::NEXT;
 use testkit::traffic::{Dice, packet};
 use testkit::{Descriptor, Layout, Ring, SlaveLink, SlavePlan};
 
-use crate::common::{MasterRig, SlaveRig, cross, cross_lengths, receive, receive_all, send};
+use crate::common::{MasterRig, Rig, SlaveRig, cross, cross_lengths, receive, receive_all, send};
 
 /// Runs `step` in a thread until dropped.
 struct Meanwhile {

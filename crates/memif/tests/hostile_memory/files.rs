@@ -8,7 +8,7 @@ use memif::{Breach, ConnectError, InterfaceConfig, Link, Memory, RecvError, Send
 use testkit::shared::huge_pages_left;
 use testkit::{Descriptor, FileKind, Layout, ScriptedSlave, SharedFile, SlavePlan};
 
-use crate::common::{MasterRig, SlaveRig, cross};
+use crate::common::{MasterRig, Rig, SlaveRig, cross};
 
 /// Which queues of a link are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

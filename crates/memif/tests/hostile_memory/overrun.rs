@@ -9,7 +9,7 @@ use testkit::ring::NEXT;
 use testkit::traffic::{check, packet};
 use testkit::{Descriptor, MasterLink, SlaveLink};
 
-use crate::common::{MasterRig, SlaveRig, cross};
+use crate::common::{MasterRig, Rig, SlaveRig, cross};
 
 /// Slots of the rings: small, so that they are full most of the time.
 const LOG2: u8 = 5;

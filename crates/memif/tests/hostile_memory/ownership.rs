@@ -6,7 +6,7 @@ use testkit::traffic::packet;
 use testkit::wiremsg::Message;
 use testkit::{Census, Ring, SlaveLink};
 
-use crate::common::{MasterRig, SlaveRig, cross, cross_lengths, receive, send};
+use crate::common::{MasterRig, Parts, PeerEnd, Rig, SlaveRig, cross, cross_lengths, receive, send};
 
 pub(crate) fn m15_master_writes_only_its_own() {
     let mut rig = MasterRig::new();
@@ -103,12 +103,19 @@ pub(crate) fn m15_slave_writes_only_its_own() {
 }
 
 pub(crate) fn m16_master_teardown_under_a_batch() {
-    let mut rig = MasterRig::new();
+    teardown_under_a_batch(MasterRig::new());
+}
+
+pub(crate) fn m16_slave_teardown_under_a_batch() {
+    teardown_under_a_batch(SlaveRig::new());
+}
+
+fn teardown_under_a_batch(mut rig: impl Rig) {
     let (mut link, mut peer) = rig.link();
     for sequence in 0..10 {
-        peer.tx[0].send(&packet(1, sequence, 9000));
+        peer.send(0, &packet(1, sequence, 9000));
     }
-    let mappings = rig.quiet().mapping_count();
+    let mappings = rig.parts().surroundings.quiet().mapping_count();
     {
         let mut rx = link.rx.remove(0);
         let mut tx = link.tx.remove(0);
@@ -119,7 +126,8 @@ pub(crate) fn m16_master_teardown_under_a_batch() {
         let first = packets.next().unwrap();
         // The peer goes, the library takes the link down, and the socket forgets it.
         drop(peer);
-        rig.driver.disconnected(rig.key);
+        let Parts { driver, key, .. } = rig.parts();
+        driver.disconnected(key);
         assert_eq!(first.to_vec(), packet(1, 0, 9000), "a packet still lent");
         for (sequence, packet_) in (1..).zip(packets) {
             assert_eq!(packet_.to_vec(), packet(1, sequence, 9000));
@@ -130,47 +138,11 @@ pub(crate) fn m16_master_teardown_under_a_batch() {
         assert!(rx.recv(1).is_err() && tx.send(&[1]).is_err(), "the link is down");
         assert!(Census::now().mapping_count() > mappings, "the queues keep the mapping");
     }
+    rig.after_link();
     rig.settle();
     // The socket itself goes first.
-    let (link, peer) = rig.link();
-    rig.driver.call(|_| ());
-    let address = rig.address.clone();
-    drop(rig);
-    let mut link = link;
-    assert!(link.rx[0].recv(1).is_err() && link.tx[0].send(&[1]).is_err(), "{address:?}");
-    assert!(peer.end().is_some() || !peer.is_up());
-}
-
-pub(crate) fn m16_slave_teardown_under_a_batch() {
-    let mut rig = SlaveRig::new();
-    let (mut link, mut peer) = rig.link();
-    for sequence in 0..10 {
-        peer.tx[0].send(&packet(1, sequence, 9000));
-    }
-    let mappings = rig.quiet().mapping_count();
-    {
-        let mut rx = link.rx.remove(0);
-        let mut tx = link.tx.remove(0);
-        drop(link);
-        let mut batch = rx.recv(64).unwrap();
-        let mut out = tx.reserve().unwrap();
-        let mut packets = (&mut batch).into_iter();
-        let first = packets.next().unwrap();
-        drop(peer);
-        rig.driver.disconnected(rig.key);
-        assert_eq!(first.to_vec(), packet(1, 0, 9000), "a packet still lent");
-        for (sequence, packet_) in (1..).zip(packets) {
-            assert_eq!(packet_.to_vec(), packet(1, sequence, 9000));
-        }
-        out.push(&packet(1, 1, 3000)).unwrap();
-        out.commit();
-        drop(batch);
-        assert!(rx.recv(1).is_err() && tx.send(&[1]).is_err(), "the link is down");
-        assert!(Census::now().mapping_count() > mappings, "the queues keep the mapping");
-    }
-    rig.down();
-    rig.settle();
     let (mut link, peer) = rig.link();
+    rig.parts().driver.call(|_| ());
     drop(rig);
     assert!(link.rx[0].recv(1).is_err() && link.tx[0].send(&[1]).is_err());
     assert!(peer.end().is_some() || !peer.is_up());

@@ -5,7 +5,7 @@ use testkit::ring::{Descriptor, MASK_INT, NEXT};
 use testkit::traffic::{check, packet};
 use testkit::{Dialect, Layout, MasterPlan, Reply, SlavePlan};
 
-use crate::common::{MasterRig, SlaveRig, cross, cross_lengths, receive, receive_all, send};
+use crate::common::{MasterRig, Rig, SlaveRig, cross, cross_lengths, receive, receive_all, send};
 use crate::flow::both_ways;
 use crate::load::Style;
 

@@ -10,7 +10,7 @@ use testkit::slave_path::take_signal;
 use testkit::traffic::{InOrder, packet};
 use testkit::{MasterLink, SlaveLink, VppLikeSlave};
 
-use crate::common::{MasterRig, SlaveRig};
+use crate::common::{MasterRig, Rig, SlaveRig};
 use crate::vpp_master;
 
 /// A receiver that lags is told again within about a millisecond, and less and less often while it does nothing.

@@ -4,7 +4,7 @@ use memif::{ConnectError, Event, InterfaceConfig, Memory, RxMode};
 use testkit::wiremsg::Message;
 use testkit::{Dialect, MasterLink, MasterPlan, Reply, SurplusQueue};
 
-use crate::common::{SlaveRig, cross, receive, send};
+use crate::common::{Rig, SlaveRig, cross, receive, send};
 use crate::flow::both_ways;
 use crate::load::Style;
 

@@ -5,7 +5,7 @@ use testkit::vpp::answer_disconnect;
 use testkit::wiremsg::{Hello, Message};
 use testkit::{Dialect, MasterPlan, Reply};
 
-use crate::common::{SlaveRig, cross};
+use crate::common::{Rig, SlaveRig, cross};
 use crate::flow::both_ways;
 use crate::load::Style;
 

@@ -7,7 +7,7 @@ use testkit::vpp::answer_disconnect;
 use testkit::wiremsg::Message;
 use testkit::{Received, Script, ScriptedSlave, SlaveLink, SlavePlan, VppLikeSlave};
 
-use crate::common::{MasterRig, cross, cross_lengths};
+use crate::common::{MasterRig, Rig, cross, cross_lengths};
 use crate::flow::both_ways;
 use crate::load::Style;
 
