@@ -223,9 +223,7 @@ pub(crate) fn c08_slave_secret() {
         let (link, peer) = rig.link();
         assert_eq!(peer.init.secret, secret.as_bytes());
         drop(peer);
-        rig.driver.disconnected(rig.key);
-        rig.down();
-        drop(link);
+        rig.disconnected(link);
         // A master that wants another one.
         rig.master.plan.secret = b"other".to_vec();
         rig.driver.set_admin_up(rig.key, true);
@@ -282,9 +280,7 @@ pub(crate) fn c10_to_c17_what_a_slave_sends() {
     assert!(places.windows(2).all(|w| w[0].0 != w[1].0 || w[0].2 <= w[1].1), "overlap: {places:?}");
     assert!(places.iter().all(|p| p.1 % 64 == 0), "cache lines: {places:?}");
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -302,9 +298,7 @@ pub(crate) fn c18_slave_handshake_time() {
     std::thread::sleep(Duration::from_millis(1200));
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -383,9 +377,7 @@ pub(crate) fn c22_slave_hello_values() {
     assert_eq!((peer.tx.len(), peer.rx.len()), (255, 255));
     cross_lengths(&mut link, &mut peer, 1, &[64]);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use memif::{Breach, Event, InterfaceConfig, RxMode};
+use memif::{Breach, Event, InterfaceConfig, Link, RxMode};
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fs::{Mode, OFlags, SealFlags};
 use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
@@ -16,7 +16,7 @@ use testkit::slave_path::signal;
 use testkit::wiremsg::Message;
 use testkit::{Census, FileKind, ScriptedSlave, SeqSocket, SharedFile, SlaveLink, SlavePlan};
 
-use crate::common::{MasterRig, Rig, SlaveRig, cross, cross_lengths, receive, send};
+use crate::common::{MasterRig, PeerEnd, Rig, SlaveRig, cross, cross_lengths, receive, send};
 
 /// Descriptors that are no shared memory, named.
 fn no_memory() -> Vec<(&'static str, OwnedFd)> {
@@ -91,8 +91,7 @@ pub(crate) fn f03_master_leaves_what_could_be_sealed() {
     cross(&mut link, &mut peer);
     assert_eq!(peer.memory.regions[0].seals(), Some(SealFlags::empty()));
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
     // Shrunk before the library looked.
     let mut rig = MasterRig::new();
@@ -139,8 +138,7 @@ pub(crate) fn f07_master_sparse_region_costs_nothing() {
     let taken = memory("VmRSS").saturating_sub(before);
     assert!(taken < 256 << 20, "{taken} bytes more are resident");
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -171,8 +169,7 @@ pub(crate) fn f08_master_mapping() {
     assert!(!mapped.is_empty());
     assert!(mapped.iter().all(|l| l.contains(" rw-s ")), "{mapped:?}");
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -191,8 +188,7 @@ pub(crate) fn f09_master_same_memory_twice() {
     let (mut peer, mut link) = (peer.unwrap(), rig.driver.connected(rig.key));
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     // The same memory on two connections: each is checked by itself, and neither harms the other interfaces.
     let other = rig.driver.add(InterfaceConfig::master(6));
     let memory = testkit::SlaveMemory::new(&plan);
@@ -259,6 +255,30 @@ fn fill(fd: impl AsFd) {
     rustix::io::write(fd, &(u64::MAX - 1).to_ne_bytes()).unwrap();
 }
 
+/// Over a link whose eventfds wait: the one that the library reads, and the one that it writes.
+fn nothing_waits<R: Rig>(mut rig: R, mut link: Link, mut peer: R::Peer, fds: (Arc<OwnedFd>, Arc<OwnedFd>)) {
+    // Reads with nothing to read do not wait.
+    link.rx[0].acknowledge();
+    assert!(!link.rx[0].wait(Some(Duration::from_millis(5))).unwrap());
+    link.rx[0].acknowledge();
+    cross_lengths(&mut link, &mut peer, 10, &[64]);
+    // Writes with no room do not wait, and the packets are there.
+    fill(&fds.1);
+    cross_lengths(&mut link, &mut peer, 10, &[64, 3000]);
+    fill(&fds.1);
+    send(&mut link.tx[0], b"a packet and then silence");
+    assert_eq!(peer.receive(0), b"a packet and then silence");
+    // A receiver that lags, so that the signal is repeated: the driver does not wait either.
+    for _ in 0..50 {
+        send(&mut link.tx[0], &[7; 100]);
+    }
+    fill(&fds.1);
+    rig.check_neighbour();
+    drop((peer, fds));
+    rig.disconnected(link);
+    rig.finish();
+}
+
 pub(crate) fn f11_master_blocking_eventfd() {
     for mode in [RxMode::Interrupt, RxMode::Adaptive] {
         let config = InterfaceConfig::master(0).rx_queues(2).tx_queues(2).rx_mode(mode);
@@ -269,7 +289,7 @@ pub(crate) fn f11_master_blocking_eventfd() {
             script.step("ADD_RING S2M 0").fds = vec![s2m.clone()];
             script.step("ADD_RING M2S 0").fds = vec![m2s.clone()];
         });
-        let (mut peer, mut link) = (peer.unwrap(), rig.driver.connected(rig.key));
+        let (mut peer, link) = (peer.unwrap(), rig.driver.connected(rig.key));
         peer.tx[0].interrupt = s2m.clone();
         peer.rx[0].interrupt = m2s.clone();
         // Whatever the library did about O_NONBLOCK, the peer takes it back.
@@ -277,27 +297,7 @@ pub(crate) fn f11_master_blocking_eventfd() {
             let flags = rustix::fs::fcntl_getfl(fd).unwrap();
             rustix::fs::fcntl_setfl(fd, flags - OFlags::NONBLOCK).unwrap();
         }
-        // Reads with nothing to read do not wait.
-        link.rx[0].acknowledge();
-        assert!(!link.rx[0].wait(Some(Duration::from_millis(5))).unwrap());
-        link.rx[0].acknowledge();
-        cross_lengths(&mut link, &mut peer, 10, &[64]);
-        // Writes with no room do not wait, and the packets are there.
-        fill(&m2s);
-        cross_lengths(&mut link, &mut peer, 10, &[64, 3000]);
-        fill(&m2s);
-        send(&mut link.tx[0], b"a packet and then silence");
-        assert_eq!(peer.rx[0].wait(), b"a packet and then silence");
-        // A receiver that lags, so that the signal is repeated: the driver does not wait either.
-        for _ in 0..50 {
-            send(&mut link.tx[0], &[7; 100]);
-        }
-        fill(&m2s);
-        rig.check_neighbour();
-        drop((peer, s2m, m2s));
-        rig.driver.disconnected(rig.key);
-        drop(link);
-        rig.finish();
+        nothing_waits(rig, link, peer, (s2m, m2s));
     }
 }
 
@@ -360,8 +360,7 @@ pub(crate) fn f12_master_storm_of_signals() {
     });
     assert_eq!(receive(&mut link.rx[0]), [9; 64]);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -386,8 +385,7 @@ pub(crate) fn f13_master_keeps_no_region_open() {
     assert_eq!(Census::now().mapping_count(), rig.quiet().mapping_count() + 1);
     assert_eq!(Census::inherited(), inherited, "descriptors that a child process would inherit");
     drop(slave);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -404,41 +402,21 @@ pub(crate) fn f06_slave_memory_cannot_be_taken_away() {
     }
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
 pub(crate) fn f11_slave_blocking_eventfd() {
     for mode in [RxMode::Interrupt, RxMode::Adaptive] {
         let mut rig = SlaveRig::with(InterfaceConfig::slave(0).ring_size(256).rx_mode(mode));
-        let (mut link, mut peer) = rig.link();
+        let (link, peer) = rig.link();
         let (s2m, m2s) = (peer.rx[0].interrupt.clone(), peer.tx[0].interrupt.clone());
         for fd in [&s2m, &m2s] {
             let flags = rustix::fs::fcntl_getfl(fd).unwrap();
             assert!(flags.contains(OFlags::NONBLOCK), "5.6: every slave makes them so");
             rustix::fs::fcntl_setfl(fd, flags - OFlags::NONBLOCK).unwrap();
         }
-        link.rx[0].acknowledge();
-        assert!(!link.rx[0].wait(Some(Duration::from_millis(5))).unwrap());
-        link.rx[0].acknowledge();
-        cross_lengths(&mut link, &mut peer, 10, &[64]);
-        fill(&s2m);
-        cross_lengths(&mut link, &mut peer, 10, &[64, 3000]);
-        fill(&s2m);
-        send(&mut link.tx[0], b"a packet and then silence");
-        assert_eq!(peer.rx[0].wait(), b"a packet and then silence");
-        for _ in 0..50 {
-            send(&mut link.tx[0], &[7; 100]);
-        }
-        fill(&s2m);
-        rig.check_neighbour();
-        drop((peer, s2m, m2s));
-        rig.driver.disconnected(rig.key);
-        rig.down();
-        drop(link);
-        rig.finish();
+        nothing_waits(rig, link, peer, (m2s, s2m));
     }
 }
 
@@ -462,9 +440,7 @@ pub(crate) fn f12_slave_storm_of_signals() {
     rig.driver.forget_events();
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -480,8 +456,6 @@ pub(crate) fn f13_slave_descriptors() {
     let neighbours = rig.quiet().fds.iter().filter(|(n, _)| n.contains("memfd:")).map(|(_, n)| n).sum::<usize>();
     assert_eq!(mine, neighbours + theirs, "memory files stay open: {:?}", Census::now());
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }

@@ -44,8 +44,7 @@ pub(crate) fn c18_master_handshake_time() {
     std::thread::sleep(Duration::from_millis(1200));
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -64,8 +63,7 @@ pub(crate) fn c18_master_half_open_limit() {
     cross(&mut link, &mut peer);
     assert!(peer.is_up(), "the link counts as unfinished");
     drop((crowd, more, peer));
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.driver.forget_events();
     rig.settle();
     rig.driver.forget_events();
@@ -226,8 +224,7 @@ pub(crate) fn c21_master_reservation() {
     let refusal = SlaveLink::try_connect(&rig.address, &wrong, |_| ()).map(|_| ()).unwrap_err();
     assert_eq!(rig.agreed(&refusal).0, Breach::SecretWrong);
     drop((squatters, peer));
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     // One with the secret that stops after INIT loses the id when its time is over.
     let slave = ScriptedSlave::connect(&rig.address);
     let mut hello = init(0);

@@ -93,8 +93,7 @@ pub(crate) fn c02_master_types() {
     };
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     // DISCONNECT ends it at any time and is not answered.
     for label in ["INIT", "ADD_REGION 0", "ADD_RING S2M 0", "CONNECT"] {
         let result = SlaveLink::try_connect(&rig.address, &rig.plan, |script| {
@@ -240,8 +239,7 @@ pub(crate) fn c07_master_id() {
     assert_eq!(rig.agreed(&second).0, Breach::AlreadyConnected(0));
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     // In use by a handshake that is not done.
     let first = ScriptedSlave::connect(&rig.address);
     first.socket.send(&init(0));

@@ -45,8 +45,7 @@ pub(crate) fn c10_master_region_index_and_count() {
     cross(&mut link, &mut peer);
     assert_eq!(rig.driver.details(rig.key).regions.len(), 256);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     let breach = rig.refused_as(&plan, |script| more(script, 257)).0;
     assert_eq!(breach, Breach::TooManyRegions(256));
     rig.finish();
@@ -209,8 +208,7 @@ pub(crate) fn c15_master_ring_place() {
     let mut link = rig.driver.connected(rig.key);
     cross(&mut link, &mut peer);
     drop((peer, script));
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 

@@ -532,8 +532,6 @@ pub(crate) fn m14_slave_ring_flags() {
     }
     eventually("a link that is up", || peer.is_up().then_some(()));
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }

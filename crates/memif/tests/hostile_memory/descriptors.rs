@@ -90,8 +90,7 @@ pub(crate) fn m06_master_region() {
     }
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -132,8 +131,7 @@ pub(crate) fn m07_master_offset_and_length() {
     }
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -176,8 +174,7 @@ pub(crate) fn m07_master_posted_buffers() {
         assert_eq!(link.tx[0].counters().bad_descriptors, 2, "{descriptor:?}");
         assert_eq!(link.tx[0].counters().packets, 1);
         drop((peer, ring));
-        rig.driver.disconnected(rig.key);
-        drop(link);
+        rig.disconnected(link);
         rig.settle();
     }
     // All of them: nothing is sent, nothing is written, and what is posted anew is used.
@@ -209,8 +206,7 @@ pub(crate) fn m07_master_posted_buffers() {
         rig.check_neighbour();
         peer.rx.clear();
         drop((peer, ring));
-        rig.driver.disconnected(rig.key);
-        drop(link);
+        rig.disconnected(link);
         rig.settle();
     }
     rig.finish();
@@ -249,8 +245,7 @@ pub(crate) fn m08_master_length() {
     // Longer than our own buffers is good, up to the limit.
     cross_lengths(&mut link, &mut peer, 3, &[2176, 9216, 10_000]);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.plan = SlavePlan::default();
     rig.finish();
 }
@@ -289,9 +284,7 @@ pub(crate) fn m08_slave_length_over_capacity() {
     }
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -352,8 +345,7 @@ pub(crate) fn m09_master_chains() {
     let (mut link, mut peer) = rig.link_as(&plan);
     cross_lengths(&mut link, &mut peer, 5, &[16 * 2048, 15 * 2048 + 1]);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -400,9 +392,7 @@ pub(crate) fn m09_slave_chains() {
     assert_eq!(link.rx[0].counters().dropped - before.dropped, 1);
     cross_lengths(&mut link, &mut peer, 5, &[65_535]);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -472,8 +462,7 @@ pub(crate) fn m05_master_descriptor_changes_while_read() {
         assert!(peer.is_up());
         drop(flickering);
         drop((peer, ring));
-        rig.driver.disconnected(rig.key);
-        drop(link);
+        rig.disconnected(link);
     }
     rig.finish();
 }
@@ -519,8 +508,7 @@ pub(crate) fn m05_master_posted_descriptor_changes() {
     assert_eq!(region.read(1100, 2900), [0; 2900]);
     rig.check_neighbour();
     drop((peer, region, ring));
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -603,8 +591,7 @@ pub(crate) fn m11_master_buffers_over_rings() {
         rig.check_neighbour();
         peer.tx.clear();
         drop((peer, ring));
-        rig.driver.disconnected(rig.key);
-        drop(link);
+        rig.disconnected(link);
         rig.driver.forget_events();
         rig.settle();
     }
@@ -635,8 +622,7 @@ pub(crate) fn m12_master_bytes_change_while_read() {
     drop(scribble);
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -660,9 +646,7 @@ pub(crate) fn m12_slave_bytes_change_while_read() {
     drop(scribble);
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -705,8 +689,6 @@ pub(crate) fn m13_slave_region_and_offset_on_return() {
     }
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }

@@ -79,8 +79,7 @@ pub(crate) fn f05_master_hole_under_a_ring() {
         rig.check_neighbour();
         assert!(rig.driver.details(rig.key).link_up == up || !up);
         drop(peer);
-        rig.driver.disconnected(rig.key);
-        drop(link);
+        rig.disconnected(link);
         rig.driver.forget_events();
         rig.settle();
     }
@@ -100,9 +99,7 @@ pub(crate) fn f05_slave_hole_under_a_ring() {
         rig.check_neighbour();
         peer.tx.clear();
         drop(peer);
-        rig.driver.disconnected(rig.key);
-        rig.down();
-        drop(link);
+        rig.disconnected(link);
         rig.settle();
     }
     rig.finish();

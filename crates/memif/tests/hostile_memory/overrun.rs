@@ -141,8 +141,7 @@ pub(crate) fn m01_master_overrun_by_an_honest_peer() {
     peer.tx[0].resume_at(head);
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -165,8 +164,6 @@ pub(crate) fn m02_slave_overrun_by_an_honest_peer() {
     peer.tx[0].resume_at(tail);
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }

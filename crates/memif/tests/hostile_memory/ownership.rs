@@ -56,8 +56,7 @@ pub(crate) fn m15_master_writes_only_its_own() {
         assert!(ring.padding().iter().all(|b| *b == 0x5a), "padding of a ring was written");
     }
     drop((peer, region, rings));
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
@@ -96,9 +95,7 @@ pub(crate) fn m15_slave_writes_only_its_own() {
         assert!(ring.padding().iter().all(|b| *b == 0x5a), "padding of a ring was written");
     }
     drop((peer, region, rings));
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 

@@ -96,8 +96,7 @@ pub(crate) fn dpdk_client_posts_late() {
         assert_eq!(peer.rx[0].ring.flags(), MASK_INT, "its mask is its own");
         assert_eq!(link.tx[0].counters().signals, 0);
         drop(peer);
-        rig.driver.disconnected(rig.key);
-        drop(link);
+        rig.disconnected(link);
         rig.finish();
     }
 }
@@ -146,8 +145,7 @@ pub(crate) fn dpdk_stale_next() {
     }
     assert_eq!(link.rx[0].counters().packets, sequence);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 
     // As slave: what is posted has no NEXT, whatever stood there; the scripted master checks that for every buffer.
@@ -182,8 +180,7 @@ pub(crate) fn dpdk_overruns() {
     }
     assert!(peer.is_up());
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 
     let mut rig = slave_rig(Dialect::DPDK, InterfaceConfig::slave(0).ring_size(32));

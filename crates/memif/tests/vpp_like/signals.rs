@@ -92,8 +92,7 @@ fn as_master(busy: Duration) {
         bursts(&mut link, &mut peer, busy);
         rig.driver.assert_idle();
         drop(peer);
-        rig.driver.disconnected(rig.key);
-        drop(link);
+        rig.disconnected(link);
         rig.finish();
     }
 }
@@ -105,9 +104,7 @@ fn as_slave(busy: Duration) {
     bursts(&mut link, &mut peer, busy);
     rig.driver.assert_idle();
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 

@@ -78,9 +78,7 @@ pub(crate) fn limits_of_hello() {
     assert_eq!((link.rx.len(), link.tx.len(), link.rx[0].ring_size()), (2, 1, 32));
     cross(&mut link, &mut peer);
     drop(peer);
-    rig.driver.disconnected(rig.key);
-    rig.down();
-    drop(link);
+    rig.disconnected(link);
     rig.finish();
 }
 
