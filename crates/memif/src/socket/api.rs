@@ -2,18 +2,16 @@
 
 use std::os::fd::OwnedFd;
 
-use super::connection::Connection;
-use super::driver::Socket;
 use super::event::{Details, Request};
 use super::key::InterfaceKey;
+use super::poll::Socket;
 use super::timers::Timer;
-use super::turn::MANY_MESSAGES;
 use crate::address::SocketAddress;
 use crate::config::InterfaceConfig;
 #[cfg(feature = "raw")]
 use crate::error::ConnectError;
 use crate::error::{Breach, SocketError};
-use crate::sys::{self, Interest};
+use crate::sys;
 use crate::terms::Role;
 
 impl Socket {
@@ -27,17 +25,17 @@ impl Socket {
         config.validate()?;
         let role = config.role();
         let by_itself = !config.manual;
-        let key = self.interfaces.insert(config, by_itself)?;
+        let key = self.driver.interfaces.insert(config, by_itself)?;
         match role {
-            Role::Slave => self.connect_at_once(key),
+            Role::Slave => self.driver.connect_at_once(key),
             Role::Master => {
-                if let Err(error) = self.listen() {
-                    self.forget(key);
+                if let Err(error) = self.driver.listen() {
+                    self.driver.forget(key);
                     return Err(error);
                 }
             }
         }
-        self.leave();
+        self.driver.leave();
         Ok(key)
     }
 
@@ -53,12 +51,12 @@ impl Socket {
             return Err(SocketError::WrongDescriptor("for a master: hand connections to masters over with `adopt`"));
         }
         check_connected(&connected)?;
-        let key = self.interfaces.insert(config, false)?;
-        if let Err(source) = self.begin_slave(key, connected) {
-            self.forget(key);
+        let key = self.driver.interfaces.insert(config, false)?;
+        if let Err(source) = self.driver.begin_slave(key, connected) {
+            self.driver.forget(key);
             return Err(SocketError::Io { operation: "epoll", source });
         }
-        self.leave();
+        self.driver.leave();
         Ok(key)
     }
 
@@ -72,12 +70,12 @@ impl Socket {
     /// that is [`ConnectError::Local`]).
     #[cfg(feature = "raw")]
     pub fn connect_now(&mut self, key: InterfaceKey) -> Result<Result<(), ConnectError>, SocketError> {
-        let result = if self.interfaces.get(key)?.connection.is_some() {
+        let result = if self.driver.interfaces.get(key)?.connection.is_some() {
             Ok(Err(ConnectError::Local("connected or connecting already".to_owned())))
         } else {
-            self.connect_once(key)
+            self.driver.connect_once(key)
         };
-        self.leave();
+        self.driver.leave();
         result
     }
 
@@ -87,7 +85,7 @@ impl Socket {
     /// [`SocketError::NoSuchInterface`].
     #[cfg(feature = "raw")]
     pub fn has_connection(&self, key: InterfaceKey) -> Result<bool, SocketError> {
-        let interface = self.interfaces.get(key)?;
+        let interface = self.driver.interfaces.get(key)?;
         Ok(interface.connection.is_some() || interface.attempts.waits_in_line)
     }
 
@@ -97,8 +95,8 @@ impl Socket {
     /// [`SocketError::WrongDescriptor`], and what the kernel says.
     #[cfg(feature = "raw")]
     pub fn set_listener(&mut self, fd: OwnedFd) -> Result<(), SocketError> {
-        let result = self.listener.listen_on(fd, &mut self.waits, &self.closer);
-        self.leave();
+        let result = self.driver.listener.listen_on(fd, &mut self.driver.waits, &self.driver.closer);
+        self.driver.leave();
         result
     }
 
@@ -106,7 +104,7 @@ impl Socket {
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn listener(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        self.listener.fd()
+        self.driver.listener.fd()
     }
 
     /// Takes over a connection that was accepted elsewhere, for whichever of our masters it asks for.
@@ -115,8 +113,8 @@ impl Socket {
     /// [`SocketError::WrongDescriptor`] when the descriptor is not a connected `SOCK_SEQPACKET` Unix socket.
     pub fn adopt(&mut self, connected: OwnedFd) -> Result<(), SocketError> {
         check_connected(&connected)?;
-        let begun = self.begin_master(connected);
-        self.leave();
+        let begun = self.driver.begin_master(connected);
+        self.driver.leave();
         begun.map_err(SocketError::io("epoll"))
     }
 
@@ -125,15 +123,15 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`].
     pub fn remove_interface(&mut self, key: InterfaceKey) -> Result<(), SocketError> {
-        let connection = self.interfaces.get(key)?.connection;
-        self.watches.remove(key, |_| true, &mut self.waits);
-        self.forget(key);
+        let connection = self.driver.interfaces.get(key)?.connection;
+        self.driver.watches.remove(key, |_| true, &mut self.driver.waits);
+        self.driver.forget(key);
         if let Some(token) = connection {
-            self.command(token, |connection| connection.disconnect("interface removed"));
+            self.driver.command(token, |connection| connection.disconnect("interface removed"));
         }
-        self.events.forget(key);
-        self.stop_listening_if_nobody_needs_it();
-        self.leave();
+        self.driver.events.forget(key);
+        self.driver.stop_listening_if_nobody_needs_it();
+        self.driver.leave();
         Ok(())
     }
 
@@ -143,19 +141,19 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`].
     pub fn set_admin_up(&mut self, key: InterfaceKey, up: bool) -> Result<(), SocketError> {
-        let interface = self.interfaces.get_mut(key)?;
+        let interface = self.driver.interfaces.get_mut(key)?;
         let changed = interface.admin_up != up;
         interface.admin_up = up;
         let connection = interface.connection;
         if changed && up {
-            self.connect_at_once(key);
+            self.driver.connect_at_once(key);
         } else if changed {
-            self.waits.set(Timer::Connect(key.number), None);
+            self.driver.waits.set(Timer::Connect(key.number), None);
             if let Some(token) = connection {
-                self.command(token, |connection| connection.disconnect("interface is down"));
+                self.driver.command(token, |connection| connection.disconnect("interface is down"));
             }
         }
-        self.leave();
+        self.driver.leave();
         Ok(())
     }
 
@@ -165,10 +163,10 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`].
     pub fn disconnect(&mut self, key: InterfaceKey, reason: &str) -> Result<(), SocketError> {
-        if let Some(token) = self.interfaces.get(key)?.connection {
-            self.command(token, |connection| connection.disconnect(reason));
+        if let Some(token) = self.driver.interfaces.get(key)?.connection {
+            self.driver.command(token, |connection| connection.disconnect(reason));
         }
-        self.leave();
+        self.driver.leave();
         Ok(())
     }
 
@@ -179,15 +177,15 @@ impl Socket {
     /// As [`add_interface`](Self::add_interface), and [`SocketError::NoSuchInterface`]. On an error nothing changes.
     pub fn reconfigure(&mut self, key: InterfaceKey, config: InterfaceConfig) -> Result<(), SocketError> {
         config.validate()?;
-        self.interfaces.get(key)?;
-        self.interfaces.check_name(key, &config)?;
+        self.driver.interfaces.get(key)?;
+        self.driver.interfaces.check_name(key, &config)?;
         if config.role() == Role::Master {
-            self.listen()?;
+            self.driver.listen()?;
         }
-        self.interfaces.reconfigure(key, config)?;
-        self.stop_listening_if_nobody_needs_it();
-        self.connect_at_once(key);
-        self.leave();
+        self.driver.interfaces.reconfigure(key, config)?;
+        self.driver.stop_listening_if_nobody_needs_it();
+        self.driver.connect_at_once(key);
+        self.driver.leave();
         Ok(())
     }
 
@@ -199,27 +197,32 @@ impl Socket {
     /// The errors of binding the address; everything is then as before.
     pub fn set_address(&mut self, address: SocketAddress) -> Result<(), SocketError> {
         address.validate()?;
-        if address != self.address {
-            self.listener.move_to(&address, self.options.access, &mut self.waits, &self.closer)?;
-            self.address = address;
-            for key in self.interfaces.keys() {
-                self.connect_at_once(key);
+        if address != self.driver.address {
+            self.driver.listener.move_to(
+                &address,
+                self.driver.options.access,
+                &mut self.driver.waits,
+                &self.driver.closer,
+            )?;
+            self.driver.address = address;
+            for key in self.driver.interfaces.keys() {
+                self.driver.connect_at_once(key);
             }
         }
-        self.leave();
+        self.driver.leave();
         Ok(())
     }
 
     /// The address of the socket.
     #[must_use]
     pub fn address(&self) -> &SocketAddress {
-        &self.address
+        &self.driver.address
     }
 
     /// All interfaces, in the order in which they were added.
     #[must_use]
     pub fn interfaces(&self) -> Vec<InterfaceKey> {
-        self.interfaces.keys()
+        self.driver.interfaces.keys()
     }
 
     /// How an interface stands.
@@ -227,8 +230,8 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`].
     pub fn details(&self, key: InterfaceKey) -> Result<Details, SocketError> {
-        let interface = self.interfaces.get(key)?;
-        let connection = interface.connection.and_then(|token| self.connections.get(&token));
+        let interface = self.driver.interfaces.get(key)?;
+        let connection = interface.connection.and_then(|token| self.driver.connections.get(&token));
         let up = connection.and_then(|connection| Some((connection, connection.link.as_ref()?)));
         // A link keeps the settings that it was made with.
         let config =
@@ -239,8 +242,8 @@ impl Socket {
             mode: config.mode,
             secret_set: config.secret.is_some(),
             interface_name: config.name,
-            app_name: self.options.app_name,
-            socket: self.address.clone(),
+            app_name: self.driver.options.app_name,
+            socket: self.driver.address.clone(),
             admin_up: interface.admin_up,
             link_up: up.is_some(),
             peer: up.map(|(connection, _)| connection.peer()),
@@ -259,7 +262,7 @@ impl Socket {
     /// [`add_interface`](Self::add_interface); the slave is then refused. That a slave whose secret or mode does not
     /// fit the configuration is refused is no error: the interface is there, without a link.
     pub fn accept(&mut self, request: Request, mut config: InterfaceConfig) -> Result<InterfaceKey, SocketError> {
-        self.check_request(&request)?;
+        self.driver.check_request(&request)?;
         config.role = Role::Master;
         config.id = request.id;
         let added = self.add_interface(config);
@@ -268,16 +271,16 @@ impl Socket {
             Err(SocketError::IdInUse { id, .. }) => Some(Breach::AlreadyConnected(*id)),
             Err(_) => Some(Breach::UnknownId(request.id)),
         };
-        self.answer(request.token, |socket, token, connection| match (breach, &added) {
+        self.driver.answer(request.token, |driver, token, connection| match (breach, &added) {
             (None, Ok(key)) => {
-                if let Err(breach) = socket.admit(token, connection, *key) {
+                if let Err(breach) = driver.admit(token, connection, *key) {
                     connection.refuse(breach);
                 }
             }
             (Some(breach), _) => connection.refuse(breach),
             (None, Err(_)) => {}
         });
-        self.leave();
+        self.driver.leave();
         added
     }
 
@@ -286,9 +289,9 @@ impl Socket {
     /// # Errors
     /// [`SocketError::RequestGone`] when the slave is gone or its time is over.
     pub fn refuse(&mut self, request: Request, reason: &str) -> Result<(), SocketError> {
-        self.check_request(&request)?;
-        self.answer(request.token, |_, _, connection| connection.disconnect(reason));
-        self.leave();
+        self.driver.check_request(&request)?;
+        self.driver.answer(request.token, |_, _, connection| connection.disconnect(reason));
+        self.driver.leave();
         Ok(())
     }
 
@@ -305,14 +308,14 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`]; a queue that a link does not have is ignored.
     pub fn watch(&mut self, key: InterfaceKey, queue: u8) -> Result<(), SocketError> {
-        let interface = self.interfaces.get_mut(key)?;
+        let interface = self.driver.interfaces.get_mut(key)?;
         let added = interface.watched.queues.insert(queue);
         let connection = interface.connection.filter(|_| added);
-        let up = connection.and_then(|token| self.connections.get(&token)?.link.as_ref());
+        let up = connection.and_then(|token| self.driver.connections.get(&token)?.link.as_ref());
         if let Some(up) = up {
-            self.watches.add(key, queue, &up.handle, &interface.watched, &mut self.waits);
+            self.driver.watches.add(key, queue, &up.handle, &interface.watched, &mut self.driver.waits);
         }
-        self.leave();
+        self.driver.leave();
         Ok(())
     }
 
@@ -321,42 +324,11 @@ impl Socket {
     /// # Errors
     /// [`SocketError::NoSuchInterface`]; a queue that is not watched is ignored.
     pub fn unwatch(&mut self, key: InterfaceKey, queue: u8) -> Result<(), SocketError> {
-        self.interfaces.get_mut(key)?.watched.queues.remove(&queue);
-        self.watches.remove(key, |watched| watched == queue, &mut self.waits);
-        self.events.forget_readable(key, queue);
-        self.leave();
+        self.driver.interfaces.get_mut(key)?.watched.queues.remove(&queue);
+        self.driver.watches.remove(key, |watched| watched == queue, &mut self.driver.waits);
+        self.driver.events.forget_readable(key, queue);
+        self.driver.leave();
         Ok(())
-    }
-
-    fn stop_listening_if_nobody_needs_it(&mut self) {
-        self.listener.stop_unless(self.interfaces.has_master(), &mut self.waits, &self.closer);
-    }
-
-    fn forget(&mut self, key: InterfaceKey) {
-        self.waits.set(Timer::Connect(key.number), None);
-        self.interfaces.remove(key);
-    }
-
-    fn check_request(&self, request: &Request) -> Result<(), SocketError> {
-        let waits = |token| self.connections.get(&token).is_some_and(|connection| connection.asking);
-        if request.socket == self.interfaces.socket() && waits(request.token) {
-            Ok(())
-        } else {
-            Err(SocketError::RequestGone)
-        }
-    }
-
-    /// Ends the wait of a connection that asks.
-    fn answer(&mut self, token: u64, action: impl FnOnce(&mut Self, u64, &mut Connection)) {
-        let Some(mut connection) = self.connections.remove(&token) else { return };
-        connection.asking = false;
-        if self.waits.change(&connection, token, Interest::Read).is_err() {
-            connection.handle_closed();
-        } else {
-            action(self, token, &mut connection);
-        }
-        self.connections.insert(token, connection);
-        self.serve(token, false, MANY_MESSAGES);
     }
 }
 

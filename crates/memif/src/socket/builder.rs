@@ -3,8 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use super::driver::Socket;
 use super::options::Options;
+use super::poll::Socket;
 use crate::address::SocketAddress;
 use crate::error::SocketError;
 use crate::names::Name;

@@ -4,9 +4,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::driver::Socket;
 use super::event::Event;
 use super::key::InterfaceKey;
+use super::poll::Socket;
 use crate::error::SocketError;
 use crate::sys::Ready;
 
@@ -15,7 +15,7 @@ impl Socket {
     /// the socket. What is reported there is to be brought to [`handle`](Self::handle).
     #[must_use]
     pub fn descriptor(&self) -> Arc<OwnedFd> {
-        self.waits.descriptor(!self.events.is_empty()).shared()
+        self.driver.waits.descriptor(!self.driver.events.is_empty()).shared()
     }
 
     /// Adds a descriptor of the caller to those of the socket, to be reported when it is readable, and gives what it is
@@ -24,30 +24,30 @@ impl Socket {
     /// # Errors
     /// What the kernel says; [`QuotaExceeded`](std::io::ErrorKind::QuotaExceeded) for the ninth.
     pub fn add_other(&mut self, fd: impl AsFd) -> Result<u64, SocketError> {
-        self.waits.add_other(fd)
+        self.driver.waits.add_other(fd)
     }
 
     /// To be called before every wait for [`descriptor`](Self::descriptor): takes the signals that receive calls have
     /// left, see [`watch_level`](Self::watch_level). Returns whether there is something to do already, so that the
     /// caller must not sleep.
     pub fn before_wait(&mut self) -> bool {
-        if self.take_left_signals() {
+        if self.driver.take_left_signals() {
             // Another thread may sleep already, and this one may be told to stop before it takes the event.
-            self.leave();
+            self.driver.leave();
         }
-        !self.events.is_empty()
+        !self.driver.events.is_empty()
     }
 
     /// Until when to look at [`descriptor`](Self::descriptor) again and again before sleeping, because the answer of a
     /// handshake may come at once: 50 µs at most. To be asked once before a wait. A peer that keeps silent can bring
     /// about fewer and fewer of such looks, which [`looked_in_vain`](Self::looked_in_vain) tells of.
     pub fn look_until(&mut self) -> Option<Instant> {
-        self.waits.busy_poll().begin(Instant::now())
+        self.driver.waits.busy_poll().begin(Instant::now())
     }
 
     /// Nothing was reported until then.
     pub fn looked_in_vain(&mut self) {
-        self.waits.busy_poll().failed(Instant::now());
+        self.driver.waits.busy_poll().failed(Instant::now());
     }
 
     /// Does what follows from what was reported, and gives the first event. How many more there were then is told
@@ -56,21 +56,21 @@ impl Socket {
     /// Reports that came to nothing meanwhile do no harm, and those of the caller's own descriptors are skipped.
     pub fn handle(&mut self, reports: impl IntoIterator<Item = Report>) -> Option<(Event, usize)> {
         for Report { token, ended } in reports {
-            if !self.waits.is_other(token) {
-                self.dispatch(Ready { token, ended });
+            if !self.driver.waits.is_other(token) {
+                self.driver.dispatch(Ready { token, ended });
             }
         }
-        self.run_timers();
-        let event = self.events.pop();
+        self.driver.run_timers();
+        let event = self.driver.events.pop();
         // Mostly there was one at most, and the descriptor need not tell of others.
-        self.leave();
-        Some((event?, self.events.len()))
+        self.driver.leave();
+        Some((event?, self.driver.events.len()))
     }
 
     /// The next event that waits.
     pub fn next_event(&mut self) -> Option<Event> {
-        let event = self.events.pop();
-        self.leave();
+        let event = self.driver.events.pop();
+        self.driver.leave();
         event
     }
 
@@ -84,7 +84,7 @@ impl Socket {
     /// # Errors
     /// As [`watch`](Self::watch).
     pub fn watch_level(&mut self, key: InterfaceKey, queue: u8, leaves: bool) -> Result<(), SocketError> {
-        let watched = &mut self.interfaces.get_mut(key)?.watched;
+        let watched = &mut self.driver.interfaces.get_mut(key)?.watched;
         watched.takes = false;
         watched.leaves = leaves;
         self.watch(key, queue)

@@ -1,12 +1,9 @@
-//! The socket: the parts of its driver, and how the caller waits for what they report.
+//! The driver of a socket, made of parts: see the head of this module.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::fd::OwnedFd;
 
 use super::connection::Connection;
-use super::event::{Event, Link};
 use super::event_queue::EventQueue;
 use super::half_open::HalfOpen;
 use super::held::HeldDescriptors;
@@ -16,42 +13,16 @@ use super::link_signals::LinkSignals;
 use super::listener::Listening;
 use super::options::Options;
 use super::reconnection::Reconnection;
+use super::timers::Timer;
 use super::waits::Waits;
 use super::watches::Watches;
 use crate::address::SocketAddress;
-use crate::error::{SocketError, WaitError};
+use crate::error::SocketError;
 use crate::link::LinkHandle;
-use crate::sys::{Closer, EventFd, Ready};
-use crate::terms::Role;
+use crate::sys::{Closer, Ready};
 
-/// One control socket with any number of interfaces, of both roles.
-///
-/// A socket belongs to one thread at a time and may move between threads; its queues live their own lives on any
-/// thread. Nothing happens behind the caller's back: handshakes, reconnection and the repetition of signals go on
-/// inside [`poll`](Self::poll), so call it in a loop, or wait for [`AsFd`] in a loop of your own and call
-/// `poll(Some(Duration::ZERO))` until it gives `None`. While nothing is to be done, nothing runs. One thing has threads
-/// of its own, for as long as it takes: closing descriptors that a peer sent where it should not have.
-///
-/// Dropping a socket disconnects all links and removes its socket file.
-///
-/// ```
-/// use std::time::Duration;
-/// use memif::{InterfaceConfig, Socket};
-///
-/// // Both ends in one process, over an abstract socket.
-/// let mut socket = Socket::builder("@memif-doc-socket".parse()?).open()?;
-/// let master = socket.add_interface(InterfaceConfig::master(0))?;
-/// let slave = socket.add_interface(InterfaceConfig::slave(0))?;
-/// let mut left = socket.wait_connected(master, Duration::from_secs(10))?;
-/// let mut right = socket.wait_connected(slave, Duration::from_secs(10))?;
-/// let mut buffer = [0; 2048];
-/// if let (Some(tx), Some(rx)) = (left.tx.first_mut(), right.rx.first_mut()) {
-///     tx.send(b"hello")?;
-///     assert_eq!(rx.recv_into(&mut buffer)?, Some(5));
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct Socket {
+/// What a socket does, without its caller.
+pub(super) struct Driver {
     pub(super) options: Options,
     pub(super) address: SocketAddress,
     /// What it waits for.
@@ -75,18 +46,7 @@ pub struct Socket {
     pub(super) ready: Vec<Ready>,
 }
 
-/// Ends a [`Socket::poll`] from any thread. Calls add up to one.
-#[derive(Clone, Debug)]
-pub struct Waker(EventFd);
-
-impl Waker {
-    /// Makes the current `poll`, or else the next one, return.
-    pub fn wake(&self) {
-        self.0.set();
-    }
-}
-
-impl Socket {
+impl Driver {
     pub(super) fn open(
         address: SocketAddress,
         listener: Option<OwnedFd>,
@@ -95,7 +55,7 @@ impl Socket {
         address.validate()?;
         let waits = Waits::new()?;
         let link_signals = LinkSignals::new(&waits)?;
-        let mut socket = Self {
+        let mut driver = Self {
             address,
             waits,
             events: EventQueue::default(),
@@ -112,12 +72,12 @@ impl Socket {
             options,
         };
         match listener {
-            Some(fd) => socket.listener.listen_on(fd, &mut socket.waits, &socket.closer)?,
-            None if socket.options.accept_unknown => socket.listen()?,
+            Some(fd) => driver.listener.listen_on(fd, &mut driver.waits, &driver.closer)?,
+            None if driver.options.accept_unknown => driver.listen()?,
             None => {}
         }
-        socket.leave();
-        Ok(socket)
+        driver.leave();
+        Ok(driver)
     }
 
     /// Listens on the address, unless it does already.
@@ -125,75 +85,15 @@ impl Socket {
         self.listener.start(&self.address, self.options.access, &self.waits)
     }
 
-    /// Waits for the next event, at most that long; `None` waits without limit, zero does what is to be done and
-    /// does not wait.
-    ///
-    /// Gives `None` when the time is over, when a [`Waker`] was called, or when a signal handler ran.
-    ///
-    /// # Errors
-    /// [`SocketError::Io`] when the kernel refuses to wait, which no peer can bring about.
-    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, SocketError> {
-        // A time too far away to be told is no limit.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut over = false;
-        let result = loop {
-            if let Some(event) = self.events.pop() {
-                break Ok(Some(event));
-            }
-            if self.waits.take_woken() || over {
-                break Ok(None);
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            // At least one turn, however short the time.
-            match self.turn(left) {
-                Ok(interrupted) => over = interrupted || left == Some(Duration::ZERO),
-                Err(error) => break Err(error),
-            }
-        };
-        self.leave();
-        result
+    /// Stops listening when the last master is gone.
+    pub(super) fn stop_listening_if_nobody_needs_it(&mut self) {
+        self.listener.stop_unless(self.interfaces.has_master(), &mut self.waits, &self.closer);
     }
 
-    /// Waits until the interface is connected, at most that long. All other events are kept for [`poll`](Self::poll).
-    ///
-    /// A link that was handed out before does not count: wait once per connection.
-    ///
-    /// # Errors
-    /// [`WaitError::TimedOut`] with the reason of the last failed attempt, [`WaitError::Woken`] when a [`Waker`] was
-    /// called, [`WaitError::Socket`] when there is no such interface.
-    pub fn wait_connected(&mut self, interface: InterfaceKey, timeout: Duration) -> Result<Link, WaitError> {
-        self.interfaces.get(interface)?;
-        let deadline = Instant::now().checked_add(timeout);
-        let mut last = None;
-        let mut over = false;
-        let result = loop {
-            match self.events.take_connected(interface, &mut last) {
-                Some(link) => break Ok(link),
-                None if self.waits.take_woken() => break Err(WaitError::Woken),
-                None if over => break Err(WaitError::TimedOut { last }),
-                None => {}
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            // At least one turn, however short the time.
-            over = left == Some(Duration::ZERO);
-            if let Err(error) = self.turn(left) {
-                break Err(error.into());
-            }
-        };
-        self.leave();
-        result
-    }
-
-    /// The interface of that role and id.
-    #[must_use]
-    pub fn find(&self, role: Role, id: u32) -> Option<InterfaceKey> {
-        self.interfaces.find(role, id)
-    }
-
-    /// A handle that ends [`poll`](Self::poll) from any thread.
-    #[must_use]
-    pub fn waker(&self) -> Waker {
-        Waker(self.waits.waker())
+    /// Nothing of an interface stays but its connection, if it has one.
+    pub(super) fn forget(&mut self, key: InterfaceKey) {
+        self.waits.set(Timer::Connect(key.number), None);
+        self.interfaces.remove(key);
     }
 
     /// To be called at the end of every public method: makes the one descriptor tell the truth, for whoever has it.
@@ -207,14 +107,7 @@ impl Socket {
     }
 }
 
-impl AsFd for Socket {
-    /// Readable whenever [`poll`](Socket::poll) has something to do or to give.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.waits.descriptor(!self.events.is_empty()).as_fd()
-    }
-}
-
-impl Drop for Socket {
+impl Drop for Driver {
     fn drop(&mut self) {
         for connection in self.connections.values_mut() {
             connection.disconnect("socket closed");
@@ -224,16 +117,5 @@ impl Drop for Socket {
             }
         }
         self.listener.stop(&mut self.waits, &self.closer);
-    }
-}
-
-impl fmt::Debug for Socket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket")
-            .field("address", &self.address)
-            .field("interfaces", &self.interfaces.len())
-            .field("connections", &self.connections.len())
-            .field("listening", &self.listener.is_on())
-            .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::connection::{Bound, Connection};
-use super::driver::Socket;
+use super::driver::Driver;
 use super::event::{Event, Peer};
 use super::key::InterfaceKey;
 use super::timers::Timer;
@@ -11,7 +11,7 @@ use super::trace::control_log;
 use crate::proto::Closed;
 use crate::terms::Role;
 
-impl Socket {
+impl Driver {
     /// The connection is over, and all that was to be sent was sent.
     pub(super) fn finish(&mut self, token: u64, mut connection: Connection, closed: Closed) {
         self.waits.set(Timer::Handshake(token), None);

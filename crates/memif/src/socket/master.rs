@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::connection::{Bound, Connection, Machine, Up};
-use super::driver::Socket;
+use super::driver::Driver;
 use super::event::{Event, Link, Peer, Request};
 use super::interface::Interface;
 use super::key::InterfaceKey;
 use super::listener::Accepted;
 use super::trace::control_log;
 use super::turn::{MANY_MESSAGES, Step};
-use crate::error::Breach;
+use crate::error::{Breach, SocketError};
 use crate::link::{Connected, MasterMemory};
 use crate::proto::{Master, MasterEvent, MasterParams, Setup};
 use crate::sys::{self, ControlSocket, Interest, ReceivedFd};
@@ -22,7 +22,7 @@ use crate::wire::{Disconnect, Init, Message, Text};
 /// Connections accepted per turn.
 const ACCEPTS_PER_TURN: usize = 32;
 
-impl Socket {
+impl Driver {
     /// Takes in who waits in the kernel, eagerly and to a bounded extent.
     pub(super) fn accept_some(&mut self) {
         for _ in 0..ACCEPTS_PER_TURN {
@@ -164,6 +164,29 @@ impl Socket {
             mode,
             peer: connection.peer(),
         }));
+    }
+
+    /// Whether the connection that asked still waits for an answer.
+    pub(super) fn check_request(&self, request: &Request) -> Result<(), SocketError> {
+        let waits = |token| self.connections.get(&token).is_some_and(|connection| connection.asking);
+        if request.socket == self.interfaces.socket() && waits(request.token) {
+            Ok(())
+        } else {
+            Err(SocketError::RequestGone)
+        }
+    }
+
+    /// Ends the wait of a connection that asks.
+    pub(super) fn answer(&mut self, token: u64, action: impl FnOnce(&mut Self, u64, &mut Connection)) {
+        let Some(mut connection) = self.connections.remove(&token) else { return };
+        connection.asking = false;
+        if self.waits.change(&connection, token, Interest::Read).is_err() {
+            connection.handle_closed();
+        } else {
+            action(self, token, &mut connection);
+        }
+        self.connections.insert(token, connection);
+        self.serve(token, false, MANY_MESSAGES);
     }
 
     fn connect_came(&mut self, connection: &mut Connection, setup: Setup<ReceivedFd>) {

@@ -1,6 +1,7 @@
 //! The driver: Unix sockets, one descriptor to wait for, timers, events.
 //!
-//! [`Socket`] is made of parts that own what they are about and know nothing of it, each in a file:
+//! [`Socket`] (`poll`, `api`, `builder`, `driven`) is what callers have of a `driver`. That is made of parts that own
+//! what they are about and know nothing of it, each in a file:
 //!
 //! | part | what it owns |
 //! |---|---|
@@ -15,8 +16,8 @@
 //! | `link_signals` | breaches that queues found, and the repetition of signals |
 //! | `watches` | receive queues whose signals are events |
 //!
-//! The rest joins them: `turn` what is ready and due, `master` and `slave` what each role does in a handshake, `ending`
-//! the end of a connection, `surplus` a quirk of DPDK, `api` and `driven` what callers ask for.
+//! The rest is the driver, which joins them: `turn` what is ready and due, `master` and `slave` what each role does in
+//! a handshake, `ending` the end of a connection, `surplus` a quirk of DPDK.
 
 mod api;
 mod backoff;
@@ -39,6 +40,7 @@ mod listener;
 mod master;
 mod options;
 mod path_watch;
+mod poll;
 mod reconnection;
 mod slave;
 mod surplus;
@@ -54,6 +56,6 @@ mod watches;
 pub use builder::SocketBuilder;
 #[cfg(feature = "raw")]
 pub use driven::Report;
-pub use driver::{Socket, Waker};
 pub use event::{Details, DisconnectReason, Event, Link, Peer, Request, Side};
 pub use key::InterfaceKey;
+pub use poll::{Socket, Waker};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::connection::{Bound, Connection, Machine};
-use super::driver::Socket;
+use super::driver::Driver;
 use super::event::Event;
 use super::key::InterfaceKey;
 use super::reconnection::Reconnection;
@@ -22,7 +22,7 @@ use crate::link::SlaveMemory;
 use crate::proto::{Slave, SlaveEvent, SlaveParams};
 use crate::sys::{self, ControlSocket};
 
-impl Socket {
+impl Driver {
     /// Plans the next attempt of a slave that is to connect. Returns the pause before it.
     pub(super) fn schedule_connect(&mut self, key: InterfaceKey) -> Option<Duration> {
         let interface = self.interfaces.get_mut(key).ok()?;

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Machine};
-use super::driver::Socket;
+use super::driver::Driver;
 use super::event::Event;
 use super::key::InterfaceKey;
 use super::timers::Timer;
@@ -16,7 +16,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// The longest pause between two looks.
 const LAST_PAUSE: Duration = Duration::from_secs(10);
 
-impl Socket {
+impl Driver {
     /// A link is up: where its master may use more queues than it has, that is looked for. No other master does.
     pub(super) fn look_for_surplus(&mut self, key: InterfaceKey, connection: &Connection) {
         let slave = matches!(connection.machine, Machine::Slave { .. });

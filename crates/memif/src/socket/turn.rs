@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Machine, Read};
-use super::driver::Socket;
+use super::driver::Driver;
 use super::timers::Timer;
 use super::tokens;
 use crate::error::{Breach, SocketError};
@@ -24,7 +24,7 @@ pub(super) enum Step {
     Closed(Closed),
 }
 
-impl Socket {
+impl Driver {
     /// Does what is due, waits once, at most that long, and handles what is ready. Returns whether a signal handler
     /// ended the wait.
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Result<bool, SocketError> {

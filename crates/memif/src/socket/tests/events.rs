@@ -10,14 +10,14 @@ fn a_wait_for_one_link_sleeps_while_other_events_wait() {
     let key = socket.add_interface(InterfaceConfig::master(1)).unwrap();
     let raw = Raw::connect(&address);
     raw.send(init(77));
-    while socket.events.is_empty() {
-        socket.turn(Some(Duration::from_millis(1))).unwrap();
+    while socket.driver.events.is_empty() {
+        socket.driver.turn(Some(Duration::from_millis(1))).unwrap();
     }
     // As after `poll` gave one of two events: the descriptor shows that there is another one.
-    socket.leave();
+    socket.driver.leave();
     assert!(is_readable(&socket));
     let start = Instant::now();
-    socket.turn(Some(Duration::from_millis(100))).unwrap();
+    socket.driver.turn(Some(Duration::from_millis(100))).unwrap();
     assert!(start.elapsed() >= Duration::from_millis(100), "the event ended the wait");
     assert!(socket.wait_connected(key, Duration::from_millis(20)).is_err());
     // The event is still there, and shows.
@@ -104,13 +104,13 @@ fn a_queue_is_watched_until_it_is_not() {
     send(1);
     assert_eq!(readable(&mut socket), [0, 1]);
     socket.unwatch(master, 0).unwrap();
-    assert_eq!(socket.watches.len(), 1);
+    assert_eq!(socket.driver.watches.len(), 1);
     send(0);
     send(1);
     assert_eq!(readable(&mut socket), [1]);
     socket.unwatch(master, 1).unwrap();
     socket.unwatch(master, 7).unwrap();
-    assert!(socket.watches.is_empty());
+    assert!(socket.driver.watches.is_empty());
     socket.watch(master, 0).unwrap();
     assert_eq!(readable(&mut socket), [0]);
     socket.remove_interface(master).unwrap();
@@ -160,12 +160,12 @@ fn a_poll_that_does_not_wait_does_not_look_again() {
     sys::listen(&listener, 4).unwrap();
     let mut socket = open(&address);
     socket.add_interface(InterfaceConfig::slave(0)).unwrap();
-    while socket.connections.is_empty() {
+    while socket.driver.connections.is_empty() {
         socket.poll(Some(Duration::ZERO)).unwrap();
     }
     socket.poll(Some(Duration::ZERO)).unwrap();
-    assert!(socket.waits.busy_poll().begin(Instant::now()).is_some());
-    socket.waits.busy_poll().expect_answer();
+    assert!(socket.driver.waits.busy_poll().begin(Instant::now()).is_some());
+    socket.driver.waits.busy_poll().expect_answer();
     socket.poll(Some(Duration::from_millis(1))).unwrap();
-    assert!(socket.waits.busy_poll().begin(Instant::now()).is_none());
+    assert!(socket.driver.waits.busy_poll().begin(Instant::now()).is_none());
 }

@@ -160,8 +160,8 @@ fn unfinished_handshakes_share_a_number_of_descriptors() {
     // No handshake may time out before the last has begun, however slow the machine.
     let mut socket = Socket::builder(address.clone()).handshake_timeout(WATCHDOG).open().unwrap();
     // However many this process may have.
-    assert!(socket.held.limit() >= 512);
-    socket.held = HeldDescriptors::with_limit(512);
+    assert!(socket.driver.held.limit() >= 512);
+    socket.driver.held = HeldDescriptors::with_limit(512);
     for id in 0..3 {
         socket.add_interface(InterfaceConfig::master(id)).unwrap();
     }
@@ -183,15 +183,15 @@ fn unfinished_handshakes_share_a_number_of_descriptors() {
     };
     let first = hold(&mut socket, 0, 250);
     let second = hold(&mut socket, 1, 255);
-    assert_eq!(socket.held.total(), 505);
+    assert_eq!(socket.driver.held.total(), 505);
     let third = hold(&mut socket, 2, 8);
     second.expect_refusal(&mut socket, &Breach::TooManyDescriptors(512));
-    assert_eq!(socket.held.total(), 258);
+    assert_eq!(socket.driver.held.total(), 258);
     drop((first, third));
-    while !socket.connections.is_empty() {
+    while !socket.driver.connections.is_empty() {
         socket.poll(Some(Duration::from_millis(1))).unwrap();
     }
-    assert_eq!(socket.held.total(), 0);
+    assert_eq!(socket.driver.held.total(), 0);
 }
 
 /// However many queues are served, one handshake holds no more than its limits, and several no more than all may.
@@ -199,7 +199,7 @@ fn unfinished_handshakes_share_a_number_of_descriptors() {
 fn handshakes_of_many_rings_stay_within_the_bounds() {
     let address = fresh_address();
     let mut socket = Socket::builder(address.clone()).handshake_timeout(WATCHDOG).open().unwrap();
-    socket.held = HeldDescriptors::with_limit(512);
+    socket.driver.held = HeldDescriptors::with_limit(512);
     for id in 0..2 {
         let config = InterfaceConfig::master(id).rx_queues(255).tx_queues(255);
         socket.add_interface(config).unwrap();
@@ -227,21 +227,21 @@ fn handshakes_of_many_rings_stay_within_the_bounds() {
         raw
     };
     let first = hold(&mut socket, 0, 2, 255);
-    assert_eq!(socket.held.total(), 512);
+    assert_eq!(socket.driver.held.total(), 512);
     let second = hold(&mut socket, 1, 0, 0);
     second.send_fd(add_region(0), &memory);
     first.expect_refusal(&mut socket, &Breach::TooManyDescriptors(512));
-    assert_eq!(socket.held.total(), 1);
+    assert_eq!(socket.driver.held.total(), 1);
     drop(second);
-    while !socket.connections.is_empty() {
+    while !socket.driver.connections.is_empty() {
         socket.poll(Some(Duration::from_millis(1))).unwrap();
     }
     // Alone it may hold what its interface allows, and not one more.
     let alone = hold(&mut socket, 0, 256, 128);
-    assert_eq!(socket.held.total(), 512);
+    assert_eq!(socket.driver.held.total(), 512);
     alone.send_fd(add_ring(RingDirection::M2s, 128), &interrupt);
     alone.expect_refusal(&mut socket, &Breach::LinkDescriptors(512));
-    assert_eq!(socket.held.total(), 0);
+    assert_eq!(socket.driver.held.total(), 0);
 }
 
 #[test]

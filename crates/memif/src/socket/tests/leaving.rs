@@ -56,7 +56,7 @@ fn what_was_sent_last_is_told_of_before_the_end_and_received() {
             let event = socket.poll(Some(WATCHDOG)).unwrap();
             assert!(matches!(event, Some(Event::Disconnected { .. })), "{event:?}");
             assert_eq!(link.rx[0].recv(1).unwrap_err(), RecvError::Disconnected);
-            assert!(socket.watches.is_empty());
+            assert!(socket.driver.watches.is_empty());
         }
     }
 }

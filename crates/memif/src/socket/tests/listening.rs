@@ -101,11 +101,11 @@ fn the_oldest_half_open_connection_gives_way() {
             raw
         })
         .collect();
-    assert_eq!(socket.half_open.len(), 4);
+    assert_eq!(socket.driver.half_open.len(), 4);
     let newest = Raw::connect(&address);
     newest.expect(&mut socket, "HELLO");
     raws[0].expect_refusal(&mut socket, &Breach::Evicted);
-    assert_eq!(socket.half_open.len(), 4);
+    assert_eq!(socket.driver.half_open.len(), 4);
     // With all places taken by idlers, a good slave still gets through.
     let slave = socket.add_interface(InterfaceConfig::slave(0)).unwrap();
     socket.wait_connected(slave, WATCHDOG).unwrap();
@@ -162,7 +162,7 @@ fn a_listener_of_the_caller_is_used_and_its_file_left_alone() {
 fn a_listener_pauses_when_accept_fails_and_goes_on() {
     let mut socket = open(&fresh_address());
     let master = socket.add_interface(InterfaceConfig::master(0)).unwrap();
-    socket.listener.pause(Instant::now().checked_add(Duration::from_millis(20)), &mut socket.waits);
+    socket.driver.listener.pause(Instant::now().checked_add(Duration::from_millis(20)), &mut socket.driver.waits);
     let slave = socket.add_interface(InterfaceConfig::slave(0)).unwrap();
     socket.wait_connected(slave, WATCHDOG).unwrap();
     socket.wait_connected(master, WATCHDOG).unwrap();

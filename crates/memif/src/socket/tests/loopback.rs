@@ -147,7 +147,7 @@ fn administratively_down_and_up_again() {
     assert!(!both.slave.details(both.slave_key).unwrap().admin_up);
     both.master.set_admin_up(both.master_key, true).unwrap();
     while both.slave.poll(Some(Duration::ZERO)).unwrap().is_some() {}
-    assert_eq!(both.slave.waits.next_time(), None, "an interface that is down plans something");
+    assert_eq!(both.slave.driver.waits.next_time(), None, "an interface that is down plans something");
     both.slave.set_admin_up(both.slave_key, true).unwrap();
     let (mut a, mut b) = both.links();
     assert_packets_cross(&mut b, &mut a);
@@ -209,7 +209,7 @@ fn the_descriptor_is_quiet_while_nothing_is_to_be_done() {
     for socket in [&mut both.master, &mut both.slave] {
         while socket.poll(Some(Duration::ZERO)).unwrap().is_some() {}
         assert!(!is_readable(&*socket));
-        assert_eq!(socket.waits.next_time(), None);
+        assert_eq!(socket.driver.waits.next_time(), None);
     }
     // An event that a command made can be found by a loop that waits for the descriptor.
     both.master.disconnect(both.master_key, "bye").unwrap();
@@ -248,10 +248,10 @@ fn a_watched_queue_reports_its_packets_on_every_link() {
             assert_eq!(a.rx[0].recv_into(&mut buffer).unwrap(), Some(60));
             assert_eq!(buffer, [round; 60]);
         }
-        assert!(both.master.watches.len() == 1);
+        assert!(both.master.driver.watches.len() == 1);
         both.slave.disconnect(both.slave_key, "again").unwrap();
         both.run(reason, reason);
-        assert!(both.master.watches.is_empty());
+        assert!(both.master.driver.watches.is_empty());
     }
 }
 
@@ -261,7 +261,7 @@ fn a_storm_of_signals_is_listened_to_in_intervals() {
     let mut both = Both::new(config, InterfaceConfig::slave(0));
     both.master.watch(both.master_key, 0).unwrap();
     let _links = both.links();
-    let connection = both.master.connections.values().next().unwrap();
+    let connection = both.master.driver.connections.values().next().unwrap();
     let interrupt = connection.link.as_ref().unwrap().handle.rx_interrupt(0).unwrap();
     let readable = |socket: &mut Socket| {
         rustix::io::write(&*interrupt, &1u64.to_ne_bytes()).unwrap();
@@ -364,12 +364,12 @@ fn a_crowd_is_neither_refused_nor_made_to_come_again() {
             }
         }
         // Where the machine stood still for long, newcomers do not wait for those that did, too.
-        let under_way = master.half_open.under_way();
-        assert!(under_way <= 64 || master.half_open.waited_in_vain(), "{under_way} at a time");
+        let under_way = master.driver.half_open.under_way();
+        assert!(under_way <= 64 || master.driver.half_open.waited_in_vain(), "{under_way} at a time");
     }
     assert_eq!(links.len(), 2 * crowd as usize);
-    assert_eq!((master.held.total(), master.half_open.under_way()), (0, 0));
+    assert_eq!((master.driver.held.total(), master.driver.half_open.under_way()), (0, 0));
     // One connection each.
-    assert_eq!(slave.waits.new_token(), tokens::FIRST + u64::from(crowd));
-    assert_eq!(master.waits.new_token(), tokens::FIRST + u64::from(crowd));
+    assert_eq!(slave.driver.waits.new_token(), tokens::FIRST + u64::from(crowd));
+    assert_eq!(master.driver.waits.new_token(), tokens::FIRST + u64::from(crowd));
 }

@@ -26,8 +26,8 @@ fn assert_serves(socket: &mut Socket, key: InterfaceKey, address: &SocketAddress
     assert!(a.is_some() && b.is_some(), "a good slave was not served");
     slave.remove_interface(other).unwrap();
     expect_down(socket, key);
-    assert!(socket.connections.is_empty() && socket.half_open.is_empty());
-    assert_eq!(socket.waits.next_time(), None);
+    assert!(socket.driver.connections.is_empty() && socket.driver.half_open.is_empty());
+    assert_eq!(socket.driver.waits.next_time(), None);
 }
 
 fn region() -> OwnedFd {
@@ -234,13 +234,13 @@ fn a_peer_that_reads_nothing_does_not_hold_the_driver() {
     let raw = Raw::connect(&address);
     raw.expect(&mut socket, "HELLO");
     // As little room for answers as the kernel allows.
-    for connection in socket.connections.values() {
+    for connection in socket.driver.connections.values() {
         rustix::net::sockopt::set_socket_send_buffer_size(connection, 0).unwrap();
     }
     raw.send(init(0));
     for index in 0..200 {
-        socket.turn(Some(Duration::ZERO)).unwrap();
-        if socket.connections.is_empty() {
+        socket.driver.turn(Some(Duration::ZERO)).unwrap();
+        if socket.driver.connections.is_empty() {
             break;
         }
         raw.send_fd(Message::AddRegion(AddRegion { index, size: 1 << 16 }), &region());
@@ -279,22 +279,22 @@ fn an_unknown_id_can_become_a_question() {
     raw.send(init(9));
     let gone = ask(&mut socket);
     drop(raw);
-    while !socket.connections.is_empty() {
+    while !socket.driver.connections.is_empty() {
         socket.poll(Some(Duration::from_millis(1))).unwrap();
     }
     // What nobody took is taken back.
     let raw = Raw::connect(&address);
     raw.expect(&mut socket, "HELLO");
     raw.send(init(9));
-    while !socket.events.iter().any(|event| matches!(event, Event::Requested(_))) {
-        socket.turn(Some(Duration::from_millis(1))).unwrap();
+    while !socket.driver.events.iter().any(|event| matches!(event, Event::Requested(_))) {
+        socket.driver.turn(Some(Duration::from_millis(1))).unwrap();
     }
     drop(raw);
-    while !socket.connections.is_empty() {
-        socket.turn(Some(Duration::from_millis(1))).unwrap();
+    while !socket.driver.connections.is_empty() {
+        socket.driver.turn(Some(Duration::from_millis(1))).unwrap();
     }
     // The question was taken back.
-    assert!(matches!(socket.events.iter().collect::<Vec<_>>()[..], [Event::Left { interface: None, .. }]));
+    assert!(matches!(socket.driver.events.iter().collect::<Vec<_>>()[..], [Event::Left { interface: None, .. }]));
     let answer = socket.accept(gone, InterfaceConfig::master(0));
     assert!(matches!(answer, Err(SocketError::RequestGone)));
 

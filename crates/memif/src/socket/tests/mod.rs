@@ -182,7 +182,7 @@ impl Raw {
             assert!(Instant::now() < deadline, "no message came");
         };
         // What happened meanwhile is for the test to take.
-        socket.events.put_back(kept);
+        socket.driver.events.put_back(kept);
         result
     }
 

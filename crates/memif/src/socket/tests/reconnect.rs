@@ -51,7 +51,7 @@ fn open_master(path: impl AsRef<Path>) -> (Socket, InterfaceKey) {
 #[track_caller]
 fn lose_pauses(slave: &mut Socket, key: InterfaceKey) -> ConnectError {
     let failure = expect_failure(slave, key);
-    slave.waits.set(Timer::Connect(key.number), None);
+    slave.driver.waits.set(Timer::Connect(key.number), None);
     failure
 }
 
@@ -59,10 +59,10 @@ fn lose_pauses(slave: &mut Socket, key: InterfaceKey) -> ConnectError {
 #[track_caller]
 fn expect_rest(slave: &mut Socket, key: InterfaceKey) {
     let deadline = Instant::now() + WATCHDOG;
-    while slave.waits.next_time().is_some() || is_readable(&slave.waits) {
+    while slave.driver.waits.next_time().is_some() || is_readable(&slave.driver.waits) {
         if let Some(event) = slave.poll(Some(Duration::ZERO)).unwrap() {
             assert!(matches!(event, Event::ConnectFailed { .. }), "{event:?}");
-            slave.waits.set(Timer::Connect(key.number), None);
+            slave.driver.waits.set(Timer::Connect(key.number), None);
         }
         assert!(Instant::now() < deadline, "no rest");
     }
@@ -95,7 +95,7 @@ fn a_new_socket_is_met_without_a_pause() {
     // A listener that died leaves its file, and the next one replaces it.
     drop(sys::bind(slave.address(), sys::FileAccess::default()).unwrap());
     while lose_pauses(&mut slave, key) != ConnectError::NobodyListens {
-        slave.connect_at_once(key);
+        slave.driver.connect_at_once(key);
     }
     link_with(open_master(&path), (slave, key));
 }
@@ -167,7 +167,7 @@ fn a_handshake_goes_on_whatever_appears() {
     let listener = sys::bind(slave.address(), sys::FileAccess::default()).unwrap().0;
     sys::listen(&listener, 4).unwrap();
     let deadline = Instant::now() + WATCHDOG;
-    while slave.connections.is_empty() {
+    while slave.driver.connections.is_empty() {
         slave.poll(Some(Duration::from_millis(1))).unwrap();
         assert!(Instant::now() < deadline, "no attempt");
     }
@@ -179,7 +179,7 @@ fn a_handshake_goes_on_whatever_appears() {
     let raw = Raw(sys::accept(&listener).unwrap());
     raw.send(hello());
     raw.expect(&mut slave, "INIT");
-    assert_eq!(slave.connections.len(), 1);
+    assert_eq!(slave.driver.connections.len(), 1);
     // It tries again when that is over.
     drop(raw);
     assert!(matches!(expect_failure(&mut slave, key), ConnectError::Closed(_)));
@@ -196,7 +196,7 @@ fn a_busy_directory_is_left_to_the_pauses() {
         let mut reports = 0;
         for number in 0..1000 {
             fs::write(directory.path(&number.to_string()), "").unwrap();
-            reports += u32::from(is_readable(&slave.waits));
+            reports += u32::from(is_readable(&slave.driver.waits));
             slave.poll(Some(Duration::ZERO)).unwrap();
             fs::remove_file(directory.path(&number.to_string())).unwrap();
         }
@@ -206,15 +206,15 @@ fn a_busy_directory_is_left_to_the_pauses() {
     // And one of the end of the watch.
     assert!((2..=70).contains(&reports), "{reports} reports");
     // Pauses still find what is there, and end in no other watch so soon.
-    slave.connect_at_once(key);
+    slave.driver.connect_at_once(key);
     lose_pauses(&mut slave, key);
     assert_eq!(busy(&mut slave), 0);
-    slave.connect_at_once(key);
+    slave.driver.connect_at_once(key);
     let both = link_with(open_master(&path), (slave, key));
     // Later there is one again.
     drop(both.master);
     slave = both.slave;
-    slave.reconnection.end_rest();
+    slave.driver.reconnection.end_rest();
     expect_down(&mut slave, key);
     lose_pauses(&mut slave, key);
     link_with(open_master(&path), (slave, key));
@@ -230,7 +230,7 @@ fn nothing_is_watched_for_a_slave_that_has_its_link() {
     let mut reports = 0;
     for number in 0..100 {
         fs::write(directory.path(&number.to_string()), "").unwrap();
-        reports += u32::from(is_readable(&both.slave.waits));
+        reports += u32::from(is_readable(&both.slave.driver.waits));
         assert!(both.slave.poll(Some(Duration::ZERO)).unwrap().is_none());
     }
     assert!(reports <= 3, "{reports} reports");

@@ -26,8 +26,8 @@ fn failed(socket: &mut Socket, key: InterfaceKey) -> ConnectError {
         _ => None,
     });
     assert_eq!(retry_in, None);
-    assert!(socket.connections.is_empty());
-    assert_eq!(socket.waits.next_time(), None);
+    assert!(socket.driver.connections.is_empty());
+    assert_eq!(socket.driver.waits.next_time(), None);
     error
 }
 
@@ -51,7 +51,7 @@ fn a_whole_handshake_in_lock_step() {
     assert_eq!(link.peer.interface_name, Name::lossy(b"raw-master0"));
     drop(raw);
     assert_eq!(expect_down(&mut socket, key), DisconnectReason::Hangup);
-    assert_eq!(socket.waits.next_time(), None);
+    assert_eq!(socket.driver.waits.next_time(), None);
 }
 
 /// Whether the ring lies there with its cookie and a buffer for every descriptor, each at a place of its own.
@@ -72,7 +72,7 @@ fn rings_are_written_before_anybody_else_has_their_file() {
     raw.send(hello());
     raw.expect(&mut socket, "INIT");
     // Until the answer nothing is announced, and whoever has the file can hold up every later write to it without end.
-    let Machine::Slave { memory: Some(own), .. } = &socket.connections.values().next().unwrap().machine else {
+    let Machine::Slave { memory: Some(own), .. } = &socket.driver.connections.values().next().unwrap().machine else {
         panic!()
     };
     assert!(own.rings().iter().all(|(ring, _)| is_written(&own.regions()[0].0, ring)));
@@ -292,5 +292,5 @@ fn adopted_sockets_make_a_link() {
     both.slave.disconnect(both.slave_key, "done").unwrap();
     both.run(reason, reason);
     assert!(both.slave.poll(Some(Duration::ZERO)).unwrap().is_none());
-    assert_eq!(both.slave.waits.next_time(), None);
+    assert_eq!(both.slave.driver.waits.next_time(), None);
 }

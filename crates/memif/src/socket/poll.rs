@@ -1,0 +1,155 @@
+//! The socket, and how its caller waits for what the driver reports.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use super::driver::Driver;
+use super::event::{Event, Link};
+use super::key::InterfaceKey;
+use super::options::Options;
+use crate::address::SocketAddress;
+use crate::error::{SocketError, WaitError};
+use crate::sys::EventFd;
+use crate::terms::Role;
+
+/// One control socket with any number of interfaces, of both roles.
+///
+/// A socket belongs to one thread at a time and may move between threads; its queues live their own lives on any
+/// thread. Nothing happens behind the caller's back: handshakes, reconnection and the repetition of signals go on
+/// inside [`poll`](Self::poll), so call it in a loop, or wait for [`AsFd`] in a loop of your own and call
+/// `poll(Some(Duration::ZERO))` until it gives `None`. While nothing is to be done, nothing runs. One thing has threads
+/// of its own, for as long as it takes: closing descriptors that a peer sent where it should not have.
+///
+/// Dropping a socket disconnects all links and removes its socket file.
+///
+/// ```
+/// use std::time::Duration;
+/// use memif::{InterfaceConfig, Socket};
+///
+/// // Both ends in one process, over an abstract socket.
+/// let mut socket = Socket::builder("@memif-doc-socket".parse()?).open()?;
+/// let master = socket.add_interface(InterfaceConfig::master(0))?;
+/// let slave = socket.add_interface(InterfaceConfig::slave(0))?;
+/// let mut left = socket.wait_connected(master, Duration::from_secs(10))?;
+/// let mut right = socket.wait_connected(slave, Duration::from_secs(10))?;
+/// let mut buffer = [0; 2048];
+/// if let (Some(tx), Some(rx)) = (left.tx.first_mut(), right.rx.first_mut()) {
+///     tx.send(b"hello")?;
+///     assert_eq!(rx.recv_into(&mut buffer)?, Some(5));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Socket {
+    pub(super) driver: Driver,
+}
+
+/// Ends a [`Socket::poll`] from any thread. Calls add up to one.
+#[derive(Clone, Debug)]
+pub struct Waker(EventFd);
+
+impl Waker {
+    /// Makes the current `poll`, or else the next one, return.
+    pub fn wake(&self) {
+        self.0.set();
+    }
+}
+
+impl Socket {
+    pub(super) fn open(
+        address: SocketAddress,
+        listener: Option<OwnedFd>,
+        options: Options,
+    ) -> Result<Self, SocketError> {
+        Ok(Self { driver: Driver::open(address, listener, options)? })
+    }
+
+    /// Waits for the next event, at most that long; `None` waits without limit, zero does what is to be done and
+    /// does not wait.
+    ///
+    /// Gives `None` when the time is over, when a [`Waker`] was called, or when a signal handler ran.
+    ///
+    /// # Errors
+    /// [`SocketError::Io`] when the kernel refuses to wait, which no peer can bring about.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, SocketError> {
+        // A time too far away to be told is no limit.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut over = false;
+        let result = loop {
+            if let Some(event) = self.driver.events.pop() {
+                break Ok(Some(event));
+            }
+            if self.driver.waits.take_woken() || over {
+                break Ok(None);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // At least one turn, however short the time.
+            match self.driver.turn(left) {
+                Ok(interrupted) => over = interrupted || left == Some(Duration::ZERO),
+                Err(error) => break Err(error),
+            }
+        };
+        self.driver.leave();
+        result
+    }
+
+    /// Waits until the interface is connected, at most that long. All other events are kept for [`poll`](Self::poll).
+    ///
+    /// A link that was handed out before does not count: wait once per connection.
+    ///
+    /// # Errors
+    /// [`WaitError::TimedOut`] with the reason of the last failed attempt, [`WaitError::Woken`] when a [`Waker`] was
+    /// called, [`WaitError::Socket`] when there is no such interface.
+    pub fn wait_connected(&mut self, interface: InterfaceKey, timeout: Duration) -> Result<Link, WaitError> {
+        self.driver.interfaces.get(interface)?;
+        let deadline = Instant::now().checked_add(timeout);
+        let mut last = None;
+        let mut over = false;
+        let result = loop {
+            match self.driver.events.take_connected(interface, &mut last) {
+                Some(link) => break Ok(link),
+                None if self.driver.waits.take_woken() => break Err(WaitError::Woken),
+                None if over => break Err(WaitError::TimedOut { last }),
+                None => {}
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // At least one turn, however short the time.
+            over = left == Some(Duration::ZERO);
+            if let Err(error) = self.driver.turn(left) {
+                break Err(error.into());
+            }
+        };
+        self.driver.leave();
+        result
+    }
+
+    /// The interface of that role and id.
+    #[must_use]
+    pub fn find(&self, role: Role, id: u32) -> Option<InterfaceKey> {
+        self.driver.interfaces.find(role, id)
+    }
+
+    /// A handle that ends [`poll`](Self::poll) from any thread.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        Waker(self.driver.waits.waker())
+    }
+}
+
+impl AsFd for Socket {
+    /// Readable whenever [`poll`](Socket::poll) has something to do or to give.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.driver.waits.descriptor(!self.driver.events.is_empty()).as_fd()
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("address", &self.driver.address)
+            .field("interfaces", &self.driver.interfaces.len())
+            .field("connections", &self.driver.connections.len())
+            .field("listening", &self.driver.listener.is_on())
+            .finish_non_exhaustive()
+    }
+}
