@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rustix::fs::fstat;
 
-use super::{Connected, LinkHandle, new_eventfd, peer_fd, queue_name};
+use super::connected::{Connected, new_eventfd, queue_name};
+use super::handle::LinkHandle;
+use super::peer_fd;
 use crate::config::{InterfaceConfig, Role, RxMode};
 use crate::error::{Breach, Direction};
 use crate::proto::{RingSetup, Setup};

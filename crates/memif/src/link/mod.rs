@@ -1,37 +1,14 @@
 //! One connection's memory and queues: mapped, checked, and taken down again.
 
+mod connected;
 mod handle;
 mod master;
 mod peer_fd;
 mod slave;
 
-use std::io;
-use std::os::fd::OwnedFd;
-
-use rustix::event::{EventfdFlags, eventfd};
-
+pub(crate) use connected::Connected;
 pub(crate) use handle::LinkHandle;
 pub(crate) use master::MasterMemory;
 pub(crate) use slave::SlaveMemory;
 
-use crate::error::{Direction, QueueName};
 pub(crate) use crate::queue::DriverSignals;
-use crate::queue::{RxQueue, TxQueue};
-
-/// A link that is up: what the driver keeps and what the caller gets.
-#[derive(Debug)]
-pub(crate) struct Connected {
-    pub(crate) handle: LinkHandle,
-    pub(crate) rx: Vec<RxQueue>,
-    pub(crate) tx: Vec<TxQueue>,
-}
-
-/// The name of a queue.
-fn queue_name(direction: Direction, index: usize) -> QueueName {
-    QueueName { direction, index: u8::try_from(index).unwrap_or(u8::MAX) }
-}
-
-/// A fresh eventfd of this process alone, or of this process and the peer that it is sent to.
-fn new_eventfd() -> io::Result<OwnedFd> {
-    Ok(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
-}

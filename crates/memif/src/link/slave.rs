@@ -7,7 +7,9 @@ use std::sync::Arc;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
 use rustix::io::{Errno, pwrite};
 
-use super::{Connected, LinkHandle, new_eventfd, peer_fd, queue_name};
+use super::connected::{Connected, new_eventfd, queue_name};
+use super::handle::LinkHandle;
+use super::peer_fd;
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::Direction;
 use crate::queue::{BufferRef, DriverSignals, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};

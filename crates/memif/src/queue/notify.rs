@@ -1,20 +1,11 @@
 //! Telling a receiver that packets are there.
 
-use super::tx::TxQueue;
 use crate::queue::{LinkShared, PACKETS_PER_SIGNAL, QueueShared, signal};
 use crate::ring::RingMemory;
 use crate::wire::ring::FLAG_MASK_INT;
 
-impl TxQueue {
-    /// After `packets` were published: signals if the receiver wants that, and has the driver repeat it while the
-    /// receiver lags. No system call while the receiver polls.
-    #[inline]
-    pub(super) fn notify(&mut self, packets: usize) {
-        notify(&self.core.ring, &self.shared, &self.link, packets);
-    }
-}
-
-/// As [`TxQueue::notify`].
+/// After `packets` were published: signals if the receiver wants that, and has the driver repeat it while the receiver
+/// lags. No system call while the receiver polls.
 #[inline]
 pub(super) fn notify(ring: &impl RingMemory, shared: &QueueShared, link: &LinkShared, packets: usize) {
     // The store of the cursor must be visible before the flags are read. A receiver that clears the mask and

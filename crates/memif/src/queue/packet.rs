@@ -1,8 +1,8 @@
 //! A received packet: a checked, private description of shared bytes.
 
 use super::rx_core::Segment;
-use super::rx_scan::RxScan;
-use crate::shm::SharedSlice;
+use super::rx_scan::{Details, RxScan};
+use crate::shm::{Entry, SharedSlice};
 
 /// What an exchange of buffers asks about a segment.
 #[derive(Clone, Copy)]
@@ -27,6 +27,24 @@ pub struct Packet<'b> {
     /// Its further segments in the list of the core: from where on, and how many.
     pub(super) rest: u16,
     pub(super) more: u16,
+}
+
+impl RxScan {
+    /// The packet that a scan found at that place.
+    #[inline]
+    pub(super) fn packet(&self, at: usize) -> Option<Packet<'_>> {
+        if at >= self.count {
+            return None;
+        }
+        let Entry { bytes: first, region, mark: slot } = self.packets.entry(at);
+        let (bytes, rest, more) = if self.details.is_empty() {
+            (u32::try_from(first.len()).unwrap_or(u32::MAX), 0, 0)
+        } else {
+            let Details { bytes, rest, more, .. } = *self.details.get(at)?;
+            (bytes, rest, more)
+        };
+        Some(Packet { scan: self, first, region, slot, bytes, rest, more })
+    }
 }
 
 impl<'b> Packet<'b> {

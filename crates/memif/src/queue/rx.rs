@@ -7,9 +7,8 @@ use std::time::Instant;
 
 use rustix::event::epoll;
 
-use super::BufferRef;
+use super::buffers::BufferRef;
 use super::memory::MemoryCheck;
-use super::rx_batch::RxBatch;
 use super::rx_core::{RxCore, RxSettings};
 use super::rx_scan::{Progress, RxScan};
 use super::spin::Spin;
@@ -104,7 +103,7 @@ impl RxQueue {
     #[must_use]
     pub fn into_slots(self) -> super::slots::RxSlots {
         let Self { scan: RxScan { core, link, .. }, shared, mode, own, .. } = self;
-        let buffers = if own.is_empty() { super::buffers_of(&core.buffers) } else { own };
+        let buffers = if own.is_empty() { super::buffers::buffers_of(&core.buffers) } else { own };
         super::slots::RxSlots::new(core, link, shared, &buffers, mode)
     }
 
@@ -164,56 +163,6 @@ impl RxQueue {
         }
     }
 
-    /// Packets that are on the ring now, at most `max` of them: one look at the peer's cursor. An empty batch
-    /// means that there are none now.
-    ///
-    /// No system call, no lock, no allocation.
-    ///
-    /// # Errors
-    /// [`RecvError::Disconnected`] once the link is down and, where the peer left, all that it published before was
-    /// taken; [`RecvError::Breach`] when the peer broke the protocol.
-    #[inline]
-    pub fn recv(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
-        if self.scan.link.is_down() {
-            return self.recv_leftovers(max);
-        }
-        self.check_memory()?;
-        if self.scan.taken.get() > 0 {
-            // A batch was forgotten instead of dropped.
-            self.release();
-        }
-        match self.scan.core.available() {
-            Ok(available) => {
-                if let Err(breach) = self.scan.scan(available, max) {
-                    return Err(self.fail(breach));
-                }
-            }
-            Err(overrun) => self.resynchronise(overrun)?,
-        }
-        if self.scan.count > 0 {
-            self.scan.core.note_valid();
-            self.fruitless = 0;
-            if !self.masked && self.mode == RxMode::Adaptive {
-                self.wake();
-            }
-        }
-        Ok(RxBatch::new(self))
-    }
-
-    /// Receives one packet into `buffer` and says how long it is, or `None` when there is none now. A packet
-    /// longer than the buffer is cut; the length says so.
-    ///
-    /// # Errors
-    /// As [`recv`](Self::recv).
-    pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, RecvError> {
-        let mut batch = self.recv(1)?;
-        let packet = (&mut batch).into_iter().next();
-        Ok(packet.map(|packet| {
-            packet.copy_to(buffer);
-            packet.len()
-        }))
-    }
-
     /// Takes the signals that came through the queue's descriptor. For event loops of one's own: call it when the
     /// descriptor is readable, then receive until a batch is empty, then wait again. A peer that signals without
     /// sending keeps such a loop turning; [`wait`](Self::wait) and [`Socket::watch`](crate::Socket::watch) put a
@@ -252,7 +201,7 @@ impl RxQueue {
 
     /// See [`RxCore::resynchronise`].
     #[cold]
-    fn resynchronise(&mut self, overrun: OutOfRange) -> Result<(), RecvError> {
+    pub(super) fn resynchronise(&mut self, overrun: OutOfRange) -> Result<(), RecvError> {
         self.scan.forget();
         if let Err(breach) = self.scan.core.resynchronise(overrun) {
             return Err(self.fail(breach));

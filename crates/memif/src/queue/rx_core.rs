@@ -1,9 +1,9 @@
 //! The core of a receiver: its cursor, the walk over descriptors with every check, and how slots go back.
 //!
-//! [`RxQueue`](super::RxQueue) and the slots of bindings both stand on it, so that each check is made, and proven, once.
-//! It is generic over the memory of the ring, for memory that lies and for loom.
+//! [`RxQueue`](super::RxQueue) and the slots of bindings both stand on it, so that each check is made, and proven,
+//! once. It is generic over the memory of the ring, for memory that lies and for loom.
 
-use super::{BufferRef, Ring, table};
+use super::buffers::{BufferRef, Ring, table};
 use crate::config::Role;
 use crate::error::{Breach, QueueName};
 use crate::ring::{Descriptors, OutOfRange, RingMemory, RxCursor};

@@ -3,12 +3,11 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::LinkShared;
-use super::packet::Packet;
 use super::rx_core::{Descriptor, RxCore, Segment, Walked};
 use crate::config::Role;
 use crate::error::Breach;
-use crate::shm::{BufferTable, Entry};
+use crate::queue::LinkShared;
+use crate::shm::BufferTable;
 
 /// Instead of a number of bytes.
 const UNCOUNTED: u64 = u64::MAX;
@@ -18,11 +17,11 @@ pub(super) struct RxScan {
     pub(super) core: RxCore,
     pub(super) link: Arc<LinkShared>,
     /// The packets of the last scan, of which the first `count` count: the first segment of each, marked with its slot.
-    packets: BufferTable,
+    pub(super) packets: BufferTable,
     pub(super) count: usize,
-    /// What else there is to say of them. Nothing where every packet is one segment, and none was dropped. Its memory is
-    /// touched as far as it is used, 16 KiB per queue less where there is nothing more to say.
-    details: Vec<Details>,
+    /// What else there is to say of them. Nothing where every packet is one segment, and none was dropped. Its memory
+    /// is touched as far as it is used, 16 KiB per queue less where there is nothing more to say.
+    pub(super) details: Vec<Details>,
     /// How far the scan has come, with what it dropped behind its last packet.
     reached: Progress,
     /// Packets of the scan that were handed out, and their bytes.
@@ -40,12 +39,12 @@ pub(super) struct Progress {
 
 /// What there is to say of a packet besides its first segment.
 #[derive(Clone, Copy, Debug, Default)]
-struct Details {
+pub(super) struct Details {
     /// Bytes of all of its segments.
-    bytes: u32,
+    pub(super) bytes: u32,
     /// Its further segments in the list of the core: from where on, and how many.
-    rest: u16,
-    more: u16,
+    pub(super) rest: u16,
+    pub(super) more: u16,
     /// From the start of the scan to the end of this packet.
     up_to: Progress,
 }
@@ -174,22 +173,6 @@ impl RxScan {
         }));
     }
 
-    /// The packet that a scan found at that place.
-    #[inline]
-    pub(super) fn packet(&self, at: usize) -> Option<Packet<'_>> {
-        if at >= self.count {
-            return None;
-        }
-        let Entry { bytes: first, region, mark: slot } = self.packets.entry(at);
-        let (bytes, rest, more) = if self.details.is_empty() {
-            (u32::try_from(first.len()).unwrap_or(u32::MAX), 0, 0)
-        } else {
-            let Details { bytes, rest, more, .. } = *self.details.get(at)?;
-            (bytes, rest, more)
-        };
-        Some(Packet { scan: self, first, region, slot, bytes, rest, more })
-    }
-
     /// All packets of the scan count as taken; how many bytes they have is found out when that is asked for.
     #[inline]
     pub(super) fn take_all(&self) {
@@ -209,7 +192,10 @@ impl RxScan {
 
     #[cold]
     fn count_bytes(&self, taken: usize) -> u64 {
-        (0..taken).filter_map(|at| self.packet(at)).map(|packet| u64::from(packet.bytes)).sum()
+        if self.details.is_empty() {
+            return (0..taken).map(|at| u64::from(self.packets.len(at))).sum();
+        }
+        self.details.iter().take(taken).map(|details| u64::from(details.bytes)).sum()
     }
 
     /// How far the scan had come behind the first `taken` packets; bad ones behind the last count with it.

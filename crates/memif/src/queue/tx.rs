@@ -1,16 +1,13 @@
 //! Sending.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::BufferRef;
+use super::buffers::BufferRef;
 use super::memory::MemoryCheck;
-use super::tx_batch::TxBatch;
 use super::tx_core::{Room, TxCore};
-use super::wait::Patience;
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role};
 use crate::counters::Counters;
-use crate::error::{Breach, SendError};
+use crate::error::SendError;
 use crate::queue::{LinkShared, QueueParts, QueueShared};
 use crate::ring::{OutOfRange, TxCursor};
 use crate::wire::ring::FLAG_NEXT;
@@ -27,7 +24,7 @@ pub struct TxQueue {
     /// Longest packet that one descriptor may hold.
     pub(super) max_single: u32,
     pub(super) chaining: bool,
-    memory: MemoryCheck,
+    pub(super) memory: MemoryCheck,
     /// Buffers that go back empty with the next store of the cursor.
     empty: u64,
     /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
@@ -90,7 +87,7 @@ impl TxQueue {
     #[must_use]
     pub fn into_slots(self) -> super::slots::TxSlots {
         let Self { core, shared, link, own, .. } = self;
-        let buffers = if own.is_empty() { super::buffers_of(&core.buffers) } else { own };
+        let buffers = if own.is_empty() { super::buffers::buffers_of(&core.buffers) } else { own };
         super::slots::TxSlots::new(core, shared, link, &buffers)
     }
 
@@ -127,68 +124,6 @@ impl TxQueue {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.shared.counters.read()
-    }
-
-    /// Starts a batch. Nothing is sent before [`TxBatch::commit`].
-    ///
-    /// # Errors
-    /// [`SendError::Disconnected`] once the link is down, [`SendError::Breach`] when the peer broke the protocol.
-    #[inline]
-    pub fn reserve(&mut self) -> Result<TxBatch<'_>, SendError> {
-        if self.link.is_down() {
-            return Err(SendError::Disconnected);
-        }
-        if self.memory.is_gone(&self.core.regions) {
-            return Err(SendError::Breach(self.link.fail(Breach::MemoryGone)));
-        }
-        // A batch that was forgotten instead of dropped sends nothing either.
-        self.roll_back();
-        Ok(TxBatch::new(self))
-    }
-
-    /// Sends one packet now or says that the ring is full.
-    ///
-    /// # Errors
-    /// Every [`SendError`]. Nothing of the packet was sent then.
-    pub fn send(&mut self, packet: &[u8]) -> Result<(), SendError> {
-        self.try_send(packet).inspect_err(|error| self.count_full(error))
-    }
-
-    /// Sends one packet, waiting for free slots at most for `timeout`. Nothing signals a freed slot, so the ring
-    /// is looked at again after sleeps that grow from microseconds to one millisecond.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send); [`SendError::Full`] when the time is over.
-    pub fn send_timeout(&mut self, packet: &[u8], timeout: Duration) -> Result<(), SendError> {
-        self.send_patiently(packet, Some(timeout))
-    }
-
-    /// Sends one packet, waiting for free slots as long as the link is up.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send), but never [`SendError::Full`].
-    pub fn send_wait(&mut self, packet: &[u8]) -> Result<(), SendError> {
-        self.send_patiently(packet, None)
-    }
-
-    fn send_patiently(&mut self, packet: &[u8], timeout: Option<Duration>) -> Result<(), SendError> {
-        // However often it is tried, one packet found the ring full once.
-        let mut result = self.send(packet);
-        let mut patience = Patience::new(timeout);
-        while result == Err(SendError::Full) && patience.wait(self.link.down_event()) {
-            result = self.try_send(packet);
-        }
-        result
-    }
-
-    /// Sends one packet now, counting no full ring.
-    fn try_send(&mut self, packet: &[u8]) -> Result<(), SendError> {
-        let mut batch = self.reserve()?;
-        batch.add(packet.len(), |writer| {
-            writer.write(0, packet);
-        })?;
-        batch.commit();
-        Ok(())
     }
 
     pub(super) fn count_full(&self, error: &SendError) {

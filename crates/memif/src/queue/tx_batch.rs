@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::notify::notify;
 use super::packet::Packet;
 use super::rx_core::MOVED;
 use super::tx::{Place, TxQueue};
@@ -183,7 +184,7 @@ impl TxBatch<'_> {
         queue.publish(self.next);
         queue.shared.counters.packets.add(packets as u64);
         queue.shared.counters.bytes.add(self.bytes);
-        queue.notify(packets);
+        notify(&queue.core.ring, &queue.shared, &queue.link, packets);
         packets
     }
 }

@@ -1,9 +1,9 @@
 //! The core of a sender: its cursors, the buffers that it may fill, and every check of what a slave posts.
 //!
-//! [`TxQueue`](super::TxQueue) and the slots of bindings both stand on it, so that each check is made, and proven, once.
-//! It is generic over the memory of the ring, for memory that lies and for loom.
+//! [`TxQueue`](super::TxQueue) and the slots of bindings both stand on it, so that each check is made, and proven,
+//! once. It is generic over the memory of the ring, for memory that lies and for loom.
 
-use super::{BufferRef, Ring, table};
+use super::buffers::{BufferRef, Ring, table};
 use crate::config::Role;
 use crate::ring::{Descriptors, OutOfRange, RingMemory, TxCursor};
 use crate::shm::{BufferTable, Regions, SharedSlice};

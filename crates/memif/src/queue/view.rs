@@ -4,7 +4,8 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use super::{RxQueue, TxQueue};
+use super::rx::RxQueue;
+use super::tx::TxQueue;
 use crate::counters::QueueDetails;
 use crate::queue::QueueShared;
 

@@ -1,6 +1,6 @@
 //! The receiving side of a ring.
 
-use super::{OutOfRange, RingMemory};
+use super::memory::{OutOfRange, RingMemory};
 use crate::terms::Role;
 
 /// Cursors of a receiver. As master it reads an S2M ring: the peer moves head, we move tail. As slave it reads an

@@ -1,6 +1,6 @@
 //! The sending side of a ring.
 
-use super::{OutOfRange, RingMemory};
+use super::memory::{OutOfRange, RingMemory};
 use crate::terms::Role;
 
 /// What both ends see of a sender's cursors. As slave it fills an S2M ring: we move head, the peer returns slots by

@@ -182,8 +182,8 @@ pub(crate) struct Part {
 
 #[cfg(feature = "raw")]
 impl Parts<'_> {
-    /// Puts a buffer of the other table there from byte `skip` on, `less` bytes shorter than it is. `None` where nothing
-    /// is left of it then, or not so much: nothing was put.
+    /// Puts a buffer of the other table there from byte `skip` on, `less` bytes shorter than it is. `None` where
+    /// nothing is left of it then, or not so much: nothing was put.
     #[inline]
     pub(crate) fn put(&self, at: usize, skip: u32, less: u32) -> Option<Part> {
         let (cell, whole) = (self.table.get(at)?, self.whole.get(at)?.get());

@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(ready(&mut waits), [tokens::WAKER]);
         waits.own_ready(tokens::WAKER);
         assert!(waits.take_woken() && !waits.take_woken());
-        assert_eq!(ready(&mut waits), []);
+        assert_eq!(ready(&mut waits), [0_u64; 0]);
     }
 
     #[test]

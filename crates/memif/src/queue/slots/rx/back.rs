@@ -1,10 +1,10 @@
 //! How received buffers go back.
 
-use super::RxSlots;
+use super::receive::RxSlots;
 use crate::config::Role;
 use crate::error::RecvError;
 use crate::queue::rx_core::MOVED;
-use crate::queue::slots::Held;
+use crate::queue::slots::held::Held;
 use crate::ring::OutOfRange;
 
 /// Why buffers were not given back.

@@ -1,9 +1,10 @@
 //! Received packets of several buffers.
 
-use super::{Descriptor, RxSlots, Segment, Tally, Walked};
+use super::receive::{RxSlots, Tally};
 use crate::config::Role;
 use crate::error::RecvError;
-use crate::queue::slots::Slot;
+use crate::queue::rx_core::{Descriptor, Segment, Walked};
+use crate::queue::slots::slot::Slot;
 
 impl RxSlots {
     /// Reads the packet at the next slot, which begins with `read`, to its end.

@@ -1,6 +1,6 @@
 //! What a peer that left had published before, see [`RxQueue`](crate::RxQueue).
 
-use super::RxSlots;
+use super::receive::RxSlots;
 use crate::error::RecvError;
 
 impl RxSlots {

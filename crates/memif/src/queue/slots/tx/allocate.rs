@@ -1,9 +1,10 @@
 //! How slots to send in are handed out.
 
-use super::{Allocated, Empty, TxSlots};
+use super::send::{Allocated, Empty, TxSlots};
 use crate::config::Role;
 use crate::error::{Breach, SendError};
-use crate::queue::slots::{BufferRef, Slot};
+use crate::queue::buffers::BufferRef;
+use crate::queue::slots::slot::Slot;
 use crate::queue::tx_core::Room;
 use crate::shm::prefetch;
 

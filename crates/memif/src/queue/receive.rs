@@ -1,0 +1,58 @@
+//! How batches come out of a queue.
+
+use super::rx::RxQueue;
+use super::rx_batch::RxBatch;
+use crate::config::RxMode;
+use crate::error::RecvError;
+
+impl RxQueue {
+    /// Packets that are on the ring now, at most `max` of them: one look at the peer's cursor. An empty batch
+    /// means that there are none now.
+    ///
+    /// No system call, no lock, no allocation.
+    ///
+    /// # Errors
+    /// [`RecvError::Disconnected`] once the link is down and, where the peer left, all that it published before was
+    /// taken; [`RecvError::Breach`] when the peer broke the protocol.
+    #[inline]
+    pub fn recv(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
+        if self.scan.link.is_down() {
+            return self.recv_leftovers(max);
+        }
+        self.check_memory()?;
+        if self.scan.taken.get() > 0 {
+            // A batch was forgotten instead of dropped.
+            self.release();
+        }
+        match self.scan.core.available() {
+            Ok(available) => {
+                if let Err(breach) = self.scan.scan(available, max) {
+                    return Err(self.fail(breach));
+                }
+            }
+            Err(overrun) => self.resynchronise(overrun)?,
+        }
+        if self.scan.count > 0 {
+            self.scan.core.note_valid();
+            self.fruitless = 0;
+            if !self.masked && self.mode == RxMode::Adaptive {
+                self.wake();
+            }
+        }
+        Ok(RxBatch::new(self))
+    }
+
+    /// Receives one packet into `buffer` and says how long it is, or `None` when there is none now. A packet
+    /// longer than the buffer is cut; the length says so.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, RecvError> {
+        let mut batch = self.recv(1)?;
+        let packet = (&mut batch).into_iter().next();
+        Ok(packet.map(|packet| {
+            packet.copy_to(buffer);
+            packet.len()
+        }))
+    }
+}
