@@ -247,6 +247,21 @@ fn a_ring_of_bad_buffers_ends() {
 }
 
 #[test]
+fn a_slave_that_posts_useless_buffers_as_fast_as_they_go_back_holds_nobody() {
+    let mut pair = Pair::sized(8, 100);
+    for slot in 0..8 {
+        pair.rings[M2S].store_word(slot, 0, head(0, 9, 100));
+    }
+    let mut loads = 0;
+    pair.master.tx[0].core.ring.after_each_load(move |ring, _, _| {
+        loads += 1;
+        assert!(loads < 1000, "it is held");
+        ring.store_head(ring.load_tail().wrapping_add(8));
+    });
+    assert_eq!(pair.master.tx[0].send(&[1; 60]), Err(SendError::Full));
+}
+
+#[test]
 fn after_an_overrun_every_buffer_is_posted_whole() {
     let mut pair = Pair::sized(8, 100);
     let ring = &pair.rings[M2S];

@@ -111,8 +111,9 @@ fn after_an_overrun_a_slot_has_the_buffer_that_it_was_given() {
             received(&mut bed, &packet(0, 60));
         }
         bed.slave.rx.refill(8, headroom, None).unwrap();
+        let posted: Vec<_> = (0..8).map(|slot| bed.rings[M2S].load_word(slot, 1)).collect();
         let slot = received(&mut bed, &packet(1, 60));
-        let queued = enqueue(&mut bed.slave, &slot);
+        let (queued, queued_from) = (enqueue(&mut bed.slave, &slot), slot.index % 8);
         // The master overruns the ring; the slave posts all of it again.
         let tail = bed.rings[M2S].load_tail().wrapping_add(20);
         bed.rings[M2S].store_tail(tail);
@@ -123,6 +124,7 @@ fn after_an_overrun_a_slot_has_the_buffer_that_it_was_given() {
         for slot in 0..8 {
             let word = bed.rings[M2S].load_word(slot, 1);
             let offset = crate::wire::ring::offset_from_word(word);
+            assert!(slot == queued_from || word == posted[usize::from(slot)], "slot {slot}");
             assert!(offset + 100 <= start || start + 100 <= offset, "slot {slot}");
         }
         bed.rings[M2S].store_tail(tail.wrapping_add(8));
