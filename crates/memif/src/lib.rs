@@ -85,7 +85,7 @@
 //!
 //! The peer is taken for hostile: every message, file, cursor and descriptor is checked, bad packets are dropped and
 //! counted, and a breach of the protocol takes its own link down with a named reason ([`Breach`]). What a peer can
-//! still do stands in the project's SECURITY.md. No function of this crate panics on anything that a peer or a caller
+//! still do, and who may connect, stands in [`security`]. No function of this crate panics on anything that a peer or a caller
 //! passes to it.
 //!
 //! # Signals
@@ -123,6 +123,9 @@
         clippy::unwrap_used
     )
 )]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("memif is for Linux: it needs memfd, eventfd and Unix sockets that carry descriptors between processes");
 
 mod address;
 mod config;
@@ -174,6 +177,11 @@ pub use socket::{
     Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket, SocketBuilder, Waker,
 };
 pub use sys::Credentials;
+
+/// What is promised against a hostile peer, and what is not: the project's SECURITY.md.
+#[cfg(doc)]
+#[doc = include_str!("../SECURITY.md")]
+pub mod security {}
 
 /// The programs of the guide are compiled and run with the examples of this documentation.
 #[cfg(doctest)]

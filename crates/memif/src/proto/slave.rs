@@ -110,7 +110,8 @@ impl<F> Slave<F> {
     }
 
     /// Answers [`SlaveEvent::Allocate`]: the regions with their sizes and the rings with their eventfds, each in the
-    /// order to send. All memory must be as it was allocated: nothing is posted before CONNECTED.
+    /// order to send. All memory must be as it was allocated: nothing is posted before CONNECTED. Regions beyond those
+    /// that an index can name, 65,536, are left out.
     pub fn provide(
         &mut self,
         regions: impl IntoIterator<Item = (F, u64)>,
@@ -120,7 +121,7 @@ impl<F> Slave<F> {
             return;
         }
         let mut plan = VecDeque::new();
-        for (index, (fd, size)) in (0u16..).zip(regions) {
+        for (index, (fd, size)) in (0..=u16::MAX).zip(regions) {
             let message = Message::AddRegion(AddRegion { index, size });
             plan.push_back(Transmit { bytes: message.emit(), fd: Some(fd) });
         }

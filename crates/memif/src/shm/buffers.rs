@@ -243,7 +243,7 @@ impl<'a> Finder<'a> {
 
     /// Those bytes, if they are all in the region that is named, or in the buffer of the slot. Asks for their first
     /// line.
-    #[cfg(feature = "raw")]
+    #[cfg(any(test, feature = "raw"))]
     #[inline]
     pub(crate) fn find<const MASTER: bool>(&mut self, named: Named) -> Option<SharedSlice<'a>> {
         let (start, _) = self.locate::<MASTER>(named)?;

@@ -209,6 +209,23 @@ fn an_ack_that_comes_before_the_memory_is_not_lost() {
 }
 
 #[test]
+fn regions_that_no_index_can_name_are_left_out() {
+    let open = Arc::default();
+    let params = SlaveParams::new(&InterfaceConfig::slave(0), Name::EMPTY);
+    let mut slave = Slave::new(Instant::now(), params, TIMEOUT);
+    slave.handle_message(&Message::Hello(hello()).emit(), Vec::new());
+    let (regions, rings) = memory(&open, &[1 << 20; 70_000], 1, 1, 10);
+    slave.provide(regions, rings);
+    let mut announced = 0;
+    while sent_by_slave(&mut slave).iter().all(|message| !matches!(message, Message::AddRing(_))) {
+        announced += 1;
+        slave.handle_message(&Message::Ack.emit(), Vec::new());
+    }
+    // INIT was sent first.
+    assert_eq!(announced, 65_536 + 1);
+}
+
+#[test]
 fn a_surplus_ack_during_set_up_does_not_disturb_a_master() {
     let config = InterfaceConfig::master(0);
     let mut master = master(Instant::now());
