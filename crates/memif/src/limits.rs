@@ -30,7 +30,8 @@ pub struct Limits {
     /// [`rx_queues`](crate::InterfaceConfig::rx_queues) and [`tx_queues`](crate::InterfaceConfig::tx_queues) besides.
     pub rings: u16,
     /// Slots of all rings together, 1 or more (default 2^20: 32 rings of 2^14 each way). A master keeps tables of about
-    /// 17 bytes for each, hence 17 MiB for all of those.
+    /// 17 bytes for each, hence 17 MiB for all of those; as they are used, up to 44 for one to receive in and 32 for
+    /// one to send in, hence 38 MiB.
     pub slots: u32,
     /// Descriptors that the slave sends, 2 or more: one for each region, which the master closes when the link comes
     /// up, and one for each ring, which it keeps as long as the link is up (default 512: 255 rings each way in two
