@@ -11,7 +11,7 @@ set -euo pipefail
 flags=--offline
 if [ "${1:-}" = --quick ]; then
   shift
-  # Settings of the profile that the Dockerfile builds.
+  # Settings of the profile from which the one that the Dockerfile builds has them.
   flags+=" --config profile.release.opt-level=0 --config profile.release.lto=false --config profile.release.codegen-units=256"
 fi
 [ $# -eq 1 ] || { echo "give the directory for images and caches, as in: $0 target/container" >&2; exit 2; }

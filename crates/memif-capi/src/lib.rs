@@ -1,7 +1,8 @@
 //! The interface of libmemif 4.0 on top of the crate `memif`. Nothing here is for Rust programs; what C programs
 //! see is `include/libmemif.h`.
 //!
-//! - `abi`: types, constants, texts. `ffi`: the functions, each a thin layer that checks pointers.
+//! - `abi`, `strings`: types, constants, texts. `ffi`: the functions, each a thin layer that checks pointers.
+//!   `callbacks`: those of the caller.
 //! - `slab`, `cell`, `lock`: handles that can be checked, and queues that one thread at a time is in.
 //! - `socket`, `interface`, `socket_core`, `regions`, `gate`, `waited`, `codes`, `details`: the control side. A socket
 //!   knows its interfaces, and they the core that they share.
@@ -9,8 +10,8 @@
 //!
 //! Three rules hold everywhere. A handle or a pointer of the caller is checked before it is used, and of the pointers
 //! that a buffer carries none is followed. No lock is held while a callback of the caller runs, so it may call
-//! anything. Nothing unwinds into C: a panic, which would be a mistake of this library, ends at the border as an error
-//! code.
+//! anything; but for those that allocate and map regions, who are told `MEMIF_ERR_AGAIN`. Nothing unwinds into C: a
+//! panic, which would be a mistake of this library, ends at the border as an error code.
 
 #![allow(unsafe_code, reason = "the border to C; each block argues, see CONTRIBUTING.md")]
 #![allow(missing_docs, unreachable_pub, reason = "documented in, and reached through, include/libmemif.h")]

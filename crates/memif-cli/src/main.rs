@@ -1,4 +1,5 @@
-//! The command `memif`: responds, pings, bridges and demonstrates over shared memory packet interfaces.
+//! The command `memif`: responds, pings, bridges, measures and demonstrates over shared memory packet interfaces, and
+//! explains their sockets.
 
 mod commands;
 mod counts;
