@@ -21,6 +21,7 @@ step "lints" lints
 step "unit tests, and tests of seconds" \
   cargo test --workspace --lib --bins "${programs[@]/#/--test=}" --locked --no-fail-fast
 
-closing "the quick checks passed; left out, and run by ci/test.sh: documentation and its examples, the tests of DPDK, the
-kernel (bridge), two processes, idle ends, the manual, the examples, the console, memif bench, the container and the C
-library; loom, the instructions per packet, compare/ and the demo as released"
+closing "the quick checks passed; left out, and run by ci/test.sh: documentation and its examples, the tests of DPDK,
+Open vSwitch, the kernel (bridge), two processes, idle ends, the scripted peers, the manual, the examples, the console,
+queues, signals and waits of the command, memif bench, the container and the C library; loom, the instructions per
+packet, compare/ and the demo as released"
