@@ -1,4 +1,4 @@
-//! The driver of a socket, made of parts: see the head of this module.
+//! The driver of a socket, made of parts: see the head of [`socket`](super).
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
