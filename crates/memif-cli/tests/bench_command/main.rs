@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 mod both;
+mod death;
 mod dpdk;
 mod parts;
 mod restart;
@@ -48,6 +49,8 @@ fn main() {
         .test("round_trips_outlive_a_restart", &[], restart::a_mirror_is_restarted)
         .test("an_echo_tells_times_without_link", &[], restart::an_asker_is_restarted)
         .test("a_link_that_stays_away_ends_the_run", &[], restart::a_link_does_not_come_back)
+        .test("the_other_end_dies", &[], death::the_other_end_dies)
+        .test("a_generator_dies", &[], death::a_generator_dies)
         .test("wrong_use_has_an_answer", &[], wrong::wrong_use_has_an_answer)
         .test("absent_peers_have_an_answer", &[], wrong::absent_peers)
         .test("testpmd_sends_to_a_sink", DPDK, dpdk::sends_to_a_sink)

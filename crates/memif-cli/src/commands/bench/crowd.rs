@@ -6,11 +6,11 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use memif::{Event, InterfaceKey, Link, Role, RxMode, Socket};
+use memif::{Event, InterfaceKey, Link, Role, RxMode, SendError, Socket};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::echo;
-use super::other::Other;
+use super::other::{self, Other};
 use super::place::Place;
 use super::until::{LOOK, Until};
 use crate::error::Error;
@@ -226,15 +226,20 @@ pub(crate) fn run(
     let mut buffer = [0; 2048];
     let start = Instant::now();
     let keys = many.keys.clone();
+    let mut cut = false;
     for key in keys.iter().cycle() {
         if start.elapsed() >= time || until.is_over() {
             break;
         }
-        let Some(link) = many.links.get_mut(key) else { break };
-        let Some(tx) = link.tx.first_mut() else { break };
+        let tx = many.links.get_mut(key).and_then(|link| link.tx.first_mut());
         let asked = Instant::now();
-        if tx.send(packets.next()).is_err() {
-            break;
+        match tx.map_or(Err(SendError::Disconnected), |tx| tx.send(packets.next())) {
+            Ok(()) => {}
+            Err(SendError::Full) => break,
+            Err(_) => {
+                cut = true;
+                break;
+            }
         }
         let mut back = false;
         while !back && asked.elapsed() < LOST {
@@ -253,6 +258,9 @@ pub(crate) fn run(
                 break;
             }
         }
+    }
+    if cut && !until.is_over() {
+        return Err(other::gone(other, until));
     }
     Ok(Some(crowd))
 }

@@ -35,20 +35,24 @@ impl Other {
         }
     }
 
+    /// How it ended, in brackets where it can be told; `None` while it is there.
+    fn ended(&mut self) -> Option<String> {
+        match self {
+            Self::Process(child) => child.try_wait().ok().flatten().map(|status| format!(" ({status})")),
+            Self::Thread { thread, .. } => {
+                thread.as_ref().is_some_and(JoinHandle::is_finished).then(String::new)
+            }
+        }
+    }
+
     /// An error when it is gone, though nobody asked it to end.
     pub(crate) fn check(&mut self, until: &Until) -> Result<(), Error> {
-        let how = match self {
-            Self::Process(child) => match child.try_wait() {
-                Ok(Some(status)) => format!(" ({status})"),
-                _ => return Ok(()),
-            },
-            Self::Thread { thread, .. } if thread.as_ref().is_some_and(JoinHandle::is_finished) => String::new(),
-            Self::Thread { .. } => return Ok(()),
-        };
-        if until.is_over() {
-            return Ok(());
+        match self.ended() {
+            Some(how) if !until.is_over() => Err(Error::NotConnected(format!(
+                "the other end ended before the measurement did{how}; what it says above, if anything, tells why"
+            ))),
+            _ => Ok(()),
         }
-        Err(Error::NotConnected(format!("the other end ended before a link was up{how}; what it says above tells why")))
     }
 
     /// Its process, if it is another one.
@@ -58,6 +62,25 @@ impl Other {
             Self::Thread { .. } => None,
         }
     }
+}
+
+/// Why a link to that end went down, though the measurement was not over.
+pub(crate) fn gone(other: &mut Option<Other>, until: &Until) -> Error {
+    blame(other, Error::NotConnected("the link went down during the measurement; see -v".to_owned()), until)
+}
+
+/// That error, or that the other end is gone where it is what brought it about. A process whose link is down may take a
+/// moment to be gone.
+pub(crate) fn blame(other: &mut Option<Other>, error: Error, until: &Until) -> Error {
+    let (Some(other), Error::NotConnected(_)) = (other, &error) else { return error };
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(1) {
+        if let Err(gone) = other.check(until) {
+            return gone;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    error
 }
 
 impl Drop for Other {

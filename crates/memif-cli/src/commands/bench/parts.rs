@@ -20,7 +20,7 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
     let progress = Progress::new();
     progress.show("receiving", plan.time);
-    let received = {
+    let mut received = {
         let _pinned = plan.pin()?;
         let catch = plan.catch();
         let mut sink = Sink::new(&catch);
@@ -33,6 +33,8 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         sink.finish(again.outages())
     };
     drop(end);
+    // A signal while there was no link is an end like any other.
+    received.cut &= !until.is_over();
     progress.clear();
     say(format_args!("{}", report::THROUGHPUT))?;
     let complete = tell(None, &received)?;

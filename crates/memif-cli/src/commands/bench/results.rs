@@ -54,6 +54,9 @@ pub(crate) fn tell(sizes: Option<Sizes>, received: &Received) -> Result<bool, Er
             silence.as_secs_f64(),
         ));
     }
+    if received.cut && !received.outages.for_good {
+        warn(format_args!("the link went down before the end: look what the other end says"));
+    }
     Ok(received.is_complete())
 }
 

@@ -6,7 +6,7 @@ use super::end::End;
 use super::generator::{Flow, Generator};
 use super::ndr::{self, Trial};
 use super::order::Task;
-use super::other::Other;
+use super::other::{self, Other};
 use super::plan::Plan;
 use super::reconnect::Reconnect;
 use super::results::{draw, linger_if_told, outcome, tell};
@@ -39,6 +39,9 @@ fn one_way(plan: &Plan, catch: &sink::Catch, flow: &Flow, until: &Until) -> Resu
         let _pinned = cpus::pin(plan.sink_cpu())?;
         sink::run(&mut link.rx, catch, until)?
     };
+    if received.cut {
+        return Err(other::gone(&mut other, until));
+    }
     // The link goes down before the other end is waited for, which waits for that.
     drop(end);
     Ok(Some(received))
@@ -88,7 +91,7 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         };
         let answers = {
             let _pinned = plan.pin()?;
-            asking::run(&mut link, &ask, &mut again, until)?
+            asking::run(&mut link, &ask, &mut again, until).map_err(|error| other::blame(&mut other, error, until))?
         };
         progress.clear();
         let Some(answers) = answers else { break };
@@ -146,7 +149,8 @@ pub(crate) fn ndr(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             let trial = |rate| {
                 progress.show(&format!("{sizes} bytes, trial"), plan.time);
                 let flow = Flow { rate, ..flow.clone() };
-                ndr::over_link(&mut generator, &mut link, &flow, returns, until).map(Some)
+                let tried = ndr::over_link(&mut generator, &mut link, &flow, returns, until);
+                tried.map(Some).map_err(|error| other::blame(&mut other, error, until))
             };
             found.push(search(plan, sizes, &progress, until, trial)?);
         }

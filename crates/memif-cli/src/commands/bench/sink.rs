@@ -66,6 +66,8 @@ pub(crate) struct Received {
     pub(crate) silent: Option<Duration>,
     /// Times without a link.
     pub(crate) outages: Outages,
+    /// Whether the last link went down before the end, and no other came.
+    pub(crate) cut: bool,
 }
 
 impl Received {
@@ -87,7 +89,7 @@ impl Received {
     pub(crate) fn is_complete(&self) -> bool {
         let wrong = self.corrupted + self.duplicates + self.reordered;
         let lost = self.missing > 0 || self.lost().is_some_and(|lost| lost > 0);
-        wrong == 0 && !lost && self.silent.is_none() && !self.outages.for_good
+        wrong == 0 && !lost && self.silent.is_none() && !self.outages.for_good && !self.cut
     }
 }
 
@@ -126,6 +128,7 @@ pub(crate) struct Sink<'a> {
     last: Option<(Instant, u64, u64)>,
     rest: Option<Rest>,
     silent: Option<Duration>,
+    cut: bool,
     scratch: Box<[u8; LONGEST]>,
 }
 
@@ -149,6 +152,7 @@ impl<'a> Sink<'a> {
             last: None,
             rest: None,
             silent: None,
+            cut: false,
             scratch: Box::new([0; LONGEST]),
         }
     }
@@ -158,6 +162,7 @@ impl<'a> Sink<'a> {
         self.lanes.resize(self.lanes.len().max(rx.len()), Lane::default());
         let catch = self.catch;
         let opened = Instant::now();
+        self.cut = false;
         let (mut busy, mut idle) = (0_u32, 0_u32);
         loop {
             let (mut got, mut up) = (false, false);
@@ -171,6 +176,7 @@ impl<'a> Sink<'a> {
                 self.note(Instant::now());
                 // Whatever is missing was in that link.
                 let over = self.tally.end.is_some() || until.is_over();
+                self.cut = !over;
                 return Ok(if over { Ended::Over } else { Ended::LinkDown });
             }
             if got {
@@ -307,6 +313,7 @@ impl<'a> Sink<'a> {
             sent: self.tally.end,
             silent: self.silent,
             outages,
+            cut: self.cut,
             ..Received::default()
         };
         // Of a run that is shorter than the warm-up, all of it counts.
