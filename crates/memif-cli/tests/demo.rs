@@ -2,7 +2,9 @@
 
 mod util;
 
-use util::{Directory, memif};
+use std::process::Command;
+
+use util::{Directory, memif, start};
 
 #[test]
 fn demo_shows_details_pings_and_a_figure() {
@@ -60,4 +62,15 @@ fn ctrl_c_ends_the_demo() {
     let finished = demo.finish();
     assert!(finished.status.code().is_some(), "{finished:#?}");
     assert!(finished.out.contains("ping statistics"), "{finished:#?}");
+}
+
+/// It has no memory for its rings: the reason is that of the slave, which makes them.
+#[test]
+fn a_demo_without_a_link_says_why() {
+    let mut shell = Command::new("sh");
+    let limited = "ulimit -v 1000000; exec \"$0\" demo --ring-size 16384 --buffer-size 65535";
+    shell.args(["-c", limited, env!("CARGO_BIN_EXE_memif")]);
+    let finished = start(shell, "demo without memory").finish().code(2).complains("link: not connected: local failure");
+    let last = finished.err.lines().last().expect("an error");
+    assert!(last.contains("no link between the two ends") && last.contains("raise the limits"), "{finished:#?}");
 }

@@ -3,7 +3,6 @@
 mod throughput;
 
 use std::net::Ipv4Addr;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -43,6 +42,7 @@ const COUNT: u64 = 5;
 const SENDING: Duration = Duration::from_secs(1);
 /// How long the two ends have to find each other, and replies to come.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Options of `memif demo`.
 #[derive(Args, Clone, Debug)]
 #[command(
@@ -87,13 +87,15 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
         let throughput = config(role, options.end.id.wrapping_add(1))?;
         Ok([config(role, options.end.id)?, throughput.rx_mode(RxMode::Polling)])
     };
-    let (signal, _signals) = mpsc::channel();
-    let stop = Stop::listen(signal)?;
-    let master = start(interface.socket(address.clone(), Role::Master)?, &address, pair(Role::Master)?)?;
-    let slave = start(interface.slave_socket(address.clone()), &address, pair(Role::Slave)?)?;
+    let inbox = Inbox::new();
+    let stop = Stop::listen(inbox.sender())?;
+    let master = start(interface.socket(address.clone(), Role::Master)?, &address, pair(Role::Master)?, Inbox::new())?;
+    let slave = start(interface.slave_socket(address.clone()), &address, pair(Role::Slave)?, inbox)?;
     say(format_args!("responder (master) and pinger (slave) in this process, over {address}\n"))?;
-    let master = wait(master, &address)?;
-    let slave = wait(slave, &address)?;
+    // The slave makes the memory and is told why the master refuses, so it is the one that knows why there is no link.
+    // Where it has one, the master had it before.
+    let Some(slave) = wait(slave, &address)? else { return Ok(Outcome::Lost) };
+    let Some(master) = wait(master, &address)? else { return Ok(Outcome::Lost) };
     let (master_end, slave_end) = (master.endpoint, slave.endpoint);
     say(format_args!("{}", details::HEADING))?;
     print_details(0, &slave_end, slave.ping_key, PINGER)?;
@@ -159,18 +161,23 @@ fn ping_all_sizes(
     Ok((statistics, true))
 }
 
-fn start(socket: SocketBuilder, address: &SocketAddress, configs: [InterfaceConfig; 2]) -> Result<Starting, Error> {
+fn start(
+    socket: SocketBuilder,
+    address: &SocketAddress,
+    configs: [InterfaceConfig; 2],
+    inbox: Inbox,
+) -> Result<Starting, Error> {
     let mut socket = socket.open()?;
     let [ping, throughput] = configs;
     let keys = [socket.add_interface(ping)?, socket.add_interface(throughput)?];
-    Ok(Starting { endpoint: Endpoint::start(socket, address.clone(), Inbox::new(), Told::warn)?, keys })
+    Ok(Starting { endpoint: Endpoint::start(socket, address.clone(), inbox, Told::warn)?, keys })
 }
 
-/// Waits until both links of an end are up.
-fn wait(starting: Starting, address: &SocketAddress) -> Result<End, Error> {
+/// Waits until both links of an end are up, or a signal comes.
+fn wait(starting: Starting, address: &SocketAddress) -> Result<Option<End>, Error> {
     let Starting { mut endpoint, keys: [ping_key, throughput_key] } = starting;
     let deadline = Instant::now() + TIMEOUT;
-    let (mut ping, mut throughput) = (None, None);
+    let (mut ping, mut throughput, mut last) = (None, None, None);
     loop {
         match endpoint.next(Some(deadline))? {
             Next::Event(Event::Connected { interface, link }) if interface == ping_key => {
@@ -179,18 +186,24 @@ fn wait(starting: Starting, address: &SocketAddress) -> Result<End, Error> {
             Next::Event(Event::Connected { interface, link }) if interface == throughput_key => {
                 throughput = Some(link);
             }
-            Next::Event(event) => endpoint.teller().tell(&event, |_| "link".to_owned(), |_| 0)?,
+            Next::Event(event) => {
+                let teller = endpoint.teller();
+                teller.tell(&event, |_| "link".to_owned(), |_| 0)?;
+                last = teller.cause(&event).or(last);
+            }
             Next::Failed(error) => return Err(error.into()),
-            Next::Over | Next::Nothing => {
+            Next::Over => return Ok(None),
+            Next::Nothing => {
+                let cause = last.unwrap_or_else(|| "they did not find each other; see -v".to_owned());
+                let seconds = TIMEOUT.as_secs();
                 return Err(Error::NotConnected(format!(
-                    "the two ends did not find each other at {address} in {} s; see -v",
-                    TIMEOUT.as_secs(),
+                    "no link between the two ends at {address} in {seconds} s: {cause}"
                 )));
             }
         }
         match (ping.take(), throughput.take()) {
             (Some(ping), Some(throughput)) => {
-                return Ok(End { endpoint, ping_key, ping, throughput });
+                return Ok(Some(End { endpoint, ping_key, ping, throughput }));
             }
             (one, other) => (ping, throughput) = (one, other),
         }
