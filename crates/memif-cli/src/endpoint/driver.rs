@@ -19,6 +19,8 @@ pub(crate) enum Notice {
     Failed(SocketError),
     /// A signal asked the command to end.
     Signal,
+    /// A signal asked for the figures so far.
+    Figures,
 }
 
 /// Waits for the next of what comes, until that time if there is one.

@@ -50,8 +50,8 @@ impl Links {
         })
     }
 
-    /// The next link, or `None` when a signal ends the wait.
-    pub(crate) fn next(&mut self, stop: &Stop) -> Result<Option<Link>, Error> {
+    /// The next link, or `None` when a signal ends the wait. `figures` tells those so far to who asks meanwhile.
+    pub(crate) fn next(&mut self, stop: &Stop, figures: impl Fn() -> Result<(), Error>) -> Result<Option<Link>, Error> {
         let deadline = Instant::now() + self.timeout;
         let mut last = None;
         while !stop.is_requested() {
@@ -59,6 +59,12 @@ impl Links {
                 Next::Event(event) => event,
                 Next::Failed(error) => return Err(error.into()),
                 Next::Over => return Ok(None),
+                Next::Figures => {
+                    if stop.takes_figures() {
+                        figures()?;
+                    }
+                    continue;
+                }
                 Next::Nothing => {
                     self.endpoint.teller().finish()?;
                     return Err(Error::NotConnected(no_link(self.role, &self.address, self.id, self.timeout, last)));

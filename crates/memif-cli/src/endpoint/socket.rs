@@ -11,6 +11,7 @@ use super::driver::{Driver, Notice, receive};
 use super::signals::Stop;
 use crate::error::Error;
 use crate::output::teller::{Teller, Voice};
+use crate::output::warn;
 
 /// Where notices arrive, made before there is a socket: signals come here, too.
 #[derive(Debug)]
@@ -31,6 +32,15 @@ impl Inbox {
     }
 }
 
+/// What is handed on while a socket is served.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// Something happened to a link.
+    Event(Event),
+    /// Somebody asked for the figures so far.
+    Asked,
+}
+
 /// What came.
 #[derive(Debug)]
 pub(crate) enum Next {
@@ -38,8 +48,10 @@ pub(crate) enum Next {
     Event(Event),
     /// The socket cannot be served any more.
     Failed(SocketError),
-    /// A signal came, or nothing can come any more.
+    /// A signal asked for the end, or nothing can come any more.
     Over,
+    /// A signal asked for the figures so far.
+    Figures,
     /// Nothing came in time.
     Nothing,
 }
@@ -71,6 +83,7 @@ impl Endpoint {
             return Ok(match notice {
                 Ok(Notice::Event(event)) => Next::Event(event),
                 Ok(Notice::Failed(error)) => Next::Failed(error),
+                Ok(Notice::Figures) => Next::Figures,
                 Ok(Notice::Signal) | Err(RecvTimeoutError::Disconnected) => Next::Over,
                 Err(RecvTimeoutError::Timeout) if until.is_some_and(|until| Instant::now() >= until) => Next::Nothing,
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -98,19 +111,35 @@ impl Endpoint {
         stop: &Stop,
         mut handle: impl FnMut(&mut Teller, Event) -> Result<ControlFlow<()>, Error>,
     ) -> Result<Option<SocketError>, Error> {
+        self.serve_and_tell(stop, |teller, happening| match happening {
+            Happening::Event(event) => handle(teller, event),
+            Happening::Asked => {
+                warn(format_args!("the figures of this command come at its end"));
+                Ok(ControlFlow::Continue(()))
+            }
+        })
+    }
+
+    /// The same for who has figures while it goes on.
+    pub(crate) fn serve_and_tell(
+        &mut self,
+        stop: &Stop,
+        mut handle: impl FnMut(&mut Teller, Happening) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<Option<SocketError>, Error> {
         let mut failed = None;
         while !stop.is_requested() {
-            match self.next(None)? {
-                Next::Event(event) => {
-                    if handle(&mut self.teller, event)?.is_break() {
-                        break;
-                    }
-                }
+            let happening = match self.next(None)? {
+                Next::Event(event) => Happening::Event(event),
+                Next::Figures if stop.takes_figures() => Happening::Asked,
+                Next::Figures => continue,
                 Next::Failed(error) => {
                     failed = Some(error);
                     break;
                 }
                 Next::Over | Next::Nothing => break,
+            };
+            if handle(&mut self.teller, happening)?.is_break() {
+                break;
             }
         }
         self.teller.finish()?;

@@ -15,7 +15,10 @@ Exit status:
        order, or the link went down before the end; bench ndr: no rate was found; show: no master to connect to
   2    wrong use, no connection, or another error; the message says what to do
   130  ended by a second Ctrl-C or SIGTERM, 300 ms or more after the first
-A closed pipe on standard output is no error.";
+A closed pipe on standard output is no error.
+Signals:
+  Ctrl-C, SIGTERM, SIGHUP and SIGQUIT (Ctrl-\\) end it in good order; SIGHUP and SIGQUIT are ignored where they were when
+  it started (nohup). SIGUSR1 prints the figures so far, and so does SIGQUIT in ping.";
 
 /// Status after an error.
 const FAILED: u8 = 2;

@@ -10,7 +10,9 @@ pub(crate) mod lines;
 pub(crate) mod plot;
 pub(crate) mod progress;
 pub(crate) mod said;
+pub(crate) mod so_far;
 pub(crate) mod teller;
 pub(crate) mod times;
 
 pub(crate) use lines::{log_to_stderr, redirect_log, report, say, speak_json, speaks_json, warn};
+pub(crate) use so_far::so_far;

@@ -12,9 +12,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::echo;
 use super::other::{self, Other};
 use super::place::Place;
+use super::report;
 use super::until::{LOOK, Until};
 use crate::error::Error;
 use crate::output::said::Told;
+use crate::output::so_far;
 use crate::output::teller::Teller;
 use crate::output::times::{histogram, nanoseconds};
 use crate::packet::numbered::{Packets, Sizes};
@@ -230,6 +232,11 @@ pub(crate) fn run(
     for key in keys.iter().cycle() {
         if start.elapsed() >= time || until.is_over() {
             break;
+        }
+        if until.takes_figures() {
+            let line = report::median(&crowd.round_trips);
+            let (trips, lost) = (crowd.round_trips.len(), crowd.lost);
+            so_far(format_args!("{trips} round trips, {lost} lost: {line}"), &report::crowd(&crowd).1)?;
         }
         let tx = many.links.get_mut(key).and_then(|link| link.tx.first_mut());
         let asked = Instant::now();

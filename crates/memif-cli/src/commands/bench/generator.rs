@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use memif::{Link, SendError, TxQueue};
 
+use super::outages::Outages;
 use super::reconnect::Reconnect;
+use super::report;
 use super::until::Until;
 use crate::counts::whole;
 use crate::error::Error;
+use crate::output::so_far;
 use crate::packet::Framing;
 use crate::packet::numbered::{Packets, Sizes};
 
@@ -163,6 +166,15 @@ impl Generator {
         run.asked = run.asked.max(due);
     }
 
+    /// Says the figures so far, of all runs of this generator.
+    #[cold]
+    fn tell_so_far(&self, run: &Run) -> Result<(), Error> {
+        let (packets, bytes, time) = (self.packets(), self.bytes, run.start.elapsed());
+        let sent = Sent { packets, bytes, offered: packets + self.dropped, time, cut: false };
+        let (_, figures) = report::generator(self.sizes, &sent, Outages::default());
+        so_far(format_args!("{packets} packets sent, {} found the ring full at their time", self.dropped), &figures)
+    }
+
     fn packets(&self) -> u64 {
         self.streams.iter().map(Packets::number).sum()
     }
@@ -179,6 +191,9 @@ impl Generator {
         for round in 0_u64.. {
             if round.is_multiple_of(ROUNDS) && (run.start.elapsed() >= flow.time || until.is_over()) {
                 break;
+            }
+            if round.is_multiple_of(ROUNDS) && until.takes_figures() {
+                self.tell_so_far(run)?;
             }
             let mut sent = 0;
             for lane in 0..tx.len() {
@@ -214,6 +229,9 @@ impl Generator {
             let now = run.start.elapsed();
             if now >= flow.time || until.is_over() || self.cut {
                 return Ok(());
+            }
+            if until.takes_figures() {
+                self.tell_so_far(run)?;
             }
             let due = whole(now.as_secs_f64() * rate);
             let mut owed = due.saturating_sub(run.asked);

@@ -9,9 +9,11 @@ use memif::{Link, RxMode, RxQueue, SendError};
 use super::generator::too_long;
 use super::outages::Outages;
 use super::reconnect::Reconnect;
+use super::report;
 use super::until::{LOOK, Until};
 use crate::counts::{real, whole};
 use crate::error::Error;
+use crate::output::so_far;
 use crate::output::times::{histogram, nanoseconds};
 use crate::packet::Framing;
 use crate::packet::numbered::{Kind, LONGEST, Packets, Sizes, kind};
@@ -240,6 +242,9 @@ impl Asker<'_, '_> {
             if !warming && now - start >= self.ask.time {
                 break;
             }
+            if until.takes_figures() {
+                self.tell_so_far(&times, sent, received, now - start)?;
+            }
             let asked = Instant::now();
             sent += 1;
             let back = match self.ask_once(LOST, until) {
@@ -263,6 +268,16 @@ impl Asker<'_, '_> {
         }
         let time = now - start;
         Ok(Answers { times, sent, received, corrupted: 0, time, outages: Outages::default() })
+    }
+
+    /// Says the figures so far.
+    #[cold]
+    fn tell_so_far(&self, times: &Histogram<u64>, sent: u64, received: u64, time: Duration) -> Result<(), Error> {
+        let (times, outages) = (times.clone(), self.again.outages());
+        let answers = Answers { times, sent, received, corrupted: self.corrupted, time, outages };
+        let line = report::median(&answers.times);
+        let figures = report::latency(self.ask.sizes, self.ask.rate, &answers);
+        so_far(format_args!("{received} of {sent} packets came back: {line}"), &figures)
     }
 
     /// Sends on time, whatever has come back; every packet counts from the time at which it was due.
@@ -323,6 +338,10 @@ impl Asker<'_, '_> {
             return Ok(false);
         }
         let now = paced.start.elapsed();
+        if until.takes_figures() {
+            let (sent, time) = (paced.sent.saturating_sub(paced.warm), now.saturating_sub(self.ask.warm_up));
+            self.tell_so_far(&paced.times, sent, paced.received, time).map_err(Trouble::Failed)?;
+        }
         if paced.sent < paced.all && paced.due(paced.sent) <= now {
             let sent = paced.sent;
             paced.sent += self.send_due(|ahead| sent + ahead < paced.all && paced.due(sent + ahead) <= now)?;

@@ -44,7 +44,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<Outcome, Error> {
     let (notices, _) = mpsc::channel();
     let until = Until::signalled(Stop::listen(notices)?);
     if let Some(order) = &plan.order {
-        return spawn::run(order, &plan, &until);
+        return spawn::run(order, &plan, &until.part());
     }
     if let Some(file) = &plan.plot {
         plot::check(file)?;

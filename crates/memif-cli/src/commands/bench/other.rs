@@ -39,9 +39,7 @@ impl Other {
     fn ended(&mut self) -> Option<String> {
         match self {
             Self::Process(child) => child.try_wait().ok().flatten().map(|status| format!(" ({status})")),
-            Self::Thread { thread, .. } => {
-                thread.as_ref().is_some_and(JoinHandle::is_finished).then(String::new)
-            }
+            Self::Thread { thread, .. } => thread.as_ref().is_some_and(JoinHandle::is_finished).then(String::new),
         }
     }
 

@@ -7,10 +7,12 @@ use memif::{ConnectError, Event, Role, WaitError};
 
 use super::other::Other;
 use super::place::Place;
+use super::report;
 use super::until::{LOOK, Until};
 use crate::error::Error;
 use crate::output::advice;
 use crate::output::said::Told;
+use crate::output::so_far;
 use crate::output::teller::Teller;
 use crate::output::times::{histogram, nanoseconds};
 
@@ -35,6 +37,11 @@ pub(crate) fn run(place: &Place, time: Duration, other: &mut Option<Other>, unti
     let mut first = true;
     let mut start = Instant::now();
     while (first || start.elapsed() < time) && !until.is_over() {
+        if until.takes_figures() {
+            found.time = start.elapsed();
+            let line = report::median(&found.whole);
+            so_far(format_args!("{} links: {line}", found.whole.len()), &report::setup(&found))?;
+        }
         let begin = Instant::now();
         let key = socket.add_interface(config.clone())?;
         let link = loop {

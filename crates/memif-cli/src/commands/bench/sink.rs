@@ -8,10 +8,12 @@ use memif::{RxMode, RxQueue};
 
 use super::generator::PATIENCE;
 use super::outages::Outages;
+use super::report::received_so_far;
 use super::tally::{Lane, LaneCount, Tally};
 use super::until::{LOOK, Until};
 use crate::counts::real;
 use crate::error::Error;
+use crate::output::so_far;
 use crate::packet::numbered::{LONGEST, is_next};
 
 /// Batches with packets between two looks at the clock.
@@ -205,6 +207,11 @@ impl<'a> Sink<'a> {
             }
             busy = 0;
             let now = Instant::now();
+            if until.takes_figures() {
+                let received = self.found(Outages::default());
+                let (line, report) = received_so_far(&received);
+                so_far(format_args!("{line}"), &report)?;
+            }
             if self.look(now, !got) || until.is_over() {
                 return Ok(Ended::Over);
             }
@@ -296,6 +303,10 @@ impl<'a> Sink<'a> {
 
     /// What was received over all links.
     pub(crate) fn finish(mut self, outages: Outages) -> Received {
+        self.found(outages)
+    }
+
+    fn found(&mut self, outages: Outages) -> Received {
         self.note(Instant::now());
         let queues: Vec<_> = self.lanes.iter().map(|lane| lane.count).collect();
         let sum = |of: fn(&LaneCount) -> u64| queues.iter().map(of).sum();

@@ -14,22 +14,30 @@ pub(crate) const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct Until {
     stop: Stop,
     over: Arc<AtomicBool>,
+    /// Whether this end tells figures: of two ends of ours one does.
+    tells: bool,
 }
 
 impl Until {
     /// Until a signal comes.
     pub(crate) fn signalled(stop: Stop) -> Self {
-        Self { stop, over: Arc::default() }
+        Self { stop, over: Arc::default(), tells: true }
     }
 
-    /// Until a signal comes, or [`end`](Self::end) is called on the result.
+    /// Until a signal comes, or [`end`](Self::end) is called on the result; for an end that leaves figures to the other
+    /// one.
     pub(crate) fn part(&self) -> Self {
-        Self { stop: self.stop.clone(), over: Arc::default() }
+        Self { stop: self.stop.clone(), over: Arc::default(), tells: false }
     }
 
     /// Asks for the end.
     pub(crate) fn end(&self) {
         self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the figures so far are asked for: true once for each time.
+    pub(crate) fn takes_figures(&self) -> bool {
+        self.tells && self.stop.takes_figures()
     }
 
     /// Whether it should end.

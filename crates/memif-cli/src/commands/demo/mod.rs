@@ -192,6 +192,8 @@ fn wait(starting: Starting, address: &SocketAddress) -> Result<Option<End>, Erro
                 last = teller.cause(&event).or(last);
             }
             Next::Failed(error) => return Err(error.into()),
+            // There are none yet.
+            Next::Figures => {}
             Next::Over => return Ok(None),
             Next::Nothing => {
                 let cause = last.unwrap_or_else(|| "they did not find each other; see -v".to_owned());

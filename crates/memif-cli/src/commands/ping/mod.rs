@@ -9,7 +9,7 @@ use memif::{Link, Role};
 use crate::endpoint::links::Links;
 use crate::endpoint::options::{EndpointOptions, WaitOptions};
 use crate::endpoint::pinger::engine::{Engine, Finish, Plan};
-use crate::endpoint::pinger::runner::{Ended, Runner};
+use crate::endpoint::pinger::runner::{Ended, Runner, tell_so_far};
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::signals::Stop;
@@ -133,14 +133,15 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
         config.clone().max_packet(packet).validate()?;
     }
     let inbox = Inbox::new();
-    let stop = Stop::listen(inbox.sender())?;
+    let stop = Stop::listen_as_ping(inbox.sender())?;
     let mut links = Links::open(&options.end, config, options.wait.connect_timeout, inbox)?;
     report(&InterfaceReport::with_station(options.end.id, role, &address, plan.own, None))?;
     if role == Role::Master {
         warn(format_args!("waiting for a slave on {address}"));
     }
 
-    let first = links.next(&stop)?;
+    let mut engine = Engine::new(plan.clone());
+    let first = links.next(&stop, || tell_so_far(&engine))?;
     say(format_args!(
         "PING {target} ({target}) {}({}) bytes of data.",
         plan.size,
@@ -149,7 +150,6 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     ))?;
     let responder = Responder::new(plan.own, plan.framing);
     let mut runner = Runner::new(&stop, responder, options.flood);
-    let mut engine = Engine::new(plan);
     let ended = match first {
         Some(first) => over_all_links(&mut links, first, &stop, &mut runner, &mut engine),
         None => Ok(Finish::Done),
@@ -195,7 +195,7 @@ fn over_all_links(
         if let Some(finish) = engine.finished() {
             return Ok(finish);
         }
-        match links.next(stop)? {
+        match links.next(stop, || tell_so_far(engine))? {
             Some(next) => link = next,
             None => return Ok(Finish::Done),
         }

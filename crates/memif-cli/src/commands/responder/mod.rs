@@ -15,12 +15,12 @@ use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::report::ResponderReport;
 use crate::endpoint::responder::served::Served;
 use crate::endpoint::signals::Stop;
-use crate::endpoint::socket::{Endpoint, Inbox};
+use crate::endpoint::socket::{Endpoint, Happening, Inbox};
 use crate::endpoint::values::{parse_host, parse_host6, parse_id};
 use crate::error::Error;
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
-use crate::output::{report, say};
+use crate::output::{report, say, so_far};
 use crate::packet::{Mac, Station};
 
 const EXAMPLES: &str = "\
@@ -184,7 +184,18 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
         }
     }
 
-    let failed = endpoint.serve(&stop, |teller, event| {
+    let failed = endpoint.serve_and_tell(&stop, |teller, happening| {
+        let event = match happening {
+            Happening::Event(event) => event,
+            Happening::Asked => {
+                for key in &order {
+                    let Some(interface) = served.get_mut(key) else { continue };
+                    let tally = interface.served.tally();
+                    so_far(format_args!("{}: {tally}", interface.name()), &ResponderReport::new(interface.id, &tally))?;
+                }
+                return Ok(ControlFlow::Continue(()));
+            }
+        };
         let name = |key: InterfaceKey| served.get(&key).map(Named::name).unwrap_or_default();
         let id = |key: InterfaceKey| served.get(&key).map_or(0, |interface| interface.id);
         let told = teller.note(&event, name, id);

@@ -10,7 +10,7 @@ use super::statistics::RoundTrip;
 use crate::endpoint::responder::engine::{Responder, Verdict};
 use crate::endpoint::signals::Stop;
 use crate::error::Error;
-use crate::output::{report, say, warn};
+use crate::output::{report, say, so_far, warn};
 
 /// The longest sleep: signals are looked at that often.
 const SLICE: Duration = Duration::from_millis(50);
@@ -64,6 +64,9 @@ impl<'a> Runner<'a> {
             if !stopping && self.stop.is_requested() {
                 stopping = true;
                 engine.stop(Instant::now());
+            }
+            if self.stop.takes_figures() {
+                tell_so_far(engine)?;
             }
             let ended = match engine.poll(Instant::now(), &mut self.request) {
                 Step::Finished(finish) => return Ok(Ended::Finished(finish)),
@@ -171,6 +174,13 @@ fn tell(engine: &Engine, heard: &Heard) -> Result<(), Error> {
         Heard::Checksum(_) => say(format_args!("from {target}: a packet with a wrong checksum")),
         Heard::Resolved(_) | Heard::Other => Ok(()),
     }
+}
+
+/// Says the figures so far.
+pub(crate) fn tell_so_far(engine: &Engine) -> Result<(), Error> {
+    let statistics = engine.statistics();
+    let lines = statistics.to_string().replace('\n', "; ");
+    so_far(format_args!("{lines}"), &statistics.report(engine.plan().target))
 }
 
 fn line(target: std::net::Ipv4Addr, reply: &Reply) -> String {

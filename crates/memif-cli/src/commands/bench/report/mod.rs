@@ -8,6 +8,6 @@ mod trials;
 
 pub(crate) use crowd::crowd;
 pub(crate) use link::LinkReport;
-pub(crate) use rates::{THROUGHPUT, echo, generator, queues, throughput};
-pub(crate) use times::{latency, setup};
+pub(crate) use rates::{THROUGHPUT, echo, generator, queues, received_so_far, throughput};
+pub(crate) use times::{latency, median, setup};
 pub(crate) use trials::{TRIALS, ndr, trial};

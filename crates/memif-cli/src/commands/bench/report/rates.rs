@@ -91,6 +91,14 @@ pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, 
     (row, report)
 }
 
+/// What came until now.
+pub(crate) fn received_so_far(received: &Received) -> (String, ThroughputReport) {
+    let (pps, bps) = received.rates().unwrap_or_default();
+    let missing = if received.numbered { format!(", {} did not come", received.missing) } else { String::new() };
+    let text = format!("{} packets received{missing}: {:.3} Mpps, {:.3} Gb/s", received.packets, pps / 1e6, bps / 1e9,);
+    (text, throughput(None, received).1)
+}
+
 /// How the packets came on several queues, for people.
 pub(crate) fn queues(received: &Received) -> Vec<String> {
     if received.queues.len() < 2 {

@@ -1,5 +1,6 @@
 //! Times: of round trips, and of links that come and go.
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::commands::bench::latency::Answers;
@@ -42,6 +43,15 @@ pub(crate) fn latency(sizes: Sizes, rate: Option<f64>, answers: &Answers) -> Lat
         outages: answers.outages.into(),
         round_trip: TimesReport::new(&answers.times),
     }
+}
+
+/// Three of many times, in words.
+pub(crate) fn median(times: &Histogram<u64>) -> String {
+    if times.is_empty() {
+        return "no times yet".to_owned();
+    }
+    let at = |quantile| real(times.value_at_quantile(quantile)) / 1e3;
+    format!("median {:.3} us, 99 % {:.3} us, longest {:.3} us", at(0.5), at(0.99), at(1.0))
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -134,6 +134,10 @@ impl Console {
                 }
                 Item::Notice(Notice::Failed(error)) => return Err(error.into()),
                 Item::Notice(Notice::Signal) => return Ok(()),
+                Item::Notice(Notice::Figures) => match self.table.show() {
+                    Ok(answer) => self.tell(&answer)?,
+                    Err(problem) => self.screen.say(&problem)?,
+                },
                 Item::Log(line) => self.screen.say(&line)?,
             }
         }
