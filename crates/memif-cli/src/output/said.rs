@@ -35,7 +35,7 @@ impl Told {
         report(self.report.as_ref())
     }
 
-    /// The same of so many events, of which all but the first are counted in the line.
+    /// The same of so many events, of which those that came after the last one that was said are counted in the line.
     fn times(self, count: u64, more: u64) -> Self {
         let line = match more {
             0 => self.line,
@@ -72,7 +72,8 @@ impl Reason {
     fn say(&mut self, now: Instant) -> Told {
         let (count, before) = (self.unsaid, self.said.replace(now));
         self.unsaid = 0;
-        let more = if before.is_some() { count } else { count.saturating_sub(1) };
+        // People are told "more" of what they were told of before; programs get the count in any case.
+        let more = if before.is_some() { count } else { 0 };
         self.last.clone().times(count, more)
     }
 }
@@ -196,7 +197,9 @@ mod tests {
         said.hold(now, "a", told("a"), other);
         assert_eq!((said.due(), said.unsaid()), (None, 2));
         assert!(said.overdue(now + MINUTE).is_empty());
-        assert_eq!(tell(&mut said, now, "a").as_deref(), Some("a (2 more times)"));
+        // A first line reads as a first line.
+        assert_eq!(tell(&mut said, now, "a").as_deref(), Some("a"));
+        assert_eq!(tell(&mut said, now + MINUTE, "a").as_deref(), Some("a (once more)"));
         said.hold(now, "b", told("b"), other);
         assert_eq!(lines(said.finish(now)), ["b"]);
     }
