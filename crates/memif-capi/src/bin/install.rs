@@ -1,4 +1,5 @@
-//! Builds the C library and installs it: `cargo run --release -p memif-capi -- --prefix /usr/local`.
+//! Builds the C library and installs it: `cargo run --release -p memif-capi -- --prefix /usr/local`. Without arguments it
+//! says what it would do, and does nothing.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 
@@ -17,9 +18,9 @@ const HEADER: &str = include_str!("../../include/libmemif.h");
 #[derive(Parser)]
 #[command(name = "libmemif-install", version)]
 struct Options {
-    /// Where programs will find the files
-    #[arg(long, default_value = "/usr/local")]
-    prefix: PathBuf,
+    /// Where programs will find the files. Without this and --destdir nothing is done, and it is said what would be
+    #[arg(long)]
+    prefix: Option<PathBuf>,
     /// Directory of the libraries, absolute or below the prefix
     #[arg(long, default_value = "lib")]
     libdir: PathBuf,
@@ -34,11 +35,50 @@ struct Options {
     profile: String,
 }
 
+/// Where it goes when nothing else is said.
+const PREFIX: &str = "/usr/local";
+
+/// Where the files go, as programs will find them and as they are written now.
+struct Places {
+    prefix: PathBuf,
+    libdir: PathBuf,
+    includedir: PathBuf,
+    /// In the order in which they are told: the two libraries, the header, the file for pkg-config.
+    files: [PathBuf; 4],
+}
+
+impl Places {
+    fn of(options: &Options) -> Result<Self, String> {
+        let prefix = options.prefix.clone().unwrap_or_else(|| PREFIX.into());
+        if !prefix.is_absolute() {
+            return Err(format!("--prefix {} is not absolute: it goes into libmemif.pc", prefix.display()));
+        }
+        let libdir = prefix.join(&options.libdir);
+        let includedir = prefix.join(&options.includedir);
+        let place = |path: &Path| match &options.destdir {
+            // Absolute paths go below it, too.
+            Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
+            None => path.to_owned(),
+        };
+        let lib = place(&libdir);
+        let files = [
+            lib.join("libmemif.so"),
+            lib.join("libmemif.a"),
+            place(&includedir).join("libmemif.h"),
+            lib.join("pkgconfig").join("libmemif.pc"),
+        ];
+        Ok(Self { prefix, libdir, includedir, files })
+    }
+}
+
 fn main() -> ExitCode {
-    match install(&Options::parse()) {
-        Ok(installed) => {
-            for path in installed {
-                println!("installed {}", path.display());
+    let options = Options::parse();
+    let is_asked = options.prefix.is_some() || options.destdir.is_some();
+    let places = Places::of(&options);
+    match places.and_then(|places| if is_asked { install(&options, &places) } else { Ok(propose(&places)) }) {
+        Ok(lines) => {
+            for line in lines {
+                println!("{line}");
             }
             ExitCode::SUCCESS
         }
@@ -49,36 +89,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn install(options: &Options) -> Result<Vec<PathBuf>, String> {
-    if !options.prefix.is_absolute() {
-        let prefix = options.prefix.display();
-        return Err(format!("--prefix {prefix} is not absolute: it goes into libmemif.pc"));
-    }
+/// What would be done.
+fn propose(places: &Places) -> Vec<String> {
+    let files = places.files.iter().map(|path| format!("would install {}", path.display()));
+    let how = format!("nothing is done yet: give --prefix {PREFIX}, or a directory of yours; --help has the rest");
+    files.chain([how]).collect()
+}
+
+fn install(options: &Options, places: &Places) -> Result<Vec<String>, String> {
     let (shared, archive) = build(&options.profile)?;
-    let libdir = options.prefix.join(&options.libdir);
-    let includedir = options.prefix.join(&options.includedir);
-    let place = |path: &Path| match &options.destdir {
-        // Absolute paths go below it, too.
-        Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
-        None => path.to_owned(),
-    };
-    let (lib, include) = (place(&libdir), place(&includedir));
-    let pkgconfig = lib.join("pkgconfig");
-    for directory in [&lib, &include, &pkgconfig] {
+    for directory in places.files.iter().filter_map(|path| path.parent()) {
         fs::create_dir_all(directory).map_err(|error| explain(directory, &error))?;
     }
     let read = |path: &Path| fs::read(path).map_err(|error| explain(path, &error));
-    let pc = pkg_config(&options.prefix, &libdir, &includedir);
-    let files = [
-        (lib.join("libmemif.so"), read(&shared)?, 0o755),
-        (lib.join("libmemif.a"), read(&archive)?, 0o644),
-        (include.join("libmemif.h"), HEADER.as_bytes().to_vec(), 0o644),
-        (pkgconfig.join("libmemif.pc"), pc.into_bytes(), 0o644),
+    let pc = pkg_config(&places.prefix, &places.libdir, &places.includedir);
+    let contents = [
+        (read(&shared)?, 0o755),
+        (read(&archive)?, 0o644),
+        (HEADER.as_bytes().to_vec(), 0o644),
+        (pc.into_bytes(), 0o644),
     ];
-    for (path, content, mode) in &files {
+    for (path, (content, mode)) in places.files.iter().zip(&contents) {
         write(path, content, *mode).map_err(|error| explain(path, &error))?;
     }
-    Ok(files.into_iter().map(|(path, ..)| path).collect())
+    Ok(places.files.iter().map(|path| format!("installed {}", path.display())).collect())
 }
 
 /// Puts a file in place in one step: programs that have the old library mapped keep it whole.

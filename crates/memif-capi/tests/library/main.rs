@@ -50,6 +50,7 @@ const LONG: std::time::Duration = std::time::Duration::from_secs(1200);
 fn main() {
     Suite::new()
         .building(bed::build)
+        .test("a_bare_run_installs_nothing", &[], bare_run)
         .long_test("installed_as_documented", LONG, COMPILER, installed_as_documented)
         .long_test("examples_compile_everywhere", LONG, COMPILERS, examples_compile_everywhere)
         .long_test("programs", LONG, COMPILER, programs)
@@ -84,6 +85,22 @@ const FUNCTIONS: &str = "memif_buffer_alloc memif_buffer_enq_tx memif_buffer_req
     memif_get_socket_path memif_get_version memif_get_version_str memif_poll_event memif_refill_queue \
     memif_register_external_region memif_request_connection memif_rx_burst memif_set_connection_request_timer \
     memif_set_listener_fd memif_set_next_free_buffer memif_set_rx_mode memif_strerror memif_tx_burst";
+
+/// Somebody tries what `cargo run` does: it says so, builds nothing and writes nothing.
+fn bare_run() {
+    let mut bare = Command::new(env!("CARGO_BIN_EXE_libmemif-install"));
+    // A build would fail.
+    let said = output(bare.env_remove("DESTDIR").env("CARGO", "false"));
+    for line in [
+        "would install /usr/local/lib/libmemif.so\n",
+        "would install /usr/local/lib/libmemif.a\n",
+        "would install /usr/local/include/libmemif.h\n",
+        "would install /usr/local/lib/pkgconfig/libmemif.pc\n",
+        "give --prefix /usr/local",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
 
 fn installed_as_documented() {
     let bed = Bed::new();
