@@ -3,6 +3,7 @@
 use std::io;
 
 use memif::{ConfigError, SocketError};
+use rustix::io::Errno;
 
 /// Why a command could not do what it was asked to. Each text says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,34 @@ impl Error {
 fn for_options(error: &SocketError) -> String {
     match error {
         SocketError::Ownership(_) => format!("--socket-group: {error}"),
+        SocketError::NoDirectory(directory) => format!(
+            "directory {} does not exist: create it, start the program that does, or name another socket with --socket \
+             (or MEMIF_SOCKET in the environment)",
+            directory.display(),
+        ),
+        SocketError::InUse(_) | SocketError::NotASocket(_) | SocketError::Permission(_) => {
+            format!("{error} (with --socket)")
+        }
+        SocketError::Io { source, .. } => match about_call(source.raw_os_error()) {
+            Some(advice) => format!("{error}; {advice}"),
+            None => error.to_string(),
+        },
         _ => error.to_string(),
+    }
+}
+
+/// What to do about a system call that failed with that number, where the number says it.
+pub(crate) fn about_call(number: Option<i32>) -> Option<&'static str> {
+    match Errno::from_raw_os_error(number?) {
+        Errno::MFILE => Some("raise the limit of open files (ulimit -n)"),
+        Errno::NFILE => Some("the system has no more open files: raise fs.file-max"),
+        Errno::NOMEM | Errno::NOBUFS => Some(
+            "raise the limits of memory (ulimit -v, that of the container), or lower --ring-size, --buffer-size or --queues",
+        ),
+        // Nothing that the library does needs a privilege.
+        Errno::PERM | Errno::ACCESS | Errno::NOSYS => Some(
+            "the kernel was told to deny that call, as a filter of a container or service does (seccomp): allow it there",
+        ),
+        _ => None,
     }
 }

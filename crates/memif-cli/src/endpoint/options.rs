@@ -1,7 +1,10 @@
 //! The options that describe an interface and its socket: the same for every subcommand.
 
+use std::env;
 use std::fs;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -9,12 +12,23 @@ use memif::{
     InterfaceConfig, Limits, MAX_QUEUES, Mode, Name, Role, RxMode, Secret, Socket, SocketAddress, SocketBuilder,
 };
 
-use crate::endpoint::values::{number, parse_group, parse_id, parse_mode, parse_seconds, parse_user};
+use crate::endpoint::values::{number, parse_group, parse_id, parse_mode, parse_seconds, parse_socket, parse_user};
 use crate::error::Error;
 use crate::packet::Framing;
 
 /// Where VPP and libmemif meet when nothing else is said.
-pub(crate) const DEFAULT_SOCKET: &str = "/run/vpp/memif.sock";
+const DEFAULT_SOCKET: &str = "/run/vpp/memif.sock";
+
+/// Variable of the environment that says something else.
+const SOCKET_VARIABLE: &str = "MEMIF_SOCKET";
+
+/// The socket where none is named.
+pub(crate) fn default_socket() -> Result<SocketAddress, Error> {
+    let named = env::var_os(SOCKET_VARIABLE).filter(|named| !named.is_empty());
+    let Some(named) = named else { return Ok(DEFAULT_SOCKET.parse()?) };
+    let text = named.to_str().ok_or_else(|| format!("{named:?} is not UTF-8: give --socket a path through a link"));
+    text.and_then(parse_socket).map_err(|problem| Error::Usage(format!("{SOCKET_VARIABLE}: {problem}")))
+}
 
 /// Queues each way that a master takes from its slave when nothing else is said.
 const MASTERS_QUEUES: u8 = 32;
@@ -98,9 +112,9 @@ impl EndpointOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Interface")]
 pub(crate) struct InterfaceOptions {
-    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default:
-    /// /run/vpp/memif.sock; demo, bench with both ends: an abstract name of its own]
-    #[arg(long, value_name = "PATH|@NAME")]
+    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default: that of MEMIF_SOCKET
+    /// in the environment, or /run/vpp/memif.sock; demo, bench with both ends: an abstract name of its own]
+    #[arg(long, value_name = "PATH|@NAME", value_parser = parse_socket)]
     pub(crate) socket: Option<SocketAddress>,
 
     /// slave (or client): connects and brings the memory; master (or server): listens [default: slave]
@@ -195,7 +209,7 @@ impl InterfaceOptions {
 
     /// The address of the socket.
     pub(crate) fn address(&self) -> Result<SocketAddress, Error> {
-        self.socket.clone().map_or_else(|| Ok(DEFAULT_SOCKET.parse()?), Ok)
+        self.socket.clone().map_or_else(default_socket, Ok)
     }
 
     /// What packets start with.
@@ -316,6 +330,17 @@ impl InterfaceOptions {
     /// How receive queues learn of packets.
     pub(crate) fn rx_mode(&self) -> RxMode {
         self.rx_mode.unwrap_or_default()
+    }
+
+    /// What is to be said about so many threads of which each waits for packets, where there are fewer processors.
+    pub(crate) fn too_many_polls(&self, threads: usize) -> Option<String> {
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        (self.rx_mode() == RxMode::Polling && threads > processors).then(|| {
+            format!(
+                "{threads} threads poll, each of which takes a processor, and this process may run on {processors}: they \
+                 wait for each other; give --rx-mode adaptive or interrupt, or more processors"
+            )
+        })
     }
 
     /// Slots of each ring and bytes of each buffer asked for.

@@ -2,7 +2,8 @@
 
 use memif::{Breach, ConnectError, SocketAddress};
 
-use crate::paths::missing_directory;
+use crate::error::about_call;
+use crate::paths::{REMOVED, is_removed, missing_directory};
 
 /// What to do about a slave that left by its own choice.
 pub(crate) const LEFT: &str = "its own output says why, perhaps: look there";
@@ -11,6 +12,7 @@ pub(crate) const LEFT: &str = "its own output says why, perhaps: look there";
 pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
     match error {
         ConnectError::NotFound => not_found(address),
+        ConnectError::NobodyListens if is_removed_at(address) => REMOVED.to_owned(),
         ConnectError::NobodyListens => {
             format!("start the master that serves {address}, or check --socket")
         }
@@ -36,11 +38,22 @@ pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
         ConnectError::Breach(breach) => broken_off(breach, address),
         // It tells itself what to do.
         ConnectError::Local(what) if what.contains("huge pages") => "the option is --huge-pages".to_owned(),
-        ConnectError::Local(_) => {
-            "raise the limits (ulimit -n, memory), or lower --ring-size, --buffer-size or --queues".to_owned()
-        }
+        ConnectError::Local(what) => about_call(number(what)).unwrap_or(LIMITS).to_owned(),
+        ConnectError::Io(what) => about_call(number(what)).unwrap_or("see -v, and check --socket").to_owned(),
         _ => "see -v, and check --socket".to_owned(),
     }
+}
+
+/// What to do where the kernel's number does not say it.
+const LIMITS: &str = "raise the limits (ulimit -n, memory), or lower --ring-size, --buffer-size or --queues";
+
+/// The number in the kernel's words for an error, as they are in a text: "(os error 1)".
+fn number(text: &str) -> Option<i32> {
+    text.rsplit_once("(os error ")?.1.split_once(')')?.0.parse().ok()
+}
+
+fn is_removed_at(address: &SocketAddress) -> bool {
+    matches!(address, SocketAddress::Path(path) if is_removed(path))
 }
 
 /// What it means that the peer transmits on more queues than the link has, and what to do.
@@ -197,6 +210,10 @@ mod tests {
             (ConnectError::UnknownId, "--id"),
             (ConnectError::Closed("HELLO"), "log of the master"),
             (ConnectError::Local("no memory".into()), "--ring-size"),
+            (ConnectError::Local("x: Too many open files (os error 24)".into()), "ulimit -n"),
+            (ConnectError::Local("x: Cannot allocate memory (os error 12)".into()), "ulimit -v"),
+            (ConnectError::Local("x: Operation not permitted (os error 1)".into()), "seccomp"),
+            (ConnectError::Io("Function not implemented (os error 38)".into()), "seccomp"),
             (ConnectError::Local("no 3 huge pages".into()), "--huge-pages"),
             (ConnectError::Refused("incorrect secret".into()), "--secret-file"),
             (ConnectError::Refused("Incorrect secret".into()), "--secret-file"),

@@ -198,6 +198,20 @@ impl Program {
         self.child.wait().expect("the program can be waited for");
     }
 
+    /// Waits for the end, or for a line on standard output that holds a text, and ends it then.
+    #[track_caller]
+    pub(crate) fn finish_or_end(mut self, text: &str) -> Finished {
+        while let Ok(line) = self.lines.recv_timeout(WATCHDOG) {
+            let found = matches!(&line, Line::Out(line) if line.contains(text));
+            self.keep(line);
+            if found {
+                self.terminate();
+                break;
+            }
+        }
+        self.finish()
+    }
+
     /// Waits for the end.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Finished {

@@ -1,6 +1,7 @@
 //! `memif responder`: answers ARP, neighbour solicitations and echo requests on any number of interfaces of one socket.
 
 mod console;
+mod unread;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -20,7 +21,7 @@ use crate::endpoint::values::{parse_host, parse_host6, parse_id};
 use crate::error::Error;
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
-use crate::output::{report, say, so_far};
+use crate::output::{report, say, so_far, warn};
 use crate::packet::{Mac, Station};
 
 const EXAMPLES: &str = "\
@@ -174,6 +175,10 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
         served.insert(key, Named { id, served: Served::new(own, ip6, framing) });
         order.push(key);
     }
+    if let Some(doubt) = options.interface.too_many_polls(order.len()) {
+        warn(format_args!("{doubt}"));
+    }
+    unread::watch();
     let mut endpoint = Endpoint::start(socket, address.clone(), inbox, Told::say)?;
     for key in &order {
         if let Some(interface) = served.get(key) {

@@ -1,5 +1,5 @@
 //! `memif show`: explains a socket without ever connecting to it, so that nobody is disturbed (V2, L11). Everything
-//! comes from the file system and from `/proc`.
+//! comes from the file system, from `/proc` and, where those do not tell, from a question to the kernel of which nobody learns.
 
 mod access;
 mod examine;
@@ -10,7 +10,8 @@ mod table;
 use clap::Args;
 use memif::SocketAddress;
 
-use crate::endpoint::options::DEFAULT_SOCKET;
+use crate::endpoint::options::default_socket;
+use crate::endpoint::values::parse_socket;
 use crate::error::Error;
 use crate::output;
 use crate::output::exit::{Outcome, STATUSES};
@@ -20,7 +21,7 @@ use report::Verdict;
 const EXAMPLES: &str = "\
 Examples:
   memif show
-      explains /run/vpp/memif.sock
+      explains /run/vpp/memif.sock, or the socket that MEMIF_SOCKET names
   memif show @lab
       explains the abstract name lab (VPP: abstract:lab; DPDK: socket=lab)
   memif show --json /tmp/memif.sock | jq .verdict
@@ -30,14 +31,16 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
 pub(crate) struct ShowOptions {
-    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one
-    #[arg(value_name = "PATH|@NAME", default_value = DEFAULT_SOCKET)]
-    socket: SocketAddress,
+    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default: that of MEMIF_SOCKET
+    /// in the environment, or /run/vpp/memif.sock]
+    #[arg(value_name = "PATH|@NAME", value_parser = parse_socket)]
+    socket: Option<SocketAddress>,
 }
 
 /// Explains the socket.
 pub(crate) fn run(options: &ShowOptions) -> Result<Outcome, Error> {
-    let report = examine::examine(&options.socket, &Survey::take());
+    let socket = options.socket.clone().map_or_else(default_socket, Ok)?;
+    let report = examine::examine(&socket, &Survey::take());
     output::say(format_args!("{report}"))?;
     output::report(&report)?;
     Ok(if report.verdict == Verdict::Ready { Outcome::Success } else { Outcome::No })
