@@ -12,6 +12,9 @@ use serde_json::Value;
 use testkit::{Address, Need, Suite, VppLikeMaster, eventually};
 use util::{Directory, Finished, abstract_name, command, memif};
 
+/// A container is namespaces, which root makes.
+const CONTAINER: &[Need] = &[Need::Root, Need::NetNamespace, Need::Program("unshare")];
+
 fn main() {
     Suite::new()
         .test("a_master_and_its_connections_are_shown", &[], master_is_shown)
@@ -19,6 +22,8 @@ fn main() {
         .test("what_is_missing_is_said_in_both_forms", &[], what_is_missing)
         .test("a_user_without_permission_learns_what_forbids", &[Need::Root], no_permission)
         .test("another_network_namespace_is_named", &[Need::NetNamespace], other_namespace)
+        .test("a_master_outside_a_container_is_seen", CONTAINER, from_a_container)
+        .test("a_socket_file_that_is_mounted_alone", CONTAINER, mounted_alone)
         .run()
 }
 
@@ -138,4 +143,66 @@ fn other_namespace() {
         responder.terminate();
         responder.finish().code(0);
     }
+}
+
+/// `memif` where neither processes nor sockets of the machine can be seen.
+fn contained(arguments: &str) -> std::process::Command {
+    let inside = command(arguments);
+    let mut unshare = std::process::Command::new("unshare");
+    unshare
+        .args(["--mount", "--pid", "--net", "--fork", "--mount-proc"])
+        .arg(inside.get_program())
+        .args(inside.get_args());
+    unshare
+}
+
+fn from_a_container() {
+    let directory = Directory::new();
+    let socket = directory.text("memif.sock");
+    let shown = |path: &str, code| {
+        parsed(util::start(contained(&format!("show --json {path}")), "contained").finish().code(code))
+    };
+    let mut responder = memif(&format!("responder --role master --socket {socket} --json"));
+    responder.expect("interface");
+    for _ in 0..3 {
+        let report = shown(&socket, 0);
+        assert_eq!((&report["verdict"], &report["may_connect"]), (&"ready".into(), &true.into()), "{report}");
+        assert!(
+            report["explanation"].as_str().is_some_and(|text| text.contains("cannot be seen from here")),
+            "{report}"
+        );
+    }
+    // The master saw nobody come.
+    assert_eq!(self::shown(&socket, 0)["sockets"][0]["waiting_connections"], 0);
+    responder.kill_now();
+    let report = shown(&socket, 1);
+    assert_eq!(report["verdict"], "nobody_listens", "{report}");
+    let stream = std::os::unix::net::UnixListener::bind(directory.path("stream")).expect("a socket can be bound");
+    stream.set_nonblocking(true).expect("it can");
+    let report = shown(&directory.text("stream"), 1);
+    assert_eq!(report["verdict"], "wrong_type", "{report}");
+    assert!(stream.accept().is_err());
+}
+
+/// Its master starts again and makes a new file, which does not show there.
+fn mounted_alone() {
+    let directory = Directory::new();
+    let (socket, alone) = (directory.text("memif.sock"), directory.text("alone.sock"));
+    let mut first = memif(&format!("responder --role master --socket {socket}"));
+    first.expect("master on");
+    let mut shell = std::process::Command::new("unshare");
+    let script = "touch \"$2\"; mount --bind \"$1\" \"$2\"; \"$0\" show \"$2\"; echo mounted; read line; \"$0\" show \"$2\"; \
+                  exec \"$0\" ping 192.168.1.2 --socket \"$2\" --connect-timeout 0.5";
+    shell.args(["--mount", "--pid", "--net", "--fork", "--mount-proc", "sh", "-c", script]);
+    shell.arg(env!("CARGO_BIN_EXE_memif")).args([&socket, &alone]);
+    let (mut inside, mut pipe) = util::start_piped(shell, "a container with a socket file");
+    inside.expect("listens as memif masters do");
+    inside.expect("mounted");
+    first.terminate();
+    first.finish().code(0);
+    let mut second = memif(&format!("responder --role master --socket {socket}"));
+    second.expect("master on");
+    std::io::Write::write_all(&mut pipe, b"\n").expect("it reads");
+    let finished = inside.finish().code(2).says("mounted by itself").says("mount the directory");
+    finished.complains("nobody listens on the socket").complains("mount the directory");
 }

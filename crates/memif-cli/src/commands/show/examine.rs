@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use memif::SocketAddress;
 
 use super::access::{self, Found};
+use super::probe::{self, Probed};
 use super::processes::{Namespace, Survey};
 use super::report::{Held, Kind, SocketReport, Verdict, type_name};
 use super::table::{Entry, State};
+use crate::paths::{REMOVED, is_removed};
 
 /// Explains an address.
 pub(super) fn examine(address: &SocketAddress, survey: &Survey) -> SocketReport {
@@ -30,7 +32,7 @@ pub(super) fn examine(address: &SocketAddress, survey: &Survey) -> SocketReport 
     };
     match address {
         SocketAddress::Path(path) => examine_path(&mut report, path, survey),
-        SocketAddress::Abstract(name) => examine_name(&mut report, name, survey),
+        SocketAddress::Abstract(name) => examine_name(&mut report, address, name, survey),
     }
     if let Some(error) = &survey.unreadable {
         report
@@ -116,33 +118,33 @@ fn examine_path(report: &mut SocketReport, path: &Path, survey: &Survey) {
             match listener {
                 _ if master && report.forbidden_by.is_some() => (Verdict::NoPermission, no_permission()),
                 _ if master => (Verdict::Ready, ready()),
-                Some(listener) => (Verdict::WrongType, wrong_type(listener)),
+                Some(listener) => (Verdict::WrongType, wrong_type(listener.socket_type)),
                 None if !report.sockets.is_empty() => (Verdict::NobodyListens, not_listening()),
-                None if survey.in_container || survey.unreadable.is_some() => (
-                    Verdict::Unknown,
-                    "is a socket, and who listens cannot be seen from here: a program outside this container, \
-                     or nobody any more"
-                        .to_owned(),
-                ),
-                None if survey.hidden_processes > 0 => (
-                    Verdict::Unknown,
-                    "is a socket, and nobody in this network namespace listens on it: a program in another one \
-                     does, which only root can see, or nobody any more"
-                        .to_owned(),
-                ),
-                None => (
-                    Verdict::NobodyListens,
-                    "is a socket that nobody holds any more; start the master (VPP and memif replace the file, \
-                     for DPDK and libmemif remove it first)"
-                        .to_owned(),
-                ),
+                None => match probe::ask(&SocketAddress::Path(path.to_owned())) {
+                    Probed::Listens => (Verdict::Ready, ready_unseen()),
+                    Probed::Bound => (Verdict::NobodyListens, not_listening()),
+                    Probed::OtherType(kind) => (Verdict::WrongType, wrong_type(kind)),
+                    Probed::Nobody if is_removed(path) => (Verdict::NobodyListens, removed()),
+                    Probed::Nobody => (
+                        Verdict::NobodyListens,
+                        "is a socket that nobody holds any more; start the master (VPP and memif replace the file, \
+                         for DPDK and libmemif remove it first)"
+                            .to_owned(),
+                    ),
+                    Probed::Unknown => (
+                        Verdict::Unknown,
+                        "is a socket, and who listens cannot be seen from here: a program outside this container or \
+                         network namespace, or nobody any more"
+                            .to_owned(),
+                    ),
+                },
             }
         }
     };
     (report.verdict, report.explanation) = (verdict, explanation);
 }
 
-fn examine_name(report: &mut SocketReport, name: &[u8], survey: &Survey) {
+fn examine_name(report: &mut SocketReport, address: &SocketAddress, name: &[u8], survey: &Survey) {
     report.kind = Kind::Abstract;
     let printed = printed(name);
     for namespace in &survey.namespaces {
@@ -167,7 +169,7 @@ fn examine_name(report: &mut SocketReport, name: &[u8], survey: &Survey) {
             (Verdict::Ready, ready())
         }
         Some(listener) => {
-            let text = wrong_type(listener);
+            let text = wrong_type(listener.socket_type);
             report.may_connect = Some(true);
             (Verdict::WrongType, text)
         }
@@ -183,6 +185,10 @@ fn examine_name(report: &mut SocketReport, name: &[u8], survey: &Survey) {
                      (nsenter --net --target {pid}), or use a path in a shared directory"
                 );
                 (Verdict::OtherNamespace, text)
+            }
+            None if survey.unreadable.is_some() && probe::ask(address) == Probed::Listens => {
+                report.may_connect = Some(true);
+                (Verdict::Ready, ready_unseen())
             }
             None => (
                 Verdict::Missing,
@@ -209,10 +215,18 @@ fn no_permission() -> String {
         .to_owned()
 }
 
-fn wrong_type(listener: &Held) -> String {
+fn ready_unseen() -> String {
+    "a program that cannot be seen from here listens as memif masters do, and this user may connect".to_owned()
+}
+
+/// A file that was mounted by itself stays when its name goes.
+fn removed() -> String {
+    format!("is a socket that nobody holds any more; {REMOVED}")
+}
+
+fn wrong_type(socket_type: &str) -> String {
     format!(
-        "a program listens, with a {} socket where memif uses seqpacket: it is no memif master; check the address",
-        listener.socket_type,
+        "a program listens, with a {socket_type} socket where memif uses seqpacket: it is no memif master; check the address",
     )
 }
 

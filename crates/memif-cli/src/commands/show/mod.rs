@@ -3,6 +3,7 @@
 
 mod access;
 mod examine;
+mod probe;
 mod processes;
 mod report;
 mod table;
