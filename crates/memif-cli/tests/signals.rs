@@ -130,9 +130,10 @@ fn nohup() {
 fn figures_of_ping_and_responder() {
     let (mut responder, ping) = bed();
     let mut people = memif(&ping.replace(" --json", ""));
-    let mut programs = memif(&format!("{ping} --connect-timeout 150"));
-    // The second one has no link, which the first one has: those figures are asked for, too.
     people.expect("icmp_seq=3 ");
+    // The second one has no link, which the first one has: those figures are asked for, too.
+    let mut programs = memif(&format!("{ping} --connect-timeout 150"));
+    programs.expect("interface");
     for signal in [Signal::USR1, Signal::QUIT] {
         people.signal(signal);
         let line = people.expect_complaint("so far: ");

@@ -163,20 +163,39 @@ fn a_master_that_is_about_to_have_the_interface_is_not_complained_about() {
     }
 }
 
-#[test]
-fn a_master_that_never_has_the_interface_is_complained_about_once() {
-    let address = Address::fresh();
-    let master = ScriptedMaster::bind(&address, starting());
-    let mut responder = memif(&format!("responder --json --socket {}", text(&address)));
-    let served = std::thread::spawn(move || {
+/// Refuses until somebody comes who says nothing.
+fn refuse_all(address: &Address) -> std::thread::JoinHandle<()> {
+    let master = ScriptedMaster::bind(address, starting());
+    std::thread::spawn(move || {
         loop {
             let refused = master.serve_with(|_| Reply::Usual).expect_err("no link");
             if refused.said.is_empty() {
-                // That was not the responder, but the end of this test.
+                // That was not the responder, but the end of the test.
                 return;
             }
         }
-    });
+    })
+}
+
+/// Nobody was told before, so it is not "more".
+#[test]
+fn the_first_line_reads_as_a_first_line() {
+    let address = Address::fresh();
+    let served = refuse_all(&address);
+    let mut responder = memif(&format!("responder --id 0 --socket {}", text(&address)));
+    let line = responder.expect("ID not found");
+    assert!(line.ends_with("(trying again)"), "{line}");
+    responder.terminate();
+    responder.finish().code(0);
+    come_and_go(&address);
+    served.join().unwrap();
+}
+
+#[test]
+fn a_master_that_never_has_the_interface_is_complained_about_once() {
+    let address = Address::fresh();
+    let served = refuse_all(&address);
+    let mut responder = memif(&format!("responder --json --socket {}", text(&address)));
     let told: Value = serde_json::from_str(&responder.expect("\"connect_failed\"")).unwrap();
     assert_eq!(told["reason"], "refused by the master: ID not found");
     assert!(told["advice"].as_str().unwrap().contains("--id"), "{told}");
