@@ -1,5 +1,5 @@
-//! Builds the C library and installs it: `cargo run --release -p memif-capi -- --prefix /usr/local`. Without arguments it
-//! says what it would do, and does nothing.
+//! Builds the C library and installs it: `cargo run --release -p memif-capi -- --prefix /usr/local`. Without arguments
+//! it says what it would do, and does nothing.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 

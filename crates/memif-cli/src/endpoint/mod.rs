@@ -1,5 +1,6 @@
 //! One end of a link: from the options on the command line to a link in its loop.
 
+pub(crate) mod address;
 pub(crate) mod driver;
 pub(crate) mod links;
 pub(crate) mod options;

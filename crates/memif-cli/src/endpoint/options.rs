@@ -1,6 +1,5 @@
 //! The options that describe an interface and its socket: the same for every subcommand.
 
-use std::env;
 use std::fs;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -12,23 +11,10 @@ use memif::{
     InterfaceConfig, Limits, MAX_QUEUES, Mode, Name, Role, RxMode, Secret, Socket, SocketAddress, SocketBuilder,
 };
 
-use crate::endpoint::values::{number, parse_group, parse_id, parse_mode, parse_seconds, parse_socket, parse_user};
+use crate::endpoint::address::{default_socket, parse_socket};
+use crate::endpoint::values::{number, parse_group, parse_id, parse_mode, parse_seconds, parse_user};
 use crate::error::Error;
 use crate::packet::Framing;
-
-/// Where VPP and libmemif meet when nothing else is said.
-const DEFAULT_SOCKET: &str = "/run/vpp/memif.sock";
-
-/// Variable of the environment that says something else.
-const SOCKET_VARIABLE: &str = "MEMIF_SOCKET";
-
-/// The socket where none is named.
-pub(crate) fn default_socket() -> Result<SocketAddress, Error> {
-    let named = env::var_os(SOCKET_VARIABLE).filter(|named| !named.is_empty());
-    let Some(named) = named else { return Ok(DEFAULT_SOCKET.parse()?) };
-    let text = named.to_str().ok_or_else(|| format!("{named:?} is not UTF-8: give --socket a path through a link"));
-    text.and_then(parse_socket).map_err(|problem| Error::Usage(format!("{SOCKET_VARIABLE}: {problem}")))
-}
 
 /// Queues each way that a master takes from its slave when nothing else is said.
 const MASTERS_QUEUES: u8 = 32;
@@ -112,8 +98,8 @@ impl EndpointOptions {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Interface")]
 pub(crate) struct InterfaceOptions {
-    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default: that of MEMIF_SOCKET
-    /// in the environment, or /run/vpp/memif.sock; demo, bench with both ends: an abstract name of its own]
+    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default: that of
+    /// MEMIF_SOCKET in the environment, or /run/vpp/memif.sock; demo, bench with both ends: an abstract name of its own]
     #[arg(long, value_name = "PATH|@NAME", value_parser = parse_socket)]
     pub(crate) socket: Option<SocketAddress>,
 
@@ -405,7 +391,7 @@ mod tests {
     fn defaults_are_those_of_every_peer() {
         let options = options("").unwrap();
         assert_eq!(options.role(), Role::Slave);
-        assert_eq!(options.address().unwrap().to_string(), DEFAULT_SOCKET);
+        assert_eq!(options.address().unwrap(), SocketAddress::default());
         assert_eq!(options.framing(), Framing::Ethernet);
         let config = options.interface(Role::Slave, 3).unwrap();
         assert_eq!((config.role(), config.id()), (Role::Slave, 3));

@@ -3,21 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use memif::{ConfigError, SocketAddress};
 use nix::unistd::{Group, User};
 
 use crate::packet::station::{is_host, is_host6};
 
 /// The longest time that an option takes, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
-
-/// Bytes of the longest path of a socket.
-const LONGEST_PATH: usize = 107;
-
-/// How a socket can have a longer path all the same.
-const TWO_WAYS: &str = ". Two ways lead to one with a longer path: go to its directory and give a relative path (cd \
-                        DIRECTORY; --socket memif.sock), or give a path through a symbolic link to that directory (ln \
-                        -s DIRECTORY /tmp/d; --socket /tmp/d/memif.sock)";
 
 /// A reader of whole numbers from `least` to `most`.
 pub(crate) fn number<T: TryFrom<u64>>(
@@ -34,16 +25,6 @@ pub(crate) fn number<T: TryFrom<u64>>(
 /// The number of an interface: any.
 pub(crate) fn parse_id(text: &str) -> Result<u32, String> {
     number(0, u32::MAX.into())(text)
-}
-
-/// The address of a socket.
-pub(crate) fn parse_socket(text: &str) -> Result<SocketAddress, String> {
-    // A name of the same length is refused, too, and these two ways are none for it.
-    let is_path = !text.starts_with('@') && !text.starts_with("abstract:");
-    text.parse().map_err(|error: ConfigError| {
-        let ways = if is_path && text.len() > LONGEST_PATH { TWO_WAYS } else { "" };
-        format!("{error}{ways}")
-    })
 }
 
 /// What to give instead of that text, which is no address: without its prefix length, where that is what is wrong.

@@ -15,8 +15,8 @@ struct SoFarReport<'f, T> {
     figures: &'f T,
 }
 
-/// Says them: to people on standard error, so that they do not get between what a pipe takes; to programs as a report of
-/// its own, since a program that looks for those of the end is not to find these.
+/// Says them: to people on standard error, so that they do not get between what a pipe takes; to programs as a report
+/// of its own, since a program that looks for those of the end is not to find these.
 pub(crate) fn so_far<T: Serialize>(line: Arguments<'_>, figures: &T) -> Result<(), Error> {
     warn(format_args!("so far: {line}"));
     report(&SoFarReport { figures })

@@ -18,6 +18,15 @@ const ROWS: i32 = 10;
 /// Characters of its longest bar.
 const BAR: f64 = 40.0;
 
+/// Three of many times in nanoseconds, in words.
+pub(crate) fn words(times: &Histogram<u64>) -> String {
+    if times.is_empty() {
+        return "no times yet".to_owned();
+    }
+    let at = |quantile| real(times.value_at_quantile(quantile)) / 1e3;
+    format!("median {:.3} us, 99 % {:.3} us, longest {:.3} us", at(0.5), at(0.99), at(1.0))
+}
+
 /// An empty histogram of times.
 pub(crate) fn histogram() -> Result<Histogram<u64>, Error> {
     let no_room = |error: hdrhistogram::CreationError| Error::System {

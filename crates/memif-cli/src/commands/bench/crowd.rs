@@ -12,11 +12,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::echo;
 use super::other::{self, Other};
 use super::place::Place;
-use super::report;
 use super::until::{LOOK, Until};
 use crate::error::Error;
 use crate::output::said::Told;
-use crate::output::so_far;
 use crate::output::teller::Teller;
 use crate::output::times::{histogram, nanoseconds};
 use crate::packet::numbered::{Packets, Sizes};
@@ -184,7 +182,8 @@ pub(crate) fn echo(place: &Place, role: Role, count: u32, until: &Until, ready: 
     many.finish()
 }
 
-/// Brings so many interfaces up, and sends over one after the other for that time.
+/// Brings so many interfaces up, and sends over one after the other for that time; tells what was measured so far to
+/// whoever asks.
 pub(crate) fn run(
     place: &Place,
     role: Role,
@@ -192,6 +191,7 @@ pub(crate) fn run(
     time: Duration,
     other: &mut Option<Other>,
     until: &Until,
+    so_far: fn(&Crowd) -> Result<(), Error>,
 ) -> Result<Option<Crowd>, Error> {
     let before = cost(None);
     let start = Instant::now();
@@ -234,9 +234,7 @@ pub(crate) fn run(
             break;
         }
         if until.takes_figures() {
-            let line = report::median(&crowd.round_trips);
-            let (trips, lost) = (crowd.round_trips.len(), crowd.lost);
-            so_far(format_args!("{trips} round trips, {lost} lost: {line}"), &report::crowd(&crowd).1)?;
+            so_far(&crowd)?;
         }
         let tx = many.links.get_mut(key).and_then(|link| link.tx.first_mut());
         let asked = Instant::now();

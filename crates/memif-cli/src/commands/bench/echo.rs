@@ -6,22 +6,15 @@ use std::thread;
 use memif::{ForwardError, Link, RxMode, RxQueue, SendError, TxBatch, TxQueue};
 
 use super::generator::PATIENCE;
-use super::outages::Outages;
-use super::report;
 use super::until::{LOOK, Until};
-use crate::output::so_far;
 
-/// Sends back until the link goes down or it should end. Says how many packets went back.
-pub(crate) fn run(link: &mut Link, burst: usize, mode: RxMode, until: &Until) -> u64 {
+/// Sends back until the link goes down or it should end. Says how many packets went back, and so far to whoever asks.
+pub(crate) fn run(link: &mut Link, burst: usize, mode: RxMode, until: &Until, so_far: fn(u64)) -> u64 {
     let mut packets = 0;
     let mut idle = 0_u32;
     loop {
         if until.takes_figures() {
-            // A closed pipe is met again by the report of the end.
-            let _ = so_far(
-                format_args!("{packets} packets sent back over this link"),
-                &report::echo(packets, Outages::default()),
-            );
+            so_far(packets);
         }
         let mut got = false;
         for (at, rx) in link.rx.iter_mut().enumerate() {

@@ -6,13 +6,10 @@ use std::time::{Duration, Instant};
 
 use memif::{Link, SendError, TxQueue};
 
-use super::outages::Outages;
 use super::reconnect::Reconnect;
-use super::report;
 use super::until::Until;
 use crate::counts::whole;
 use crate::error::Error;
-use crate::output::so_far;
 use crate::packet::Framing;
 use crate::packet::numbered::{Packets, Sizes};
 
@@ -41,6 +38,8 @@ pub(crate) struct Flow {
     pub(crate) time: Duration,
     /// Packets per second, over all queues; as fast as it goes without.
     pub(crate) rate: Option<f64>,
+    /// Tells what was sent so far to whoever asks.
+    pub(crate) so_far: fn(Sizes, &Sent) -> Result<(), Error>,
 }
 
 /// What was sent.
@@ -168,11 +167,10 @@ impl Generator {
 
     /// Says the figures so far, of all runs of this generator.
     #[cold]
-    fn tell_so_far(&self, run: &Run) -> Result<(), Error> {
+    fn tell_so_far(&self, run: &Run, flow: &Flow) -> Result<(), Error> {
         let (packets, bytes, time) = (self.packets(), self.bytes, run.start.elapsed());
         let sent = Sent { packets, bytes, offered: packets + self.dropped, time, cut: false };
-        let (_, figures) = report::generator(self.sizes, &sent, Outages::default());
-        so_far(format_args!("{packets} packets sent, {} found the ring full at their time", self.dropped), &figures)
+        (flow.so_far)(self.sizes, &sent)
     }
 
     fn packets(&self) -> u64 {
@@ -193,7 +191,7 @@ impl Generator {
                 break;
             }
             if round.is_multiple_of(ROUNDS) && until.takes_figures() {
-                self.tell_so_far(run)?;
+                self.tell_so_far(run, flow)?;
             }
             let mut sent = 0;
             for lane in 0..tx.len() {
@@ -231,7 +229,7 @@ impl Generator {
                 return Ok(());
             }
             if until.takes_figures() {
-                self.tell_so_far(run)?;
+                self.tell_so_far(run, flow)?;
             }
             let due = whole(now.as_secs_f64() * rate);
             let mut owed = due.saturating_sub(run.asked);

@@ -9,11 +9,9 @@ use memif::{Link, RxMode, RxQueue, SendError};
 use super::generator::too_long;
 use super::outages::Outages;
 use super::reconnect::Reconnect;
-use super::report;
 use super::until::{LOOK, Until};
 use crate::counts::{real, whole};
 use crate::error::Error;
-use crate::output::so_far;
 use crate::output::times::{histogram, nanoseconds};
 use crate::packet::Framing;
 use crate::packet::numbered::{Kind, LONGEST, Packets, Sizes, kind};
@@ -43,7 +41,12 @@ pub(crate) struct Ask {
     pub(crate) rate: Option<f64>,
     /// How long the first answer may take.
     pub(crate) patience: Duration,
+    /// Tells what came back so far to whoever asks.
+    pub(crate) so_far: SoFar,
 }
+
+/// Tells what came back so far of packets of that size, at that rate.
+pub(crate) type SoFar = fn(Sizes, Option<f64>, &Answers) -> Result<(), Error>;
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -275,9 +278,7 @@ impl Asker<'_, '_> {
     fn tell_so_far(&self, times: &Histogram<u64>, sent: u64, received: u64, time: Duration) -> Result<(), Error> {
         let (times, outages) = (times.clone(), self.again.outages());
         let answers = Answers { times, sent, received, corrupted: self.corrupted, time, outages };
-        let line = report::median(&answers.times);
-        let figures = report::latency(self.ask.sizes, self.ask.rate, &answers);
-        so_far(format_args!("{received} of {sent} packets came back: {line}"), &figures)
+        (self.ask.so_far)(self.ask.sizes, self.ask.rate, &answers)
     }
 
     /// Sends on time, whatever has come back; every packet counts from the time at which it was due.

@@ -88,7 +88,7 @@ pub(crate) fn echo(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let _pinned = plan.pin()?;
     let mut again = Reconnect::patient(&mut end, plan.reconnect);
     loop {
-        let returned_packets = echoing::run(&mut link, plan.burst, plan.mode(), until);
+        let returned_packets = echoing::run(&mut link, plan.burst, plan.mode(), until, report::echo_so_far);
         say(format_args!("{returned_packets} packets sent back"))?;
         output::report(&report::echo(returned_packets, again.outages()))?;
         let Some(next) = again.link(until)? else { break };

@@ -10,7 +10,7 @@ use super::generator::Flow;
 use super::options::{BenchOptions, Part, Work};
 use super::order::Order;
 use super::place::Place;
-use super::report::LinkReport;
+use super::report::{self, LinkReport};
 use super::sink;
 use crate::error::Error;
 use crate::packet::numbered::{LAST, SHORTEST, Sizes};
@@ -138,6 +138,7 @@ impl Plan {
             burst: self.burst,
             time: self.warm_up() + self.time,
             rate: self.rate,
+            so_far: report::sent_so_far,
         }
     }
 
@@ -150,6 +151,7 @@ impl Plan {
             time: self.time,
             patience: self.place.timeout,
             silence: (!self.place.both).then_some(self.place.timeout),
+            so_far: report::received_so_far,
         }
     }
 

@@ -88,6 +88,7 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             time: plan.time,
             rate: plan.rate,
             patience: plan.place.timeout,
+            so_far: report::latency_so_far,
         };
         let answers = {
             let _pinned = plan.pin()?;
@@ -205,7 +206,7 @@ pub(crate) fn setup(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     progress.show("links", plan.time);
     let setups = {
         let _pinned = plan.pin()?;
-        setting_up::run(&plan.place, plan.time, &mut other, until)?
+        setting_up::run(&plan.place, plan.time, &mut other, until, report::setup_so_far)?
     };
     progress.clear();
     let rows = [("connect", &setups.connect), ("delete", &setups.delete), ("both", &setups.whole)];
@@ -232,7 +233,7 @@ pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         other.as_mut().map(Other::wait_ready);
         let found = {
             let _pinned = plan.pin()?;
-            crowd::run(&plan.place, plan.role, count, plan.time, &mut other, until)?
+            crowd::run(&plan.place, plan.role, count, plan.time, &mut other, until, report::crowd_so_far)?
         };
         progress.clear();
         let Some(found) = found else { break };

@@ -7,12 +7,10 @@ use memif::{ConnectError, Event, Role, WaitError};
 
 use super::other::Other;
 use super::place::Place;
-use super::report;
 use super::until::{LOOK, Until};
 use crate::error::Error;
 use crate::output::advice;
 use crate::output::said::Told;
-use crate::output::so_far;
 use crate::output::teller::Teller;
 use crate::output::times::{histogram, nanoseconds};
 
@@ -28,8 +26,14 @@ pub(crate) struct Setups {
     pub(crate) time: Duration,
 }
 
-/// Connects and deletes, again and again, for that time.
-pub(crate) fn run(place: &Place, time: Duration, other: &mut Option<Other>, until: &Until) -> Result<Setups, Error> {
+/// Connects and deletes, again and again, for that time; tells what it took so far to whoever asks.
+pub(crate) fn run(
+    place: &Place,
+    time: Duration,
+    other: &mut Option<Other>,
+    until: &Until,
+    so_far: fn(&Setups) -> Result<(), Error>,
+) -> Result<Setups, Error> {
     let config = place.config(Role::Slave, place.id)?;
     let mut socket = place.socket(Role::Slave)?.retry_period(Duration::from_millis(1)).open()?;
     let mut found = Setups { connect: histogram()?, delete: histogram()?, whole: histogram()?, time: Duration::ZERO };
@@ -39,8 +43,7 @@ pub(crate) fn run(place: &Place, time: Duration, other: &mut Option<Other>, unti
     while (first || start.elapsed() < time) && !until.is_over() {
         if until.takes_figures() {
             found.time = start.elapsed();
-            let line = report::median(&found.whole);
-            so_far(format_args!("{} links: {line}", found.whole.len()), &report::setup(&found))?;
+            so_far(&found)?;
         }
         let begin = Instant::now();
         let key = socket.add_interface(config.clone())?;

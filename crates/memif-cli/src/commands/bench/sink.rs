@@ -8,12 +8,10 @@ use memif::{RxMode, RxQueue};
 
 use super::generator::PATIENCE;
 use super::outages::Outages;
-use super::report::received_so_far;
 use super::tally::{Lane, LaneCount, Tally};
 use super::until::{LOOK, Until};
 use crate::counts::real;
 use crate::error::Error;
-use crate::output::so_far;
 use crate::packet::numbered::{LONGEST, is_next};
 
 /// Batches with packets between two looks at the clock.
@@ -39,6 +37,8 @@ pub(crate) struct Catch {
     /// How long the next one may take, where the generator is not ours: its word that it sent all can be lost on the
     /// way.
     pub(crate) silence: Option<Duration>,
+    /// Tells what has come so far to whoever asks.
+    pub(crate) so_far: fn(&Received) -> Result<(), Error>,
 }
 
 /// What was received.
@@ -208,9 +208,7 @@ impl<'a> Sink<'a> {
             busy = 0;
             let now = Instant::now();
             if until.takes_figures() {
-                let received = self.found(Outages::default());
-                let (line, report) = received_so_far(&received);
-                so_far(format_args!("{line}"), &report)?;
+                (catch.so_far)(&self.found(Outages::default()))?;
             }
             if self.look(now, !got) || until.is_over() {
                 return Ok(Ended::Over);

@@ -92,7 +92,7 @@ fn serve(order: &Order, plan: &Plan, until: &Until, ready: impl FnOnce()) -> Res
             let _pinned = cpus::pin(order.cpu)?;
             while let Some(mut link) = end.link(until, true)? {
                 if plan.work != Work::Setup {
-                    echo::run(&mut link, plan.burst, plan.mode(), until);
+                    echo::run(&mut link, plan.burst, plan.mode(), until, |_| ());
                 }
             }
             Ok(())

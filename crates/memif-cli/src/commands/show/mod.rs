@@ -1,5 +1,6 @@
 //! `memif show`: explains a socket without ever connecting to it, so that nobody is disturbed (V2, L11). Everything
-//! comes from the file system, from `/proc` and, where those do not tell, from a question to the kernel of which nobody learns.
+//! comes from the file system, from `/proc` and, where those do not tell, from a question to the kernel of which nobody
+//! learns.
 
 mod access;
 mod examine;
@@ -11,8 +12,7 @@ mod table;
 use clap::Args;
 use memif::SocketAddress;
 
-use crate::endpoint::options::default_socket;
-use crate::endpoint::values::parse_socket;
+use crate::endpoint::address::{default_socket, parse_socket};
 use crate::error::Error;
 use crate::output;
 use crate::output::exit::{Outcome, STATUSES};
@@ -32,8 +32,8 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
 pub(crate) struct ShowOptions {
-    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default: that of MEMIF_SOCKET
-    /// in the environment, or /run/vpp/memif.sock]
+    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default: that of
+    /// MEMIF_SOCKET in the environment, or /run/vpp/memif.sock]
     #[arg(value_name = "PATH|@NAME", value_parser = parse_socket)]
     socket: Option<SocketAddress>,
 }

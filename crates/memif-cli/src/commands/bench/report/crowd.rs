@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use crate::commands::bench::crowd::{Cost, Crowd};
 use crate::counts::real;
+use crate::error::Error;
 use crate::output::json::milliseconds;
-use crate::output::times::TimesReport;
+use crate::output::so_far;
+use crate::output::times::{self, TimesReport};
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename = "bench_interfaces")]
@@ -81,4 +83,10 @@ pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, CrowdReport) {
         round_trip: TimesReport::new(&crowd.round_trips),
     };
     (lines, report)
+}
+
+/// Says what was measured until now.
+pub(crate) fn crowd_so_far(found: &Crowd) -> Result<(), Error> {
+    let (trips, lost, line) = (found.round_trips.len(), found.lost, times::words(&found.round_trips));
+    so_far(format_args!("{trips} round trips, {lost} lost: {line}"), &crowd(found).1)
 }

@@ -8,7 +8,9 @@ use crate::commands::bench::generator::Sent;
 use crate::commands::bench::outages::{Outages, OutagesReport};
 use crate::commands::bench::sink::Received;
 use crate::counts::real;
+use crate::error::Error;
 use crate::output::json::milliseconds;
+use crate::output::so_far;
 use crate::packet::numbered::Sizes;
 
 #[derive(Clone, Debug, Serialize)]
@@ -91,12 +93,26 @@ pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, 
     (row, report)
 }
 
-/// What came until now.
-pub(crate) fn received_so_far(received: &Received) -> (String, ThroughputReport) {
+/// Says what came until now.
+pub(crate) fn received_so_far(received: &Received) -> Result<(), Error> {
     let (pps, bps) = received.rates().unwrap_or_default();
     let missing = if received.numbered { format!(", {} did not come", received.missing) } else { String::new() };
-    let text = format!("{} packets received{missing}: {:.3} Mpps, {:.3} Gb/s", received.packets, pps / 1e6, bps / 1e9,);
-    (text, throughput(None, received).1)
+    let (packets, mpps, gbps) = (received.packets, pps / 1e6, bps / 1e9);
+    let figures = throughput(None, received).1;
+    so_far(format_args!("{packets} packets received{missing}: {mpps:.3} Mpps, {gbps:.3} Gb/s"), &figures)
+}
+
+/// Says what was sent until now.
+pub(crate) fn sent_so_far(sizes: Sizes, sent: &Sent) -> Result<(), Error> {
+    let (packets, dropped) = (sent.packets, sent.offered - sent.packets);
+    let (_, figures) = generator(sizes, sent, Outages::default());
+    so_far(format_args!("{packets} packets sent, {dropped} found the ring full at their time"), &figures)
+}
+
+/// Says what was sent back until now.
+pub(crate) fn echo_so_far(packets: u64) {
+    // A closed pipe is met again by the report of the end.
+    let _ = so_far(format_args!("{packets} packets sent back over this link"), &echo(packets, Outages::default()));
 }
 
 /// How the packets came on several queues, for people.

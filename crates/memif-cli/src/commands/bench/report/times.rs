@@ -1,14 +1,15 @@
 //! Times: of round trips, and of links that come and go.
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::commands::bench::latency::Answers;
 use crate::commands::bench::outages::OutagesReport;
 use crate::commands::bench::setup::Setups;
 use crate::counts::real;
+use crate::error::Error;
 use crate::output::json::milliseconds;
-use crate::output::times::TimesReport;
+use crate::output::so_far;
+use crate::output::times::{self, TimesReport};
 use crate::packet::numbered::Sizes;
 
 #[derive(Clone, Debug, Serialize)]
@@ -45,13 +46,16 @@ pub(crate) fn latency(sizes: Sizes, rate: Option<f64>, answers: &Answers) -> Lat
     }
 }
 
-/// Three of many times, in words.
-pub(crate) fn median(times: &Histogram<u64>) -> String {
-    if times.is_empty() {
-        return "no times yet".to_owned();
-    }
-    let at = |quantile| real(times.value_at_quantile(quantile)) / 1e3;
-    format!("median {:.3} us, 99 % {:.3} us, longest {:.3} us", at(0.5), at(0.99), at(1.0))
+/// Says what came back until now.
+pub(crate) fn latency_so_far(sizes: Sizes, rate: Option<f64>, answers: &Answers) -> Result<(), Error> {
+    let line = times::words(&answers.times);
+    let (received, sent) = (answers.received, answers.sent);
+    so_far(format_args!("{received} of {sent} packets came back: {line}"), &latency(sizes, rate, answers))
+}
+
+/// Says what links took until now.
+pub(crate) fn setup_so_far(setups: &Setups) -> Result<(), Error> {
+    so_far(format_args!("{} links: {}", setups.whole.len(), times::words(&setups.whole)), &setup(setups))
 }
 
 #[derive(Clone, Debug, Serialize)]
