@@ -43,9 +43,14 @@ impl Single {
         single
     }
 
+    /// The socket, as an option takes it.
+    pub(crate) fn socket(&self) -> String {
+        self.directory.text("memif.sock")
+    }
+
     /// Another responder in place of the one that is gone.
     pub(crate) fn respond_again(&mut self) {
-        self.responder = respond(&self.directory.text("memif.sock"), self.roles[1], &self.more);
+        self.responder = respond(&self.socket(), self.roles[1], &self.more);
     }
 
     /// Runs `ping`, of which every packet must be answered.

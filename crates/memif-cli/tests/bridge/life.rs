@@ -7,7 +7,7 @@ use testkit::{Namespace, eventually};
 use crate::bed::{Pair, Single, TAP, bridge, ping};
 use crate::pair::serve_file;
 use crate::util::processes::of_threads;
-use crate::util::{Directory, start};
+use crate::util::{Directory, memif, start};
 
 /// Whether the device has a carrier.
 fn has_carrier(namespace: &Namespace) -> bool {
@@ -64,6 +64,32 @@ pub(crate) fn device_stays_while_the_peer_is_away() {
         }
         // Its address is still there, and so are its neighbours.
         single.ping("-f -c 1000");
+    }
+}
+
+pub(crate) fn first_packet_of_each_link_is_answered() {
+    for role in ["slave", "master"] {
+        // Without ARP, which would try again.
+        let mut single = Single::new(role, "--mode ip", "");
+        let other = if role == "slave" { "master" } else { "slave" };
+        let ping = format!("ping 192.168.1.1 --role {other} --mode ip --count 1 --socket {}", single.socket());
+        single.responder.kill_now();
+        for _ in 0..12 {
+            single.bridge.expect("link down");
+            // The kernel has closed its queues to the device.
+            eventually("the device is down for the kernel", || {
+                single.namespace.ip(&format!("link show dev {TAP}")).contains("state DOWN").then_some(())
+            });
+            memif(&ping).finish().code(0).says("1 received");
+        }
+        // A device that is set down is not waited for.
+        single.bridge.expect("link down");
+        single.namespace.ip(&format!("link set dev {TAP} down"));
+        memif(&format!("{ping} --timeout 0.1")).finish().code(1);
+        single.bridge.expect("link down");
+        single.bridge.terminate();
+        let line = single.bridge.expect("from memif:");
+        assert!(line.contains("(device down: 1)"), "{line}");
     }
 }
 

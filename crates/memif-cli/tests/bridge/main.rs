@@ -39,6 +39,7 @@ fn main() {
         .test("download_arrives_unchanged", CURL, pair::download_arrives_unchanged)
         .test("either_bridge_killed_in_traffic", CURL, life::either_bridge_killed_in_traffic)
         .test("device_stays_while_the_peer_is_away", IP, life::device_stays_while_the_peer_is_away)
+        .test("first_packet_of_each_link_is_answered", IP, life::first_packet_of_each_link_is_answered)
         .test("device_down_and_up_again", IP, life::device_down_and_up_again)
         .test("deleted_device_ends_the_bridge", IP, life::deleted_device_ends_the_bridge)
         .test("device_moved_to_another_namespace", IP, life::device_moved_to_another_namespace)

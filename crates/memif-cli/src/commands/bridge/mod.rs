@@ -4,6 +4,8 @@ mod carrier;
 mod device;
 mod from_memif;
 mod idle;
+mod query;
+mod ready;
 mod report;
 mod session;
 mod stop;
@@ -141,14 +143,14 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     failed.map_or(Ok(Outcome::Success), Err)
 }
 
-/// Starts to pass packets, and tells the kernel that it may send.
+/// Tells the kernel that it may send, and starts to pass packets.
 fn plug_in(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Session, Error> {
     if link.tx.iter().any(|tx| tx.max_packet() < usize::from(device.mtu())) {
         warn(format_args!("the peer takes shorter packets than the MTU of {}: lower that (--mtu)", device.name()));
     }
-    let session = Session::linked(device, link, failure)?;
+    // The threads wait until the kernel has made something of it.
     device.set_carrier(true)?;
-    Ok(session)
+    Session::linked(device, link, failure)
 }
 
 /// Says what was set up.

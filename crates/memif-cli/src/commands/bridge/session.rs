@@ -9,7 +9,7 @@ use memif::Link;
 use super::device::Device;
 use super::stop::{Failure, Order};
 use super::tally::Tally;
-use super::{from_memif, idle, to_memif};
+use super::{from_memif, idle, ready, to_memif};
 use crate::error::Error;
 
 /// Running threads. Each ends by itself when its link goes down or its device is gone.
@@ -46,7 +46,9 @@ impl Session {
         }
         for (number, mine) in spread(link.rx.into_iter(), threads).into_iter().enumerate() {
             let (device, failure) = (Arc::clone(device), failure.clone());
+            let order = session.order.clone();
             session.start(format!("from-memif-{number}"), move || {
+                ready::wait(&device, &order);
                 let from_memif = from_memif::run(&device, mine, &failure);
                 Tally { from_memif, ..Tally::default() }
             })?;
