@@ -16,6 +16,13 @@ pub(crate) fn bridge(namespace: &Namespace, arguments: &str) -> Program {
     start(inside, &line)
 }
 
+/// Whether the device has a carrier.
+pub(crate) fn has_carrier(namespace: &Namespace) -> bool {
+    let flags = namespace.ip(&format!("link show dev {TAP}"));
+    assert!(flags.contains(",UP"), "{flags}");
+    flags.contains("LOWER_UP") && !flags.contains("NO-CARRIER")
+}
+
 /// A namespace bridged to a responder outside of it, which has 192.168.1.2.
 pub(crate) struct Single {
     pub(crate) bridge: Program,

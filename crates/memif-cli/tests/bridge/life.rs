@@ -4,17 +4,10 @@ use std::fs;
 
 use testkit::{Namespace, eventually};
 
-use crate::bed::{Pair, Single, TAP, bridge, ping};
+use crate::bed::{Pair, Single, TAP, bridge, has_carrier, ping};
 use crate::pair::serve_file;
 use crate::util::processes::of_threads;
 use crate::util::{Directory, memif, start};
-
-/// Whether the device has a carrier.
-fn has_carrier(namespace: &Namespace) -> bool {
-    let flags = namespace.ip(&format!("link show dev {TAP}"));
-    assert!(flags.contains(",UP"), "{flags}");
-    flags.contains("LOWER_UP") && !flags.contains("NO-CARRIER")
-}
 
 pub(crate) fn either_bridge_killed_in_traffic() {
     for end in 0..2 {

@@ -9,6 +9,7 @@ mod kernel;
 mod life;
 mod pair;
 mod rate;
+mod shared;
 #[path = "../util/mod.rs"]
 mod util;
 mod wrong;
@@ -22,6 +23,7 @@ const ARPING: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program
 const IPERF: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("iperf3")];
 const QUEUES: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("iperf3"), Need::Program("tc")];
 const CURL: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("curl"), Need::Program("python3")];
+const PYTHON: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("python3")];
 const OTHER_USER: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("setpriv")];
 
 fn main() {
@@ -48,6 +50,10 @@ fn main() {
         .test("joined_device_keeps_or_gets_its_mtu", IP, device::joined_device_keeps_or_gets_its_mtu)
         .test("device_with_one_queue_is_joined_by_many", IP, device::one_queue_joined_by_many)
         .test("device_with_many_queues_is_joined_by_one", IP, device::many_queues_joined_by_one)
+        .test("second_bridge_is_refused_and_changes_nothing", IP, shared::second_bridge_is_refused)
+        .test("two_bridges_share_a_device_on_purpose", IP, shared::two_bridges_share_on_purpose)
+        .test("bridge_without_a_link_gets_out_of_the_way", IP, shared::without_a_link_out_of_the_way)
+        .test("device_of_another_kind_of_program", PYTHON, shared::device_of_another_kind_of_program)
         .test("user_bridges_a_device_of_their_own", OTHER_USER, device::user_bridges_their_own)
         .test("events_and_statistics_in_json", IP, json::events_and_statistics)
         .test("wrong_use_has_an_answer", &[], wrong::wrong_use_has_an_answer)

@@ -46,7 +46,9 @@ pub(crate) fn taken_names_have_an_answer() {
     let options = format!("--socket {} --role master", abstract_name());
     let mut first = bridge(&namespace, &options);
     first.expect("device created");
-    bridge(&namespace, &options).finish().code(2).complains("cannot join tap0").complains("another program has it");
+    let holder = format!("cannot join tap0, which memif (pid {}) has: ", first.pid());
+    bridge(&namespace, &options).finish().code(2).complains(&holder).complains("another program has it: stop that");
+    bridge(&namespace, &format!("{options} --shared")).finish().code(2).complains(&holder).complains("multi_queue");
     // A socket that cannot be takes its device with it.
     first.terminate();
     first.finish().code(0);

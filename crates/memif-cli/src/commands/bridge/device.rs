@@ -2,12 +2,13 @@
 
 use std::fs::OpenOptions;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
-use super::carrier;
 use super::query::{self, Status, Which};
+use super::{carrier, holders};
 use crate::error::Error;
 use crate::packet::Framing;
 
@@ -31,9 +32,14 @@ pub(super) struct Wish {
     pub(super) framing: Framing,
     pub(super) mtu: Option<u16>,
     pub(super) queues: u8,
+    /// Whether others may have queues of it.
+    pub(super) shared: bool,
 }
 
 /// A device with its queues, none of which ever blocks. Where it was created here, it goes away with this.
+///
+/// Others may have queues of the same device, when they joined it or were joined on purpose. The carrier belongs to all
+/// whose queues are attached; it is taken away by the last of them.
 pub(super) struct Device {
     name: String,
     framing: Framing,
@@ -41,34 +47,53 @@ pub(super) struct Device {
     existed: bool,
     mtu: u16,
     index: u32,
+    /// Whether our queues are put aside, so that the kernel sends through those of others alone. Written by one thread
+    /// at a time: the one without a link, or the main one while there is none of those.
+    aside: AtomicBool,
 }
 
 impl Device {
-    /// Joins or creates the device, without a carrier, sets it up and up.
+    /// Joins or creates the device, without a link, sets it up and up.
     pub(super) fn open(wish: &Wish) -> Result<Self, Error> {
         check_driver()?;
-        let existed = status(&wish.name)?.is_some();
-        let first = attach(wish, existed)?;
+        let before = status(&wish.name)?;
+        if let Some(found) = before {
+            check_others(wish, &found, 0)?;
+        }
+        let existed = before.is_some();
+        let first = join(wish, existed)?;
+        let after = status(&wish.name)?.unwrap_or_default();
         let mut device = Self {
             name: wish.name.clone(),
             framing: wish.framing,
             queues: vec![first.queue],
             existed,
             mtu: 0,
-            index: status(&wish.name)?.unwrap_or_default().index,
+            index: after.index,
+            aside: AtomicBool::new(false),
         };
+        // Every queue that is attached brings the carrier back; others keep it if they had it.
+        let had_carrier = before.is_some_and(|found| found.carrier);
+        let others = check_others(wish, &after, 1).inspect_err(|_| {
+            if !had_carrier {
+                // The other error counts.
+                let _ = device.set_carrier(false);
+            }
+        })?;
         if first.multi_queue {
             for _ in 1..wish.queues {
                 device.add_queue()?;
             }
         }
-        // Every queue that is attached brings the carrier back.
-        device.set_carrier(false)?;
+        if !(others && had_carrier) {
+            device.set_carrier(false)?;
+        }
         for queue in &device.queues {
             queue.set_nonblocking(true).map_err(|source| device.failed("prepare", source))?;
         }
         device.set_mtu(wish.mtu)?;
         device.set_up()?;
+        device.withdraw()?;
         Ok(device)
     }
 
@@ -103,8 +128,54 @@ impl Device {
         query::status(Which::Index(self.index)).ok().flatten()
     }
 
+    /// Takes part, for there is a link: the kernel may send.
+    pub(super) fn take_part(&self) -> Result<(), Error> {
+        self.attach(true)?;
+        self.set_carrier(true)?;
+        // Since Linux 6.8 the kernel does what follows from the carrier before it answers, so that it sends from now on
+        // and not from some time later.
+        let _ = self.status();
+        Ok(())
+    }
+
+    /// Takes no part, for there is no link: where nobody else does, the carrier goes, and where somebody does, our
+    /// queues are put aside and the carrier is left alone.
+    ///
+    /// To be called again from time to time while packets come, or while the queues [are aside](Self::is_aside), since
+    /// nobody tells when others come and go.
+    pub(super) fn withdraw(&self) -> Result<(), Error> {
+        let own = if self.is_aside() { 0 } else { u32::try_from(self.queues.len()).unwrap_or(u32::MAX) };
+        let attached = self.status().and_then(|status| status.queues).map_or(0, |queues| queues.attached);
+        if attached > own {
+            return self.attach(false);
+        }
+        // Even where all are aside: reading them tells when the device is deleted.
+        self.attach(true)?;
+        self.set_carrier(false)
+    }
+
+    /// Whether our queues are put aside: they cannot be read, nor waited for.
+    pub(super) fn is_aside(&self) -> bool {
+        self.aside.load(Ordering::Relaxed)
+    }
+
+    fn attach(&self, on: bool) -> Result<(), Error> {
+        if self.aside.swap(!on, Ordering::Relaxed) != on {
+            return Ok(());
+        }
+        for queue in &self.queues {
+            carrier::attach(queue, on).map_err(|source| match Errno::from_io_error(&source) {
+                // What the driver says of a queue whose device was deleted while it was aside.
+                Some(Errno::INVAL) => self.gone(),
+                _ if is_gone(&source) => self.gone(),
+                _ => self.failed("attach a queue to", source),
+            })?;
+        }
+        Ok(())
+    }
+
     /// Says whether the cable is plugged in.
-    pub(super) fn set_carrier(&self, on: bool) -> Result<(), Error> {
+    fn set_carrier(&self, on: bool) -> Result<(), Error> {
         let Some(queue) = self.queues.first() else { return Ok(()) };
         carrier::set(queue, on)
             .map_err(|source| if is_gone(&source) { self.gone() } else { self.failed("set the carrier of", source) })
@@ -196,9 +267,30 @@ struct Attached {
     multi_queue: bool,
 }
 
+/// Whether others than us, who have so many queues, have queues of the device; an error where they may not.
+fn check_others(wish: &Wish, found: &Status, own: u32) -> Result<bool, Error> {
+    let all = found.queues.map_or(0, |queues| queues.attached.saturating_add(queues.aside));
+    if all <= own {
+        return Ok(false);
+    }
+    if wish.shared && !found.prefixed {
+        return Ok(true);
+    }
+    Err(Error::System {
+        what: format!("cannot join {}{}", wish.name, holders::clause(&wish.name)),
+        advice: if wish.shared {
+            "another program has it, with a header before each packet (IFF_VNET_HDR, or without IFF_NO_PI), which \
+             this cannot share: choose another --tap"
+        } else {
+            "another program has it: stop that, choose another --tap, or share it on purpose (--shared)"
+        },
+        source: Errno::BUSY.into(),
+    })
+}
+
 /// Attaches the first queue: with several queues where that is wanted and the device has them, or where it cannot be
 /// joined otherwise.
-fn attach(wish: &Wish, existed: bool) -> Result<Attached, Error> {
+fn join(wish: &Wish, existed: bool) -> Result<Attached, Error> {
     let wanted = wish.queues > 1;
     let attempt = |multi_queue| {
         let layer = match wish.framing {
@@ -232,9 +324,15 @@ fn attach(wish: &Wish, existed: bool) -> Result<Attached, Error> {
                 "run this as root (CAP_NET_ADMIN), or have root create the device for this user: \
                  ip tuntap add dev NAME mode tap user USER (mode tun with --mode ip)",
             ),
-            Some(Errno::BUSY) => {
-                (format!("cannot join {name}"), "another program has it: stop that, or choose another --tap")
-            }
+            Some(Errno::BUSY) => (
+                format!("cannot join {name}{}", holders::clause(name)),
+                if wish.shared {
+                    "another program has it, and it was made for one: stop that, or make it with \
+                     ip tuntap add dev NAME mode tap multi_queue (mode tun with --mode ip)"
+                } else {
+                    "another program has it: stop that, or choose another --tap"
+                },
+            ),
             Some(Errno::INVAL) if existed => (
                 format!("cannot join {name}"),
                 "a device of that name is there and is not of this kind (TAP for --mode ethernet, TUN for --mode \

@@ -1,37 +1,59 @@
 //! No link: what the kernel still sends is dropped, and the end of the device is noticed.
 
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use super::device::{Device, MAX_PACKET, cannot_wait, is_gone};
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Reason};
+use crate::error::Error;
+
+/// How often is looked who else has queues of the device, while packets come or ours are aside.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until the order to end. Without a carrier the kernel sends nothing new; what it sent before is as lost as on a
-/// cable that is pulled out, and not kept for the next peer.
+/// cable that is pulled out, and not kept for the next peer. Where others use the device, too, it has a carrier, and our
+/// queues get out of the way of theirs.
 pub(super) fn run(device: &Device, order: &Order, failure: &Failure) -> Flow {
     let mut flow = Flow::default();
+    if let Err(error) = watch(device, order, &mut flow) {
+        failure.tell(error);
+    }
+    flow
+}
+
+fn watch(device: &Device, order: &Order, flow: &mut Flow) -> Result<(), Error> {
     let mut buffer = vec![0; MAX_PACKET];
     let mut fds = Vec::new();
+    let mut looked: Option<Instant> = None;
     loop {
-        for queue in device.queues() {
-            loop {
-                match queue.recv(&mut buffer) {
-                    Ok(_) => flow.dropped.add(Reason::NoLink, 1),
-                    Err(error) if is_gone(&error) => {
-                        failure.tell(device.gone());
-                        return flow;
-                    }
-                    Err(_) => break,
-                }
-            }
+        let aside = device.is_aside();
+        let came = !aside && discard(device, &mut buffer, flow)?;
+        if (aside || came) && looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            device.withdraw()?;
+            looked = Some(Instant::now());
+            continue;
         }
-        match order.wait_readable(device.queues().iter().map(AsFd::as_fd), None, &mut fds) {
-            Ok(false) => {}
-            Ok(true) => return flow,
-            Err(error) => {
-                failure.tell(cannot_wait(error));
-                return flow;
-            }
+        let queues = if aside { &[] } else { device.queues() };
+        let time = aside.then_some(LOOK);
+        if order.wait_readable(queues.iter().map(AsFd::as_fd), time, &mut fds).map_err(cannot_wait)? {
+            return Ok(());
         }
     }
+}
+
+/// Drops what the kernel sent; whether there was anything.
+fn discard(device: &Device, buffer: &mut [u8], flow: &mut Flow) -> Result<bool, Error> {
+    let mut came = false;
+    for queue in device.queues() {
+        loop {
+            match queue.recv(buffer) {
+                Ok(_) => flow.dropped.add(Reason::NoLink, 1),
+                Err(error) if is_gone(&error) => return Err(device.gone()),
+                Err(_) => break,
+            }
+            came = true;
+        }
+    }
+    Ok(came)
 }

@@ -3,6 +3,7 @@
 mod carrier;
 mod device;
 mod from_memif;
+mod holders;
 mod idle;
 mod query;
 mod ready;
@@ -64,6 +65,11 @@ pub(crate) struct BridgeOptions {
         allow_negative_numbers = true)]
     mtu: Option<u16>,
 
+    /// Join a device of which another program has queues, too (made with: ip tuntap add ... multi_queue): the kernel
+    /// spreads what it sends over all queues whose end has a link. Otherwise such a device is refused
+    #[arg(long)]
+    shared: bool,
+
     #[command(flatten)]
     end: EndpointOptions,
 }
@@ -96,6 +102,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
         framing: interface.framing(),
         mtu: options.mtu,
         queues: wanted,
+        shared: options.shared,
     })?);
     let config = options.config(device.mtu())?;
     let mut socket = socket.open()?;
@@ -115,9 +122,9 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
                 plug_in(&device, link, &failure).map(Some)
             }
             Event::Disconnected { .. } => {
-                let carrier = device.set_carrier(false);
+                // Queues that are put aside would end its threads with an error.
                 tally += session.end();
-                carrier.and_then(|()| Session::idle(&device, &failure)).map(Some)
+                device.withdraw().and_then(|()| Session::idle(&device, &failure)).map(Some)
             }
             _ => Ok(None),
         };
@@ -136,6 +143,8 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     // Closing the link ends the threads that wait for its packets.
     endpoint.close();
     tally += session.end();
+    // Others may have the device still; what went wrong with it is told below.
+    let _ = device.withdraw();
     say(format_args!("{}: to memif: {}", device.name(), tally.to_memif))?;
     say(format_args!("{}: from memif: {}", device.name(), tally.from_memif))?;
     report(&BridgeReport::new(options.end.id, device.name(), &tally))?;
@@ -149,7 +158,7 @@ fn plug_in(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Sessio
         warn(format_args!("the peer takes shorter packets than the MTU of {}: lower that (--mtu)", device.name()));
     }
     // The threads wait until the kernel has made something of it.
-    device.set_carrier(true)?;
+    device.take_part()?;
     Session::linked(device, link, failure)
 }
 
