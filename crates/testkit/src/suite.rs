@@ -77,7 +77,7 @@ fn package(program: &str) -> &str {
         "dpdk-testpmd" => "dpdk-dev, with librte-net-memif23 and librte-mempool-ring23",
         "ip" | "tc" => "iproute2",
         "ping" => "iputils-ping",
-        "setpriv" | "unshare" => "util-linux",
+        "prlimit" | "setpriv" | "unshare" => "util-linux",
         crate::ovs::DAEMON => "openvswitch-switch-dpdk, with librte-net-memif23 and librte-mempool-ring23",
         other => other,
     }

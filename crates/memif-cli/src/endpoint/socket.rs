@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Instant;
 
-use memif::{Event, Socket, SocketAddress, SocketError};
+use memif::{Event, InterfaceKey, Socket, SocketAddress, SocketError};
 
 use super::driver::{Driver, Notice, receive};
 use super::signals::Stop;
@@ -102,17 +102,18 @@ impl Endpoint {
         None
     }
 
-    /// Hands on one event after the other until a signal comes or `handle` breaks, and says what is left to say.
+    /// Hands on one event after the other, and itself, until a signal comes or `handle` breaks, and says what is left
+    /// to say.
     ///
     /// Gives the error that kept the socket from being served until then, if one did: what was counted is still to be
     /// told.
     pub(crate) fn serve(
         &mut self,
         stop: &Stop,
-        mut handle: impl FnMut(&mut Teller, Event) -> Result<ControlFlow<()>, Error>,
+        mut handle: impl FnMut(&mut Self, Event) -> Result<ControlFlow<()>, Error>,
     ) -> Result<Option<SocketError>, Error> {
-        self.serve_and_tell(stop, |teller, happening| match happening {
-            Happening::Event(event) => handle(teller, event),
+        self.serve_and_tell(stop, |endpoint, happening| match happening {
+            Happening::Event(event) => handle(endpoint, event),
             Happening::Asked => {
                 warn(format_args!("the figures of this command come at its end"));
                 Ok(ControlFlow::Continue(()))
@@ -124,7 +125,7 @@ impl Endpoint {
     pub(crate) fn serve_and_tell(
         &mut self,
         stop: &Stop,
-        mut handle: impl FnMut(&mut Teller, Happening) -> Result<ControlFlow<()>, Error>,
+        mut handle: impl FnMut(&mut Self, Happening) -> Result<ControlFlow<()>, Error>,
     ) -> Result<Option<SocketError>, Error> {
         let mut failed = None;
         while !stop.is_requested() {
@@ -138,7 +139,7 @@ impl Endpoint {
                 }
                 Next::Over | Next::Nothing => break,
             };
-            if handle(&mut self.teller, happening)?.is_break() {
+            if handle(self, happening)?.is_break() {
                 break;
             }
         }
@@ -154,6 +155,17 @@ impl Endpoint {
     /// Runs `task` on the thread that owns the socket and gives its result; `None` when that thread has ended.
     pub(crate) fn with<R: Send + 'static>(&self, task: impl FnOnce(&mut Socket) -> R + Send + 'static) -> Option<R> {
         self.driver.as_ref()?.with(task)
+    }
+
+    /// Ends a link that cannot be served here, and says why to this side and to the peer. Everything else goes on.
+    pub(crate) fn give_up(&self, key: InterfaceKey, name: &str, error: &Error) {
+        warn(format_args!("{name}: {error}"));
+        let reason = match error {
+            // Without the advice, which is for this side.
+            Error::System { what, source, .. } => format!("{what}: {source}"),
+            other => other.to_string(),
+        };
+        self.with(move |socket| socket.disconnect(key, &reason));
     }
 
     /// Takes all links down, which ends the threads that wait for their packets.

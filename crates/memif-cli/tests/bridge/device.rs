@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use testkit::Namespace;
+use rustix::process::{Resource, getrlimit};
+use testkit::{Namespace, eventually};
 
-use crate::bed::{Pair, TAP, bridge, ping};
+use crate::bed::{Pair, TAP, bridge, has_carrier, ping};
+use crate::util::processes::of_threads;
 use crate::util::{Directory, Program, abstract_name, start};
 
 /// A user that may do nothing.
@@ -111,4 +113,35 @@ pub(crate) fn user_bridges_their_own() {
     let _responder = crate::util::memif(&format!("responder --socket {socket}"));
     program.expect("connected to");
     ping(&namespace, "-f -c 1000 192.168.1.2");
+}
+
+pub(crate) fn shortage_costs_one_link() {
+    let namespace = Namespace::new();
+    let directory = Directory::new();
+    let socket = directory.text("memif.sock");
+    namespace.ip(&format!("tuntap add dev {TAP} mode tap user {NOBODY}"));
+    namespace.ip(&format!("link set dev {TAP} up"));
+    namespace.ip(&format!("address add 192.168.1.1/24 dev {TAP}"));
+    let mut bridge = bridge_as_nobody(&namespace, &directory, &format!("--socket {socket} --role master"));
+    bridge.expect("device joined");
+    // Only as that user: root may exceed it, and may be kept from limiting others.
+    let pid = bridge.pid();
+    let limit = |threads: &str| {
+        let nobody = format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups");
+        namespace.must(&format!("{nobody} prlimit --pid {pid} --nproc={threads}:"));
+    };
+    limit(&of_threads(pid, "comm").len().to_string());
+    let mut responder = crate::util::memif(&format!("responder --socket {socket} --id 0"));
+    // Both sides say why, and the device knows of nothing.
+    responder.expect("link down: disconnected by the peer: cannot start a thread: ");
+    bridge.expect_complaint("tap0 (interface 0): cannot start a thread: ");
+    bridge.expect("link down: disconnected here: cannot start a thread: ");
+    assert!(!has_carrier(&namespace));
+    // The slave comes back by itself.
+    let all = getrlimit(Resource::Nproc).current;
+    limit(&all.map_or("unlimited".to_owned(), |all| all.to_string()));
+    eventually("a link that lasts", || has_carrier(&namespace).then_some(()));
+    ping(&namespace, "-f -c 500 192.168.1.2");
+    bridge.terminate();
+    bridge.finish().code(0).says("from memif: ");
 }

@@ -25,6 +25,13 @@ const QUEUES: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program
 const CURL: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("curl"), Need::Program("python3")];
 const PYTHON: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("python3")];
 const OTHER_USER: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("setpriv")];
+const LIMITED_USER: &[Need] = &[
+    Need::NetNamespace,
+    Need::Program("ip"),
+    Need::Program("ping"),
+    Need::Program("setpriv"),
+    Need::Program("prlimit"),
+];
 
 fn main() {
     let suite = Suite::new()
@@ -42,6 +49,7 @@ fn main() {
         .test("either_bridge_killed_in_traffic", CURL, life::either_bridge_killed_in_traffic)
         .test("device_stays_while_the_peer_is_away", IP, life::device_stays_while_the_peer_is_away)
         .test("first_packet_of_each_link_is_answered", IP, life::first_packet_of_each_link_is_answered)
+        .test("shortage_costs_one_link", LIMITED_USER, device::shortage_costs_one_link)
         .test("device_down_and_up_again", IP, life::device_down_and_up_again)
         .test("deleted_device_ends_the_bridge", IP, life::deleted_device_ends_the_bridge)
         .test("device_moved_to_another_namespace", IP, life::device_moved_to_another_namespace)

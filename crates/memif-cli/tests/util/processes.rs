@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
 /// Reads a file of each thread of a process; those that have ended are left out.
 pub(crate) fn of_threads(pid: u32, file: &str) -> Vec<String> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
@@ -21,4 +23,13 @@ pub(crate) fn sleeps(pid: u32) -> bool {
     let asleep = |stat: &String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'));
     let threads = of_threads(pid, "stat");
     !threads.is_empty() && threads.iter().all(asleep)
+}
+
+/// Lets a process of this user open so many files more than it has now, or as many as this one where none are given.
+pub(crate) fn limit_files(pid: u32, more: Option<u64>) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+    let all = getrlimit(Resource::Nofile);
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("a process of ours").count() as u64;
+    let current = more.map_or(all.current, |more| Some(open + more));
+    prlimit(Some(pid), Resource::Nofile, Rlimit { current, ..all }).expect("limits can be set");
 }

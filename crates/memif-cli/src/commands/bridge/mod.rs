@@ -114,31 +114,36 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     let name = format!("{} (interface {})", device.name(), options.end.id);
     let mut tally = Tally::default();
     let mut session = Session::idle(&device, &failure)?;
-    let failed = endpoint.serve(&stop, |teller, event| {
-        let told = teller.note(&event, |_| name.clone(), |_| options.end.id);
+    let ended = endpoint.serve(&stop, |endpoint, event| {
+        let told = endpoint.teller().note(&event, |_| name.clone(), |_| options.end.id);
         let switched = match event {
-            Event::Connected { link, .. } => {
-                tally += session.end();
-                plug_in(&device, link, &failure).map(Some)
-            }
-            Event::Disconnected { .. } => {
+            Event::Connected { interface, link } => match prepare(&device, link, &failure) {
+                Ok(next) => {
+                    tally += session.end();
+                    session = next;
+                    // The threads wait until the kernel has made something of it.
+                    device.take_part().map(|()| session.begin())
+                }
+                Err(error) => {
+                    endpoint.teller().say(told.as_ref())?;
+                    endpoint.give_up(interface, &name, &error);
+                    return Ok(ControlFlow::Continue(()));
+                }
+            },
+            Event::Disconnected { .. } if session.is_linked() => {
                 // Queues that are put aside would end its threads with an error.
                 tally += session.end();
-                device.withdraw().and_then(|()| Session::idle(&device, &failure)).map(Some)
+                device.withdraw().and_then(|()| Session::idle(&device, &failure)).map(|idle| session = idle)
             }
-            _ => Ok(None),
+            _ => Ok(()),
         };
-        match switched {
-            Ok(Some(next)) => session = next,
-            Ok(None) => {}
-            Err(error) => {
-                failure.tell(error);
-                return Ok(ControlFlow::Break(()));
-            }
+        if let Err(error) = switched {
+            failure.tell(error);
+            return Ok(ControlFlow::Break(()));
         }
-        teller.say(told.as_ref())?;
+        endpoint.teller().say(told.as_ref())?;
         Ok(ControlFlow::Continue(()))
-    })?;
+    });
 
     // Closing the link ends the threads that wait for its packets.
     endpoint.close();
@@ -148,17 +153,17 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     say(format_args!("{}: to memif: {}", device.name(), tally.to_memif))?;
     say(format_args!("{}: from memif: {}", device.name(), tally.from_memif))?;
     report(&BridgeReport::new(options.end.id, device.name(), &tally))?;
-    let failed = failure.take().or(failed.map(Error::from));
-    failed.map_or(Ok(Outcome::Success), Err)
+    if let Some(error) = failure.take() {
+        return Err(error);
+    }
+    ended?.map_or(Ok(Outcome::Success), |error| Err(error.into()))
 }
 
-/// Tells the kernel that it may send, and starts to pass packets.
-fn plug_in(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Session, Error> {
+/// The threads of a link, which do not pass packets yet: a shortage shows before anything else has changed.
+fn prepare(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Session, Error> {
     if link.tx.iter().any(|tx| tx.max_packet() < usize::from(device.mtu())) {
         warn(format_args!("the peer takes shorter packets than the MTU of {}: lower that (--mtu)", device.name()));
     }
-    // The threads wait until the kernel has made something of it.
-    device.take_part()?;
     Session::linked(device, link, failure)
 }
 

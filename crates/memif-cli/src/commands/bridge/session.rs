@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use memif::Link;
@@ -12,22 +13,25 @@ use super::tally::Tally;
 use super::{from_memif, idle, ready, to_memif};
 use crate::error::Error;
 
-/// Running threads. Each ends by itself when its link goes down or its device is gone.
+/// Threads, which run once they are let. Each ends by itself when its link goes down or its device is gone.
 #[derive(Debug)]
 pub(super) struct Session {
     order: Order,
     threads: Vec<JoinHandle<Tally>>,
+    /// One for each thread that was not let run yet.
+    gates: Vec<Sender<()>>,
+    linked: bool,
 }
 
 impl Session {
-    /// Passes packets both ways: with a thread for each queue of the link, or for several of them where there are more
-    /// than processors.
+    /// Passes packets both ways, once it [begins](Self::begin): with a thread for each queue of the link, or for several
+    /// of them where there are more than processors.
     ///
     /// Transmit queue `i` of `n` takes from queues `i`, `i + n`, `i + 2n` and so on of the device, and receive queue
     /// `i` gives to queue `i` of the device, modulo their number. The kernel sends the packets of a flow through the
     /// queue that the flow came in by, so a flow stays on one pair.
     pub(super) fn linked(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Self, Error> {
-        let mut session = Self { order: Order::new()?, threads: Vec::new() };
+        let mut session = Self::new(true)?;
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let transmit_queues = link.tx.len();
         let fed = link.tx.into_iter().enumerate().map(|(at, queue)| {
@@ -58,29 +62,52 @@ impl Session {
 
     /// Watches the device while there is no link.
     pub(super) fn idle(device: &Arc<Device>, failure: &Failure) -> Result<Self, Error> {
-        let mut session = Self { order: Order::new()?, threads: Vec::new() };
+        let mut session = Self::new(false)?;
         let (device, failure) = (Arc::clone(device), failure.clone());
         let order = session.order.clone();
         session.start("no-link".to_owned(), move || {
             let to_memif = idle::run(&device, &order, &failure);
             Tally { to_memif, ..Tally::default() }
         })?;
+        session.begin();
         Ok(session)
     }
 
+    fn new(linked: bool) -> Result<Self, Error> {
+        Ok(Self { order: Order::new()?, threads: Vec::new(), gates: Vec::new(), linked })
+    }
+
+    /// Whether it passes packets of a link.
+    pub(super) fn is_linked(&self) -> bool {
+        self.linked
+    }
+
+    /// Lets the threads run.
+    pub(super) fn begin(&mut self) {
+        for gate in self.gates.drain(..) {
+            // A thread is there until it was let run.
+            let _ = gate.send(());
+        }
+    }
+
     fn start(&mut self, name: String, run: impl FnOnce() -> Tally + Send + 'static) -> Result<(), Error> {
+        let (gate, opened) = mpsc::channel();
+        // Where the gate is dropped, the thread is not wanted any more.
+        let run = move || opened.recv().map_or_else(|_| Tally::default(), |()| run());
         let thread = thread::Builder::new().name(name).spawn(run).map_err(|source| Error::System {
             what: "cannot start a thread".to_owned(),
             advice: "raise the limit of processes (ulimit -u), or give fewer --queues",
             source,
         })?;
         self.threads.push(thread);
+        self.gates.push(gate);
         Ok(())
     }
 
     /// Ends the threads and gives their counts. Those of a link must be ended by its end, too.
     pub(super) fn end(&mut self) -> Tally {
         self.order.give();
+        self.gates.clear();
         let mut tally = Tally::default();
         for thread in self.threads.drain(..) {
             // A panic there was reported by the thread itself; its counts are lost with it.

@@ -189,7 +189,7 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
         }
     }
 
-    let failed = endpoint.serve_and_tell(&stop, |teller, happening| {
+    let ended = endpoint.serve_and_tell(&stop, |endpoint, happening| {
         let event = match happening {
             Happening::Event(event) => event,
             Happening::Asked => {
@@ -203,11 +203,14 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
         };
         let name = |key: InterfaceKey| served.get(&key).map(Named::name).unwrap_or_default();
         let id = |key: InterfaceKey| served.get(&key).map_or(0, |interface| interface.id);
-        let told = teller.note(&event, name, id);
+        let told = endpoint.teller().note(&event, name, id);
+        endpoint.teller().say(told.as_ref())?;
         match event {
-            Event::Connected { interface, link } => {
-                if let Some(interface) = served.get_mut(&interface) {
-                    interface.served.link_up(link)?;
+            Event::Connected { interface: key, link } => {
+                if let Some(interface) = served.get_mut(&key)
+                    && let Err(error) = interface.served.link_up(link)
+                {
+                    endpoint.give_up(key, &interface.name(), &error);
                 }
             }
             Event::Disconnected { interface, .. } => {
@@ -217,11 +220,10 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
             }
             _ => {}
         }
-        teller.say(told.as_ref())?;
         Ok(ControlFlow::Continue(()))
-    })?;
+    });
 
-    // Closing the links ends the threads that serve them.
+    // Closing the links ends the threads that serve them. What was counted is told however it ended.
     endpoint.close();
     for key in &order {
         if let Some(interface) = served.remove(key) {
@@ -231,7 +233,7 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
             report(&ResponderReport::new(id, &tally))?;
         }
     }
-    failed.map_or(Ok(Outcome::Success), |error| Err(error.into()))
+    ended?.map_or(Ok(Outcome::Success), |error| Err(error.into()))
 }
 
 #[cfg(test)]
