@@ -99,7 +99,8 @@ impl EndpointOptions {
 #[command(next_help_heading = "Interface")]
 pub(crate) struct InterfaceOptions {
     /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default: that of
-    /// MEMIF_SOCKET in the environment, or /run/vpp/memif.sock; demo, bench with both ends: an abstract name of its own]
+    /// MEMIF_SOCKET in the environment, or /run/vpp/memif.sock; demo, bench with both ends: an abstract name of its
+    /// own]
     #[arg(long, value_name = "PATH|@NAME", value_parser = parse_socket)]
     pub(crate) socket: Option<SocketAddress>,
 
