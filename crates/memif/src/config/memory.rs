@@ -15,8 +15,9 @@ pub enum Memory {
     /// Rings in region 0, buffers in the regions after it.
     RingsApart,
     /// Buffers in a file of the caller: a memfd, a file on tmpfs or on a huge page mount.
-    /// The library maps `size` bytes of it and seals it against shrinking where that is possible. The memory is
-    /// reused by every later connection, and the peers of earlier ones can still read and write it.
+    /// The library maps `size` bytes of it and seals it against shrinking, and against further seals, where that is
+    /// possible: seals of your own come before. The memory is reused by every later connection, and the peers of
+    /// earlier ones can still read and write it.
     File {
         /// The file; it must be at least `size` bytes long.
         fd: Arc<OwnedFd>,

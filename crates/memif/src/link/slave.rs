@@ -306,8 +306,9 @@ fn check_callers_file(fd: &OwnedFd, size: u64) -> io::Result<peer_fd::Sealing> {
     }
     // This waits for the file's lock, which no peer can hold yet: the first time the file is still ours alone, and
     // later the seal is there. Failure shows in the seals.
-    if fcntl_get_seals(fd).is_ok_and(|seals| !seals.intersects(SealFlags::SHRINK | SealFlags::SEAL)) {
-        let _ = fcntl_add_seals(fd, SealFlags::SHRINK);
+    // Against further seals, too: with one against writing, a peer would end all later links on this file.
+    if fcntl_get_seals(fd).is_ok_and(|seals| !seals.contains(SealFlags::SEAL)) {
+        let _ = fcntl_add_seals(fd, SealFlags::SHRINK | SealFlags::SEAL);
     }
     peer_fd::region(fd, 1, size, false)
         .map_err(|_| invalid("the file for the buffers is neither a memfd nor on tmpfs or a huge page mount".into()))

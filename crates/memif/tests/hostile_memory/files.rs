@@ -285,6 +285,24 @@ pub(crate) fn prefaulted_slaves_have_every_page() {
     }
 }
 
+/// A master that has the file of a slave's caller cannot spoil it for the next one.
+pub(crate) fn f06_slave_callers_file_takes_no_seals() {
+    use rustix::fs::{SealFlags, fcntl_add_seals};
+
+    let size = 4 << 20;
+    let file = SharedFile::create(FileKind::Sealable, size);
+    let fd: Arc<OwnedFd> = Arc::new(file.duplicate());
+    let memory = Memory::File { fd: fd.clone(), size };
+    let mut rig = SlaveRig::with(InterfaceConfig::slave(0).ring_size(256).memory(memory));
+    let (link, peer) = rig.link();
+    assert_eq!(fcntl_add_seals(&peer.regions[1], SealFlags::FUTURE_WRITE), Err(rustix::io::Errno::PERM));
+    drop(peer);
+    rig.disconnected(link);
+    rig.settle();
+    rig.finish();
+    drop((file, fd));
+}
+
 pub(crate) fn f06_slave_callers_file_cut() {
     let kinds = [FileKind::Unsealable, FileKind::Tmpfs];
     for (kind, which) in kinds.into_iter().flat_map(|k| [(k, Use::Rx), (k, Use::Tx), (k, Use::Both)]) {

@@ -25,7 +25,7 @@
 //! | M16 | `m16_master_teardown_under_a_batch` | `m16_slave_teardown_under_a_batch` |
 //! | M17 | zero padding is checked in every message of every test | `m17_slave_hands_out_clean_memory` |
 //! | F5 | `f05_master_hole_under_a_ring` | `f05_slave_hole_under_a_ring` |
-//! | F6 | `f06_master_cut_before_connect`, `f06_master_cut_while_idle`, `f06_master_cut_in_traffic`, `f06_master_cut_huge_pages` | `f06_slave_callers_file_cut` |
+//! | F6 | `f06_master_cut_before_connect`, `f06_master_cut_while_idle`, `f06_master_cut_in_traffic`, `f06_master_cut_huge_pages` | `f06_slave_callers_file_cut`, `f06_slave_callers_file_takes_no_seals` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
@@ -105,6 +105,7 @@ fn main() {
         f06_master_cut_in_traffic &[],
         f06_master_cut_huge_pages &[Need::HugePages(8)],
         f06_slave_callers_file_cut &[],
+        f06_slave_callers_file_takes_no_seals &[],
     );
     suite.run()
 }
