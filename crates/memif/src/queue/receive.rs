@@ -25,6 +25,8 @@ impl RxQueue {
             self.release();
         }
         match self.scan.core.available() {
+            // A chain without an end that was met before is all there is. To walk it again costs as much as it is long.
+            Ok(available) if available != 0 && available == self.scan.core.unfinished => self.scan.forget(),
             Ok(available) => {
                 if let Err(breach) = self.scan.scan(available, max) {
                     return Err(self.fail(breach));

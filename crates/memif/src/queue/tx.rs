@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::buffers::BufferRef;
 use super::memory::MemoryCheck;
+use super::notify::notify;
 use super::tx_core::{Room, TxCore};
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role};
 use crate::counters::Counters;
@@ -62,7 +63,10 @@ impl TxQueue {
         let max_packet = match link.role {
             Role::Slave => config.packet_limit(u32::from(cursor.size())),
             // The slave's buffers decide what a ring carries.
-            Role::Master => config.max_packet.unwrap_or(MAX_PACKET_SIZE),
+            Role::Master => {
+                let most = config.max_packet.unwrap_or(MAX_PACKET_SIZE);
+                if config.chaining { most } else { most.min(config.buffer_size) }
+            }
         };
         // A slave's buffers are as long as the longest descriptor that is sent.
         let own = buffers.unwrap_or_default();
@@ -108,7 +112,8 @@ impl TxQueue {
         usize::from(self.core.cursor.size())
     }
 
-    /// Longest packet that this queue may send, in bytes.
+    /// Longest packet that this queue may send, in bytes. As master it can be less: what a slave's ring takes depends
+    /// on the buffers that it posts, and [`SendError::TooLong`] says how much that is.
     #[must_use]
     pub fn max_packet(&self) -> usize {
         self.max_packet as usize
@@ -145,25 +150,54 @@ impl TxQueue {
             return Err((next, SendError::TooLong { len, max: limit }));
         }
         let shortest = if self.chaining { 1 } else { len };
-        let size = self.core.cursor.size();
-        let mut first = next;
-        // A slave that posts useless ones as fast as they go back must not hold us here.
-        while first.wrapping_sub(next) < size {
-            match self.core.find_room(first, len, shortest, u16::MAX) {
-                Ok(Room::Slots(slots)) => return Ok(Place { first, slots }),
-                Ok(Room::Useless(slots)) => {
-                    // A buffer that is of no use goes back empty, and with it what was taken for this packet.
-                    self.hand_back_empty(first, first.wrapping_add(slots));
-                    first = first.wrapping_add(slots);
-                }
-                Ok(Room::Short { slots, bytes }) if slots == size => {
-                    return Err((first, SendError::TooLong { len, max: bytes }));
-                }
-                Ok(Room::Short { .. } | Room::TooSmall) => break,
-                Err(overrun) => return Err((first, self.fail(overrun))),
-            }
+        match self.core.find_room(next, len, shortest, u16::MAX) {
+            Ok(Room::Useless(slots)) => self.place_behind(next, slots, len, shortest),
+            other => self.judge(next, len, other),
         }
-        Err((first, SendError::Full))
+    }
+
+    /// As [`place`](Self::place), where the buffer of the last of the next `slots` slots is of no use. It goes back
+    /// empty, and with it what was taken for this packet.
+    #[cold]
+    fn place_behind(
+        &mut self,
+        next: u16,
+        mut slots: u16,
+        len: usize,
+        shortest: usize,
+    ) -> Result<Place, (u16, SendError)> {
+        let (size, published) = (self.core.cursor.size(), self.core.cursor.published());
+        let mut first = next;
+        let result = loop {
+            self.hand_back_empty(first, first.wrapping_add(slots));
+            first = first.wrapping_add(slots);
+            // A slave that posts useless ones as fast as they go back must not hold us here.
+            if first.wrapping_sub(next) >= size {
+                break Err((first, SendError::Full));
+            }
+            match self.core.find_room(first, len, shortest, u16::MAX) {
+                Ok(Room::Useless(more)) => slots = more,
+                other => break self.judge(first, len, other),
+            }
+        };
+        if self.core.cursor.published() != published {
+            // A slave that sleeps would not post them again, and no room would ever come.
+            notify(&self.core.ring, &self.shared, &self.link, 1);
+        }
+        result
+    }
+
+    /// What room, or none, from `first` on means for a packet.
+    #[inline]
+    fn judge(&self, first: u16, len: usize, room: Result<Room, OutOfRange>) -> Result<Place, (u16, SendError)> {
+        match room {
+            Ok(Room::Slots(slots)) => Ok(Place { first, slots }),
+            Ok(Room::Short { slots, bytes }) if slots == self.core.cursor.size() => {
+                Err((first, SendError::TooLong { len, max: bytes }))
+            }
+            Ok(_) => Err((first, SendError::Full)),
+            Err(overrun) => Err((first, self.fail(overrun))),
+        }
     }
 
     #[cold]

@@ -241,3 +241,36 @@ fn a_lost_link_is_told_through_the_descriptor_of_a_queue() {
     assert!(!crate::queue::drain(&*slave.handle.rx_interrupt(0).unwrap()));
     assert!(readable(&slave.rx[0]) && !readable(&master.rx[0]));
 }
+
+/// A slave that sleeps hears of buffers that came back empty, or it would never post them again.
+#[test]
+fn useless_buffers_come_back_with_a_signal() {
+    let slave = InterfaceConfig::slave(0).ring_size(16).buffer_size(1024).rx_mode(RxMode::Interrupt);
+    let mut pair = Pair::new(slave, InterfaceConfig::master(0).chaining(false));
+    let (tx, rx) = (&mut pair.master.tx[0], &mut pair.slave.rx[0]);
+    assert_eq!(tx.max_packet(), 2048);
+    assert_eq!(tx.send(&packet(1, 1500)), Err(SendError::Full));
+    let within = Timespec { tv_sec: 10, tv_nsec: 0 };
+    assert_eq!(poll(&mut [PollFd::new(&*rx, PollFlags::IN)], Some(&within)), Ok(1));
+    assert!(rx.recv(64).unwrap().is_empty());
+    tx.send(&packet(2, 60)).unwrap();
+    assert_eq!(rx.recv(64).unwrap().packets().map(|packet| packet.to_vec()).collect::<Vec<_>>(), [packet(2, 60)]);
+}
+
+/// A chain whose end does not come costs one walk, and not one for each look.
+#[test]
+fn a_chain_without_an_end_is_walked_once() {
+    let mut pair = Pair::sized(64, 100);
+    let rx = &mut pair.master.rx[0];
+    for slot in 0..63 {
+        pair.rings[0].store_word(slot, 0, DescriptorHead { flags: FLAG_NEXT, region: 0, length: 1 }.to_word());
+    }
+    pair.rings[0].store_head(63);
+    rx.scan.core.ring.loads();
+    assert!(rx.recv(64).unwrap().is_empty());
+    assert!(rx.scan.core.ring.loads().len() >= 63);
+    for _ in 0..3 {
+        assert!(rx.recv(64).unwrap().is_empty());
+        assert!(rx.scan.core.ring.loads().is_empty());
+    }
+}
