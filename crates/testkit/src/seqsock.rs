@@ -173,6 +173,21 @@ impl SeqSocket {
         self.try_send_blocks(&message.encode(), &[], SendFlags::DONTWAIT).is_ok()
     }
 
+    /// Whether the other end is closed, however much of what it said is still to be read.
+    #[must_use]
+    #[track_caller]
+    pub fn is_closed(&self) -> bool {
+        let mut set = [PollFd::new(&self.0, PollFlags::empty())];
+        rustix::event::poll(&mut set, Some(&Timespec::default())).unwrap();
+        set[0].revents().contains(PollFlags::HUP)
+    }
+
+    /// From now on whatever the other end sends fails there, though this end stays.
+    #[track_caller]
+    pub fn stop_reading(&self) {
+        rustix::net::shutdown(&self.0, rustix::net::Shutdown::Read).unwrap();
+    }
+
     /// Whether something can be read within `time`.
     #[must_use]
     pub fn readable(&self, time: Duration) -> bool {

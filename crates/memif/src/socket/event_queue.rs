@@ -53,6 +53,12 @@ impl EventQueue {
             let unseen = last.filter(|last| matches!(self.0.get(*last), Some(Event::Connected { .. })));
             if let Some(unseen) = unseen {
                 self.0.remove(unseen);
+                // And what that link brought.
+                let mut at = 0;
+                self.0.retain(|event| {
+                    at += 1;
+                    at <= unseen || event.interface() != Some(key)
+                });
                 return;
             }
         }
@@ -182,6 +188,22 @@ mod tests {
         events.push(connected(ONE));
         events.push_disconnected(TWO, DisconnectReason::Hangup);
         assert_eq!(events.len(), MANY + 2);
+    }
+
+    #[test]
+    fn links_that_nobody_saw_are_taken_back_with_their_signals() {
+        let mut events = EventQueue::default();
+        events.push(connected(TWO));
+        events.push_readable(ONE, 0);
+        (0..FEW).for_each(|_| events.push(refused()));
+        let before = events.len();
+        for _ in 0..100 {
+            events.push(connected(ONE));
+            events.push_readable(ONE, 0);
+            events.push_readable(TWO, 0);
+            events.push_disconnected(ONE, DisconnectReason::Hangup);
+        }
+        assert_eq!(events.len(), before + 1, "the signal of the link before, and one of the other interface");
     }
 
     #[test]

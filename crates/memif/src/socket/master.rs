@@ -204,6 +204,9 @@ impl Driver {
         if connection.is_established() {
             let connected = memory.connect(&bound.config, self.link_signals.shared());
             self.link_up(connection, &bound, connected);
+        } else {
+            // A slave that hears nothing any more; no timer of the handshake is left that would end this.
+            connection.handle_closed();
         }
     }
 

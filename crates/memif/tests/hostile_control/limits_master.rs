@@ -48,6 +48,28 @@ pub(crate) fn c18_master_handshake_time() {
     rig.finish();
 }
 
+/// A slave that stops listening just before its link would be up does not stay.
+pub(crate) fn c18_master_deaf_slave() {
+    let config = InterfaceConfig::master(0).rx_queues(2).tx_queues(2);
+    let mut rig = MasterRig::with_socket(config, impatient);
+    let slave = ScriptedSlave::connect(&rig.address);
+    let memory = testkit::SlaveMemory::new(&rig.plan);
+    let mut script = testkit::Script::new(&rig.plan, &memory);
+    let connect = script.remove("CONNECT");
+    slave.run(&rig.plan, &script).unwrap();
+    slave.socket.stop_reading();
+    assert!(!slave.socket.is_closed());
+    slave.socket.try_send(&connect.bytes(false), &[]).unwrap();
+    let mut patience = Patience::default();
+    while !slave.socket.is_closed() {
+        assert!(patience.more(), "it stays");
+    }
+    drop((slave, memory, script));
+    rig.driver.forget_events();
+    rig.settle();
+    rig.finish();
+}
+
 pub(crate) fn c18_master_half_open_limit() {
     let config = InterfaceConfig::master(0).rx_queues(2).tx_queues(2);
     let mut rig = MasterRig::with_socket(config, |socket| socket.max_half_open(8));

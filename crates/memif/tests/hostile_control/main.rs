@@ -22,7 +22,7 @@
 //! | C15 | `c15_master_ring_place` | `c10_to_c17_what_a_slave_sends` |
 //! | C16 | `c16_master_cookie` | checked in every handshake with a scripted master |
 //! | C17 | `c17_master_order` | `c10_to_c17_what_a_slave_sends` |
-//! | C18 | `c18_master_handshake_time`, `c18_master_half_open_limit`, `c18_master_a_thousand_connections` | `c18_slave_handshake_time` |
+//! | C18 | `c18_master_handshake_time`, `c18_master_deaf_slave`, `c18_master_half_open_limit`, `c18_master_a_thousand_connections` | `c18_slave_handshake_time` |
 //! | C19 | `c19_master_floods` | `c19_slave_floods` |
 //! | C20 | `c20_master_slow_reader` | a slave has one message under way: nothing of its own can fill the socket |
 //! | C21 | `c21_master_reservation` | masters only |
@@ -91,6 +91,7 @@ fn main() {
     );
     let suite = tests!(suite, limits_master:
         c18_master_handshake_time &[],
+        c18_master_deaf_slave &[],
         c18_master_half_open_limit &[],
         c18_master_a_thousand_connections &[],
         c19_master_floods &[],
