@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The unit tests of crate memif on aarch64, which copies packets with assembly of its own, run by qemu-user. Not a part
 # of ci/test.sh: what it needs is not on every machine, and where it is missing the script says so and ends well.
+#
+# shellcheck disable=SC2317 # Steps are functions, called by name.
 cd "$(dirname "$0")/.." || exit
 . ci/steps.sh
 

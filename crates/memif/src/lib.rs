@@ -85,8 +85,8 @@
 //!
 //! The peer is taken for hostile: every message, file, cursor and descriptor is checked, bad packets are dropped and
 //! counted, and a breach of the protocol takes its own link down with a named reason ([`Breach`]). What a peer can
-//! still do, and who may connect, stands in [`security`]. No function of this crate panics on anything that a peer or a caller
-//! passes to it.
+//! still do, and who may connect, stands in [`security`]. No function of this crate panics on anything that a peer or a
+//! caller passes to it.
 //!
 //! # Signals
 //!

@@ -9,16 +9,20 @@ use crate::error::Error;
 /// Shown at the end of every help text.
 pub(crate) const STATUSES: &str = "\
 Exit status:
-  0    done; ping, demo: every reply came; bench: no packet was lost, changed, doubled or out of order on its queue;
-       bench ndr: a rate was found for each size; show: a master listens and this user may connect
-  1    ping, demo: replies did not come, or came with wrong bytes; bench: packets were lost, changed, doubled or out of
-       order, or the link went down before the end; bench ndr: no rate was found; show: no master to connect to
+  0    done; ping, demo: every reply came; bench: no packet was lost, changed,
+       doubled or out of order on its queue; bench ndr: a rate was found for
+       each size; show: a master listens and this user may connect
+  1    ping, demo: replies did not come, or came with wrong bytes; bench:
+       packets were lost, changed, doubled or out of order, or the link went
+       down before the end; bench ndr: no rate was found; show: no master to
+       connect to
   2    wrong use, no connection, or another error; the message says what to do
   130  ended by a second Ctrl-C or SIGTERM, 300 ms or more after the first
 A closed pipe on standard output is no error.
 Signals:
-  Ctrl-C, SIGTERM, SIGHUP and SIGQUIT (Ctrl-\\) end it in good order; SIGHUP and SIGQUIT are ignored where they were when
-  it started (nohup). SIGUSR1 prints the figures so far, and so does SIGQUIT in ping.";
+  Ctrl-C, SIGTERM, SIGHUP and SIGQUIT (Ctrl-\\) end it in good order; SIGHUP
+  and SIGQUIT are ignored where they were when it started (nohup). SIGUSR1
+  prints the figures so far, and so does SIGQUIT in ping.";
 
 /// Status after an error.
 const FAILED: u8 = 2;

@@ -12,8 +12,8 @@ use crate::error::Error;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until the order to end. Without a carrier the kernel sends nothing new; what it sent before is as lost as on a
-/// cable that is pulled out, and not kept for the next peer. Where others use the device, too, it has a carrier, and our
-/// queues get out of the way of theirs.
+/// cable that is pulled out, and not kept for the next peer. Where others use the device, too, it has a carrier, and
+/// our queues get out of the way of theirs.
 pub(super) fn run(device: &Device, order: &Order, failure: &Failure) -> Flow {
     let mut flow = Flow::default();
     if let Err(error) = watch(device, order, &mut flow) {

@@ -24,8 +24,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Passes packets both ways, once it [begins](Self::begin): with a thread for each queue of the link, or for several
-    /// of them where there are more than processors.
+    /// Passes packets both ways, once it [begins](Self::begin): with a thread for each queue of the link, or for
+    /// several of them where there are more than processors.
     ///
     /// Transmit queue `i` of `n` takes from queues `i`, `i + n`, `i + 2n` and so on of the device, and receive queue
     /// `i` gives to queue `i` of the device, modulo their number. The kernel sends the packets of a flow through the
