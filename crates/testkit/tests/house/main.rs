@@ -17,7 +17,7 @@ use std::process::Command;
 
 use arrows::{Exception, Layers};
 use source::Tree;
-use testkit::{Need, Suite};
+use testkit::Suite;
 
 /// Of each crate its top-level modules, highest first: each may use those below. Modules of one line stand side by
 /// side, and none of them uses another. The root of a crate may use all.
@@ -75,11 +75,10 @@ const MOST_COLUMNS: usize = 120;
 const SHORT_FILES: &[&str] = &["crates/memif/src", "crates/memif-capi/src", "crates/memif-cli/src"];
 
 fn main() {
-    let git = &[Need::Program("git")];
     let suite = Suite::new()
-        .test("arrows_point_down", git, arrows_point_down)
-        .test("files_are_short", git, files_are_short)
-        .test("lines_are_narrow", git, lines_are_narrow);
+        .test("arrows_point_down", &[], arrows_point_down)
+        .test("files_are_short", &[], files_are_short)
+        .test("lines_are_narrow", &[], lines_are_narrow);
     checker_tests::add(suite).run()
 }
 
@@ -127,17 +126,40 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The files of the repository that are there, tracked or about to be.
+/// The files of the repository that are there, tracked or about to be; of a copy without git, all but what was built.
 fn tracked() -> Vec<String> {
     let mut git = Command::new("git");
-    let listed = git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root());
-    let listed = listed.output().expect("git runs");
-    assert!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
-    let names = String::from_utf8(listed.stdout).expect("names are UTF-8");
-    let mut names: Vec<String> = names.split_terminator('\0').map(str::to_owned).collect();
+    let listed =
+        git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root()).output();
+    let mut names: Vec<String> = match listed {
+        Ok(listed) if listed.status.success() => {
+            let names = String::from_utf8(listed.stdout).expect("names are UTF-8");
+            names.split_terminator('\0').map(str::to_owned).collect()
+        }
+        _ => {
+            let mut names = Vec::new();
+            walk(&root(), &root(), &mut names);
+            names
+        }
+    };
     names.retain(|name| root().join(name).is_file());
     assert!(names.len() > 100, "this is not the repository: {names:?}");
     names.sort();
     names.dedup();
     names
+}
+
+/// Adds the files below a folder, by their paths from `root`.
+fn walk(root: &Path, folder: &Path, names: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.expect("an entry of a folder").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && !path.is_symlink() {
+            if name != "target" && !name.starts_with('.') {
+                walk(root, &path, names);
+            }
+        } else if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str) {
+            names.push(name.to_owned());
+        }
+    }
 }
