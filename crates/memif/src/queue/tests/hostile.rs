@@ -252,10 +252,10 @@ fn a_slave_that_posts_useless_buffers_as_fast_as_they_go_back_holds_nobody() {
     for slot in 0..8 {
         pair.rings[M2S].store_word(slot, 0, head(0, 9, 100));
     }
-    let mut loads = 0;
-    pair.master.tx[0].core.ring.after_each_load(move |ring, _, _| {
-        loads += 1;
-        assert!(loads < 1000, "it is held");
+    let mut looks = 0;
+    pair.master.tx[0].core.ring.before_each_look(move |ring| {
+        looks += 1;
+        assert!(looks < 1000, "it is held");
         ring.store_head(ring.load_tail().wrapping_add(8));
     });
     assert_eq!(pair.master.tx[0].send(&[1; 60]), Err(SendError::Full));

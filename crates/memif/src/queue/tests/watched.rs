@@ -6,6 +6,7 @@ use crate::ring::RingMemory;
 use crate::shm::MappedRing;
 
 type Hand = Box<dyn FnMut(&MappedRing, u16, usize) + Send>;
+type Look = Box<dyn FnMut(&MappedRing) + Send>;
 
 /// A mapped ring under watch.
 pub(in crate::queue) struct Watched {
@@ -17,6 +18,7 @@ pub(in crate::queue) struct Watched {
 struct State {
     loads: Option<Vec<(u16, usize)>>,
     hand: Option<Hand>,
+    look: Option<Look>,
 }
 
 impl Watched {
@@ -34,6 +36,11 @@ impl Watched {
     pub(in crate::queue) fn after_each_load(&self, hand: impl FnMut(&MappedRing, u16, usize) + Send + 'static) {
         self.state().hand = Some(Box::new(hand));
     }
+
+    /// What the peer does right before each look at its head.
+    pub(in crate::queue) fn before_each_look(&self, look: impl FnMut(&MappedRing) + Send + 'static) {
+        self.state().look = Some(Box::new(look));
+    }
 }
 
 impl From<MappedRing> for Watched {
@@ -44,6 +51,9 @@ impl From<MappedRing> for Watched {
 
 impl RingMemory for Watched {
     fn load_head(&self) -> u16 {
+        if let Some(look) = &mut self.state().look {
+            look(&self.ring);
+        }
         self.ring.load_head()
     }
     fn load_tail(&self) -> u16 {
