@@ -7,7 +7,7 @@ use std::sync::Weak;
 
 use crate::counters::{QueueDetails, RegionDetails};
 use crate::error::Breach;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 use crate::queue::QueueShared;
 use crate::queue::{LinkShared, is_signalled};
 
@@ -102,7 +102,7 @@ impl LinkHandle {
     }
 
     /// A transmit queue.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn tx_queue(&self, index: usize) -> Arc<QueueShared> {
         Arc::clone(&self.0.tx[index])
     }

@@ -58,7 +58,7 @@ impl Spin {
     }
 
     /// Grows with each spin in vain until one brings a packet.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn in_vain_so_far(&self) -> Duration {
         self.in_vain
     }

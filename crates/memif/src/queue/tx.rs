@@ -112,8 +112,9 @@ impl TxQueue {
         usize::from(self.core.cursor.size())
     }
 
-    /// Longest packet that this queue may send, in bytes. As master it can be less: what a slave's ring takes depends
-    /// on the buffers that it posts, and [`SendError::TooLong`] says how much that is.
+    /// Longest packet that this queue may send, in bytes. As master it can be less, which depends on the buffers
+    /// that the slave posts: where a ring of them is too small, [`SendError::TooLong`] says how much it takes. Without
+    /// chains a packet for which each of them is too short is [`SendError::Full`], now and later.
     #[must_use]
     pub fn max_packet(&self) -> usize {
         self.max_packet as usize
@@ -256,7 +257,7 @@ impl std::fmt::Debug for TxQueue {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 impl TxQueue {
     /// Where a slot's buffer lies in its region.
     pub(super) fn slot_offset(&self, slot: u16) -> u32 {

@@ -355,7 +355,7 @@ impl PacketWriter<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 impl TxBatch<'_> {
     /// The next slot to fill.
     pub(super) fn next_slot(&self) -> u16 {

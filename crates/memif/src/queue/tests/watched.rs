@@ -33,6 +33,7 @@ impl Watched {
     }
 
     /// What the peer does right after each load of a word.
+    #[cfg(feature = "raw")]
     pub(in crate::queue) fn after_each_load(&self, hand: impl FnMut(&MappedRing, u16, usize) + Send + 'static) {
         self.state().hand = Some(Box::new(hand));
     }

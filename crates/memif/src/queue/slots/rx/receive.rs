@@ -130,8 +130,8 @@ impl RxSlots {
     ///
     /// # Errors
     /// [`RecvError::Disconnected`] once the link is down and, where the peer left, all that it published before was
-    /// handed out and [`Keeper::tell`] was called; [`RecvError::Breach`] when the peer broke the
-    /// protocol. Buffers that the same call handed out before stay held.
+    /// handed out and [`Keeper::tell`] was called; [`RecvError::Breach`] when the peer broke the protocol. Buffers that
+    /// the same call handed out before stay held.
     #[inline]
     pub fn receive(&mut self, max: u16, mut give: impl FnMut(Slot)) -> Result<Received, RecvError> {
         let down = self.link.is_down();
