@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::event::Peer;
 use super::key::InterfaceKey;
+use super::trace::{Traced, control_log};
 use crate::config::InterfaceConfig;
 use crate::error::{Breach, ConnectError};
 use crate::link::{LinkHandle, SlaveMemory};
@@ -140,6 +141,7 @@ impl Connection {
             }
             self.spoke = true;
             let attached = attached.as_ref().map(|fd| fd.as_fd());
+            control_log!(trace, "sent {}", self.traced(&bytes, MESSAGE_SIZE, attached.iter().len()));
             if let Err(failure) = sys::send(&self.fd, &bytes, attached) {
                 self.gone = true;
                 match failure {
@@ -183,6 +185,7 @@ impl Connection {
         };
         match received {
             Received::Message { len, fds, cut } => {
+                control_log!(trace, "received {}", self.traced(&bytes, len, fds.len()));
                 let fds = self.wrap(fds);
                 match len {
                     _ if cut => self.refuse(Breach::ControlTruncated),
@@ -197,6 +200,10 @@ impl Connection {
             Received::Closed | Received::Failed => self.handle_closed(),
         }
         Read::Something
+    }
+
+    fn traced<'a>(&self, bytes: &'a [u8], len: usize, descriptors: usize) -> Traced<'a> {
+        Traced::new(&self.fd, self.credentials, bytes).with(len, descriptors)
     }
 
     /// From here on, descriptors of the peer cannot hold this thread when they are closed.

@@ -10,7 +10,7 @@ use super::event::{Event, Link, Peer, Request};
 use super::interface::Interface;
 use super::key::InterfaceKey;
 use super::listener::Accepted;
-use super::trace::control_log;
+use super::trace::{Traced, control_log};
 use super::turn::{MANY_MESSAGES, Step};
 use crate::error::{Breach, SocketError};
 use crate::link::{Connected, MasterMemory};
@@ -56,7 +56,9 @@ impl Driver {
         if let Err(reason) = self.options.check_allowed(credentials) {
             let text = Text::lossy(reason.to_string().as_bytes());
             let farewell = Message::Disconnect(Disconnect { code: 0, reason: text });
-            let _ = sys::send(&fd, &farewell.emit(), None);
+            let bytes = farewell.emit();
+            control_log!(trace, "sent {}", Traced::new(&fd, credentials, &bytes));
+            let _ = sys::send(&fd, &bytes, None);
             let peer = Peer { credentials, ..Peer::default() };
             self.events.push(Event::Refused { reason, peer });
             return Ok(());

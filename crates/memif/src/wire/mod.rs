@@ -3,6 +3,7 @@
 //! Integers are in host order, both ends share a machine. Sources: sections 1, 2 and 4 of the protocol
 //! description in `docs/protocol.md`, which cites VPP, libmemif and DPDK for every field.
 
+mod describe;
 mod message;
 pub mod ring;
 mod text;
