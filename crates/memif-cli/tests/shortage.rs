@@ -6,6 +6,23 @@ use util::processes::limit_files;
 use util::{Directory, memif};
 
 #[test]
+fn a_master_says_that_it_can_take_nobody_in_and_when_it_can_again() {
+    let directory = Directory::new();
+    let socket = directory.text("memif.sock");
+    let mut responder = memif(&format!("responder --json --role master --socket {socket}"));
+    responder.expect("interface");
+    limit_files(responder.pid(), Some(0));
+    let ping = memif(&format!("ping 192.168.1.2 --socket {socket} --count 1 --connect-timeout 60"));
+    let told = responder.expect("accept_failed");
+    assert!(told.contains("Too many open files") && told.contains("ulimit -n"), "{told}");
+    limit_files(responder.pid(), None);
+    responder.expect("accept_resumed");
+    ping.finish().code(0);
+    responder.terminate();
+    responder.finish().code(0);
+}
+
+#[test]
 fn shortage_costs_one_link() {
     let directory = Directory::new();
     let socket = directory.text("memif.sock");

@@ -92,8 +92,11 @@ impl Links {
 
     /// Says what has to be said while a link is up, and keeps the rest.
     pub(crate) fn glance(&mut self) -> Result<(), Error> {
-        let said_at_once =
-            |event: &Event| matches!(event, Event::SurplusQueues { .. } | Event::Refused { .. } | Event::Left { .. });
+        let said_at_once = |event: &Event| {
+            let of_slaves = matches!(event, Event::Refused { .. } | Event::Left { .. });
+            let of_all = matches!(event, Event::AcceptFailed { .. } | Event::AcceptResumed);
+            of_slaves || of_all || matches!(event, Event::SurplusQueues { .. })
+        };
         while let Some(event) = self.endpoint.pick(said_at_once) {
             if let Event::SurplusQueues { rx_queues, .. } = &event {
                 self.silence = Some(advice::surplus(*rx_queues));

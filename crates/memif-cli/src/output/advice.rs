@@ -1,5 +1,7 @@
 //! What to do next when a link does not come up.
 
+use std::io;
+
 use memif::{Breach, ConnectError, SocketAddress};
 
 use crate::error::about_call;
@@ -42,6 +44,11 @@ pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
         ConnectError::Io(what) => about_call(number(what)).unwrap_or("see -v, and check --socket").to_owned(),
         _ => "see -v, and check --socket".to_owned(),
     }
+}
+
+/// What to do when a master can take nobody in.
+pub(crate) fn accept(error: &io::Error) -> &'static str {
+    about_call(error.raw_os_error()).unwrap_or("slaves wait meanwhile; look what this machine is short of")
 }
 
 /// What to do where the kernel's number does not say it.

@@ -21,6 +21,10 @@ pub(crate) struct Reporter {
     failures: HashMap<InterfaceKey, Failures>,
     /// Why slaves have no link.
     refusals: Said,
+    /// Why nobody can be taken in.
+    acceptance: Said,
+    /// Whether that was told, so that the end of it is news.
+    accept_failed: bool,
 }
 
 /// What connecting failed with.
@@ -34,7 +38,7 @@ struct Failures {
 impl Reporter {
     /// A reporter for the socket at that address.
     pub(crate) fn new(address: SocketAddress) -> Self {
-        Self { address, failures: HashMap::new(), refusals: Said::default() }
+        Self { address, failures: HashMap::new(), refusals: Said::default(), acceptance: Said::default(), accept_failed: false }
     }
 
     /// What is to be said about an event, or `None` when there is nothing new to say now. `name` says how an interface
@@ -98,6 +102,16 @@ impl Reporter {
             Event::Left { reason, interface, .. } => {
                 self.tell_refusal(now, &format!("{reason} {}", interface.is_some()), told)
             }
+            Event::AcceptFailed { error } => {
+                let told = self.acceptance.tell(now, &error.to_string(), told, |told| Told {
+                    line: "no slave is taken in for other reasons, see -v".to_owned(),
+                    report: told.report.map(EventReport::for_other_reasons),
+                    ..told
+                });
+                self.accept_failed |= told.is_some();
+                told
+            }
+            Event::AcceptResumed => std::mem::take(&mut self.accept_failed).then_some(told),
             _ => None,
         }
     }
@@ -113,21 +127,23 @@ impl Reporter {
     /// When there is something to say although nothing happens.
     pub(crate) fn due(&self) -> Option<Instant> {
         let failures = self.failures.values().map(|failures| &failures.said);
-        failures.chain([&self.refusals]).filter_map(Said::due).min()
+        failures.chain([&self.refusals, &self.acceptance]).filter_map(Said::due).min()
     }
 
     /// What is to be said by now although nothing happened: how often what was said came again.
     pub(crate) fn overdue(&mut self) -> Vec<Told> {
         let now = Instant::now();
         let failures = self.failures.values_mut().map(|failures| &mut failures.said);
-        failures.chain([&mut self.refusals]).flat_map(|said| said.overdue(now)).collect()
+        let all = failures.chain([&mut self.refusals, &mut self.acceptance]);
+        all.flat_map(|said| said.overdue(now)).collect()
     }
 
     /// What is still to be said at the end.
     pub(crate) fn finish(&mut self) -> Vec<Told> {
         let now = Instant::now();
         let failures = self.failures.values_mut().map(|failures| &mut failures.said);
-        failures.chain([&mut self.refusals]).flat_map(|said| said.finish(now)).collect()
+        let all = failures.chain([&mut self.refusals, &mut self.acceptance]);
+        all.flat_map(|said| said.finish(now)).collect()
     }
 
     /// The line for an event, or `None` when there is none.
@@ -145,6 +161,7 @@ impl Reporter {
             Event::SurplusQueues { interface, rx_queues } => {
                 Some(format!("{}: {}", name(*interface), advice::surplus(*rx_queues)))
             }
+            Event::AcceptResumed => Some("slaves are taken in again".to_owned()),
             _ => self.cause(event),
         }
     }
@@ -163,6 +180,8 @@ impl Reporter {
             }
             Event::Refused { reason, .. } => json::event(event, 0, advice::refusal(reason)),
             Event::Left { interface, .. } => json::event(event, interface.map_or(0, id), advice::LEFT),
+            Event::AcceptFailed { error } => json::event(event, 0, advice::accept(error)),
+            Event::AcceptResumed => json::event(event, 0, ""),
             _ => None,
         }
     }
@@ -180,6 +199,9 @@ impl Reporter {
                     Some(_) => "its link was up",
                 };
                 Some(format!("{} left before {before}: {reason}; {}", peer(from), advice::LEFT))
+            }
+            Event::AcceptFailed { error } => {
+                Some(format!("no slave can be taken in: {error}; {}", advice::accept(error)))
             }
             _ => None,
         }

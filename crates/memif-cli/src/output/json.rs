@@ -24,6 +24,10 @@ pub(crate) enum EventReport {
     Refused(RefusedReport),
     /// A slave came and left before it had a link. Told once per cause and minute.
     Left(LeftReport),
+    /// A master can take nobody in. Told once per cause and minute.
+    AcceptFailed(AcceptFailedReport),
+    /// After [`AcceptFailed`](Self::AcceptFailed) was told: it can again.
+    AcceptResumed(AcceptResumedReport),
 }
 
 /// The other end of a link, by its own words and by the kernel's.
@@ -111,6 +115,19 @@ pub(crate) struct LeftReport {
     pub(crate) count: u64,
 }
 
+/// A master for which nobody can be taken in.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AcceptFailedReport {
+    pub(crate) reason: String,
+    pub(crate) advice: String,
+    /// How often it came since it was last told.
+    pub(crate) count: u64,
+}
+
+/// A master that can take slaves in again.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AcceptResumedReport {}
+
 impl EventReport {
     /// The same of so many events.
     pub(crate) fn with_count(self, count: u64) -> Self {
@@ -118,6 +135,7 @@ impl EventReport {
             EventReport::ConnectFailed(told) => EventReport::ConnectFailed(ConnectFailedReport { count, ..told }),
             EventReport::Refused(told) => EventReport::Refused(RefusedReport { count, ..told }),
             EventReport::Left(told) => EventReport::Left(LeftReport { count, ..told }),
+            EventReport::AcceptFailed(told) => EventReport::AcceptFailed(AcceptFailedReport { count, ..told }),
             other => other,
         }
     }
@@ -131,6 +149,9 @@ impl EventReport {
             }
             EventReport::Refused(told) => EventReport::Refused(RefusedReport { reason, advice, ..told }),
             EventReport::Left(told) => EventReport::Left(LeftReport { reason, advice, ..told }),
+            EventReport::AcceptFailed(told) => {
+                EventReport::AcceptFailed(AcceptFailedReport { reason, advice, ..told })
+            }
             other => other,
         }
     }
@@ -183,6 +204,12 @@ pub(crate) fn event(event: &Event, interface_id: u32, advice: &str) -> Option<Ev
             peer: peer.into(),
             count: 1,
         }),
+        Event::AcceptFailed { error } => EventReport::AcceptFailed(AcceptFailedReport {
+            reason: error.to_string(),
+            advice: advice(),
+            count: 1,
+        }),
+        Event::AcceptResumed => EventReport::AcceptResumed(AcceptResumedReport {}),
         _ => return None,
     })
 }

@@ -57,6 +57,14 @@ pub enum Event {
         /// Who it was, as far as it came.
         peer: Peer,
     },
+    /// No slave can be taken in now, for want of descriptors or memory here: they wait in line. Tried again every 100 ms,
+    /// told once, until [`AcceptResumed`](Self::AcceptResumed).
+    AcceptFailed {
+        /// What the kernel said.
+        error: std::io::Error,
+    },
+    /// After [`AcceptFailed`](Self::AcceptFailed): slaves are taken in again.
+    AcceptResumed,
     /// A slave asks for an id that no interface has. Answer with [`Socket::accept`](super::Socket::accept) or
     /// [`Socket::refuse`](super::Socket::refuse) before the handshake time is over.
     Requested(Request),

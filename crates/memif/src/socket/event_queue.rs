@@ -34,7 +34,12 @@ impl EventQueue {
     pub(super) fn push(&mut self, event: Event) {
         let dispensable = matches!(
             event,
-            Event::Refused { .. } | Event::Left { .. } | Event::ConnectFailed { .. } | Event::SurplusQueues { .. }
+            Event::Refused { .. }
+                | Event::Left { .. }
+                | Event::ConnectFailed { .. }
+                | Event::AcceptFailed { .. }
+                | Event::AcceptResumed
+                | Event::SurplusQueues { .. }
         );
         if !dispensable || self.0.len() < MANY {
             self.0.push_back(event);
@@ -140,7 +145,7 @@ impl Event {
             | Event::SurplusQueues { interface, .. }
             | Event::Readable { interface, .. } => Some(*interface),
             Event::Left { interface, .. } => *interface,
-            Event::Refused { .. } | Event::Requested(_) => None,
+            Event::Refused { .. } | Event::AcceptFailed { .. } | Event::AcceptResumed | Event::Requested(_) => None,
         }
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Listening {
     listener: Option<Listener>,
     /// Whether listening goes on without a master interface.
     always: bool,
+    /// Whether nobody could be taken in at the last attempt.
+    failing: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,7 @@ pub(super) enum Accepted {
 impl Listening {
     /// Nothing listens yet.
     pub(super) fn new(always: bool) -> Self {
-        Self { listener: None, always }
+        Self { listener: None, always, failing: false }
     }
 
     pub(super) fn is_on(&self) -> bool {
@@ -168,6 +170,19 @@ impl Listening {
     /// A pause, since something is missing that may come back.
     pub(super) fn pause_for_failure(&mut self, waits: &mut Waits) {
         self.pause(Instant::now().checked_add(FAILURE_PAUSE), waits);
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.listener.as_ref().is_some_and(|listener| listener.paused)
+    }
+
+    /// Notes whether somebody could be taken in. Returns whether that is news.
+    pub(super) fn set_failing(&mut self, failing: bool) -> bool {
+        std::mem::replace(&mut self.failing, failing) != failing
     }
 
     pub(super) fn resume(&mut self, waits: &mut Waits) {

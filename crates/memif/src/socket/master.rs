@@ -1,5 +1,6 @@
 //! How slaves come to a master, and what it does when one says INIT or CONNECT.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,27 +31,49 @@ impl Driver {
                 return self.listener.pause(Some(until), &mut self.waits);
             }
             if self.closer.is_full() {
-                return self.listener.pause_for_failure(&mut self.waits);
+                return self.accept_fails(io::Error::other("descriptors of peers wait to be closed"));
             }
             match self.listener.accept() {
                 Ok(Accepted::Connection(fd)) => {
                     if let Err(error) = self.begin_master(fd) {
-                        control_log!(warn, "accepted connection dropped: {error}");
-                        return self.listener.pause_for_failure(&mut self.waits);
+                        return self.accept_fails(error);
                     }
+                    self.accept_works();
                 }
                 Ok(Accepted::Again) => {}
-                Ok(Accepted::Nobody) => return,
-                Err(error) => {
-                    control_log!(warn, "accept: {error}");
-                    return self.listener.pause_for_failure(&mut self.waits);
-                }
+                // The kernel looks for a descriptor before it looks who is there.
+                Ok(Accepted::Nobody) => return self.accept_works(),
+                Err(error) => return self.accept_fails(error.into()),
             }
         }
     }
 
+    /// A pause, since something is missing that may come back.
+    fn accept_fails(&mut self, error: io::Error) {
+        self.listener.pause_for_failure(&mut self.waits);
+        if self.listener.set_failing(true) {
+            control_log!(warn, "no slave can be taken in: {error}");
+            self.events.push(Event::AcceptFailed { error });
+        }
+    }
+
+    fn accept_works(&mut self) {
+        if self.listener.set_failing(false) {
+            control_log!(info, "slaves are taken in again");
+            self.events.push(Event::AcceptResumed);
+        }
+    }
+
+    /// The pause of the listener is over.
+    pub(super) fn accept_again(&mut self) {
+        self.listener.resume(&mut self.waits);
+        if self.listener.is_failing() && !self.listener.is_paused() {
+            self.accept_some();
+        }
+    }
+
     /// A connected socket becomes a connection that waits for INIT.
-    pub(super) fn begin_master(&mut self, fd: OwnedFd) -> std::io::Result<()> {
+    pub(super) fn begin_master(&mut self, fd: OwnedFd) -> io::Result<()> {
         let credentials = sys::peer_credentials(&fd);
         let fd = ControlSocket::new(fd, &self.closer);
         if let Err(reason) = self.options.check_allowed(credentials) {

@@ -83,7 +83,7 @@ impl Driver {
                 Timer::Connect(number) => self.connect(number),
                 Timer::Listener => {
                     self.half_open.waited(now);
-                    self.listener.resume(&mut self.waits);
+                    self.accept_again();
                 }
                 Timer::Watch(token) => self.watches.resume(token, &mut self.waits),
                 Timer::Surplus(number) => self.look_at_surplus(number),
