@@ -13,7 +13,7 @@ use memif::proto::{
 };
 use memif::wire::ring::ring_bytes;
 use memif::wire::{AddRegion, AddRing, Disconnect, Hello, Init, Message, RingDirection, Text};
-use memif::{Breach, InterfaceConfig, Name};
+use memif::{Breach, InterfaceConfig, Name, Refusal};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -221,7 +221,7 @@ fn master(input: &Input, open: &Rc<Cell<usize>>) {
                 assert!(due.is_none_or(|due| due > now), "a time that is over is still due");
             }
             Step::Hangup => machine.handle_closed(),
-            Step::Refuse => machine.refuse(Breach::SecretWrong),
+            Step::Refuse => machine.refuse(Refusal::SecretWrong),
             Step::Disconnect(reason) => machine.disconnect(&format!("told: {reason}")),
             Step::Answer { yes, .. } => match machine.stage() {
                 Stage::Admission if *yes => {
@@ -229,7 +229,7 @@ fn master(input: &Input, open: &Rc<Cell<usize>>) {
                     assert_eq!(machine.admit(&params), right);
                 }
                 Stage::Mapping if *yes => machine.connected(),
-                _ if waits => machine.refuse(Breach::SecretWrong),
+                _ if waits => machine.refuse(Refusal::SecretWrong),
                 _ => {}
             },
             Step::AnswerAnyway => {
@@ -254,7 +254,7 @@ fn master(input: &Input, open: &Rc<Cell<usize>>) {
         }
         if let Some(closed) = &end {
             assert_eq!(machine.stage(), Stage::Closed);
-            let told = matches!(closed, Closed::Local(_) | Closed::Breach(_));
+            let told = matches!(closed, Closed::Local(_) | Closed::Refused(_));
             assert_eq!(sent.farewell, told, "{closed:?}");
             assert_eq!(machine.descriptors(), 0);
             assert!(machine.poll_timeout().is_none());
@@ -315,7 +315,7 @@ fn slave(input: &Input, open: &Rc<Cell<usize>>) {
                 assert!(due.is_none_or(|due| due > now), "a time that is over is still due");
             }
             Step::Hangup => machine.handle_closed(),
-            Step::Refuse => machine.refuse(Breach::SecretWrong),
+            Step::Refuse => machine.refuse(Refusal::SecretWrong),
             Step::Disconnect(reason) => machine.disconnect(&format!("told: {reason}")),
             Step::Answer { rings, .. } if asked.is_some() => {
                 asked = None;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use memif::{Breach, ConnectError, SocketAddress};
+use memif::{Breach, ConnectError, Refusal, SocketAddress};
 
 use crate::error::about_call;
 use crate::paths::{REMOVED, is_removed, missing_directory};
@@ -37,7 +37,7 @@ pub(crate) fn connect(error: &ConnectError, address: &SocketAddress) -> String {
         ConnectError::Closed(_) => {
             "look into the log of the master: some close so when the version or the id does not fit".to_owned()
         }
-        ConnectError::Breach(breach) => broken_off(breach, address),
+        ConnectError::GaveUp(reason) => broken_off(reason, address),
         // It tells itself what to do.
         ConnectError::Local(what) if what.contains("huge pages") => "the option is --huge-pages".to_owned(),
         ConnectError::Local(what) => about_call(number(what)).unwrap_or(LIMITS).to_owned(),
@@ -83,14 +83,27 @@ const BRING_MORE: &str =
     "give --rx-queues auto, or --rx-queues with the number of its transmit queues (OVS: its PMD threads + 1)";
 
 /// What to do about a slave that was refused.
-pub(crate) fn refusal(reason: &Breach) -> &'static str {
+pub(crate) fn refusal(reason: &Refusal) -> &'static str {
     match reason {
-        Breach::UnknownId(_) => "check the id at both ends (here: --id)",
-        Breach::AlreadyConnected(_) => "give each slave an id of its own",
-        Breach::AdminDown(_) => "set the interface up here, or choose another id",
-        Breach::Mode { .. } => "check the mode at both ends (here: --mode)",
-        Breach::SecretRequired | Breach::SecretWrong => "give both ends the same secret (here: --secret-file)",
-        Breach::NotAllowed { .. } => "run the slave as another user, or add --allow-uid",
+        Refusal::UnknownId(_) => "check the id at both ends (here: --id)",
+        Refusal::AlreadyConnected(_) => "give each slave an id of its own",
+        Refusal::AdminDown(_) => "set the interface up here, or choose another id",
+        Refusal::Mode { .. } => "check the mode at both ends (here: --mode)",
+        Refusal::SecretRequired | Refusal::SecretWrong => "give both ends the same secret (here: --secret-file)",
+        Refusal::NotAllowed { .. } => "run the slave as another user, or add --allow-uid",
+        Refusal::Version { .. } => "the slave is of another version of the protocol: update it",
+        Refusal::HandshakeTimeout(_) => "look whether the slave runs: it is halted, very busy, or no memif program",
+        Refusal::Evicted | Refusal::TooManyDescriptors(_) => {
+            "too many connect at the same time and do not go on: find out who with `memif show`"
+        }
+        Refusal::Breach(breach) => slaves_breach(breach),
+        _ => "see -v",
+    }
+}
+
+/// What to do about a slave that did what this side does not take.
+fn slaves_breach(breach: &Breach) -> &'static str {
+    match breach {
         Breach::RegionUnsealed(_) => "leave --require-sealed out if you trust the slave",
         Breach::TooManyRings { .. } => {
             "give the slave fewer queues, or let this side take more: --max-queues, in place of --queues and the like"
@@ -107,11 +120,6 @@ pub(crate) fn refusal(reason: &Breach) -> &'static str {
             "raise the limits of this process (ulimit -v), or lower rings and buffers of the slave"
         }
         Breach::ControlTruncated => "raise the limit of open files here (ulimit -n)",
-        Breach::Version { .. } => "the slave is of another version of the protocol: update it",
-        Breach::HandshakeTimeout(_) => "look whether the slave runs: it is halted, very busy, or no memif program",
-        Breach::Evicted | Breach::TooManyDescriptors(_) => {
-            "too many connect at the same time and do not go on: find out who with `memif show`"
-        }
         // How a slave takes its leave before INIT, this program's among them.
         Breach::UnexpectedMessage { message: "ACK", .. } => {
             "the slave gave up at once: its own output says why; was this side halted or very busy?"
@@ -139,15 +147,15 @@ fn not_found(address: &SocketAddress) -> String {
 }
 
 /// This slave ended the handshake.
-fn broken_off(breach: &Breach, address: &SocketAddress) -> String {
-    match breach {
-        Breach::HandshakeTimeout(_) => format!(
+fn broken_off(reason: &Refusal, address: &SocketAddress) -> String {
+    match reason {
+        Refusal::HandshakeTimeout(_) => format!(
             "look whether the master runs: it is halted, very busy, or no memif program \
              (`memif show {address}` tells whose the socket is)"
         ),
-        Breach::Version { .. } => "this program speaks 2.0 (0x0200): update the master".to_owned(),
-        Breach::NotAllowed { .. } => "run the master as another user, or allow this one here".to_owned(),
-        Breach::ControlTruncated => "raise the limit of open files here (ulimit -n)".to_owned(),
+        Refusal::Version { .. } => "this program speaks 2.0 (0x0200): update the master".to_owned(),
+        Refusal::NotAllowed { .. } => "run the master as another user, or allow this one here".to_owned(),
+        Refusal::Breach(Breach::ControlTruncated) => "raise the limit of open files here (ulimit -n)".to_owned(),
         _ => "see -v, and tell the makers of the master: it does not follow the protocol".to_owned(),
     }
 }
@@ -207,10 +215,10 @@ mod tests {
             (ConnectError::NotFound, "--socket @x"),
             (ConnectError::NobodyListens, "start the master"),
             (ConnectError::NotASocket, "check --socket"),
-            (ConnectError::Breach(Breach::HandshakeTimeout(5000)), "memif show @x"),
-            (ConnectError::Breach(Breach::Version { min: 256, max: 256 }), "update the master"),
-            (ConnectError::Breach(Breach::ControlTruncated), "ulimit -n"),
-            (ConnectError::Breach(Breach::UnknownType(99)), "makers of the master"),
+            (ConnectError::GaveUp(Refusal::HandshakeTimeout(5000)), "memif show @x"),
+            (ConnectError::GaveUp(Refusal::Version { min: 256, max: 256 }), "update the master"),
+            (ConnectError::GaveUp(Refusal::Breach(Breach::ControlTruncated)), "ulimit -n"),
+            (ConnectError::GaveUp(Refusal::Breach(Breach::UnknownType(99))), "makers of the master"),
             (ConnectError::Permission, "run as a user"),
             (ConnectError::WrongSocketType, "--socket"),
             (ConnectError::Busy, "wait"),
@@ -249,15 +257,15 @@ mod tests {
 
     #[test]
     fn a_refused_slave_is_told_about_with_advice() {
-        assert!(refusal(&Breach::UnknownId(3)).contains("--id"));
-        assert!(refusal(&Breach::SecretWrong).contains("--secret-file"));
-        assert!(refusal(&Breach::NoRings).contains("makers"));
-        assert!(refusal(&Breach::NoRingOneWay("S2M")).contains("both directions"));
+        assert!(refusal(&Refusal::UnknownId(3)).contains("--id"));
+        assert!(refusal(&Refusal::SecretWrong).contains("--secret-file"));
+        assert!(slaves_breach(&Breach::NoRings).contains("makers"));
+        assert!(slaves_breach(&Breach::NoRingOneWay("S2M")).contains("both directions"));
         let many = Breach::TooManyRings { direction: "S2M", limit: 32 };
         // Not together with the options by which this master may have been limited.
         assert!(refusal(&many).contains("--max-queues, in place of --queues"));
-        assert!(refusal(&Breach::LinkSlots(1)).contains("smaller rings"));
-        assert!(refusal(&Breach::HandshakeTimeout(5000)).contains("halted"));
+        assert!(slaves_breach(&Breach::LinkSlots(1)).contains("smaller rings"));
+        assert!(refusal(&Refusal::HandshakeTimeout(5000)).contains("halted"));
         let leave = Breach::UnexpectedMessage { message: "ACK", state: "waiting for INIT" };
         assert!(refusal(&leave).contains("gave up"));
         let ring = Breach::RingSize { direction: "S2M", index: 0, log2: 15 };
@@ -276,7 +284,7 @@ mod tests {
     #[test]
     fn only_faults_of_the_peer_are_told_to_its_makers() {
         for innocent in
-            [Breach::HandshakeTimeout(1), Breach::Version { min: 1, max: 1 }, Breach::NotAllowed { uid: 1, gid: 1 }]
+            [Refusal::HandshakeTimeout(1), Refusal::Version { min: 1, max: 1 }, Refusal::NotAllowed { uid: 1, gid: 1 }]
         {
             let address = SocketAddress::default();
             let texts = [

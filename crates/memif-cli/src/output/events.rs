@@ -38,7 +38,13 @@ struct Failures {
 impl Reporter {
     /// A reporter for the socket at that address.
     pub(crate) fn new(address: SocketAddress) -> Self {
-        Self { address, failures: HashMap::new(), refusals: Said::default(), acceptance: Said::default(), accept_failed: false }
+        Self {
+            address,
+            failures: HashMap::new(),
+            refusals: Said::default(),
+            acceptance: Said::default(),
+            accept_failed: false,
+        }
     }
 
     /// What is to be said about an event, or `None` when there is nothing new to say now. `name` says how an interface
@@ -238,10 +244,10 @@ fn peer(peer: &Peer) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memif::Breach;
+    use memif::Refusal;
 
     fn refused(id: u32) -> Event {
-        Event::Refused { reason: Breach::UnknownId(id), peer: Peer::default() }
+        Event::Refused { reason: Refusal::UnknownId(id), peer: Peer::default() }
     }
 
     fn reporter() -> Reporter {

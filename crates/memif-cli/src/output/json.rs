@@ -149,9 +149,7 @@ impl EventReport {
             }
             EventReport::Refused(told) => EventReport::Refused(RefusedReport { reason, advice, ..told }),
             EventReport::Left(told) => EventReport::Left(LeftReport { reason, advice, ..told }),
-            EventReport::AcceptFailed(told) => {
-                EventReport::AcceptFailed(AcceptFailedReport { reason, advice, ..told })
-            }
+            EventReport::AcceptFailed(told) => EventReport::AcceptFailed(AcceptFailedReport { reason, advice, ..told }),
             other => other,
         }
     }
@@ -204,11 +202,9 @@ pub(crate) fn event(event: &Event, interface_id: u32, advice: &str) -> Option<Ev
             peer: peer.into(),
             count: 1,
         }),
-        Event::AcceptFailed { error } => EventReport::AcceptFailed(AcceptFailedReport {
-            reason: error.to_string(),
-            advice: advice(),
-            count: 1,
-        }),
+        Event::AcceptFailed { error } => {
+            EventReport::AcceptFailed(AcceptFailedReport { reason: error.to_string(), advice: advice(), count: 1 })
+        }
         Event::AcceptResumed => EventReport::AcceptResumed(AcceptResumedReport {}),
         _ => return None,
     })

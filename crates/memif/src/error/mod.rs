@@ -3,11 +3,13 @@
 mod breach;
 mod config;
 mod queue;
+mod refusal;
 mod socket;
 
 pub use breach::Breach;
 pub use config::ConfigError;
 pub use queue::{RecvError, SendError};
+pub use refusal::Refusal;
 pub use socket::{ConnectError, SocketError, WaitError};
 
 pub use crate::terms::{Direction, QueueName};

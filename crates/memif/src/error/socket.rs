@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::breach::Breach;
 use super::config::ConfigError;
+use super::refusal::Refusal;
 use crate::terms::Role;
 
 /// Why a socket could not be opened, or an interface not be added to it.
@@ -94,9 +94,10 @@ pub enum ConnectError {
     /// The master closed during the handshake without a word.
     #[error("closed by the master during the handshake while {0}")]
     Closed(&'static str),
-    /// The master broke the protocol, is of another version of it, or did not finish the handshake in time.
+    /// This side gave the master up: it broke the protocol ([`Refusal::Breach`]), is of another version of it, may not
+    /// serve us, or did not finish the handshake in time.
     #[error("{}: {_0}", master_fault(_0))]
-    Breach(Breach),
+    GaveUp(Refusal),
     /// This side could not go on (memory, descriptors).
     #[error("local failure: {0}")]
     Local(String),
@@ -106,11 +107,11 @@ pub enum ConnectError {
 }
 
 /// Time and version need no fault of the master: it may be halted, or be of another age.
-fn master_fault(breach: &Breach) -> &'static str {
-    match breach {
-        Breach::HandshakeTimeout(_) => "no answer from the master",
-        Breach::Version { .. } => "the master speaks another version of the protocol",
-        Breach::NotAllowed { .. } => "the user of the master is not on the list of this side",
+fn master_fault(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::HandshakeTimeout(_) => "no answer from the master",
+        Refusal::Version { .. } => "the master speaks another version of the protocol",
+        Refusal::NotAllowed { .. } => "the user of the master is not on the list of this side",
         _ => "master broke the protocol",
     }
 }

@@ -9,7 +9,7 @@ use super::peer::{PeerFd, PeerNames};
 use super::setup::{Collector, Setup};
 use super::stage::{Closed, Stage};
 use super::transmit::{MAX_MESSAGES, Transmit, disconnect_message, parse_with_fds};
-use crate::error::Breach;
+use crate::error::{Breach, Refusal};
 use crate::names::Name;
 use crate::terms::MAX_LOG2_RING_SIZE;
 use crate::wire::{Hello, Init, Message, VERSION};
@@ -95,8 +95,8 @@ impl<F: PeerFd> Master<F> {
         if self.stage == Stage::Closed {
             return;
         }
-        if let Err(breach) = self.message(bytes, fds) {
-            self.refuse(breach);
+        if let Err(reason) = self.message(bytes, fds) {
+            self.refuse(reason);
         }
     }
 
@@ -104,7 +104,7 @@ impl<F: PeerFd> Master<F> {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
             let millis = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-            self.refuse(Breach::HandshakeTimeout(millis));
+            self.refuse(Refusal::HandshakeTimeout(millis));
         }
     }
 
@@ -118,15 +118,15 @@ impl<F: PeerFd> Master<F> {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn verify(&self, params: &MasterParams) -> Result<(), Breach> {
+    pub fn verify(&self, params: &MasterParams) -> Result<(), Refusal> {
         let Some(init) = &self.init else { return Ok(()) };
         if init.mode != params.mode.to_wire() {
-            return Err(Breach::Mode { theirs: init.mode, ours: params.mode });
+            return Err(Refusal::Mode { theirs: init.mode, ours: params.mode });
         }
         // Without a secret of our own the field is not looked at: libmemif may leave garbage in it.
         match &params.secret {
-            Some(_) if init.secret[0] == 0 => Err(Breach::SecretRequired),
-            Some(secret) if !same_secret(&init.secret, secret.field().field()) => Err(Breach::SecretWrong),
+            Some(_) if init.secret[0] == 0 => Err(Refusal::SecretRequired),
+            Some(secret) if !same_secret(&init.secret, secret.field().field()) => Err(Refusal::SecretWrong),
             _ => Ok(()),
         }
     }
@@ -135,13 +135,13 @@ impl<F: PeerFd> Master<F> {
     ///
     /// # Errors
     /// What is wrong with INIT; the slave was told.
-    pub fn admit(&mut self, params: &MasterParams) -> Result<(), Breach> {
+    pub fn admit(&mut self, params: &MasterParams) -> Result<(), Refusal> {
         if self.stage != Stage::Admission {
             return Ok(());
         }
-        if let Err(breach) = self.verify(params) {
-            self.refuse(breach.clone());
-            return Err(breach);
+        if let Err(reason) = self.verify(params) {
+            self.refuse(reason.clone());
+            return Err(reason);
         }
         self.name = params.name;
         self.collector = Some(Collector::new(params));
@@ -159,9 +159,10 @@ impl<F: PeerFd> Master<F> {
     }
 
     /// Ends the connection because of what the peer did, or did not do.
-    pub fn refuse(&mut self, breach: Breach) {
-        let farewell = disconnect_message(&breach.to_string());
-        self.close(Closed::Breach(breach), Some(farewell));
+    pub fn refuse(&mut self, reason: impl Into<Refusal>) {
+        let reason = reason.into();
+        let farewell = disconnect_message(&reason.to_string());
+        self.close(Closed::Refused(reason), Some(farewell));
     }
 
     /// Ends the connection because this side wants so. The peer is told the first 95 bytes of the reason.
@@ -185,7 +186,7 @@ impl<F: PeerFd> Master<F> {
         self.events.pop_front()
     }
 
-    fn message(&mut self, bytes: &[u8], fds: Vec<F>) -> Result<(), Breach> {
+    fn message(&mut self, bytes: &[u8], fds: Vec<F>) -> Result<(), Refusal> {
         let message = parse_with_fds(bytes, fds.len())?;
         if let Message::Disconnect(end) = message {
             self.close(Closed::Peer(end), None);
@@ -193,7 +194,7 @@ impl<F: PeerFd> Master<F> {
         }
         self.messages = self.messages.saturating_add(1);
         if self.messages > MAX_MESSAGES {
-            return Err(Breach::MessageFlood(MAX_MESSAGES));
+            return Err(Breach::MessageFlood(MAX_MESSAGES).into());
         }
         let fd = fds.into_iter().next();
         match (self.stage, message, fd) {
@@ -208,16 +209,16 @@ impl<F: PeerFd> Master<F> {
                 self.outbox.push_back(Message::Ack.into());
                 Ok(())
             }
-            (Stage::Setup, Message::Connect(name), _) => self.connect(name),
+            (Stage::Setup, Message::Connect(name), _) => Ok(self.connect(name)?),
             // Harmless: a slave that counts answers may have one to spare.
             (Stage::Setup, Message::Ack, _) => Ok(()),
-            (stage, message, _) => Err(unexpected(stage, &message)),
+            (stage, message, _) => Err(unexpected(stage, &message).into()),
         }
     }
 
-    fn init(&mut self, init: Init) -> Result<(), Breach> {
+    fn init(&mut self, init: Init) -> Result<(), Refusal> {
         if init.version != VERSION {
-            return Err(Breach::Version { min: init.version, max: init.version });
+            return Err(Refusal::Version { min: init.version, max: init.version });
         }
         self.init = Some(init);
         self.stage = Stage::Admission;

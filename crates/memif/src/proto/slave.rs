@@ -7,7 +7,7 @@ use super::params::SlaveParams;
 use super::peer::PeerNames;
 use super::stage::{Closed, Stage};
 use super::transmit::{Transmit, disconnect_message, parse_with_fds};
-use crate::error::Breach;
+use crate::error::{Breach, Refusal};
 use crate::wire::{AddRegion, AddRing, Hello, Init, Message, VERSION};
 
 /// What a slave's owner has to do.
@@ -88,9 +88,12 @@ impl<F> Slave<F> {
         if self.stage == Stage::Closed {
             return;
         }
-        let result = parse_with_fds(bytes, fds.len()).and_then(|message| self.message(message));
-        if let Err(breach) = result {
-            self.refuse(breach);
+        let result = match parse_with_fds(bytes, fds.len()) {
+            Ok(message) => self.message(message),
+            Err(breach) => Err(breach.into()),
+        };
+        if let Err(reason) = result {
+            self.refuse(reason);
         }
     }
 
@@ -98,7 +101,7 @@ impl<F> Slave<F> {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|deadline| deadline <= now) {
             let millis = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-            self.refuse(Breach::HandshakeTimeout(millis));
+            self.refuse(Refusal::HandshakeTimeout(millis));
         }
     }
 
@@ -135,9 +138,10 @@ impl<F> Slave<F> {
     }
 
     /// Ends the connection because of what the peer did, or did not do.
-    pub fn refuse(&mut self, breach: Breach) {
-        let farewell = self.farewell(&breach.to_string());
-        self.close(Closed::Breach(breach), Some(farewell));
+    pub fn refuse(&mut self, reason: impl Into<Refusal>) {
+        let reason = reason.into();
+        let farewell = self.farewell(&reason.to_string());
+        self.close(Closed::Refused(reason), Some(farewell));
     }
 
     /// Ends the connection because this side wants so. The peer is told the first 95 bytes of the reason.
@@ -162,7 +166,7 @@ impl<F> Slave<F> {
         self.events.pop_front()
     }
 
-    fn message(&mut self, message: Message) -> Result<(), Breach> {
+    fn message(&mut self, message: Message) -> Result<(), Refusal> {
         match (self.stage, message) {
             (_, Message::Disconnect(end)) => {
                 self.close(Closed::Peer(end), None);
@@ -187,14 +191,16 @@ impl<F> Slave<F> {
                 self.events.push_back(SlaveEvent::Connected(self.peer));
                 Ok(())
             }
-            (stage, message) => Err(Breach::UnexpectedMessage { message: message.name(), state: stage.as_str() }),
+            (stage, message) => {
+                Err(Breach::UnexpectedMessage { message: message.name(), state: stage.as_str() }.into())
+            }
         }
     }
 
-    fn hello(&mut self, hello: &Hello) -> Result<(), Breach> {
+    fn hello(&mut self, hello: &Hello) -> Result<(), Refusal> {
         let (min, max) = (hello.min_version, hello.max_version);
         if !(min..=max).contains(&VERSION) {
-            return Err(Breach::Version { min, max });
+            return Err(Refusal::Version { min, max });
         }
         self.peer.app_name = hello.name;
         let params = &self.params;

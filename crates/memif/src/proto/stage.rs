@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::Breach;
+use crate::error::Refusal;
 use crate::wire::Disconnect;
 
 /// Why a connection is over.
@@ -11,8 +11,8 @@ use crate::wire::Disconnect;
 pub enum Closed {
     /// This side wanted so, for this reason.
     Local(String),
-    /// The peer broke the protocol, or was refused; it was told.
-    Breach(Breach),
+    /// The peer was refused, or broke the protocol; it was told.
+    Refused(Refusal),
     /// The peer said so.
     Peer(Disconnect),
     /// The peer closed without a word.

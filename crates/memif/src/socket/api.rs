@@ -10,7 +10,7 @@ use crate::address::SocketAddress;
 use crate::config::InterfaceConfig;
 #[cfg(feature = "raw")]
 use crate::error::ConnectError;
-use crate::error::{Breach, SocketError};
+use crate::error::{Refusal, SocketError};
 use crate::sys;
 use crate::terms::Role;
 
@@ -266,18 +266,18 @@ impl Socket {
         config.role = Role::Master;
         config.id = request.id;
         let added = self.add_interface(config);
-        let breach = match &added {
+        let refusal = match &added {
             Ok(_) => None,
-            Err(SocketError::IdInUse { id, .. }) => Some(Breach::AlreadyConnected(*id)),
-            Err(_) => Some(Breach::UnknownId(request.id)),
+            Err(SocketError::IdInUse { id, .. }) => Some(Refusal::AlreadyConnected(*id)),
+            Err(_) => Some(Refusal::UnknownId(request.id)),
         };
-        self.driver.answer(request.token, |driver, token, connection| match (breach, &added) {
+        self.driver.answer(request.token, |driver, token, connection| match (refusal, &added) {
             (None, Ok(key)) => {
-                if let Err(breach) = driver.admit(token, connection, *key) {
-                    connection.refuse(breach);
+                if let Err(reason) = driver.admit(token, connection, *key) {
+                    connection.refuse(reason);
                 }
             }
-            (Some(breach), _) => connection.refuse(breach),
+            (Some(reason), _) => connection.refuse(reason),
             (None, Err(_)) => {}
         });
         self.driver.leave();

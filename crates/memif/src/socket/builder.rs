@@ -95,7 +95,7 @@ impl SocketBuilder {
     /// Lets peers of this user connect: slaves to our masters, and our slaves to masters. The user of a master is the
     /// one that it had when it began to listen. May be called several times; once it or
     /// [`allow_gid`](Self::allow_gid) was called, everybody else is refused with
-    /// [`Breach::NotAllowed`](crate::Breach::NotAllowed), and our slaves tell such a master nothing.
+    /// [`Refusal::NotAllowed`](crate::Refusal::NotAllowed), and our slaves tell such a master nothing.
     pub fn allow_uid(mut self, uid: u32) -> Self {
         self.options.allowed_uids.push(uid);
         self

@@ -8,7 +8,7 @@ use super::event::Peer;
 use super::key::InterfaceKey;
 use super::trace::{Traced, control_log};
 use crate::config::InterfaceConfig;
-use crate::error::{Breach, ConnectError};
+use crate::error::{Breach, ConnectError, Refusal};
 use crate::link::{LinkHandle, SlaveMemory};
 use crate::proto::{Closed, Master, PeerNames, Slave, Stage};
 use crate::sys::{self, ControlSocket, Credentials, Received, ReceivedFd, SendFailure};
@@ -124,8 +124,9 @@ impl Connection {
         either!(&mut self.machine, machine => machine.handle_closed());
     }
 
-    pub(super) fn refuse(&mut self, breach: Breach) {
-        either!(&mut self.machine, machine => machine.refuse(breach));
+    pub(super) fn refuse(&mut self, reason: impl Into<Refusal>) {
+        let reason = reason.into();
+        either!(&mut self.machine, machine => machine.refuse(reason));
     }
 
     pub(super) fn disconnect(&mut self, reason: &str) {
@@ -282,7 +283,7 @@ impl From<Closed> for ConnectError {
     fn from(closed: Closed) -> Self {
         match closed {
             Closed::Local(reason) => ConnectError::Local(reason),
-            Closed::Breach(breach) => ConnectError::Breach(breach),
+            Closed::Refused(reason) => ConnectError::GaveUp(reason),
             Closed::Peer(end) => ConnectError::Refused(end.reason.to_string()),
             Closed::Hangup(stage) => ConnectError::Closed(stage.as_str()),
             Closed::UnknownId => ConnectError::UnknownId,

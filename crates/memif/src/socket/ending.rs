@@ -26,7 +26,7 @@ impl Driver {
             match closed {
                 // Receivers first take what it published before.
                 Closed::Peer(_) | Closed::Hangup(_) => up.handle.leave(),
-                Closed::Local(_) | Closed::Breach(_) | Closed::UnknownId => up.handle.shut(),
+                Closed::Local(_) | Closed::Refused(_) | Closed::UnknownId => up.handle.shut(),
             }
             up.since.elapsed()
         });
@@ -89,7 +89,7 @@ impl Driver {
     /// Tells of a slave that never had a link, unless this side sent it away by its own choice.
     fn report_gone(&mut self, interface: Option<InterfaceKey>, closed: Closed, peer: Peer) {
         match closed {
-            Closed::Breach(reason) => self.events.push(Event::Refused { reason, peer }),
+            Closed::Refused(reason) => self.events.push(Event::Refused { reason, peer }),
             Closed::Hangup(_) | Closed::Peer(_) => {
                 self.events.push(Event::Left { interface, reason: closed.into(), peer });
             }

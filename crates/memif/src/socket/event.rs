@@ -7,7 +7,7 @@ use super::key::InterfaceKey;
 use crate::address::SocketAddress;
 use crate::config::{Mode, Name, Role};
 use crate::counters::{QueueDetails, RegionDetails};
-use crate::error::{Breach, ConnectError};
+use crate::error::{Breach, ConnectError, Refusal};
 use crate::proto::{Closed, PeerNames, is_dpdk};
 use crate::queue::{RxQueue, TxQueue};
 use crate::sys::Credentials;
@@ -43,7 +43,7 @@ pub enum Event {
     /// A slave was refused before it had a link.
     Refused {
         /// What was wrong, as the slave was told.
-        reason: Breach,
+        reason: Refusal,
         /// Who it was, as far as it came.
         peer: Peer,
     },
@@ -204,7 +204,9 @@ impl From<Closed> for DisconnectReason {
     fn from(closed: Closed) -> Self {
         match closed {
             Closed::Local(reason) => DisconnectReason::Local(reason),
-            Closed::Breach(breach) => DisconnectReason::Breach(breach),
+            Closed::Refused(Refusal::Breach(breach)) => DisconnectReason::Breach(breach),
+            // Those are for peers without a link.
+            Closed::Refused(reason) => DisconnectReason::Local(reason.to_string()),
             Closed::Peer(end) => DisconnectReason::Peer { code: end.code, reason: end.reason.to_string() },
             Closed::Hangup(_) | Closed::UnknownId => DisconnectReason::Hangup,
         }

@@ -153,7 +153,7 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Breach;
+    use crate::error::Refusal;
     use crate::socket::event::Peer;
 
     const ONE: InterfaceKey = InterfaceKey { socket: 0, number: 1 };
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn refused() -> Event {
-        Event::Refused { reason: Breach::Evicted, peer: Peer::default() }
+        Event::Refused { reason: Refusal::Evicted, peer: Peer::default() }
     }
 
     /// The end of one link and what the next one brings are not one event.

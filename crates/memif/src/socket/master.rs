@@ -13,7 +13,7 @@ use super::key::InterfaceKey;
 use super::listener::Accepted;
 use super::trace::{Traced, control_log};
 use super::turn::{MANY_MESSAGES, Step};
-use crate::error::{Breach, SocketError};
+use crate::error::{Refusal, SocketError};
 use crate::link::{Connected, MasterMemory};
 use crate::proto::{Master, MasterEvent, MasterParams, Setup};
 use crate::sys::{self, ControlSocket, Interest, ReceivedFd};
@@ -106,7 +106,7 @@ impl Driver {
         self.serve(token, false, MANY_MESSAGES);
         if self.half_open.contains(token) {
             self.half_open.evicted(Instant::now());
-            self.command(token, |connection| connection.refuse(Breach::Evicted));
+            self.command(token, |connection| connection.refuse(Refusal::Evicted));
         }
     }
 
@@ -132,23 +132,23 @@ impl Driver {
         connection.names.app_name = init.name;
         match self.interfaces.find(Role::Master, init.id) {
             Some(key) => {
-                if let Err(breach) = self.admit(token, connection, key) {
-                    connection.refuse(breach);
+                if let Err(reason) = self.admit(token, connection, key) {
+                    connection.refuse(reason);
                 }
             }
             None if self.options.accept_unknown => self.ask(token, connection, init),
-            None => connection.refuse(Breach::UnknownId(init.id)),
+            None => connection.refuse(Refusal::UnknownId(init.id)),
         }
     }
 
     /// Lets the slave go on with that interface, which is then taken.
-    pub(super) fn admit(&mut self, token: u64, connection: &mut Connection, key: InterfaceKey) -> Result<(), Breach> {
+    pub(super) fn admit(&mut self, token: u64, connection: &mut Connection, key: InterfaceKey) -> Result<(), Refusal> {
         let Machine::Master(machine) = &mut connection.machine else { return Ok(()) };
         let Ok(interface) = self.interfaces.get(key) else { return Ok(()) };
         let config = Arc::clone(&interface.config);
         let id = config.id();
         if !interface.admin_up {
-            return Err(Breach::AdminDown(id));
+            return Err(Refusal::AdminDown(id));
         }
         // The id is taken only by those who know the secret.
         let params = MasterParams::from(&*config);
@@ -157,9 +157,9 @@ impl Driver {
             // A slave that died and came back at once: its end may be waiting to be read.
             self.serve(other, false, MANY_MESSAGES);
         }
-        let interface = self.interfaces.get_mut(key).map_err(|_| Breach::UnknownId(id))?;
+        let interface = self.interfaces.get_mut(key).map_err(|_| Refusal::UnknownId(id))?;
         if interface.connection.is_some() {
-            return Err(Breach::AlreadyConnected(id));
+            return Err(Refusal::AlreadyConnected(id));
         }
         machine.admit(&params)?;
         interface.connection = Some(token);
@@ -173,12 +173,12 @@ impl Driver {
     /// Nobody has the id: the caller may want to.
     fn ask(&mut self, token: u64, connection: &mut Connection, init: &Init) {
         let Some(mode) = Mode::from_wire(init.mode) else {
-            connection.refuse(Breach::Mode { theirs: init.mode, ours: Mode::Ethernet });
+            connection.refuse(Refusal::Mode { theirs: init.mode, ours: Mode::Ethernet });
             return;
         };
         // Until there is an answer, only the end of the connection is of interest.
         if self.waits.change(&*connection, token, Interest::End).is_err() {
-            connection.refuse(Breach::UnknownId(init.id));
+            connection.refuse(Refusal::UnknownId(init.id));
             return;
         }
         connection.asking = true;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Breach;
+use crate::error::Refusal;
 use crate::names::Name;
 use crate::sys::{Credentials, FileAccess};
 
@@ -39,7 +39,7 @@ impl Default for Options {
 
 impl Options {
     /// C23, for peers of either role.
-    pub(super) fn check_allowed(&self, credentials: Option<Credentials>) -> Result<(), Breach> {
+    pub(super) fn check_allowed(&self, credentials: Option<Credentials>) -> Result<(), Refusal> {
         if self.allowed_uids.is_empty() && self.allowed_gids.is_empty() {
             return Ok(());
         }
@@ -49,7 +49,7 @@ impl Options {
         if known && (self.allowed_uids.contains(&uid) || self.allowed_gids.contains(&gid)) {
             return Ok(());
         }
-        Err(Breach::NotAllowed { uid, gid })
+        Err(Refusal::NotAllowed { uid, gid })
     }
 }
 
@@ -67,9 +67,9 @@ mod tests {
         for allowed in [who(5, 1), who(1, 6), who(5, 6)] {
             assert_eq!(options.check_allowed(allowed), Ok(()));
         }
-        assert_eq!(options.check_allowed(who(6, 5)), Err(Breach::NotAllowed { uid: 6, gid: 5 }));
+        assert_eq!(options.check_allowed(who(6, 5)), Err(Refusal::NotAllowed { uid: 6, gid: 5 }));
         // Not even where the number of nobody is on a list.
         options.allowed_uids.push(u32::MAX);
-        assert_eq!(options.check_allowed(None), Err(Breach::NotAllowed { uid: u32::MAX, gid: u32::MAX }));
+        assert_eq!(options.check_allowed(None), Err(Refusal::NotAllowed { uid: u32::MAX, gid: u32::MAX }));
     }
 }

@@ -6,7 +6,7 @@ use super::connection::{Connection, Machine, Read};
 use super::driver::Driver;
 use super::timers::Timer;
 use super::tokens;
-use crate::error::{Breach, SocketError};
+use crate::error::{Refusal, SocketError};
 use crate::proto::Closed;
 use crate::sys::Ready;
 
@@ -119,7 +119,7 @@ impl Driver {
         self.put_back(token, connection, closed);
         if let Some(most) = self.held.over_limit() {
             let limit = self.held.limit();
-            self.command(most, |connection| connection.refuse(Breach::TooManyDescriptors(limit)));
+            self.command(most, |connection| connection.refuse(Refusal::TooManyDescriptors(limit)));
         }
     }
 

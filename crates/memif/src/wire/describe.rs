@@ -103,10 +103,7 @@ mod tests {
             ),
             (Message::Connect(Text::lossy(b"memif0/0")), "CONNECT: interface \"memif0/0\""),
             (Message::Connected(Text::lossy(b"m")), "CONNECTED: interface \"m\""),
-            (
-                Message::Disconnect(Disconnect { code: 5, reason: Text::lossy(b"bye") }),
-                "DISCONNECT: code 5, \"bye\"",
-            ),
+            (Message::Disconnect(Disconnect { code: 5, reason: Text::lossy(b"bye") }), "DISCONNECT: code 5, \"bye\""),
         ] {
             assert_eq!(message.to_string(), text);
         }

@@ -175,7 +175,7 @@ impl Driver {
 
     /// Why the next peer was refused.
     #[track_caller]
-    pub(crate) fn refused(&mut self) -> (Breach, Peer) {
+    pub(crate) fn refused(&mut self) -> (memif::Refusal, Peer) {
         self.event("Refused", |event| match event {
             Event::Refused { reason, peer } => Ok((reason, peer)),
             other => Err(other),

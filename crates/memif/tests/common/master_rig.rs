@@ -1,6 +1,6 @@
 //! The library as master, with a neighbour interface that must not notice anything, opposite a scripted slave.
 
-use memif::{Breach, InterfaceConfig, InterfaceKey, Link, Peer, SocketBuilder};
+use memif::{InterfaceConfig, InterfaceKey, Link, Peer, SocketBuilder};
 use testkit::{Address, Census, Refusal, Script, ScriptedSlave, SlaveLink, SlavePlan};
 
 use super::rig::{Parts, Rig, Surroundings, as_told};
@@ -62,14 +62,18 @@ impl MasterRig {
 
     /// A handshake that must be refused, for a reason that both ends name with the same words.
     #[track_caller]
-    pub(crate) fn refused(&mut self, edit: impl FnOnce(&mut Script)) -> Breach {
+    pub(crate) fn refused(&mut self, edit: impl FnOnce(&mut Script)) -> memif::Refusal {
         let plan = self.plan.clone();
         self.refused_as(&plan, edit).0
     }
 
     /// As [`refused`](Self::refused) with another plan; also at which step, and who it was.
     #[track_caller]
-    pub(crate) fn refused_as(&mut self, plan: &SlavePlan, edit: impl FnOnce(&mut Script)) -> (Breach, String, Peer) {
+    pub(crate) fn refused_as(
+        &mut self,
+        plan: &SlavePlan,
+        edit: impl FnOnce(&mut Script),
+    ) -> (memif::Refusal, String, Peer) {
         let result = SlaveLink::try_connect(&self.address, plan, edit);
         let refusal = match result {
             Err(refusal) => refusal,
@@ -82,7 +86,7 @@ impl MasterRig {
 
     /// The breach that the library reports for a refusal, whose words the peer was told.
     #[track_caller]
-    pub(crate) fn agreed(&mut self, refusal: &Refusal) -> (Breach, Peer) {
+    pub(crate) fn agreed(&mut self, refusal: &Refusal) -> (memif::Refusal, Peer) {
         let (breach, peer) = self.driver.refused();
         assert_eq!(refusal.reason(), as_told(&breach), "the words of DISCONNECT and of the event");
         (breach, peer)
@@ -90,7 +94,7 @@ impl MasterRig {
 
     /// What is said to a fresh connection by hand; it must be refused.
     #[track_caller]
-    pub(crate) fn refused_by_hand(&mut self, say: impl FnOnce(&ScriptedSlave)) -> Breach {
+    pub(crate) fn refused_by_hand(&mut self, say: impl FnOnce(&ScriptedSlave)) -> memif::Refusal {
         let slave = ScriptedSlave::connect(&self.address);
         say(&slave);
         let refusal = slave.refusal("what was said by hand");

@@ -120,9 +120,9 @@ pub(crate) trait Rig: Sized {
     }
 }
 
-/// The words of a breach as DISCONNECT has them.
-pub(crate) fn as_told(breach: &Breach) -> String {
-    let mut words = breach.to_string();
+/// The words of a refusal as DISCONNECT has them.
+pub(crate) fn as_told(reason: &impl std::fmt::Display) -> String {
+    let mut words = reason.to_string();
     words.truncate(95);
     words
 }

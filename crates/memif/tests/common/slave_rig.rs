@@ -1,6 +1,6 @@
 //! The library as slave, with a neighbour interface that must not notice anything, opposite a scripted master.
 
-use memif::{Breach, ConnectError, InterfaceConfig, InterfaceKey, Link, SocketBuilder};
+use memif::{ConnectError, InterfaceConfig, InterfaceKey, Link, SocketBuilder};
 use std::time::Duration;
 use testkit::master::{Ending, Point, handshake};
 use testkit::{Address, Census, MasterLink, MasterPlan, Reply, ScriptedMaster, SeqSocket};
@@ -73,9 +73,9 @@ impl SlaveRig {
     /// A handshake that fails for a breach of the master, which is told so in the same words when INIT was out; before
     /// that the slave leaves in one of the two ways that every master survives.
     #[track_caller]
-    pub(crate) fn breach(&mut self, reply: impl FnMut(&Point<'_>) -> Reply) -> Breach {
+    pub(crate) fn breach(&mut self, reply: impl FnMut(&Point<'_>) -> Reply) -> memif::Refusal {
         let (ending, error) = self.fails(reply);
-        let ConnectError::Breach(breach) = error else { panic!("{error:?} is no breach") };
+        let ConnectError::GaveUp(breach) = error else { panic!("{error:?} is no breach") };
         assert!(ending.left_safely(), "{ending:?}");
         if matches!(ending.said.first(), Some(testkit::wiremsg::Message::Init(_))) {
             assert_eq!(ending.reason(), Some(as_told(&breach)), "the words of DISCONNECT and of the event");

@@ -1,6 +1,6 @@
 //! Secrets, right, wrong and missing.
 
-use memif::{Breach, ConnectError, Secret};
+use memif::{ConnectError, Refusal, Secret};
 use testkit::{Testpmd, eventually};
 
 use crate::bed::{Bed, Dpdk, Plan, exchange};
@@ -47,9 +47,9 @@ fn refusing_a_client() {
             .config(|config| config.secret(Some(Secret::new(RIGHT).unwrap())))
     };
     for (given, breach) in [
-        (None, Breach::SecretRequired),
-        (Some("as-long-as-a-secret-ca"), Breach::SecretWrong),
-        (Some("AS-LONG-AS-A-SECRET-CAN"), Breach::SecretWrong),
+        (None, Refusal::SecretRequired),
+        (Some("as-long-as-a-secret-ca"), Refusal::SecretWrong),
+        (Some("AS-LONG-AS-A-SECRET-CAN"), Refusal::SecretWrong),
     ] {
         let plan = plan(given);
         let mut driver = Driver::open(&plan.address);

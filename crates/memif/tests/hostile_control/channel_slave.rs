@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memif::{Breach, ConnectError, DisconnectReason, InterfaceConfig, Secret};
+use memif::{Breach, ConnectError, DisconnectReason, InterfaceConfig, Refusal, Secret};
 use rustix::net::SendFlags;
 use testkit::dialect::UnknownId;
 use testkit::master::Point;
@@ -81,8 +81,8 @@ pub(crate) fn c01_slave_message_length() {
             let mut bytes = at.message().encode();
             bytes.resize(len, 0);
             match rig.breach(say_at(at, bytes, Vec::new())) {
-                Breach::MessageLength(found) if len < SIZE => assert_eq!(found, len, "{at:?}"),
-                Breach::MessageLength(found) => assert!(found > SIZE, "{at:?} {found}"),
+                Refusal::Breach(Breach::MessageLength(found)) if len < SIZE => assert_eq!(found, len, "{at:?}"),
+                Refusal::Breach(Breach::MessageLength(found)) => assert!(found > SIZE, "{at:?} {found}"),
                 other => panic!("{len} bytes at {at:?}: {other:?}"),
             }
         }
@@ -102,8 +102,9 @@ pub(crate) fn c02_slave_types() {
             }
             let known = (1..9).contains(&message.kind());
             match rig.breach(say_at(at, message.encode(), Vec::new())) {
-                Breach::UnexpectedMessage { .. } | Breach::DescriptorCount { .. } if known => {}
-                Breach::UnknownType(kind) if !known => assert_eq!(kind, message.kind()),
+                Refusal::Breach(Breach::UnexpectedMessage { .. }) | Refusal::Breach(Breach::DescriptorCount { .. })
+                    if known => {}
+                Refusal::Breach(Breach::UnknownType(kind)) if !known => assert_eq!(kind, message.kind()),
                 other => panic!("{message:?} at {at:?}: {other:?}"),
             }
         }
@@ -118,10 +119,10 @@ pub(crate) fn c03_slave_number_of_fds() {
     for at in At::ALL {
         for count in [1, 2, 3, 253] {
             match rig.breach(say_at(at, at.message().encode(), vec![fd.clone(); count])) {
-                Breach::DescriptorCount { expected: 0, found, .. } => {
+                Refusal::Breach(Breach::DescriptorCount { expected: 0, found, .. }) => {
                     assert!(found == count || count > 2 && found > 0, "{found} of {count}");
                 }
-                Breach::ControlTruncated => assert!(count > 2 || at == At::Hello),
+                Refusal::Breach(Breach::ControlTruncated) => assert!(count > 2 || at == At::Hello),
                 other => panic!("{count} descriptors at {at:?}: {other:?}"),
             }
         }
@@ -242,7 +243,7 @@ pub(crate) fn c09_slave_version() {
         let hello = Hello { min_version: min, max_version: max, ..Hello::usual("other") };
         let bytes = Message::Hello(hello).encode();
         let breach = rig.breach(say_at(At::Hello, bytes, Vec::new()));
-        assert_eq!(breach, Breach::Version { min, max });
+        assert_eq!(breach, Refusal::Version { min, max });
     }
     // Windows with 2.0 in them are good.
     for (min, max) in [(0x0100, 0x0200), (0x0200, 0x0300), (0, 0xffff)] {
@@ -291,7 +292,7 @@ pub(crate) fn c18_slave_handshake_time() {
     });
     for at in At::ALL {
         let breach = rig.breach(|point| if at.is(point) { Reply::Nothing } else { Reply::Usual });
-        assert_eq!(breach, Breach::HandshakeTimeout(1000), "{at:?}");
+        assert_eq!(breach, Refusal::HandshakeTimeout(1000), "{at:?}");
     }
     // A link is not ended by the timer of its handshake.
     let (mut link, mut peer) = rig.link();
@@ -325,7 +326,7 @@ pub(crate) fn c19_slave_floods() {
         sent += 1;
     }
     let error = rig.driver.connect_failed(rig.key);
-    assert!(matches!(error, ConnectError::Breach(Breach::UnexpectedMessage { .. })), "{error:?}");
+    assert!(matches!(error, ConnectError::GaveUp(Refusal::Breach(Breach::UnexpectedMessage { .. }))), "{error:?}");
     let said = socket.drain();
     assert!(matches!(said.last(), Some(Message::Disconnect(..))), "{said:?}");
     rig.down();
@@ -390,7 +391,7 @@ pub(crate) fn c23_slave_credentials() {
     let mut driver = crate::common::Driver::open_with(&address, |socket| socket.allow_uid(uid + 1).allow_gid(gid + 1));
     let key = driver.add(config.clone());
     let error = driver.connect_failed(key);
-    assert_eq!(error, ConnectError::Breach(Breach::NotAllowed { uid, gid }));
+    assert_eq!(error, ConnectError::GaveUp(Refusal::NotAllowed { uid, gid }));
     // It left in a way that every master survives, and told nothing of itself.
     let socket = master.listener.accept();
     let mut said = Vec::new();

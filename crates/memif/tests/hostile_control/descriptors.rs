@@ -103,7 +103,7 @@ pub(crate) fn f03_master_leaves_what_could_be_sealed() {
     let slave = ScriptedSlave::connect(&rig.address);
     let refusal = slave.run(&plan, &script).unwrap_err();
     drop((slave, memory, script));
-    assert!(matches!(rig.agreed(&refusal).0, Breach::RegionFile { index: 0, file: 4096, .. }));
+    assert!(matches!(rig.agreed(&refusal).0, memif::Refusal::Breach(Breach::RegionFile { index: 0, file: 4096, .. })));
     rig.finish();
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn f04_master_policy_for_what_cannot_be_sealed() {
     for kind in [FileKind::Sealable, FileKind::Unsealable, FileKind::Tmpfs] {
         let plan = SlavePlan { rings_file: kind, ..rig.plan.clone() };
         let (breach, at, _) = rig.refused_as(&plan, |_| ());
-        assert_eq!((breach, at.as_str()), (Breach::RegionUnsealed(0), "ADD_REGION 0"), "{kind:?}");
+        assert_eq!((breach, at.as_str()), (Breach::RegionUnsealed(0).into(), "ADD_REGION 0"), "{kind:?}");
         let plan = SlavePlan { layout: testkit::Layout::RingsApart, buffers_file: kind, ..rig.plan.clone() };
         assert_eq!(rig.refused_as(&plan, |_| ()).0, Breach::RegionUnsealed(1), "{kind:?}");
     }
@@ -152,7 +152,7 @@ pub(crate) fn f08_master_mapping() {
             file.seal(seal);
             script.step("ADD_REGION 0").fds = vec![Arc::new(file.duplicate())];
         });
-        assert!(matches!(breach, Breach::RegionMap { index: 0, .. }), "{seal:?}: {breach:?}");
+        assert!(matches!(breach, memif::Refusal::Breach(Breach::RegionMap { index: 0, .. })), "{seal:?}: {breach:?}");
         assert_eq!(at, "CONNECT");
     }
     // A descriptor without leave to write.
@@ -161,7 +161,7 @@ pub(crate) fn f08_master_mapping() {
         let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&*step.fds[0]));
         step.fds = vec![Arc::new(OwnedFd::from(File::open(path).unwrap()))];
     });
-    assert!(matches!(breach, Breach::RegionMap { index: 0, .. }), "{breach:?}");
+    assert!(matches!(breach, memif::Refusal::Breach(Breach::RegionMap { index: 0, .. })), "{breach:?}");
     // Readable and writable, shared, never executable.
     let (link, peer) = rig.link();
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();

@@ -121,7 +121,7 @@ pub(crate) fn c05_master_fd_exhaustion() {
     let refusal = slave.refusal("ADD_REGION 0");
     let expected = Breach::ControlTruncated;
     assert_eq!(refusal.reason(), expected.to_string());
-    assert_eq!(order(&mut child, "refused", "refused "), format!("{expected:?}"));
+    assert_eq!(order(&mut child, "refused", "refused "), format!("{:?}", memif::Refusal::from(expected)));
     drop(slave);
     // Its descriptor is free: one more connection fits, and no second one. Nothing spins on the waiting ones.
     order(&mut child, "empty", "emptied");

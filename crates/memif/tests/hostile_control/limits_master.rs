@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memif::{Breach, InterfaceConfig, Limits, Secret};
+use memif::{Breach, InterfaceConfig, Limits, Refusal, Secret};
 use testkit::patience::Patience;
 use testkit::plan::new_eventfd;
 use testkit::wiremsg::{AddRing, Message};
@@ -24,7 +24,7 @@ pub(crate) fn c18_master_handshake_time() {
     // Nothing is ever said.
     let silent = ScriptedSlave::connect(&rig.address);
     let refusal = silent.refusal("silence");
-    assert!(matches!(rig.agreed(&refusal).0, Breach::HandshakeTimeout(1000)), "{refusal:?}");
+    assert!(matches!(rig.agreed(&refusal).0, Refusal::HandshakeTimeout(1000)), "{refusal:?}");
     drop(silent);
     rig.settle();
     // INIT and silence: the id is free again afterwards.
@@ -35,7 +35,7 @@ pub(crate) fn c18_master_handshake_time() {
         script.end_after(label);
         slave.run(&rig.plan, &script).unwrap();
         let refusal = slave.refusal(label);
-        assert!(matches!(rig.agreed(&refusal).0, Breach::HandshakeTimeout(1000)), "{refusal:?}");
+        assert!(matches!(rig.agreed(&refusal).0, Refusal::HandshakeTimeout(1000)), "{refusal:?}");
         drop((slave, memory, script));
         rig.settle();
     }
@@ -77,10 +77,10 @@ pub(crate) fn c18_master_half_open_limit() {
     let crowd: Vec<ScriptedSlave> = (0..8).map(|_| ScriptedSlave::connect(&rig.address)).collect();
     let (mut link, mut peer) = rig.link();
     cross(&mut link, &mut peer);
-    assert_eq!(rig.agreed(&crowd[0].refusal("waiting")).0, Breach::Evicted);
+    assert_eq!(rig.agreed(&crowd[0].refusal("waiting")).0, Refusal::Evicted);
     let more: Vec<ScriptedSlave> = (0..40).map(|_| ScriptedSlave::connect(&rig.address)).collect();
     for old in &crowd[1..] {
-        assert_eq!(rig.agreed(&old.refusal("waiting")).0, Breach::Evicted);
+        assert_eq!(rig.agreed(&old.refusal("waiting")).0, Refusal::Evicted);
     }
     cross(&mut link, &mut peer);
     assert!(peer.is_up(), "the link counts as unfinished");
@@ -149,7 +149,7 @@ pub(crate) fn c19_master_floods() {
             }
         }
     });
-    assert!(matches!(breach, Breach::MessageFlood(limit) if limit <= 1000), "{breach:?}");
+    assert!(matches!(breach, Refusal::Breach(Breach::MessageFlood(limit)) if limit <= 1000), "{breach:?}");
     // One that floods does not starve the others: the neighbour's and new links work meanwhile.
     let flood = ScriptedSlave::connect(&rig.address);
     flood.socket.send(&init(0));
@@ -239,12 +239,12 @@ pub(crate) fn c21_master_reservation() {
     let (mut link, mut peer) = rig.link();
     cross(&mut link, &mut peer);
     for squatter in &squatters {
-        assert_eq!(rig.agreed(&squatter.refusal("INIT")).0, Breach::SecretRequired);
+        assert_eq!(rig.agreed(&squatter.refusal("INIT")).0, Refusal::SecretRequired);
     }
     // While the link is up, a wrong secret is told that it is wrong, not that the id is in use.
     let wrong = SlavePlan { secret: b"wrong".to_vec(), ..rig.plan.clone() };
     let refusal = SlaveLink::try_connect(&rig.address, &wrong, |_| ()).map(|_| ()).unwrap_err();
-    assert_eq!(rig.agreed(&refusal).0, Breach::SecretWrong);
+    assert_eq!(rig.agreed(&refusal).0, Refusal::SecretWrong);
     drop((squatters, peer));
     rig.disconnected(link);
     // One with the secret that stops after INIT loses the id when its time is over.
@@ -256,7 +256,7 @@ pub(crate) fn c21_master_reservation() {
     slave.socket.send(&hello);
     assert_eq!(slave.socket.receive().message(), Message::Ack);
     let refusal = slave.refusal("INIT");
-    assert!(matches!(rig.agreed(&refusal).0, Breach::HandshakeTimeout(_)), "{refusal:?}");
+    assert!(matches!(rig.agreed(&refusal).0, Refusal::HandshakeTimeout(_)), "{refusal:?}");
     drop(slave);
     rig.finish();
 }
@@ -278,7 +278,7 @@ pub(crate) fn c23_master_credentials() {
             _ => None,
         };
         let (breach, peer) = driver.refused();
-        assert_eq!(breach, Breach::NotAllowed { uid, gid }, "{name}");
+        assert_eq!(breach, Refusal::NotAllowed { uid, gid }, "{name}");
         assert_eq!(told, Some(Message::disconnect(&breach.to_string())), "{name}");
         let credentials = peer.credentials.expect("credentials");
         assert_eq!((credentials.uid, credentials.gid), (uid, gid));

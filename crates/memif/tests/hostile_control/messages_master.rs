@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use memif::{Breach, InterfaceConfig, Secret};
+use memif::{Breach, InterfaceConfig, Refusal, Secret};
 use testkit::plan::{Step, new_eventfd};
 use testkit::wiremsg::{AddRing, Hello, Init, Message, SIZE};
 use testkit::{FileKind, ScriptedSlave, SharedFile, SlaveLink, SlavePlan};
@@ -24,9 +24,9 @@ pub(crate) fn c01_master_message_length() {
     for len in [1, 2, 127, 129, 256, 4096] {
         let mut bytes = init(0).encode();
         bytes.resize(len, 0);
-        let found = |breach: Breach| match breach {
-            Breach::MessageLength(found) if len < SIZE => assert_eq!(found, len),
-            Breach::MessageLength(found) => assert!(found > SIZE, "{found}"),
+        let found = |refusal: Refusal| match refusal {
+            Refusal::Breach(Breach::MessageLength(found)) if len < SIZE => assert_eq!(found, len),
+            Refusal::Breach(Breach::MessageLength(found)) => assert!(found > SIZE, "{found}"),
             other => panic!("{len} bytes: {other:?}"),
         };
         // Before INIT, in the middle of the set-up, and on a link.
@@ -36,7 +36,7 @@ pub(crate) fn c01_master_message_length() {
         }
         let (link, peer) = rig.link();
         peer.socket.try_send(&bytes, &[]).unwrap();
-        found(rig.breached(link, peer));
+        found(rig.breached(link, peer).into());
     }
     rig.finish();
 }
@@ -63,8 +63,8 @@ pub(crate) fn c02_master_types() {
         let fds: Vec<_> = fd.into_iter().collect();
         let breach = rig.refused_by_hand(|slave| slave.socket.try_send(&message.encode(), &fds).unwrap());
         match breach {
-            Breach::UnexpectedMessage { .. } if known => {}
-            Breach::UnknownType(kind) if !known => assert_eq!(kind, message.kind()),
+            Refusal::Breach(Breach::UnexpectedMessage { .. }) if known => {}
+            Refusal::Breach(Breach::UnknownType(kind)) if !known => assert_eq!(kind, message.kind()),
             other => panic!("{message:?} before INIT: {other:?}"),
         }
     }
@@ -77,7 +77,11 @@ pub(crate) fn c02_master_types() {
                 step.fds.clear();
             });
             assert!(
-                matches!(breach, Breach::UnexpectedMessage { .. } | Breach::UnknownType(_)),
+                matches!(
+                    breach,
+                    Refusal::Breach(Breach::UnexpectedMessage { .. })
+                        | Refusal::Breach(Breach::UnknownType(_))
+                ),
                 "{message:?} instead of {label}: {breach:?}"
             );
         }
@@ -127,10 +131,10 @@ pub(crate) fn c03_master_number_of_fds() {
                 step.fds = vec![fd; *count];
             });
             match breach {
-                Breach::DescriptorCount { found, .. } => {
+                Refusal::Breach(Breach::DescriptorCount { found, .. }) => {
                     assert!(found == *count || *count > 2, "{found}")
                 }
-                Breach::ControlTruncated => assert!(*count > 2, "{label} with {count}"),
+                Refusal::Breach(Breach::ControlTruncated) => assert!(*count > 2, "{label} with {count}"),
                 other => panic!("{label} with {count} descriptors: {other:?}"),
             }
         }
@@ -164,7 +168,13 @@ pub(crate) fn c04_master_fd_leaks() {
         let blocks: [&[BorrowedFd<'_>]; 3] = [&[fd.as_fd()], &[fd.as_fd(), fd.as_fd()], &[fd.as_fd()]];
         slave.socket.try_send_blocks(&init(0).encode(), &blocks, rustix::net::SendFlags::empty()).unwrap();
     });
-    assert!(matches!(breach, Breach::DescriptorCount { .. } | Breach::ControlTruncated), "{breach:?}");
+    assert!(
+        matches!(
+            breach,
+            Refusal::Breach(Breach::DescriptorCount { .. }) | Refusal::Breach(Breach::ControlTruncated)
+        ),
+        "{breach:?}"
+    );
     // Messages with descriptors that nobody reads any more, behind one that is refused.
     rig.refused_by_hand(|slave| {
         slave.socket.send(&Message::Other(99));
@@ -226,17 +236,17 @@ pub(crate) fn c07_master_id() {
     let mut rig = MasterRig::new();
     for id in [1, 99, u32::MAX] {
         let (breach, at, _) = rig.refused_as(&SlavePlan::id(id), |_| ());
-        assert_eq!((breach, at.as_str()), (Breach::UnknownId(id), "INIT"));
+        assert_eq!((breach, at.as_str()), (Refusal::UnknownId(id), "INIT"));
     }
     // An interface of the other role on the same socket does not count.
     let slave = rig.driver.add(InterfaceConfig::slave(77).admin_up(false));
-    assert_eq!(rig.refused_as(&SlavePlan::id(77), |_| ()).0, Breach::UnknownId(77));
+    assert_eq!(rig.refused_as(&SlavePlan::id(77), |_| ()).0, Refusal::UnknownId(77));
     rig.driver.call(move |socket| socket.remove_interface(slave)).unwrap();
     // In use: the first keeps its link.
     let (mut link, mut peer) = rig.link();
     let second = SlaveLink::try_connect(&rig.address, &rig.plan, |_| ()).map(|_| ()).unwrap_err();
     assert_eq!(second.at, "INIT");
-    assert_eq!(rig.agreed(&second).0, Breach::AlreadyConnected(0));
+    assert_eq!(rig.agreed(&second).0, Refusal::AlreadyConnected(0));
     cross(&mut link, &mut peer);
     drop(peer);
     rig.disconnected(link);
@@ -245,13 +255,13 @@ pub(crate) fn c07_master_id() {
     first.socket.send(&init(0));
     assert_eq!(first.socket.receive().message(), Message::Ack);
     let second = SlaveLink::try_connect(&rig.address, &rig.plan, |_| ()).map(|_| ()).unwrap_err();
-    assert_eq!(rig.agreed(&second).0, Breach::AlreadyConnected(0));
+    assert_eq!(rig.agreed(&second).0, Refusal::AlreadyConnected(0));
     drop(first);
     rig.driver.forget_events();
     // Administratively down.
     rig.driver.set_admin_up(rig.key, false);
     let refusal = SlaveLink::try_connect(&rig.address, &rig.plan, |_| ()).map(|_| ()).unwrap_err();
-    assert_eq!(rig.agreed(&refusal).0, Breach::AdminDown(0));
+    assert_eq!(rig.agreed(&refusal).0, Refusal::AdminDown(0));
     rig.driver.set_admin_up(rig.key, true);
     rig.finish();
 }
@@ -265,10 +275,10 @@ pub(crate) fn c08_master_secret() {
     for secret in wrong {
         let plan = SlavePlan { secret: secret.to_vec(), ..rig.plan.clone() };
         let (breach, at, _) = rig.refused_as(&plan, |_| ());
-        assert_eq!((breach, at.as_str()), (Breach::SecretWrong, "INIT"), "{secret:?}");
+        assert_eq!((breach, at.as_str()), (Refusal::SecretWrong, "INIT"), "{secret:?}");
     }
     let plan = SlavePlan { secret: Vec::new(), ..rig.plan.clone() };
-    assert_eq!(rig.refused_as(&plan, |_| ()).0, Breach::SecretRequired);
+    assert_eq!(rig.refused_as(&plan, |_| ()).0, Refusal::SecretRequired);
     // What follows the end of the secret means nothing.
     let mut field = b"hunter2\0".to_vec();
     field.resize(24, 0xee);
@@ -287,13 +297,13 @@ pub(crate) fn c09_master_mode_and_version() {
     for mode in [1, 2, 3, 255] {
         let plan = SlavePlan { mode, ..rig.plan.clone() };
         let (breach, at, _) = rig.refused_as(&plan, |_| ());
-        assert!(matches!(breach, Breach::Mode { theirs, .. } if theirs == mode), "{breach:?}");
+        assert!(matches!(breach, Refusal::Mode { theirs, .. } if theirs == mode), "{breach:?}");
         assert_eq!(at, "INIT");
     }
     for version in [0, 0x0100, 0x01ff, 0x0201, 0x0300, 0xffff] {
         let plan = SlavePlan { version, ..rig.plan.clone() };
         let (breach, at, _) = rig.refused_as(&plan, |_| ());
-        assert!(matches!(breach, Breach::Version { min, .. } if min == version), "{breach:?}");
+        assert!(matches!(breach, Refusal::Version { min, .. } if min == version), "{breach:?}");
         assert_eq!(at, "INIT");
     }
     rig.finish();

@@ -36,7 +36,7 @@ pub(crate) fn c10_master_region_index_and_count() {
     };
     let plan = rig.plan.clone();
     let breach = rig.refused_as(&plan, |script| more(script, 4));
-    assert_eq!((breach.0, breach.1.as_str()), (Breach::TooManyRegions(3), "ADD_REGION 3"));
+    assert_eq!((breach.0, breach.1.as_str()), (Breach::TooManyRegions(3).into(), "ADD_REGION 3"));
     rig.finish();
     // 256 regions are possible, 257 are not.
     let mut rig = MasterRig::new();
@@ -63,7 +63,7 @@ pub(crate) fn c11_master_region_size() {
             script.step("ADD_REGION 0").fds = vec![Arc::new(file.duplicate())];
         });
         match breach {
-            Breach::RegionSize { index: 0, size: found, limit } => {
+            memif::Refusal::Breach(Breach::RegionSize { index: 0, size: found, limit }) => {
                 assert_eq!((found, limit), (size, 8 << 20));
             }
             other => panic!("{size} bytes: {other:?}"),
@@ -78,7 +78,10 @@ pub(crate) fn c11_master_region_size() {
             script.step(label).fds = vec![Arc::new(file.duplicate())];
         }
     });
-    assert!(matches!(breach.0, Breach::RegionSize { index: 1, limit, .. } if limit <= 12 << 20), "{breach:?}");
+    assert!(
+        matches!(breach.0, memif::Refusal::Breach(Breach::RegionSize { index: 1, limit, .. }) if limit <= 12 << 20),
+        "{breach:?}"
+    );
     assert_eq!(breach.1, "ADD_REGION 1");
     rig.finish();
 }
@@ -94,8 +97,8 @@ pub(crate) fn c12_master_ring_index_and_count() {
             }
             let (breach, at, _) = rig.refused_as(&plan, |script| script.ring(label).index = index);
             assert!(
-                matches!(breach, Breach::RingIndex { found, expected: e, .. } if found == index && e == expected)
-                    || matches!(breach, Breach::TooManyRings { .. }) && index >= 2,
+                matches!(breach, memif::Refusal::Breach(Breach::RingIndex { found, expected: e, .. }) if found == index && e == expected)
+                    || matches!(breach, memif::Refusal::Breach(Breach::TooManyRings { .. })) && index >= 2,
                 "{label} with index {index}: {breach:?}"
             );
             assert_eq!(at, label);
@@ -103,11 +106,11 @@ pub(crate) fn c12_master_ring_index_and_count() {
     }
     let many = SlavePlan { s2m: 4, m2s: 2, ..rig.plan.clone() };
     let (breach, at, _) = rig.refused_as(&many, |_| ());
-    assert!(matches!(breach, Breach::TooManyRings { limit: 3, .. }), "{breach:?}");
+    assert!(matches!(breach, memif::Refusal::Breach(Breach::TooManyRings { limit: 3, .. })), "{breach:?}");
     assert_eq!(at, "ADD_RING S2M 3");
     let many = SlavePlan { s2m: 2, m2s: 3, ..rig.plan.clone() };
     let (breach, at, _) = rig.refused_as(&many, |_| ());
-    assert!(matches!(breach, Breach::TooManyRings { limit: 2, .. }), "{breach:?}");
+    assert!(matches!(breach, memif::Refusal::Breach(Breach::TooManyRings { limit: 2, .. })), "{breach:?}");
     assert_eq!(at, "ADD_RING M2S 2");
     // HELLO says the same whatever is possible: highest indices.
     let slave = ScriptedSlave::connect(&rig.address);
@@ -172,7 +175,7 @@ pub(crate) fn c15_master_ring_place() {
         for offset in [1, 2, 4, 12, last + 8, last + 16, u32::MAX, u32::MAX - 7, 0x8000_0000] {
             let breach = rig.refused(|script| script.ring(label).offset = offset);
             assert!(
-                matches!(breach, Breach::RingPlace { direction: d, index: 0, offset: o, .. }
+                matches!(breach, memif::Refusal::Breach(Breach::RingPlace { direction: d, index: 0, offset: o, .. })
                     if d == direction && o == u64::from(offset)),
                 "{label} at {offset}: {breach:?}"
             );
@@ -182,14 +185,14 @@ pub(crate) fn c15_master_ring_place() {
             script.ring(label).log2 = 14;
             script.ring(label).offset = last - (last % 16);
         });
-        assert!(matches!(breach, Breach::RingPlace { .. }), "{breach:?}");
+        assert!(matches!(breach, memif::Refusal::Breach(Breach::RingPlace { .. })), "{breach:?}");
     }
     // Overlaps: equal, by half, by one slot, and the header of one inside the other.
     let second = u32::try_from(ring).unwrap();
     for offset in [0, 8, 128, (second / 2) & !7, second - 8] {
         let breach = rig.refused(|script| script.ring("ADD_RING M2S 0").offset = offset);
         assert!(
-            matches!(breach, Breach::RingOverlap { offset: o, .. } if o == u64::from(offset)
+            matches!(breach, memif::Refusal::Breach(Breach::RingOverlap { offset: o, .. }) if o == u64::from(offset)
                 || o == 0),
             "M2S at {offset}: {breach:?}"
         );
@@ -197,7 +200,7 @@ pub(crate) fn c15_master_ring_place() {
     // VPP lays its rings out for the negotiated size and announces the configured one (V1): they overlap.
     let plan = SlavePlan { log2: 4, announced_log2: Some(8), ..rig.plan.clone() };
     let breach = rig.refused_as(&plan, |_| ()).0;
-    assert!(matches!(breach, Breach::RingOverlap { .. }), "{breach:?}");
+    assert!(matches!(breach, memif::Refusal::Breach(Breach::RingOverlap { .. })), "{breach:?}");
     // Multiples of 8 that are no multiples of 16 or 64 are good.
     let plan = rig.plan.clone();
     let slave = ScriptedSlave::connect(&rig.address);
@@ -265,12 +268,12 @@ pub(crate) fn c17_master_order() {
     let breach = rig.refused(|script| {
         script.remove("ADD_REGION 0");
     });
-    assert!(matches!(breach, Breach::RingRegion { region: 0, .. }), "{breach:?}");
+    assert!(matches!(breach, memif::Refusal::Breach(Breach::RingRegion { region: 0, .. })), "{breach:?}");
     // One direction alone is a link for programs that say so.
     for (s2m, m2s, missing) in [(1, 0, "M2S"), (0, 1, "S2M")] {
         let plan = SlavePlan { s2m, m2s, ..rig.plan.clone() };
         let (breach, at, _) = rig.refused_as(&plan, |_| ());
-        assert_eq!((breach, at.as_str()), (Breach::NoRingOneWay(missing), "CONNECT"));
+        assert_eq!((breach, at.as_str()), (Breach::NoRingOneWay(missing).into(), "CONNECT"));
     }
     rig.finish();
     let mut rig = MasterRig::with(InterfaceConfig::master(0).one_way(true));
@@ -301,7 +304,7 @@ pub(crate) fn c12_master_limits_of_a_link() {
         ),
     ] {
         let (found, at, _) = rig.refused_as(&plan, |_| ());
-        assert_eq!((found, at.as_str()), (breach, step));
+        assert_eq!((found, at.as_str()), (breach.into(), step));
     }
     // As much as is allowed.
     rig.plan = SlavePlan { s2m: 3, m2s: 2, log2: 7, ..quiet };

@@ -136,7 +136,7 @@ pub(crate) fn f06_master_cut_before_connect() {
             drop((slave, memory, script));
             let (breach, _) = rig.agreed(&refusal);
             assert!(
-                matches!(breach, Breach::RegionFile { index, file, .. }
+                matches!(breach, memif::Refusal::Breach(Breach::RegionFile { index, file, .. })
                     if usize::from(index) == region && file == keep),
                 "{breach:?}"
             );

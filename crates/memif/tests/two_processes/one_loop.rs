@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use memif::{
-    Breach, ConnectError, DisconnectReason, Event, InterfaceConfig, InterfaceKey, Link, RecvError, RxMode, Secret,
+    ConnectError, DisconnectReason, Event, InterfaceConfig, InterfaceKey, Link, RecvError, Refusal, RxMode, Secret,
     Socket, SocketError, WaitError,
 };
 use serde_json::json;
@@ -182,7 +182,7 @@ pub(crate) fn a_handler_removes_its_interface() {
     let Event::Refused { reason, .. } = socket.poll(Some(STEP)).expect("poll").expect("an event in time") else {
         panic!("a refusal was due");
     };
-    assert_eq!(reason, Breach::UnknownId(0));
+    assert_eq!(reason, Refusal::UnknownId(0));
     for (key, link) in &mut links {
         let at = keys.iter().position(|k| k == key).expect("a key");
         crossed(link, &mut peer, there[at]);

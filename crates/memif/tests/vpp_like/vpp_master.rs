@@ -1,6 +1,6 @@
 //! The library as slave, opposite a master like VPP's.
 
-use memif::{Breach, ConnectError, DisconnectReason, InterfaceConfig, Memory, Mode, RxMode};
+use memif::{ConnectError, DisconnectReason, InterfaceConfig, Memory, Mode, Refusal, RxMode};
 use testkit::vpp::answer_disconnect;
 use testkit::wiremsg::{Hello, Message};
 use testkit::{Dialect, MasterPlan, Reply};
@@ -133,7 +133,7 @@ pub(crate) fn other_versions() {
     for (min, max) in [(0x0201, 0x0300), (0x0100, 0x01ff), (0, 0)] {
         let hello = Hello { min_version: min, max_version: max, ..Hello::usual("VPP 99") };
         let breach = rig.breach(|_| Reply::Say(Message::Hello(hello.clone())));
-        assert_eq!(breach, Breach::Version { min, max });
+        assert_eq!(breach, Refusal::Version { min, max });
     }
     rig.finish();
 }

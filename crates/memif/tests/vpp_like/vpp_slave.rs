@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use memif::{Breach, DisconnectReason, InterfaceConfig, Mode, RxMode, SendError};
+use memif::{Breach, DisconnectReason, InterfaceConfig, Mode, Refusal, RxMode, SendError};
 use testkit::vpp::answer_disconnect;
 use testkit::wiremsg::Message;
 use testkit::{Received, Script, ScriptedSlave, SlaveLink, SlavePlan, VppLikeSlave};
@@ -74,7 +74,7 @@ pub(crate) fn unsealable_pool() {
 
     let mut rig = MasterRig::with(InterfaceConfig::master(0).require_sealed(true));
     let (breach, at, _) = rig.refused_as(&plan(&small(true)), |_| ());
-    assert_eq!((breach, at.as_str()), (Breach::RegionUnsealed(1), "ADD_REGION 1"));
+    assert_eq!((breach, at.as_str()), (Breach::RegionUnsealed(1).into(), "ADD_REGION 1"));
     rig.plan = plan(&small(false));
     rig.finish();
 }
@@ -243,7 +243,7 @@ pub(crate) fn ip_mode() {
         drop(link);
         let ethernet = plan(&small(zero_copy));
         let (breach, ..) = rig.refused_as(&ethernet, |_| ());
-        assert_eq!(breach, Breach::Mode { theirs: 0, ours: Mode::Ip });
+        assert_eq!(breach, Refusal::Mode { theirs: 0, ours: Mode::Ip });
         rig.finish();
     }
 }

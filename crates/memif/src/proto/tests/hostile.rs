@@ -65,7 +65,7 @@ fn a_master_accepts_in_each_stage_only_what_belongs_there() {
             let mut master = master_in(stage, &open);
             master.handle_message(&message.emit(), fds(&message, &open));
             let breach = Breach::UnexpectedMessage { message: message.name(), state: stage.as_str() };
-            assert_eq!(closed(&mut master), Some(Closed::Breach(breach.clone())), "{stage}");
+            assert_eq!(closed(&mut master), Some(Closed::Refused(breach.clone().into())), "{stage}");
             assert_eq!(text(&sent(&mut master)[0]), breach.to_string());
             assert_eq!(open.load(Ordering::Relaxed), 0);
         }
@@ -115,7 +115,7 @@ fn a_slave_accepts_in_each_stage_only_what_is_due() {
             let mut slave = slave_in(stage, &open);
             slave.handle_message(&message.emit(), fds(&message, &open));
             let reason = slave_closed(&mut slave);
-            assert!(matches!(reason, Some(Closed::Breach(_))), "{} {stage}", message.name());
+            assert!(matches!(reason, Some(Closed::Refused(_))), "{} {stage}", message.name());
             let farewell = sent_by_slave(&mut slave);
             let expected = if stage == Stage::WaitHello { "ACK" } else { "DISCONNECT" };
             assert_eq!(farewell.iter().map(Message::name).collect::<Vec<_>>(), [expected]);
@@ -136,7 +136,7 @@ fn descriptors_for_a_slave_are_closed() {
         let mut slave = slave_in(stage, &open);
         slave.handle_message(&message.emit(), vec![FakeFd::new(&open), FakeFd::new(&open)]);
         let breach = Breach::DescriptorCount { message: message.name(), found: 2, expected: 0 };
-        assert_eq!(slave_closed(&mut slave), Some(Closed::Breach(breach)));
+        assert_eq!(slave_closed(&mut slave), Some(Closed::Refused(breach.into())));
         assert_eq!(open.load(Ordering::Relaxed), 0);
     }
 }
@@ -169,7 +169,7 @@ fn a_flood_of_harmless_messages_ends() {
     for _ in 0..MAX_MESSAGES {
         master.handle_message(&Message::Ack.emit(), Vec::new());
     }
-    assert_eq!(closed(&mut master), Some(Closed::Breach(Breach::MessageFlood(MAX_MESSAGES))));
+    assert_eq!(closed(&mut master), Some(Closed::Refused(Refusal::Breach(Breach::MessageFlood(MAX_MESSAGES)))));
     assert_eq!(open.load(Ordering::Relaxed), 0);
 }
 

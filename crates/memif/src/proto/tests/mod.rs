@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::config::{InterfaceConfig, Name, Secret};
-use crate::error::Breach;
+use crate::error::{Breach, Refusal};
 use crate::limits::Limits;
 use crate::wire::{AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, RingDirection, Text, VERSION};
 

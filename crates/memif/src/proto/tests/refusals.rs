@@ -38,9 +38,9 @@ impl Admitted {
     }
 
     /// The last message was refused with this, and nothing is left open.
-    fn assert_refused(&mut self, expected: &Breach) {
+    fn assert_refused(&mut self, expected: &(impl Clone + Into<Refusal>)) {
         assert_refused(&mut self.master, expected);
-        assert_eq!(self.open.load(Ordering::Relaxed), 0, "{expected}");
+        assert_eq!(self.open.load(Ordering::Relaxed), 0, "{}", expected.clone().into());
     }
 
     fn assert_acknowledged(&mut self) {
@@ -48,8 +48,9 @@ impl Admitted {
     }
 }
 
-fn assert_refused(master: &mut Master<FakeFd>, expected: &Breach) {
-    assert_eq!(closed(master), Some(Closed::Breach(expected.clone())));
+fn assert_refused(master: &mut Master<FakeFd>, expected: &(impl Clone + Into<Refusal>)) {
+    let expected: Refusal = expected.clone().into();
+    assert_eq!(closed(master), Some(Closed::Refused(expected.clone())));
     let messages = sent(master);
     let ends: Vec<_> = messages.iter().filter(|m| m.name() == "DISCONNECT").collect();
     let [end] = ends[..] else { panic!("{} times DISCONNECT", ends.len()) };
@@ -76,7 +77,7 @@ fn init_of_another_version_is_refused() {
         let mut master = master(Instant::now());
         let init = Init { version, ..init(&InterfaceConfig::master(0)) };
         master.handle_message(&Message::Init(init).emit(), Vec::new());
-        assert_refused(&mut master, &Breach::Version { min: version, max: version });
+        assert_refused(&mut master, &Refusal::Version { min: version, max: version });
     }
 }
 
@@ -86,12 +87,12 @@ fn mode_and_secret_are_checked_before_the_interface_is_reserved() {
     let plain = InterfaceConfig::master(0);
     let locked = plain.clone().secret(secret("hunter2"));
     let cases = [
-        (&plain, plain.clone().mode(Mode::Ip), Some(Breach::Mode { theirs: 1, ours: Mode::Ethernet })),
+        (&plain, plain.clone().mode(Mode::Ip), Some(Refusal::Mode { theirs: 1, ours: Mode::Ethernet })),
         (&plain, plain.clone().secret(secret("anything")), None),
-        (&locked, plain.clone(), Some(Breach::SecretRequired)),
-        (&locked, plain.clone().secret(secret("hunter")), Some(Breach::SecretWrong)),
-        (&locked, plain.clone().secret(secret("hunter22")), Some(Breach::SecretWrong)),
-        (&locked, plain.clone().secret(secret("Hunter2")), Some(Breach::SecretWrong)),
+        (&locked, plain.clone(), Some(Refusal::SecretRequired)),
+        (&locked, plain.clone().secret(secret("hunter")), Some(Refusal::SecretWrong)),
+        (&locked, plain.clone().secret(secret("hunter22")), Some(Refusal::SecretWrong)),
+        (&locked, plain.clone().secret(secret("Hunter2")), Some(Refusal::SecretWrong)),
         (&locked, locked.clone(), None),
     ];
     for (ours, theirs, expected) in cases {
@@ -115,12 +116,12 @@ fn an_unterminated_secret_of_24_bytes_never_fits() {
     bytes[9 + 23] = b'x';
     let mut master = master(Instant::now());
     master.handle_message(&bytes, Vec::new());
-    assert_eq!(master.admit(&MasterParams::from(&config)), Err(Breach::SecretWrong));
+    assert_eq!(master.admit(&MasterParams::from(&config)), Err(Refusal::SecretWrong));
 }
 
 #[test]
 fn the_owner_can_refuse_an_init() {
-    for breach in [Breach::UnknownId(7), Breach::AlreadyConnected(7), Breach::AdminDown(7)] {
+    for breach in [Refusal::UnknownId(7), Refusal::AlreadyConnected(7), Refusal::AdminDown(7)] {
         let mut master = master(Instant::now());
         master.handle_message(&Message::Init(init(&InterfaceConfig::master(7))).emit(), Vec::new());
         master.refuse(breach.clone());
@@ -384,7 +385,7 @@ fn memory_that_cannot_be_mapped_is_refused_after_connect() {
 
 #[test]
 fn a_handshake_has_a_time_limit_on_both_sides() {
-    let breach = Breach::HandshakeTimeout(5000);
+    let breach = Refusal::HandshakeTimeout(5000);
     for steps in [0, 2, 4] {
         let mut pair = Pair::new(&InterfaceConfig::master(0), &InterfaceConfig::slave(0));
         for _ in 0..steps {
@@ -393,11 +394,11 @@ fn a_handshake_has_a_time_limit_on_both_sides() {
         pair.master.handle_timeout(pair.now + TIMEOUT - Duration::from_millis(1));
         assert_eq!(closed(&mut pair.master), None);
         pair.master.handle_timeout(pair.now + TIMEOUT);
-        assert_eq!(closed(&mut pair.master), Some(Closed::Breach(breach.clone())));
+        assert_eq!(closed(&mut pair.master), Some(Closed::Refused(breach.clone())));
 
         let before_init = pair.slave.stage() == Stage::WaitHello;
         pair.slave.handle_timeout(pair.now + TIMEOUT);
-        assert_eq!(slave_closed(&mut pair.slave), Some(Closed::Breach(breach.clone())));
+        assert_eq!(slave_closed(&mut pair.slave), Some(Closed::Refused(breach.clone())));
         let last = *sent_by_slave(&mut pair.slave).last().unwrap();
         assert_eq!(last.name(), if before_init { "ACK" } else { "DISCONNECT" });
     }
@@ -410,7 +411,7 @@ fn a_slave_refuses_a_hello_of_other_versions_with_an_ack() {
         let mut slave = Slave::<FakeFd>::new(Instant::now(), params, TIMEOUT);
         let hello = Hello { min_version: min, max_version: max, ..hello() };
         slave.handle_message(&Message::Hello(hello).emit(), Vec::new());
-        assert_eq!(slave_closed(&mut slave), Some(Closed::Breach(Breach::Version { min, max })));
+        assert_eq!(slave_closed(&mut slave), Some(Closed::Refused(Refusal::Version { min, max })));
         assert_eq!(sent_by_slave(&mut slave), [Message::Ack]);
     }
 }

@@ -185,7 +185,7 @@ fn unfinished_handshakes_share_a_number_of_descriptors() {
     let second = hold(&mut socket, 1, 255);
     assert_eq!(socket.driver.held.total(), 505);
     let third = hold(&mut socket, 2, 8);
-    second.expect_refusal(&mut socket, &Breach::TooManyDescriptors(512));
+    second.expect_refusal(&mut socket, &Refusal::TooManyDescriptors(512));
     assert_eq!(socket.driver.held.total(), 258);
     drop((first, third));
     while !socket.driver.connections.is_empty() {
@@ -230,7 +230,7 @@ fn handshakes_of_many_rings_stay_within_the_bounds() {
     assert_eq!(socket.driver.held.total(), 512);
     let second = hold(&mut socket, 1, 0, 0);
     second.send_fd(add_region(0), &memory);
-    first.expect_refusal(&mut socket, &Breach::TooManyDescriptors(512));
+    first.expect_refusal(&mut socket, &Refusal::TooManyDescriptors(512));
     assert_eq!(socket.driver.held.total(), 1);
     drop(second);
     while !socket.driver.connections.is_empty() {
@@ -252,7 +252,7 @@ fn a_slave_tells_nothing_to_a_master_that_is_not_allowed() {
     sys::listen(&listener, 4).unwrap();
     let mut socket = Socket::builder(address).allow_uid(me.0 + 1).open().unwrap();
     let key = socket.add_interface(InterfaceConfig::slave(0)).unwrap();
-    let expected = ConnectError::Breach(Breach::NotAllowed { uid: me.0, gid: me.1 });
+    let expected = ConnectError::GaveUp(Refusal::NotAllowed { uid: me.0, gid: me.1 });
     assert_eq!(expect_failure(&mut socket, key), expected);
     let raw = Raw(sys::accept(&listener).unwrap());
     raw.expect(&mut socket, "ACK");

@@ -104,7 +104,7 @@ fn the_oldest_half_open_connection_gives_way() {
     assert_eq!(socket.driver.half_open.len(), 4);
     let newest = Raw::connect(&address);
     newest.expect(&mut socket, "HELLO");
-    raws[0].expect_refusal(&mut socket, &Breach::Evicted);
+    raws[0].expect_refusal(&mut socket, &Refusal::Evicted);
     assert_eq!(socket.driver.half_open.len(), 4);
     // With all places taken by idlers, a good slave still gets through.
     let slave = socket.add_interface(InterfaceConfig::slave(0)).unwrap();
@@ -118,14 +118,14 @@ fn users_and_groups_that_are_not_on_the_list_are_refused() {
     let builder = |address: &SocketAddress| Socket::builder(address.clone());
     let refusing = |socket: &mut Socket, address: &SocketAddress| {
         let raw = Raw::connect(address);
-        raw.expect_refusal(socket, &Breach::NotAllowed { uid: me.0, gid: me.1 });
+        raw.expect_refusal(socket, &Refusal::NotAllowed { uid: me.0, gid: me.1 });
     };
     let address = fresh_address();
     let mut socket = builder(&address).allow_uid(me.0 + 1).allow_gid(me.1 + 1).open().unwrap();
     socket.add_interface(InterfaceConfig::master(0)).unwrap();
     refusing(&mut socket, &address);
     expect(&mut socket, |event| match event {
-        Event::Refused { reason: Breach::NotAllowed { .. }, peer } => peer.credentials,
+        Event::Refused { reason: Refusal::NotAllowed { .. }, peer } => peer.credentials,
         _ => None,
     });
 
@@ -149,7 +149,7 @@ fn a_listener_of_the_caller_is_used_and_its_file_left_alone() {
     socket.wait_connected(slave, WATCHDOG).unwrap();
     socket.remove_interface(master).unwrap();
     let error = expect_failure(&mut socket, slave);
-    assert_eq!(error, ConnectError::Refused(Breach::UnknownId(0).to_string()));
+    assert_eq!(error, ConnectError::Refused(Refusal::UnknownId(0).to_string()));
     // A new address is that of slaves; the listener stays.
     socket.set_address(directory.socket("elsewhere")).unwrap();
     assert_eq!(expect_failure(&mut socket, slave), ConnectError::NotFound);

@@ -130,7 +130,7 @@ fn administratively_down_and_up_again() {
     let (own, peer) = both.run(reason, reason);
     assert_eq!(own, DisconnectReason::Local("interface is down".to_owned()));
     assert_eq!(peer, DisconnectReason::Peer { code: 0, reason: "interface is down".to_owned() });
-    let down = Breach::AdminDown(4);
+    let down = Refusal::AdminDown(4);
     let (refused, failed) = both.run(
         |event| match event {
             Event::Refused { reason, .. } => Some(reason),
@@ -296,7 +296,7 @@ fn three_hundred_interfaces_connect_at_once() {
                     links.push(link);
                 }
                 // On a very busy machine; they come again.
-                Some(Event::Refused { reason, .. }) => assert_eq!(reason, Breach::Evicted),
+                Some(Event::Refused { reason, .. }) => assert_eq!(reason, Refusal::Evicted),
                 _ => {}
             }
         }

@@ -66,15 +66,15 @@ fn every_refusal_is_told_and_the_next_slave_is_served() {
         field[..text.len()].copy_from_slice(text);
         field
     };
-    let cases: Vec<(Message, Breach)> = vec![
-        (init(99), Breach::UnknownId(99)),
-        (init(2), Breach::SecretRequired),
-        (with(2, &|init| init.secret = word(b"wrong")), Breach::SecretWrong),
-        (init(3), Breach::AdminDown(3)),
-        (with(1, &|init| init.version = 0x0201), Breach::Version { min: 0x0201, max: 0x0201 }),
-        (with(1, &|init| init.mode = 1), Breach::Mode { theirs: 1, ours: crate::Mode::Ethernet }),
-        (Message::Ack, Breach::UnexpectedMessage { message: "ACK", state: "waiting for INIT" }),
-        (hello(), Breach::UnexpectedMessage { message: "HELLO", state: "waiting for INIT" }),
+    let cases: Vec<(Message, Refusal)> = vec![
+        (init(99), Refusal::UnknownId(99)),
+        (init(2), Refusal::SecretRequired),
+        (with(2, &|init| init.secret = word(b"wrong")), Refusal::SecretWrong),
+        (init(3), Refusal::AdminDown(3)),
+        (with(1, &|init| init.version = 0x0201), Refusal::Version { min: 0x0201, max: 0x0201 }),
+        (with(1, &|init| init.mode = 1), Refusal::Mode { theirs: 1, ours: crate::Mode::Ethernet }),
+        (Message::Ack, Breach::UnexpectedMessage { message: "ACK", state: "waiting for INIT" }.into()),
+        (hello(), Breach::UnexpectedMessage { message: "HELLO", state: "waiting for INIT" }.into()),
     ];
     for (message, breach) in cases {
         let raw = Raw::connect(&address);
@@ -100,7 +100,7 @@ fn the_id_is_not_taken_by_those_who_do_not_know_the_secret() {
     let squatter = Raw::connect(&address);
     squatter.expect(&mut socket, "HELLO");
     squatter.send(init(0));
-    squatter.expect_refusal(&mut socket, &Breach::SecretRequired);
+    squatter.expect_refusal(&mut socket, &Refusal::SecretRequired);
 
     let mut field = [0; 24];
     field[..5].copy_from_slice(b"right");
@@ -113,7 +113,7 @@ fn the_id_is_not_taken_by_those_who_do_not_know_the_secret() {
     let second = Raw::connect(&address);
     second.expect(&mut socket, "HELLO");
     second.send(good);
-    second.expect_refusal(&mut socket, &Breach::AlreadyConnected(0));
+    second.expect_refusal(&mut socket, &Refusal::AlreadyConnected(0));
     // The first one dies. The third says INIT before that was noticed, and gets the id.
     let third = Raw::connect(&address);
     third.expect(&mut socket, "HELLO");
@@ -155,8 +155,8 @@ fn a_handshake_that_stalls_ends_and_frees_the_id() {
     stalled.expect(&mut socket, "HELLO");
     stalled.send(init(0));
     stalled.expect(&mut socket, "ACK");
-    silent.expect_refusal(&mut socket, &Breach::HandshakeTimeout(50));
-    stalled.expect_refusal(&mut socket, &Breach::HandshakeTimeout(50));
+    silent.expect_refusal(&mut socket, &Refusal::HandshakeTimeout(50));
+    stalled.expect_refusal(&mut socket, &Refusal::HandshakeTimeout(50));
     assert_serves(&mut socket, key, &address, 0);
 }
 

@@ -21,7 +21,7 @@ use super::held::HeldDescriptors;
 use super::*;
 use crate::address::SocketAddress;
 use crate::config::{InterfaceConfig, Name};
-use crate::error::{Breach, ConnectError, SocketError, WaitError};
+use crate::error::{Breach, ConnectError, Refusal, SocketError, WaitError};
 use crate::sys::{self, Received};
 use crate::terms::Role;
 use crate::wire::{AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, RingDirection, VERSION};
@@ -194,12 +194,13 @@ impl Raw {
     }
 
     #[track_caller]
-    fn expect_refusal(&self, socket: &mut Socket, breach: &Breach) {
+    fn expect_refusal(&self, socket: &mut Socket, reason: &(impl Clone + Into<Refusal>)) {
+        let expected: Refusal = reason.clone().into();
         let deadline = Instant::now() + WATCHDOG;
         while Instant::now() < deadline {
             match self.next(socket) {
                 Some((Message::Disconnect(end), _)) => {
-                    assert_eq!(end.reason.to_string(), breach.to_string());
+                    assert_eq!(end.reason.to_string(), expected.to_string());
                     assert!(self.next(socket).is_none(), "something came behind DISCONNECT");
                     return;
                 }

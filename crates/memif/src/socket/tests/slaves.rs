@@ -102,22 +102,22 @@ fn what_a_master_does_wrong_is_told_and_named() {
         other => other,
     };
     // Before INIT the farewell is an ACK, which every master survives.
-    let cases: [(&[Message], Breach, &str); 5] = [
-        (&[wrong_version], Breach::Version { min: 0x0300, max: 0x0300 }, "ACK"),
-        (&[Message::Ack], Breach::UnexpectedMessage { message: "ACK", state: "waiting for HELLO" }, "ACK"),
+    let cases: [(&[Message], Refusal, &str); 5] = [
+        (&[wrong_version], Refusal::Version { min: 0x0300, max: 0x0300 }, "ACK"),
+        (&[Message::Ack], Breach::UnexpectedMessage { message: "ACK", state: "waiting for HELLO" }.into(), "ACK"),
         (
             &[hello(), hello()],
-            Breach::UnexpectedMessage { message: "HELLO", state: "waiting for the ACK of INIT" },
+            Breach::UnexpectedMessage { message: "HELLO", state: "waiting for the ACK of INIT" }.into(),
             "DISCONNECT",
         ),
         (
             &[hello(), Message::Connected(Name::EMPTY)],
-            Breach::UnexpectedMessage { message: "CONNECTED", state: "waiting for the ACK of INIT" },
+            Breach::UnexpectedMessage { message: "CONNECTED", state: "waiting for the ACK of INIT" }.into(),
             "DISCONNECT",
         ),
         (
             &[hello(), init(0)],
-            Breach::UnexpectedMessage { message: "INIT", state: "waiting for the ACK of INIT" },
+            Breach::UnexpectedMessage { message: "INIT", state: "waiting for the ACK of INIT" }.into(),
             "DISCONNECT",
         ),
     ];
@@ -135,7 +135,7 @@ fn what_a_master_does_wrong_is_told_and_named() {
         }
         // A clean end, not a reset: nothing of ours was left unread.
         assert!(matches!(sys::receive(&raw.0, &mut [0; MESSAGE_SIZE]), Received::Closed));
-        assert_eq!(failed(&mut socket, key), ConnectError::Breach(breach));
+        assert_eq!(failed(&mut socket, key), ConnectError::GaveUp(breach));
     }
 }
 
@@ -145,7 +145,7 @@ fn descriptors_from_a_master_are_refused_even_with_hello() {
     let (mut socket, key, raw) = pair();
     raw.send_fd(hello(), &event);
     raw.expect(&mut socket, "ACK");
-    assert_eq!(failed(&mut socket, key), ConnectError::Breach(Breach::ControlTruncated));
+    assert_eq!(failed(&mut socket, key), ConnectError::GaveUp(Refusal::Breach(Breach::ControlTruncated)));
 
     let (mut socket, key, raw) = pair();
     raw.send(hello());
@@ -153,7 +153,7 @@ fn descriptors_from_a_master_are_refused_even_with_hello() {
     raw.send_fd(Message::Ack, &event);
     raw.expect(&mut socket, "DISCONNECT");
     let breach = Breach::DescriptorCount { message: "ACK", found: 1, expected: 0 };
-    assert_eq!(failed(&mut socket, key), ConnectError::Breach(breach));
+    assert_eq!(failed(&mut socket, key), ConnectError::GaveUp(breach.into()));
 }
 
 #[test]
@@ -224,8 +224,8 @@ fn a_master_that_says_nothing_is_given_up() {
     let key = socket.add_connected(InterfaceConfig::slave(0), a).unwrap();
     let raw = Raw(b);
     raw.expect(&mut socket, "ACK");
-    let breach = Breach::HandshakeTimeout(30);
-    assert_eq!(failed(&mut socket, key), ConnectError::Breach(breach));
+    let breach = Refusal::HandshakeTimeout(30);
+    assert_eq!(failed(&mut socket, key), ConnectError::GaveUp(breach));
 }
 
 #[cfg(feature = "raw")]
