@@ -39,7 +39,7 @@ pub(crate) fn socket_code(error: &memif::SocketError) -> c_int {
         E::Permission(_) => err::ACCES,
         E::WrongDescriptor(_) | E::Config(_) | E::IdInUse { .. } => err::INVAL_ARG,
         E::NoSuchInterface => err::NOCONN,
-        E::Io { source, .. } => code(Errno::from_io_error(source).unwrap_or(Errno::IO)),
+        E::Io { error, .. } => code(Errno::from_io_error(error).unwrap_or(Errno::IO)),
         // Somebody else listens: EADDRINUSE.
         _ => err::SYSCALL,
     }

@@ -54,7 +54,7 @@ fn for_options(error: &SocketError) -> String {
         SocketError::InUse(_) | SocketError::NotASocket(_) | SocketError::Permission(_) => {
             format!("{error} (with --socket)")
         }
-        SocketError::Io { source, .. } => match about_call(source.raw_os_error()) {
+        SocketError::Io { error: call, .. } => match about_call(call.raw_os_error()) {
             Some(advice) => format!("{error}; {advice}"),
             None => error.to_string(),
         },

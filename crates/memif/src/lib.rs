@@ -168,7 +168,8 @@ pub use config::{
 };
 pub use counters::{Counters, QueueDetails, RegionDetails};
 pub use error::{
-    Breach, ConfigError, ConnectError, Direction, QueueName, RecvError, Refusal, SendError, SocketError, WaitError,
+    Breach, ConfigError, ConnectError, Direction, QueueName, RecvError, Refusal, SendError, SocketError, SystemError,
+    WaitError,
 };
 pub use limits::Limits;
 pub use queue::{ForwardError, Packet, PacketWriter, Packets, RxBatch, RxQueue, Segments, TxBatch, TxQueue};

@@ -1,5 +1,7 @@
 //! Why nothing was received or sent.
 
+use std::io;
+
 use super::breach::Breach;
 
 /// Why a receive call has no batch. An empty ring is no error: the batch is empty.
@@ -11,7 +13,7 @@ pub enum RecvError {
     Disconnected,
     /// The peer broke the protocol; the link goes down for that reason.
     #[error("peer broke the protocol: {0}")]
-    Breach(#[from] Breach),
+    Breach(Breach),
     /// A wait for no queue at all, which no packet and no end of a link would end. A link has no queue in a
     /// direction only where its program allows that.
     #[error("no queue to wait for: the link has none in this direction")]
@@ -41,5 +43,44 @@ pub enum SendError {
     Disconnected,
     /// The peer broke the protocol; the link goes down for that reason.
     #[error("peer broke the protocol: {0}")]
-    Breach(#[from] Breach),
+    Breach(Breach),
+}
+
+// The text of both has the breach, so it is no source of theirs.
+impl From<Breach> for RecvError {
+    fn from(breach: Breach) -> Self {
+        RecvError::Breach(breach)
+    }
+}
+
+impl From<Breach> for SendError {
+    fn from(breach: Breach) -> Self {
+        SendError::Breach(breach)
+    }
+}
+
+/// [`NotConnected`](io::ErrorKind::NotConnected) for a link that is down, [`InvalidData`](io::ErrorKind::InvalidData)
+/// for a breach.
+impl From<RecvError> for io::Error {
+    fn from(error: RecvError) -> Self {
+        let kind = match error {
+            RecvError::Disconnected => io::ErrorKind::NotConnected,
+            RecvError::Breach(_) => io::ErrorKind::InvalidData,
+            RecvError::NoQueue => io::ErrorKind::InvalidInput,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+/// As for [`RecvError`]; [`WouldBlock`](io::ErrorKind::WouldBlock) for a full ring.
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::Full => io::ErrorKind::WouldBlock,
+            SendError::Empty | SendError::TooLong { .. } => io::ErrorKind::InvalidInput,
+            SendError::Disconnected => io::ErrorKind::NotConnected,
+            SendError::Breach(_) => io::ErrorKind::InvalidData,
+        };
+        io::Error::new(kind, error)
+    }
 }

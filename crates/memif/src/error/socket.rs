@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::config::ConfigError;
 use super::refusal::Refusal;
+use super::system::SystemError;
 use crate::terms::Role;
 
 /// Why a socket could not be opened, or an interface not be added to it.
@@ -47,19 +48,19 @@ pub enum SocketError {
     #[error("the connection that asked is gone")]
     RequestGone,
     /// What the kernel said, and about which call.
-    #[error("{operation}: {source}")]
+    #[error("{operation}: {error}")]
     Io {
         /// The call.
         operation: &'static str,
-        /// What the kernel said.
-        source: io::Error,
+        /// What the kernel said. The text has it, so it is no [`source`](std::error::Error::source).
+        error: io::Error,
     },
 }
 
 impl SocketError {
     /// What the kernel said to that call.
     pub(crate) fn io(operation: &'static str) -> impl Fn(io::Error) -> Self {
-        move |source| Self::Io { operation, source }
+        move |error| Self::Io { operation, error }
     }
 }
 
@@ -98,12 +99,12 @@ pub enum ConnectError {
     /// serve us, or did not finish the handshake in time.
     #[error("{}: {_0}", master_fault(_0))]
     GaveUp(Refusal),
-    /// This side could not go on (memory, descriptors).
-    #[error("local failure: {0}")]
-    Local(String),
+    /// This side could not go on (memory, descriptors), or did not want to.
+    #[error("local failure: {_0}")]
+    Local(SystemError),
     /// The connect call failed in another way.
-    #[error("connect: {0}")]
-    Io(String),
+    #[error("connect: {_0}")]
+    Io(SystemError),
 }
 
 /// Time and version need no fault of the master: it may be halted, or be of another age.

@@ -11,7 +11,7 @@ use super::connected::{Connected, new_eventfd, queue_name};
 use super::handle::LinkHandle;
 use super::peer_fd;
 use crate::config::{InterfaceConfig, Memory, Role};
-use crate::error::Direction;
+use crate::error::{Direction, SystemError};
 use crate::queue::{BufferRef, DriverSignals, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
 use crate::ring::RingMemory;
 use crate::shm::layout::{BufferPlace, Layout};
@@ -255,11 +255,11 @@ fn huge_region(size: u64) -> io::Result<(Arc<OwnedFd>, u64, Arc<Mapping>)> {
     };
     made().map_err(|error: io::Error| {
         let pages = size / HUGE_PAGE;
-        let problem = format!(
-            "no {pages} huge pages of 2 MiB for the buffers ({error}): reserve more as root \
-             (sysctl vm.nr_hugepages=N), or do without"
+        let what = format!(
+            "no {pages} huge pages of 2 MiB for the buffers: reserve more as root (sysctl vm.nr_hugepages=N), or do \
+             without"
         );
-        io::Error::new(error.kind(), problem)
+        SystemError::because(what, &error).into()
     })
 }
 
@@ -273,7 +273,7 @@ fn fill(config: &InterfaceConfig, mappings: &[Arc<Mapping>]) -> io::Result<()> {
     mappings.iter().try_for_each(|mapping| mapping.populate()).map_err(|error| {
         let node = config.numa_node.map(|node| format!(" on NUMA node {node}")).unwrap_or_default();
         let huge = if config.huge_pages { " in huge pages" } else { "" };
-        io::Error::new(error.kind(), format!("not all memory{huge}{node} is to be had ({error})"))
+        SystemError::because(format!("not all memory{huge}{node} is to be had"), &error).into()
     })
 }
 

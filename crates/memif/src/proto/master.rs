@@ -9,7 +9,7 @@ use super::peer::{PeerFd, PeerNames};
 use super::setup::{Collector, Setup};
 use super::stage::{Closed, Stage};
 use super::transmit::{MAX_MESSAGES, Transmit, disconnect_message, parse_with_fds};
-use crate::error::{Breach, Refusal};
+use crate::error::{Breach, Refusal, SystemError};
 use crate::names::Name;
 use crate::terms::MAX_LOG2_RING_SIZE;
 use crate::wire::{Hello, Init, Message, VERSION};
@@ -166,8 +166,10 @@ impl<F: PeerFd> Master<F> {
     }
 
     /// Ends the connection because this side wants so. The peer is told the first 95 bytes of the reason.
-    pub fn disconnect(&mut self, reason: &str) {
-        self.close(Closed::Local(reason.to_owned()), Some(disconnect_message(reason)));
+    pub fn disconnect(&mut self, reason: impl Into<SystemError>) {
+        let reason = reason.into();
+        let farewell = disconnect_message(&reason.to_string());
+        self.close(Closed::Local(reason), Some(farewell));
     }
 
     /// The next message to send.

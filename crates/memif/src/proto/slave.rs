@@ -7,7 +7,7 @@ use super::params::SlaveParams;
 use super::peer::PeerNames;
 use super::stage::{Closed, Stage};
 use super::transmit::{Transmit, disconnect_message, parse_with_fds};
-use crate::error::{Breach, Refusal};
+use crate::error::{Breach, Refusal, SystemError};
 use crate::wire::{AddRegion, AddRing, Hello, Init, Message, VERSION};
 
 /// What a slave's owner has to do.
@@ -145,9 +145,10 @@ impl<F> Slave<F> {
     }
 
     /// Ends the connection because this side wants so. The peer is told the first 95 bytes of the reason.
-    pub fn disconnect(&mut self, reason: &str) {
-        let farewell = self.farewell(reason);
-        self.close(Closed::Local(reason.to_owned()), Some(farewell));
+    pub fn disconnect(&mut self, reason: impl Into<SystemError>) {
+        let reason = reason.into();
+        let farewell = self.farewell(&reason.to_string());
+        self.close(Closed::Local(reason), Some(farewell));
     }
 
     /// The next message to send.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::Refusal;
+use crate::error::{Refusal, SystemError};
 use crate::wire::Disconnect;
 
 /// Why a connection is over.
@@ -10,7 +10,7 @@ use crate::wire::Disconnect;
 #[non_exhaustive]
 pub enum Closed {
     /// This side wanted so, for this reason.
-    Local(String),
+    Local(SystemError),
     /// The peer was refused, or broke the protocol; it was told.
     Refused(Refusal),
     /// The peer said so.

@@ -52,9 +52,9 @@ impl Socket {
         }
         check_connected(&connected)?;
         let key = self.driver.interfaces.insert(config, false)?;
-        if let Err(source) = self.driver.begin_slave(key, connected) {
+        if let Err(error) = self.driver.begin_slave(key, connected) {
             self.driver.forget(key);
-            return Err(SocketError::Io { operation: "epoll", source });
+            return Err(SocketError::Io { operation: "epoll", error });
         }
         self.driver.leave();
         Ok(key)
@@ -71,7 +71,7 @@ impl Socket {
     #[cfg(feature = "raw")]
     pub fn connect_now(&mut self, key: InterfaceKey) -> Result<Result<(), ConnectError>, SocketError> {
         let result = if self.driver.interfaces.get(key)?.connection.is_some() {
-            Ok(Err(ConnectError::Local("connected or connecting already".to_owned())))
+            Ok(Err(ConnectError::Local("connected or connecting already".into())))
         } else {
             self.driver.connect_once(key)
         };

@@ -8,7 +8,7 @@ use super::event::Peer;
 use super::key::InterfaceKey;
 use super::trace::{Traced, control_log};
 use crate::config::InterfaceConfig;
-use crate::error::{Breach, ConnectError, Refusal};
+use crate::error::{Breach, ConnectError, Refusal, SystemError};
 use crate::link::{LinkHandle, SlaveMemory};
 use crate::proto::{Closed, Master, PeerNames, Slave, Stage};
 use crate::sys::{self, ControlSocket, Credentials, Received, ReceivedFd, SendFailure};
@@ -129,7 +129,8 @@ impl Connection {
         either!(&mut self.machine, machine => machine.refuse(reason));
     }
 
-    pub(super) fn disconnect(&mut self, reason: &str) {
+    pub(super) fn disconnect(&mut self, reason: impl Into<SystemError>) {
+        let reason = reason.into();
         either!(&mut self.machine, machine => machine.disconnect(reason));
     }
 
@@ -149,7 +150,7 @@ impl Connection {
                     SendFailure::Gone => {}
                     SendFailure::Full => self.refuse(Breach::SlowReader),
                     SendFailure::Other(error) => {
-                        self.disconnect(&format!("a message could not be sent: {error}"));
+                        self.disconnect(SystemError::because("a message could not be sent", &error.into()));
                     }
                 }
             }
@@ -198,7 +199,10 @@ impl Connection {
             Received::Reset => self.gone = true,
             Received::Empty if self.gone => self.handle_closed(),
             Received::Empty => return Read::Nothing,
-            Received::Closed | Received::Failed => self.handle_closed(),
+            Received::Closed => self.handle_closed(),
+            Received::Failed(error) => {
+                self.disconnect(SystemError::because("a message could not be received", &error.into()));
+            }
         }
         Read::Something
     }

@@ -203,7 +203,7 @@ impl fmt::Display for DisconnectReason {
 impl From<Closed> for DisconnectReason {
     fn from(closed: Closed) -> Self {
         match closed {
-            Closed::Local(reason) => DisconnectReason::Local(reason),
+            Closed::Local(reason) => DisconnectReason::Local(reason.to_string()),
             Closed::Refused(Refusal::Breach(breach)) => DisconnectReason::Breach(breach),
             // Those are for peers without a link.
             Closed::Refused(reason) => DisconnectReason::Local(reason.to_string()),

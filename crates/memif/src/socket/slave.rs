@@ -15,9 +15,9 @@ use super::trace::control_log;
 use super::turn::Step;
 use crate::address::SocketAddress;
 use crate::config::{InterfaceConfig, Memory};
-use crate::error::ConnectError;
 #[cfg(feature = "raw")]
 use crate::error::SocketError;
+use crate::error::{ConnectError, SystemError};
 use crate::link::SlaveMemory;
 use crate::proto::{Slave, SlaveEvent, SlaveParams};
 use crate::sys::{self, ControlSocket};
@@ -66,7 +66,7 @@ impl Driver {
             }
         }
         match connected {
-            Ok(fd) => self.begin_slave(key, fd).map_err(|error| ConnectError::Local(error.to_string())),
+            Ok(fd) => self.begin_slave(key, fd).map_err(|error| ConnectError::Local(error.into())),
             Err(error) => Err(connect_failure(error, &self.address)),
         }
     }
@@ -75,7 +75,7 @@ impl Driver {
     /// slave waits for room in it, as a connect that blocks would.
     #[cfg(feature = "raw")]
     pub(super) fn connect_once(&mut self, key: InterfaceKey) -> Result<Result<(), ConnectError>, SocketError> {
-        let here = |source| SocketError::Io { operation: "connect", source };
+        let here = SocketError::io("connect");
         let connected = sys::connect_address(&self.address).and_then(|to| sys::connect(&to));
         match connected {
             Ok(fd) => self.begin_slave(key, fd).map_err(here).map(Ok),
@@ -173,7 +173,9 @@ impl Driver {
                 });
                 match written {
                     Ok(allocated) => connection.provide(allocated),
-                    Err(error) => connection.disconnect(&format!("no memory for the link: {error}")),
+                    Err(error) => {
+                        connection.disconnect(SystemError::because("no memory for the link", &error));
+                    }
                 }
             }
             SlaveEvent::Connected(names) => {
@@ -216,8 +218,8 @@ fn connect_failure(error: Errno, address: &SocketAddress) -> ConnectError {
         Errno::ACCESS | Errno::PERM => ConnectError::Permission,
         Errno::PROTOTYPE => ConnectError::WrongSocketType,
         Errno::AGAIN => ConnectError::Busy,
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => ConnectError::Local(error.to_string()),
-        error => ConnectError::Io(error.to_string()),
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => ConnectError::Local(error.into()),
+        error => ConnectError::Io(error.into()),
     }
 }
 

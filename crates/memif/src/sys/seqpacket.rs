@@ -149,8 +149,8 @@ pub(crate) enum Received {
     Closed,
     /// The peer closed with messages of ours unread. What it sent before may still be read.
     Reset,
-    /// The socket failed.
-    Failed,
+    /// The call failed for a reason of this side, as a filter of system calls has them.
+    Failed(Errno),
 }
 
 /// Takes the next message.
@@ -227,7 +227,7 @@ fn classify(fd: BorrowedFd<'_>, result: rustix::io::Result<RecvMsg>, fds: Vec<Ow
         }
         Err(Errno::AGAIN) => Received::Empty,
         Err(Errno::CONNRESET) => Received::Reset,
-        Err(_) => Received::Failed,
+        Err(error) => Received::Failed(error),
     }
 }
 

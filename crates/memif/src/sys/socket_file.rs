@@ -37,7 +37,7 @@ impl FileId {
 ///
 /// A file that nobody holds is replaced. Access is set before anybody can connect.
 pub(crate) fn bind(address: &SocketAddress, access: FileAccess) -> Result<(OwnedFd, Option<FileId>), SocketError> {
-    let io = |operation| move |error: Errno| SocketError::Io { operation, source: error.into() };
+    let io = |operation| move |error: Errno| SocketError::Io { operation, error: error.into() };
     let kernel_address = connect_address(address).map_err(io("address"))?;
     let fd = unbound().map_err(io("socket"))?;
     let SocketAddress::Path(path) = address else {
@@ -95,7 +95,7 @@ pub(crate) fn unlink_if_same(path: &Path, id: FileId) {
 /// is disturbed by a connection that is not carried on (V2, L11). `/proc/net/unix` is no help: it does not show
 /// listeners of other network namespaces.
 fn remove_stale(address: &SocketAddress, path: &Path) -> Result<(), SocketError> {
-    let io = |operation| move |error: Errno| SocketError::Io { operation, source: error.into() };
+    let io = |operation| move |error: Errno| SocketError::Io { operation, error: error.into() };
     let stat = match lstat(path) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(()),

@@ -79,8 +79,7 @@ pub(crate) fn c02_master_types() {
             assert!(
                 matches!(
                     breach,
-                    Refusal::Breach(Breach::UnexpectedMessage { .. })
-                        | Refusal::Breach(Breach::UnknownType(_))
+                    Refusal::Breach(Breach::UnexpectedMessage { .. }) | Refusal::Breach(Breach::UnknownType(_))
                 ),
                 "{message:?} instead of {label}: {breach:?}"
             );
@@ -169,10 +168,7 @@ pub(crate) fn c04_master_fd_leaks() {
         slave.socket.try_send_blocks(&init(0).encode(), &blocks, rustix::net::SendFlags::empty()).unwrap();
     });
     assert!(
-        matches!(
-            breach,
-            Refusal::Breach(Breach::DescriptorCount { .. }) | Refusal::Breach(Breach::ControlTruncated)
-        ),
+        matches!(breach, Refusal::Breach(Breach::DescriptorCount { .. }) | Refusal::Breach(Breach::ControlTruncated)),
         "{breach:?}"
     );
     // Messages with descriptors that nobody reads any more, behind one that is refused.

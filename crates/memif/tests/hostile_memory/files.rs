@@ -326,7 +326,7 @@ pub(crate) fn f06_slave_callers_file_cut() {
         rig.driver.set_admin_up(rig.key, true);
         rig.master.serve_with(|_| testkit::Reply::Usual).map(|_| ()).unwrap_err();
         let error = rig.driver.connect_failed(rig.key);
-        assert!(matches!(&error, ConnectError::Local(text) if text.contains("short")), "{error:?}");
+        assert!(matches!(&error, ConnectError::Local(what) if what.to_string().contains("short")), "{error:?}");
         rig.down();
         file.truncate(size).unwrap();
         rig.finish();

@@ -30,7 +30,7 @@ fn both_roles_connect_in_lock_step() {
     assert_eq!(pair.master_closed, None);
     pair.slave.disconnect("enough");
     pair.drive();
-    assert_eq!(pair.slave_closed, Some(Closed::Local("enough".to_owned())));
+    assert_eq!(pair.slave_closed, Some(Closed::Local("enough".into())));
     let Some(Closed::Peer(end)) = pair.master_closed.take() else { panic!("no reason") };
     assert_eq!(end.reason.as_bytes(), b"enough");
     assert_eq!(names_behind(&pair, "CONNECTED"), ["DISCONNECT"]);
@@ -110,7 +110,7 @@ fn a_side_that_disconnects_at_every_step_is_told_of_and_gets_no_answer() {
             pair.drive();
             let (own, peer) = (pair.master_closed.take(), pair.slave_closed.take());
             let (own, peer) = if by_master { (own, peer) } else { (peer, own) };
-            assert_eq!(own, Some(Closed::Local("going".to_owned())), "step {steps}");
+            assert_eq!(own, Some(Closed::Local("going".into())), "step {steps}");
             if by_master || !before_init {
                 assert!(matches!(peer, Some(Closed::Peer(end)) if end.reason.as_bytes() == b"going"));
                 let ends = pair.delivered.iter().filter(|m| m.name() == "DISCONNECT").count();

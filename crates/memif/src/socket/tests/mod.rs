@@ -176,7 +176,7 @@ impl Raw {
                     break Some((Message::parse(&bytes).unwrap(), fds));
                 }
                 Received::Closed => break None,
-                Received::Reset | Received::Failed | Received::Empty => {}
+                Received::Reset | Received::Failed(_) | Received::Empty => {}
             }
             kept.extend(socket.poll(Some(Duration::from_millis(1))).unwrap());
             assert!(Instant::now() < deadline, "no message came");
