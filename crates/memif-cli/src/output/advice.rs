@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn every_failure_has_advice_that_fits() {
         let address: SocketAddress = "@x".parse().unwrap();
-        let kernel = |number| io::Error::from_raw_os_error(number).into();
+        let kernel = |number| memif::SystemError::from(io::Error::from_raw_os_error(number));
         let many = Breach::TooManyRings { direction: "M2S", limit: 1 };
         for (error, word) in [
             (ConnectError::NotFound, "--socket @x"),
@@ -257,7 +257,6 @@ mod tests {
         assert!(refusal(&Refusal::SecretWrong).contains("--secret-file"));
         assert!(slaves_breach(&Breach::NoRings).contains("makers"));
         assert!(slaves_breach(&Breach::NoRingOneWay("S2M")).contains("both directions"));
-        let kernel = |number| io::Error::from_raw_os_error(number).into();
         let many = Breach::TooManyRings { direction: "S2M", limit: 32 };
         // Not together with the options by which this master may have been limited.
         assert!(slaves_breach(&many).contains("--max-queues, in place of --queues"));
