@@ -143,6 +143,13 @@ fn denied() {
         start(strace, call).finish().code(2)
     };
     let ping = format!("ping 192.168.1.2 --socket {socket} --connect-timeout 1");
+    // A kernel that does not know a new flag is asked again without.
+    let old = "memfd_create:error=EINVAL:when=1+2";
+    let ping_once = command(&format!("{ping} --count 1"));
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={old}")]);
+    strace.arg(ping_once.get_program()).args(ping_once.get_args());
+    start(strace, old).finish().code(0);
     for call in ["memfd_create", "epoll_create1"] {
         let finished = run(call, &ping).complains("Operation not permitted").complains("seccomp");
         assert!(!finished.err.contains("ulimit") && !finished.err.contains("memory)"), "{call}: {finished:#?}");

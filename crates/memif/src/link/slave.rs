@@ -235,19 +235,27 @@ fn write(file: &OwnedFd, mut at: u64, mut rest: &[u8]) -> io::Result<()> {
 
 /// A memfd that nobody can shrink, grow or seal further. Writing stays possible: the master must map it writable.
 fn sealed_memfd(size: u64) -> io::Result<OwnedFd> {
-    let fd = memfd_create("memif", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let fd = memfd(MemfdFlags::empty())?;
     ftruncate(&fd, size)?;
     fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(fd)
 }
 
+/// A memfd that nobody can run as a program, which hardened systems demand (`vm.memfd_noexec`). Kernels before 6.3 do
+/// not know the flag.
+fn memfd(more: MemfdFlags) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | more;
+    match memfd_create("memif", flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => Ok(memfd_create("memif", flags)?),
+        made => Ok(made?),
+    }
+}
+
 /// A region on huge pages, sealed as above. Its pages are reserved by the mapping, but the peer can punch holes, and
 /// then others may take them: hence the guard.
 fn huge_region(size: u64) -> io::Result<(Arc<OwnedFd>, u64, Arc<Mapping>)> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let flags = flags | MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
     let made = || {
-        let fd = memfd_create("memif", flags)?;
+        let fd = memfd(MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB)?;
         ftruncate(&fd, size)?;
         fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
         let mapping = Mapping::map(&fd, size, true)?;
@@ -263,17 +271,20 @@ fn huge_region(size: u64) -> io::Result<(Arc<OwnedFd>, u64, Arc<Mapping>)> {
     })
 }
 
-/// Makes all pages of the regions now, where that is asked for. On a node huge pages are made in any case: the kernel
-/// reserves them whatever the node, and the first access to one that the node has not is a fault.
+/// Makes all pages of the regions now, where that is asked for. Huge pages are made in any case: the mapping reserves
+/// them, but whatever their node and whatever the limit of the control group, and the first access to one that is not
+/// to be had is a fault.
 fn fill(config: &InterfaceConfig, mappings: &[Arc<Mapping>]) -> io::Result<()> {
-    let huge_on_node = config.huge_pages && config.numa_node.is_some();
-    if !config.prefault && !huge_on_node {
+    if !config.prefault && !config.huge_pages {
         return Ok(());
     }
     mappings.iter().try_for_each(|mapping| mapping.populate()).map_err(|error| {
         let node = config.numa_node.map(|node| format!(" on NUMA node {node}")).unwrap_or_default();
-        let huge = if config.huge_pages { " in huge pages" } else { "" };
-        SystemError::because(format!("not all memory{huge}{node} is to be had"), &error).into()
+        if config.huge_pages {
+            // What the kernel says of it is "bad address".
+            return io::Error::other(format!("huge pages ran out{node} (hugetlb limit of the control group?)"));
+        }
+        SystemError::because(format!("not all memory{node} is to be had"), &error).into()
     })
 }
 

@@ -52,6 +52,20 @@ fn buffers_lie_where_they_are_asked_to() {
 }
 
 #[test]
+fn nobody_can_run_memory_of_the_library_as_a_program() {
+    use rustix::fs::{SealFlags, fcntl_get_seals};
+
+    // Kernels before 6.3 have no such seal.
+    let known = memfd_create("probe", MemfdFlags::NOEXEC_SEAL).is_ok();
+    for memory in [Memory::OneRegion, Memory::RingsApart] {
+        let memory = crate::link::SlaveMemory::allocate(&config(memory), 1, 1, 6).unwrap();
+        for (fd, _) in memory.regions() {
+            assert_eq!(fcntl_get_seals(fd).unwrap().contains(SealFlags::EXEC), known);
+        }
+    }
+}
+
+#[test]
 fn memory_that_is_too_small_is_refused_up_front() {
     let size = NEEDED - 1;
     assert_eq!(
