@@ -19,7 +19,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let role: memif::Role = args.next().unwrap_or("slave".into()).parse()?;
     let id = args.next().unwrap_or("0".into()).parse()?;
 
-    let mut socket = Socket::builder(address.parse()?).open()?;
+    let mut socket = Socket::builder(&address).open()?;
     socket.add_interface(InterfaceConfig::new(role, id))?;
     println!("{role} on {address}");
     loop {
@@ -70,7 +70,7 @@ fn echo(mut link: Link) -> RecvError {
 
 fn echo_to_itself() -> Result<(), Box<dyn std::error::Error>> {
     let name = format!("@memif-example-echo-{}", std::process::id());
-    let mut socket = Socket::builder(name.parse()?).open()?;
+    let mut socket = Socket::builder(&name).open()?;
     let master = socket.add_interface(InterfaceConfig::master(0))?;
     let slave = socket.add_interface(InterfaceConfig::slave(0))?;
     let mut asking = socket.wait_connected(master, Duration::from_secs(5))?;

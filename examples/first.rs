@@ -6,8 +6,15 @@ use std::time::Duration;
 
 use memif::{InterfaceConfig, Socket};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut socket = Socket::builder("/run/vpp/memif.sock".parse()?).open()?;
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let mut socket = Socket::builder("/run/vpp/memif.sock").open()?;
     let interface = socket.add_interface(InterfaceConfig::slave(0))?;
     let mut link = socket.wait_connected(interface, Duration::from_secs(10))?;
 

@@ -18,7 +18,7 @@ fn main() {
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let name = format!("@memif-example-multi-queue-{}", std::process::id());
-    let mut socket = Socket::builder(name.parse()?).open()?;
+    let mut socket = Socket::builder(&name).open()?;
     let queues = |config: InterfaceConfig| config.rx_queues(QUEUES).tx_queues(QUEUES);
     let master = socket.add_interface(queues(InterfaceConfig::master(7)))?;
     let slave = socket.add_interface(queues(InterfaceConfig::slave(7)))?;

@@ -18,7 +18,7 @@ fn main() {
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     // An abstract name needs no file and no permissions. One socket may hold both ends of a link.
     let name = format!("@memif-example-send-receive-{}", std::process::id());
-    let mut socket = Socket::builder(name.parse()?).open()?;
+    let mut socket = Socket::builder(&name).open()?;
     let master = socket.add_interface(InterfaceConfig::master(0))?;
     let slave = socket.add_interface(InterfaceConfig::slave(0))?;
     let mut receiving = socket.wait_connected(master, Duration::from_secs(5))?;

@@ -32,7 +32,7 @@ fuzz_target!(|input: Input| {
         ..SlavePlan::default()
     };
     let address = format!("@memif-fuzz-{}", std::process::id());
-    let mut socket = Socket::builder(address.parse().expect("an address")).open().expect("a socket");
+    let mut socket = Socket::builder(&address).open().expect("a socket");
     let config = InterfaceConfig::master(0).chaining(input.chaining);
     let config = if input.chaining { config } else { config.max_packet(2048) };
     let key = socket.add_interface(config).expect("an interface");

@@ -222,7 +222,7 @@ fn master(input: &Input, open: &Rc<Cell<usize>>) {
             }
             Step::Hangup => machine.handle_closed(),
             Step::Refuse => machine.refuse(Refusal::SecretWrong),
-            Step::Disconnect(reason) => machine.disconnect(&format!("told: {reason}")),
+            Step::Disconnect(reason) => machine.disconnect(format!("told: {reason}").as_str()),
             Step::Answer { yes, .. } => match machine.stage() {
                 Stage::Admission if *yes => {
                     let right = machine.verify(&params);
@@ -316,7 +316,7 @@ fn slave(input: &Input, open: &Rc<Cell<usize>>) {
             }
             Step::Hangup => machine.handle_closed(),
             Step::Refuse => machine.refuse(Refusal::SecretWrong),
-            Step::Disconnect(reason) => machine.disconnect(&format!("told: {reason}")),
+            Step::Disconnect(reason) => machine.disconnect(format!("told: {reason}").as_str()),
             Step::Answer { rings, .. } if asked.is_some() => {
                 asked = None;
                 provide(&mut machine, *rings, open);

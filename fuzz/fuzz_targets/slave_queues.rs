@@ -24,7 +24,7 @@ struct Input {
 
 fuzz_target!(|input: Input| {
     let address = format!("@memif-fuzz-{}", std::process::id());
-    let mut socket = Socket::builder(address.parse().expect("an address")).open().expect("a socket");
+    let mut socket = Socket::builder(&address).open().expect("a socket");
     let size = 1 << 21;
     let config = InterfaceConfig::slave(0)
         .ring_size(1 << (input.log2 % 6))

@@ -43,7 +43,6 @@ pub(crate) fn socket(job: &Job) -> Result<Socket> {
     if job.abstract_name {
         address.insert(0, '@');
     }
-    let address = address.parse().map_err(|e| format!("{address}: {e}"))?;
     // A thousand slaves of one process may connect at once.
     Socket::builder(address).max_half_open(4096).open().map_err(text)
 }

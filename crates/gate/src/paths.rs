@@ -16,7 +16,7 @@ const SIZE: usize = 64;
 pub(crate) fn run(direction: &str, bursts: &str) -> Result<(), Problem> {
     let bursts: u32 = bursts.parse()?;
     let name = format!("@memif-gate-{}", std::process::id());
-    let mut socket = Socket::builder(name.parse()?).open()?;
+    let mut socket = Socket::builder(&name).open()?;
     let polling = |config: InterfaceConfig| config.ring_size(1024).rx_mode(RxMode::Polling);
     let master = socket.add_interface(polling(InterfaceConfig::master(0)))?;
     let slave = socket.add_interface(polling(InterfaceConfig::slave(0)))?;

@@ -157,7 +157,7 @@ fn replies_that_do_not_come_are_a_loss() {
 
 /// A master that answers as libmemif's example does: everything right but the ICMP checksum.
 fn answer_with_wrong_checksums(address: &str) -> memif::Socket {
-    let mut socket = memif::Socket::builder(address.parse().expect("an address")).open().expect("a socket");
+    let mut socket = memif::Socket::builder(address).open().expect("a socket");
     let config = memif::InterfaceConfig::master(0).mode(memif::Mode::Ip);
     socket.add_interface(config).expect("an interface");
     socket

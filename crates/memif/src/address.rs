@@ -10,7 +10,8 @@ use crate::error::ConfigError;
 /// Bytes that an address has room for besides its zero byte.
 const MAX_LEN: usize = 107;
 
-/// The address of a control socket: a path in the file system, or a name in the abstract namespace.
+/// The address of a control socket: a path in the file system, or a name in the abstract namespace. The
+/// kernel knows no third kind that has a place on a machine.
 ///
 /// Text starting with `@` is an abstract name, as libmemif writes it; `abstract:name` is VPP's way to write the same,
 /// and DPDK's is `socket=name` with `socket-abstract=yes`, which is its default. Anything else is a path.
@@ -109,6 +110,30 @@ impl From<PathBuf> for SocketAddress {
 impl From<&Path> for SocketAddress {
     fn from(path: &Path) -> Self {
         SocketAddress::Path(path.to_owned())
+    }
+}
+
+impl TryFrom<&str> for SocketAddress {
+    type Error = ConfigError;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for SocketAddress {
+    type Error = ConfigError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for SocketAddress {
+    type Error = ConfigError;
+
+    fn try_from(text: &String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

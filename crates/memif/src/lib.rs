@@ -8,7 +8,7 @@
 //! use memif::{InterfaceConfig, Socket};
 //!
 //! // Both ends in one process here. Towards VPP it is `"/run/vpp/memif.sock"` and the slave alone.
-//! let mut socket = Socket::builder("@memif-doc-front-page".parse()?).open()?;
+//! let mut socket = Socket::builder("@memif-doc-front-page").open()?;
 //! let master = socket.add_interface(InterfaceConfig::master(0))?;
 //! let slave = socket.add_interface(InterfaceConfig::slave(0))?;
 //! let mut there = socket.wait_connected(master, Duration::from_secs(10))?;
@@ -134,6 +134,8 @@ mod error;
 mod limits;
 mod link;
 mod names;
+// The protocol without any descriptor or time of its own, for its fuzz target and vectors; no part of what is promised.
+#[doc(hidden)]
 pub mod proto;
 mod queue;
 mod ring;
@@ -141,6 +143,7 @@ mod shm;
 mod socket;
 mod sys;
 mod terms;
+#[doc(hidden)]
 pub mod wire;
 
 #[cfg(feature = "raw")]
@@ -164,7 +167,7 @@ pub mod raw {
 pub use address::SocketAddress;
 pub use config::{
     InterfaceConfig, MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, MAX_QUEUES, Memory, Mode, Name, Role,
-    RxMode, Secret,
+    RxMode, Secret, Settings,
 };
 pub use counters::{Counters, QueueDetails, RegionDetails};
 pub use error::{
@@ -175,9 +178,11 @@ pub use limits::Limits;
 pub use queue::{ForwardError, Packet, PacketWriter, Packets, RxBatch, RxQueue, Segments, TxBatch, TxQueue};
 pub use shm::{Mapping, SharedSlice};
 pub use socket::{
-    Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket, SocketBuilder, Waker,
+    Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket, SocketBuilder, SocketWaker,
 };
 pub use sys::Credentials;
+/// The version of the protocol that this crate speaks: major in the high byte, minor in the low one.
+pub use wire::VERSION as PROTOCOL_VERSION;
 
 /// What is promised against a hostile peer, and what is not: the project's SECURITY.md.
 #[cfg(doc)]

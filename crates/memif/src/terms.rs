@@ -11,7 +11,7 @@ pub const MAX_BUFFER_SIZE: u32 = 65_535;
 /// Largest packet, in bytes.
 pub const MAX_PACKET_SIZE: u32 = 65_535;
 
-/// Which end of a link an interface is.
+/// Which end of a link an interface is. There is no third.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// Listens on the socket and maps the memory that it is given. DPDK says *server*.
@@ -33,6 +33,7 @@ impl fmt::Display for Role {
 
 /// What a packet on the link starts with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mode {
     /// An ethernet frame without its check sequence (0 on the wire).
     #[default]
@@ -78,6 +79,7 @@ impl fmt::Display for Mode {
 
 /// How a receive queue learns of packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RxMode {
     /// The ring is looked at; the peer is told never to signal. Costs a core and no system call.
     Polling,

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use memif::{Event, Socket, SocketError, Waker};
+use memif::{Event, Socket, SocketError, SocketWaker};
 
 use crate::error::Error;
 
@@ -37,7 +37,7 @@ type Task = Box<dyn FnOnce(&mut Socket) + Send>;
 /// the socket file, and waits until that is done.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    waker: Waker,
+    waker: SocketWaker,
     stop: Arc<AtomicBool>,
     tasks: Sender<Task>,
     thread: Option<JoinHandle<()>>,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use memif::{ConnectError, Event, InterfaceKey, Peer, SocketAddress};
+use memif::{ConnectError, Event, InterfaceKey, SocketAddress};
 
 use super::advice;
 use super::json::{self, EventReport};
@@ -155,9 +155,7 @@ impl Reporter {
     /// The line for an event, or `None` when there is none.
     fn line(&self, event: &Event, name: impl Fn(InterfaceKey) -> String) -> Option<String> {
         match event {
-            Event::Connected { interface, link } => {
-                Some(format!("{}: connected to {}", name(*interface), peer(&link.peer)))
-            }
+            Event::Connected { interface, link } => Some(format!("{}: connected to {}", name(*interface), link.peer)),
             Event::Disconnected { interface, reason } => Some(format!("{}: link down: {reason}", name(*interface))),
             Event::ConnectFailed { interface, error, retry_in } => {
                 let then = if retry_in.is_some() { "trying again" } else { "not tried again" };
@@ -196,15 +194,13 @@ impl Reporter {
     pub(crate) fn cause(&self, event: &Event) -> Option<String> {
         match event {
             Event::ConnectFailed { error, .. } => Some(format!("{error}; {}", advice::connect(error, &self.address))),
-            Event::Refused { reason, peer: from } => {
-                Some(format!("refused {}: {reason}; {}", peer(from), advice::refusal(reason)))
-            }
-            Event::Left { interface, reason, peer: from } => {
+            Event::Refused { reason, peer } => Some(format!("refused {}: {reason}; {}", peer, advice::refusal(reason))),
+            Event::Left { interface, reason, peer } => {
                 let before = match interface {
                     None => "it asked for an interface",
                     Some(_) => "its link was up",
                 };
-                Some(format!("{} left before {before}: {reason}; {}", peer(from), advice::LEFT))
+                Some(format!("{} left before {before}: {reason}; {}", peer, advice::LEFT))
             }
             Event::AcceptFailed { error } => {
                 Some(format!("no slave can be taken in: {error}; {}", advice::accept(error)))
@@ -229,22 +225,10 @@ fn is_missing_interface(error: &ConnectError) -> bool {
     }
 }
 
-/// A peer as far as it is known: program, interface, process.
-fn peer(peer: &Peer) -> String {
-    let mut text = if peer.app_name.is_empty() { "a peer".to_owned() } else { format!("\"{}\"", peer.app_name) };
-    if !peer.interface_name.is_empty() {
-        text += &format!(" interface \"{}\"", peer.interface_name);
-    }
-    if let Some(credentials) = &peer.credentials {
-        text += &format!(" ({credentials})");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memif::Refusal;
+    use memif::{Peer, Refusal};
 
     fn refused(id: u32) -> Event {
         Event::Refused { reason: Refusal::UnknownId(id), peer: Peer::default() }
@@ -289,7 +273,7 @@ mod tests {
     /// A key, which a socket alone can make.
     fn key() -> InterfaceKey {
         let address = format!("@memif-events-{}", std::process::id());
-        let mut socket = memif::Socket::builder(address.parse().unwrap()).open().unwrap();
+        let mut socket = memif::Socket::builder(&address).open().unwrap();
         socket.add_interface(memif::InterfaceConfig::slave(0)).unwrap()
     }
 

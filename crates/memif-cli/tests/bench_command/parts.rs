@@ -38,7 +38,7 @@ pub(crate) fn sink_and_generator() {
 /// A peer by hand: what it sends is wrong in every way that a sink must see.
 pub(crate) fn changed_packets() {
     let name = abstract_name();
-    let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+    let mut socket = Socket::builder(&name).open().unwrap();
     let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
     let sink = memif(&format!("bench --part sink --socket {name} --json"));
     let mut link = socket.wait_connected(key, Duration::from_secs(60)).unwrap();
@@ -69,7 +69,7 @@ pub(crate) fn changed_packets() {
 pub(crate) fn end_that_is_lost() {
     for mode in ["polling", "adaptive"] {
         let name = abstract_name();
-        let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+        let mut socket = Socket::builder(&name).open().unwrap();
         let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
         let sink = memif(&format!(
             "bench --part sink --socket {name} --rx-mode {mode} --seconds 0.1 --connect-timeout 2 --json"
@@ -136,7 +136,7 @@ pub(crate) fn no_rate_code(found: &[Value]) -> i32 {
 /// A peer that takes a ring full of packets, and no more.
 pub(crate) fn no_rate() {
     let name = abstract_name();
-    let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+    let mut socket = Socket::builder(&name).open().unwrap();
     let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
     let ndr = memif(&format!("bench ndr --part generator --socket {name} --seconds 0.02 --json"));
     let _link = socket.wait_connected(key, Duration::from_secs(60)).unwrap();
@@ -168,7 +168,7 @@ pub(crate) fn several_sizes() {
 pub(crate) fn linger() {
     for (work, told) in [("throughput", "bench_generator"), ("ndr", "\"bench_ndr\"")] {
         let name = abstract_name();
-        let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+        let mut socket = Socket::builder(&name).open().unwrap();
         let [stays, goes] = [0, 1].map(|id| socket.add_interface(InterfaceConfig::master(id)).unwrap());
         let bench = format!("bench {work} --part generator --socket {name} --seconds 0.02 --json --id");
         let mut staying = memif(&format!("{bench} 0 --linger 3600"));
@@ -192,7 +192,7 @@ pub(crate) fn linger() {
 
 pub(crate) fn no_echo() {
     let name = abstract_name();
-    let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+    let mut socket = Socket::builder(&name).open().unwrap();
     let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
     let bench = format!("bench latency --part generator --socket {name} --connect-timeout 1");
     let asker = memif(&bench);

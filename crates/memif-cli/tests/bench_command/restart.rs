@@ -65,7 +65,7 @@ struct Mirror {
 
 impl Mirror {
     fn start(name: &str) -> Self {
-        let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+        let mut socket = Socket::builder(name).open().unwrap();
         let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
         let (stop, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (over, count) = (Arc::clone(&stop), Arc::clone(&passed));
@@ -150,7 +150,7 @@ pub(crate) fn an_asker_is_restarted() {
 pub(crate) fn a_link_does_not_come_back() {
     for part in ["sink", "generator --rate 1k --seconds 3600"] {
         let name = abstract_name();
-        let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+        let mut socket = Socket::builder(&name).open().unwrap();
         let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
         let end = memif(&format!("bench --part {part} --socket {name} --connect-timeout 1 {RECONNECT}"));
         let mut link = socket.wait_connected(key, Duration::from_secs(60)).unwrap();

@@ -41,7 +41,7 @@ pub(crate) struct Switch {
 
 impl Switch {
     pub(crate) fn start(name: &str, fate: impl FnMut(&Seen<'_>) -> Fate + Send + 'static) -> Self {
-        let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+        let mut socket = Socket::builder(name).open().unwrap();
         let keys = [0, 1].map(|id| {
             let config = InterfaceConfig::master(id).rx_queues(QUEUES).tx_queues(QUEUES);
             socket.add_interface(config).unwrap()

@@ -22,7 +22,7 @@ impl Ends {
     /// A link in polling mode with the default ring of 1024 slots.
     pub(crate) fn connect(settings: impl Fn(InterfaceConfig) -> InterfaceConfig) -> Self {
         let name = format!("@memif-bench-{}", std::process::id());
-        let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+        let mut socket = Socket::builder(&name).open().unwrap();
         let polling = |config: InterfaceConfig| settings(config.rx_mode(RxMode::Polling));
         let master = socket.add_interface(polling(InterfaceConfig::master(0))).unwrap();
         let slave = socket.add_interface(polling(InterfaceConfig::slave(0))).unwrap();

@@ -1,5 +1,7 @@
 //! Settings that cannot be.
 
+use std::convert::Infallible;
+
 /// A setting, or a pair of settings, that cannot be. The text names the one to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -111,4 +113,11 @@ pub enum ConfigError {
         /// What is wrong with it, and what to do.
         problem: &'static str,
     },
+}
+
+/// For what is an address already.
+impl From<Infallible> for ConfigError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }

@@ -1,7 +1,7 @@
 //! Receiving.
 
 use std::cell::{Cell, OnceCell};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -254,6 +254,13 @@ impl AsFd for RxQueue {
             || self.shared.interrupt.as_fd(),
             |both| both.as_fd(),
         )
+    }
+}
+
+impl AsRawFd for RxQueue {
+    /// The descriptor of [`as_fd`](AsFd::as_fd), for loops that take numbers. It is the queue's and goes with it.
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::options::Options;
 use super::poll::Socket;
 use crate::address::SocketAddress;
-use crate::error::SocketError;
+use crate::error::{ConfigError, SocketError};
 use crate::names::Name;
 
 /// What a [`Socket`] is opened with.
@@ -15,7 +15,7 @@ use crate::names::Name;
 /// use std::time::Duration;
 /// use memif::{Name, Socket};
 ///
-/// let socket = Socket::builder("@memif-doc-builder".parse()?)
+/// let socket = Socket::builder("@memif-doc-builder")
 ///     .app_name(Name::new("my switch 1.0")?)
 ///     .retry_period(Duration::from_secs(1))
 ///     .open()?;
@@ -25,15 +25,16 @@ use crate::names::Name;
 #[derive(Debug)]
 #[must_use = "nothing is opened before `open`"]
 pub struct SocketBuilder {
-    address: SocketAddress,
+    address: Result<SocketAddress, ConfigError>,
     listener: Option<OwnedFd>,
     options: Options,
 }
 
 impl Socket {
-    /// Settings of a new socket at that address.
-    pub fn builder(address: SocketAddress) -> SocketBuilder {
-        SocketBuilder { address, listener: None, options: Options::default() }
+    /// Settings of a new socket at that address: a [`SocketAddress`], or a path or text that makes one. What makes none
+    /// is an error of [`open`](SocketBuilder::open).
+    pub fn builder(address: impl TryInto<SocketAddress, Error: Into<ConfigError>>) -> SocketBuilder {
+        SocketBuilder { address: address.try_into().map_err(Into::into), listener: None, options: Options::default() }
     }
 }
 
@@ -128,6 +129,6 @@ impl SocketBuilder {
     /// [`SocketError`] when the address cannot be, when the kernel gives no descriptors, or when a listener is wanted
     /// at once and cannot be had.
     pub fn open(self) -> Result<Socket, SocketError> {
-        Socket::open(self.address, self.listener, self.options)
+        Socket::open(self.address?, self.listener, self.options)
     }
 }

@@ -97,7 +97,6 @@ pub enum Event {
 ///
 /// A slave brings its queues, so a master has as many as its peer wants: at most as many as configured, and at least
 /// one each way where any are, unless [`one_way`](crate::InterfaceConfig::one_way) allows none.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Link {
     /// Queues to receive from, in order of their index.
@@ -106,6 +105,14 @@ pub struct Link {
     pub tx: Vec<TxQueue>,
     /// The other end.
     pub peer: Peer,
+}
+
+/// What a person wants to know of it; each queue has a `Debug` of its own.
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rx, tx) = (self.rx.len(), self.tx.len());
+        f.debug_struct("Link").field("rx_queues", &rx).field("tx_queues", &tx).field("peer", &self.peer).finish()
+    }
 }
 
 /// The other end of a connection, by its own words and by the kernel's.
@@ -149,6 +156,24 @@ impl fmt::Display for Side {
             Side::Local => "local",
             Side::Peer => "peer",
         })
+    }
+}
+
+/// By its own words and by the kernel's: `"VPP 26.10" interface "memif0/0" (pid 71 uid 0 gid 0)`, as far as it is known.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.app_name.is_empty() {
+            f.write_str("a peer")?;
+        } else {
+            write!(f, "\"{}\"", self.app_name)?;
+        }
+        if !self.interface_name.is_empty() {
+            write!(f, " interface \"{}\"", self.interface_name)?;
+        }
+        match &self.credentials {
+            Some(credentials) => write!(f, " ({credentials})"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -58,4 +58,4 @@ pub use builder::SocketBuilder;
 pub use driven::Report;
 pub use event::{Details, DisconnectReason, Event, Link, Peer, Request, Side};
 pub use key::InterfaceKey;
-pub use poll::{Socket, Waker};
+pub use poll::{Socket, SocketWaker};

@@ -1,7 +1,7 @@
 //! The socket, and how its caller waits for what the driver reports.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::driver::Driver;
@@ -28,7 +28,7 @@ use crate::terms::Role;
 /// use memif::{InterfaceConfig, Socket};
 ///
 /// // Both ends in one process, over an abstract socket.
-/// let mut socket = Socket::builder("@memif-doc-socket".parse()?).open()?;
+/// let mut socket = Socket::builder("@memif-doc-socket").open()?;
 /// let master = socket.add_interface(InterfaceConfig::master(0))?;
 /// let slave = socket.add_interface(InterfaceConfig::slave(0))?;
 /// let mut left = socket.wait_connected(master, Duration::from_secs(10))?;
@@ -40,15 +40,17 @@ use crate::terms::Role;
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It can be moved to another thread, and belongs to one at a time ([`Send`], not [`Sync`]): nothing in it is locked.
 pub struct Socket {
     pub(super) driver: Driver,
 }
 
 /// Ends a [`Socket::poll`] from any thread. Calls add up to one.
 #[derive(Clone, Debug)]
-pub struct Waker(EventFd);
+pub struct SocketWaker(EventFd);
 
-impl Waker {
+impl SocketWaker {
     /// Makes the current `poll`, or else the next one, return.
     pub fn wake(&self) {
         self.0.set();
@@ -67,7 +69,7 @@ impl Socket {
     /// Waits for the next event, at most that long; `None` waits without limit, zero does what is to be done and
     /// does not wait.
     ///
-    /// Gives `None` when the time is over, when a [`Waker`] was called, or when a signal handler ran.
+    /// Gives `None` when the time is over, when a [`SocketWaker`] was called, or when a signal handler ran.
     ///
     /// # Errors
     /// [`SocketError::Io`] when the kernel refuses to wait, which no peer can bring about.
@@ -98,7 +100,7 @@ impl Socket {
     /// A link that was handed out before does not count: wait once per connection.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`] with the reason of the last failed attempt, [`WaitError::Woken`] when a [`Waker`] was
+    /// [`WaitError::TimedOut`] with the reason of the last failed attempt, [`WaitError::Woken`] when a [`SocketWaker`] was
     /// called, [`WaitError::Socket`] when there is no such interface.
     pub fn wait_connected(&mut self, interface: InterfaceKey, timeout: Duration) -> Result<Link, WaitError> {
         self.driver.interfaces.get(interface)?;
@@ -131,8 +133,8 @@ impl Socket {
 
     /// A handle that ends [`poll`](Self::poll) from any thread.
     #[must_use]
-    pub fn waker(&self) -> Waker {
-        Waker(self.driver.waits.waker())
+    pub fn waker(&self) -> SocketWaker {
+        SocketWaker(self.driver.waits.waker())
     }
 }
 
@@ -140,6 +142,13 @@ impl AsFd for Socket {
     /// Readable whenever [`poll`](Socket::poll) has something to do or to give.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.driver.waits.descriptor(!self.driver.events.is_empty()).as_fd()
+    }
+}
+
+impl AsRawFd for Socket {
+    /// The descriptor of [`as_fd`](AsFd::as_fd), for loops that take numbers. It is the socket's and goes with it.
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the driver waits for: descriptors and times, behind one descriptor that stands for all of them.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::busy_poll::{BusyPoll, POLLS_PER_YIELD};
@@ -22,7 +22,7 @@ pub(super) struct Waits {
     /// For a foreign loop. A wait of our own ends in time by itself.
     timer: TimerFd,
     /// What the timer is set to.
-    armed: Mutex<Option<Instant>>,
+    armed: Cell<Option<Instant>>,
     waker: EventFd,
     woken: bool,
     /// Readable while events wait to be taken, so that a foreign loop comes back.
@@ -43,7 +43,7 @@ impl Waits {
             next_token: tokens::FIRST,
             timers: Timers::default(),
             timer: TimerFd::new().map_err(SocketError::io("timerfd"))?,
-            armed: Mutex::default(),
+            armed: Cell::default(),
             waker: EventFd::new().map_err(SocketError::io("eventfd"))?,
             woken: false,
             pending: EventFd::new().map_err(SocketError::io("eventfd"))?,
@@ -142,7 +142,7 @@ impl Waits {
             // What it was armed for is done apart from this.
             tokens::TIMER => {
                 self.timer.clear();
-                *self.armed.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+                self.armed.set(None);
             }
             tokens::WAKER => self.woken |= self.waker.clear(),
             // Pending: only to bring a foreign loop here.
@@ -196,13 +196,12 @@ impl Waits {
     fn set_timer(&self) {
         let next = self.timers.next();
         // Nothing panics while it is held.
-        let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
-        if next != *armed {
+        if next != self.armed.get() {
             let after = next.map(|next| next.saturating_duration_since(Instant::now()));
             if let Err(error) = self.timer.set(after) {
                 control_log!(error, "timer: {error}");
             }
-            *armed = next;
+            self.armed.set(next);
         }
     }
 

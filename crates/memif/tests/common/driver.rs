@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use memif::{
     Breach, ConnectError, Details, DisconnectReason, Event, InterfaceConfig, InterfaceKey, Link, Peer, Socket,
-    SocketAddress, SocketBuilder, Waker,
+    SocketAddress, SocketBuilder, SocketWaker,
 };
 use testkit::Address;
 use testkit::patience::STEP;
@@ -26,7 +26,7 @@ pub(crate) fn socket_address(address: &Address) -> SocketAddress {
 #[derive(Debug)]
 pub(crate) struct Driver {
     jobs: Option<Sender<Job>>,
-    waker: Waker,
+    waker: SocketWaker,
     events: Receiver<Result<Event, String>>,
     held: VecDeque<Event>,
     thread: Option<JoinHandle<()>>,

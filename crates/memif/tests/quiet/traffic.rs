@@ -51,7 +51,7 @@ pub(crate) const PATHS: &[(&str, Path)] = &[
 impl Ends {
     pub(crate) fn connect() -> Self {
         let name = format!("@memif-quiet-{}", testkit::seqsock::unique());
-        let mut socket = Socket::builder(name.parse().unwrap()).open().unwrap();
+        let mut socket = Socket::builder(&name).open().unwrap();
         let polling = |config: InterfaceConfig| config.rx_mode(RxMode::Polling);
         let master = socket.add_interface(polling(InterfaceConfig::master(0))).unwrap();
         let slave = socket.add_interface(polling(InterfaceConfig::slave(0))).unwrap();

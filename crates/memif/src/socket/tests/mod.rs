@@ -1,6 +1,7 @@
 //! The driver on real sockets: both roles in one process, and scripted peers on the bare socket.
 
 mod events;
+mod faces;
 mod hostile;
 mod leaving;
 mod listening;

@@ -35,7 +35,7 @@ impl Drop for Directory {
 }
 
 fn open_slave(path: impl AsRef<Path>) -> (Socket, InterfaceKey) {
-    let builder = Socket::builder(path.as_ref().into()).retry_period(NEVER);
+    let builder = Socket::builder(path.as_ref()).retry_period(NEVER);
     let mut socket = builder.open().unwrap();
     let key = socket.add_interface(InterfaceConfig::slave(0)).unwrap();
     (socket, key)

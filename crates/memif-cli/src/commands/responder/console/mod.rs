@@ -205,6 +205,6 @@ fn banner(verbose: bool) -> String {
          memif version: {}\n\
          {COMMANDS}",
         env!("CARGO_PKG_VERSION"),
-        memif::wire::VERSION,
+        memif::PROTOCOL_VERSION,
     )
 }
