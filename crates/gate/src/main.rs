@@ -10,6 +10,8 @@
 //! moves without it.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
+// A number that does not fit is an error, not another number.
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss))]
 
 mod measure;
 mod paths;

@@ -16,6 +16,8 @@
 #![allow(unsafe_code, reason = "the border to C; each block argues, see CONTRIBUTING.md")]
 #![allow(missing_docs, unreachable_pub, reason = "documented in, and reached through, include/libmemif.h")]
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing))]
+// A number that does not fit is an error, not another number.
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss))]
 
 mod abi;
 mod callbacks;

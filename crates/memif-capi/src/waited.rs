@@ -9,11 +9,11 @@ use rustix::io::Errno;
 use crate::codes::last_errno;
 
 /// Reports taken per call. What is more comes with the next one: the kernel goes round.
-const REPORTS: usize = 32;
+const REPORTS: u8 = 32;
 
 /// What the kernel reported.
 pub(crate) struct Waited {
-    reports: [libc::epoll_event; REPORTS],
+    reports: [libc::epoll_event; REPORTS as usize],
     count: usize,
 }
 
@@ -21,7 +21,7 @@ impl Waited {
     /// Waits, all signals let in, until something is ready.
     pub(crate) fn on(control: &OwnedFd, timeout: c_int) -> Result<Self, Errno> {
         const NOTHING: libc::epoll_event = libc::epoll_event { events: 0, u64: 0 };
-        let mut reports = [NOTHING; REPORTS];
+        let mut reports = [NOTHING; REPORTS as usize];
         let mut signals = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
         // SAFETY: writes the set that it is given.
         unsafe { libc::sigemptyset(signals.as_mut_ptr()) };
@@ -30,7 +30,7 @@ impl Waited {
             libc::epoll_pwait(
                 control.as_raw_fd(),
                 reports.as_mut_ptr(),
-                REPORTS as c_int,
+                c_int::from(REPORTS),
                 timeout.max(-1),
                 signals.as_ptr(),
             )

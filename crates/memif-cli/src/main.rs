@@ -1,6 +1,9 @@
 //! The command `memif`: responds, pings, bridges, measures and demonstrates over shared memory packet interfaces, and
 //! explains their sockets.
 
+// A number that does not fit is an error, not another number.
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss))]
+
 mod commands;
 mod counts;
 mod endpoint;

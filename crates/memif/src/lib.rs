@@ -115,6 +115,7 @@
     not(test),
     warn(
         clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
         clippy::cast_sign_loss,
         clippy::expect_used,
         clippy::panic,

@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "tests report there")]
 #![allow(clippy::missing_panics_doc, reason = "all of it panics when a step fails")]
+// A number that does not fit is an error, not another number.
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss))]
 
 pub mod census;
 pub mod child;
