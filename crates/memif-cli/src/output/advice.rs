@@ -120,6 +120,11 @@ fn slaves_breach(breach: &Breach) -> &'static str {
             "the slave gave up at once: its own output says why; was this side halted or very busy?"
         }
         Breach::SlowReader => "look whether the slave runs: it does not read what it is told",
+        Breach::MessageLength(_)
+        | Breach::UnknownType(_)
+        | Breach::UnexpectedMessage { state: "waiting for INIT", .. } => {
+            "the slave speaks another protocol: a relative of memif with other messages, such as IBM's miif, or none"
+        }
         _ => "see -v, and tell the makers of the slave: it does not follow the protocol",
     }
 }
@@ -151,6 +156,14 @@ fn broken_off(reason: &Refusal, address: &SocketAddress) -> String {
         Refusal::Version { .. } => "this program speaks 2.0 (0x0200): update the master".to_owned(),
         Refusal::NotAllowed { .. } => "run the master as another user, or allow this one here".to_owned(),
         Refusal::Breach(Breach::ControlTruncated) => "raise the limit of open files here (ulimit -n)".to_owned(),
+        Refusal::Breach(
+            Breach::MessageLength(_)
+            | Breach::UnknownType(_)
+            | Breach::UnexpectedMessage { state: "waiting for HELLO", .. },
+        ) => format!(
+            "what listens there speaks another protocol: a relative of memif with other messages, such as IBM's miif, or \
+             none (`memif show {address}` tells whose the socket is)"
+        ),
         _ => "see -v, and tell the makers of the master: it does not follow the protocol".to_owned(),
     }
 }
@@ -214,7 +227,9 @@ mod tests {
             (ConnectError::GaveUp(Refusal::HandshakeTimeout(5000)), "memif show @x"),
             (ConnectError::GaveUp(Refusal::Version { min: 256, max: 256 }), "update the master"),
             (ConnectError::GaveUp(Refusal::Breach(Breach::ControlTruncated)), "ulimit -n"),
-            (ConnectError::GaveUp(Refusal::Breach(Breach::UnknownType(99))), "makers of the master"),
+            (ConnectError::GaveUp(Refusal::Breach(Breach::UnknownType(99))), "miif"),
+            (ConnectError::GaveUp(Refusal::Breach(Breach::MessageLength(64))), "memif show @x"),
+            (ConnectError::GaveUp(Refusal::Breach(Breach::SlowReader)), "makers of the master"),
             (ConnectError::Permission, "run as a user"),
             (ConnectError::WrongSocketType, "--socket"),
             (ConnectError::Busy, "wait"),
@@ -256,6 +271,7 @@ mod tests {
         assert!(refusal(&Refusal::UnknownId(3)).contains("--id"));
         assert!(refusal(&Refusal::SecretWrong).contains("--secret-file"));
         assert!(slaves_breach(&Breach::NoRings).contains("makers"));
+        assert!(slaves_breach(&Breach::MessageLength(200)).contains("another protocol"));
         assert!(slaves_breach(&Breach::NoRingOneWay("S2M")).contains("both directions"));
         let many = Breach::TooManyRings { direction: "S2M", limit: 32 };
         // Not together with the options by which this master may have been limited.
