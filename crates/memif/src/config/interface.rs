@@ -228,11 +228,11 @@ impl InterfaceConfig {
     /// library.
     ///
     /// The pages must be reserved: `sysctl vm.nr_hugepages=N` as root. A link takes 3 with the default sizes; the
-    /// buffers of a queue take 2176 bytes per slot, or buffer size and 128. All are made before the link comes up (0.2 ms
-    /// with the default sizes). Where too few are free, or the control group's hugetlb limit allows fewer, connecting
-    /// fails with [`ConnectError::Local`](crate::ConnectError::Local), and is tried again. A peer that punches holes into
-    /// this memory while no page is free takes it away: it is mapped under the guard against `SIGBUS` as such memory of
-    /// a peer is.
+    /// buffers of a queue take 2176 bytes per slot, or buffer size and 128. All are made before the link comes up (0.2
+    /// ms with the default sizes). Where too few are free, or the control group's hugetlb limit allows fewer,
+    /// connecting fails with [`ConnectError::Local`](crate::ConnectError::Local), and is tried again. A peer that
+    /// punches holes into this memory while no page is free takes it away: it is mapped under the guard against
+    /// `SIGBUS` as such memory of a peer is.
     #[must_use]
     pub fn huge_pages(mut self, huge: bool) -> Self {
         self.huge_pages = huge;

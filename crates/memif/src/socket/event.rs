@@ -57,8 +57,8 @@ pub enum Event {
         /// Who it was, as far as it came.
         peer: Peer,
     },
-    /// No slave can be taken in now, for want of descriptors or memory here: they wait in line. Tried again every 100 ms,
-    /// told once, until [`AcceptResumed`](Self::AcceptResumed).
+    /// No slave can be taken in now, for want of descriptors or memory here: they wait in line. Tried again every 100
+    /// ms, told once, until [`AcceptResumed`](Self::AcceptResumed).
     AcceptFailed {
         /// What the kernel said.
         error: std::io::Error,
@@ -159,7 +159,8 @@ impl fmt::Display for Side {
     }
 }
 
-/// By its own words and by the kernel's: `"VPP 26.10" interface "memif0/0" (pid 71 uid 0 gid 0)`, as far as it is known.
+/// By its own words and by the kernel's: `"VPP 26.10" interface "memif0/0" (pid 71 uid 0 gid 0)`, as far as it is
+/// known.
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.app_name.is_empty() {

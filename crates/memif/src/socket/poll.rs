@@ -100,8 +100,8 @@ impl Socket {
     /// A link that was handed out before does not count: wait once per connection.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`] with the reason of the last failed attempt, [`WaitError::Woken`] when a [`SocketWaker`] was
-    /// called, [`WaitError::Socket`] when there is no such interface.
+    /// [`WaitError::TimedOut`] with the reason of the last failed attempt, [`WaitError::Woken`] when a [`SocketWaker`]
+    /// was called, [`WaitError::Socket`] when there is no such interface.
     pub fn wait_connected(&mut self, interface: InterfaceKey, timeout: Duration) -> Result<Link, WaitError> {
         self.driver.interfaces.get(interface)?;
         let deadline = Instant::now().checked_add(timeout);
