@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub enum Need {
     Processors(usize),
     /// Leave to trace processes.
     Trace,
+    /// A directory for temporary files that every user can enter.
+    SharedTemporary,
 }
 
 impl Need {
@@ -54,6 +57,13 @@ impl Need {
                 let found = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
                 (found < *count).then(|| format!("needs {count} processors, there are {found}"))
             }
+            Need::SharedTemporary => closed_to_others(&std::env::temp_dir()).map(|directory| {
+                format!(
+                    "needs a directory for temporary files that every user can enter, and {} keeps others out: \
+                     chmod o+x it, or set TMPDIR to another",
+                    directory.display()
+                )
+            }),
             Need::Trace => {
                 if find("strace").is_none() {
                     return Some("needs strace: install it (package strace)".to_owned());
@@ -70,6 +80,12 @@ impl Need {
     fn demanded_in_ci(&self) -> bool {
         !matches!(self, Need::HugePages(_)) || crate::shared::may_reserve_huge_pages()
     }
+}
+
+/// The directory on the way to that one, itself included, that other users cannot enter.
+fn closed_to_others(directory: &Path) -> Option<PathBuf> {
+    let closed = |at: &&Path| std::fs::metadata(at).is_ok_and(|found| found.permissions().mode() & 0o001 == 0);
+    directory.ancestors().find(closed).map(Path::to_owned)
 }
 
 fn package(program: &str) -> &str {

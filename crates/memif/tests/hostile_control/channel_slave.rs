@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memif::{Breach, ConnectError, DisconnectReason, InterfaceConfig, Refusal, Secret};
 use rustix::net::SendFlags;
@@ -296,8 +296,10 @@ pub(crate) fn c18_slave_handshake_time() {
     }
     // A link is not ended by the timer of its handshake.
     let (mut link, mut peer) = rig.link();
-    std::thread::sleep(Duration::from_millis(1200));
-    cross(&mut link, &mut peer);
+    let end = Instant::now() + Duration::from_millis(1200);
+    while Instant::now() < end {
+        cross(&mut link, &mut peer);
+    }
     drop(peer);
     rig.disconnected(link);
     rig.finish();

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use memif::{Breach, Event, InterfaceConfig, Link, RxMode};
@@ -14,7 +14,7 @@ use testkit::census::memory;
 use testkit::plan::new_eventfd;
 use testkit::slave_path::signal;
 use testkit::wiremsg::Message;
-use testkit::{Census, FileKind, ScriptedSlave, SeqSocket, SharedFile, SlaveLink, SlavePlan};
+use testkit::{Census, FileKind, ScriptedSlave, SeqSocket, SharedFile, SlaveLink, SlavePlan, eventually};
 
 use crate::common::{MasterRig, PeerEnd, Rig, SlaveRig, cross, cross_lengths, receive, send};
 
@@ -304,30 +304,37 @@ pub(crate) fn f11_master_blocking_eventfd() {
 /// Writes an eventfd all the time, until told to stop.
 struct Storm {
     stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<u64>>,
+    written: Arc<AtomicU64>,
+    thread: std::thread::JoinHandle<()>,
 }
 
 impl Storm {
     fn on(fd: &Arc<OwnedFd>) -> Self {
-        let (stop, fd) = (Arc::new(AtomicBool::new(false)), fd.clone());
-        let flag = stop.clone();
+        let (stop, written, fd) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), fd.clone());
+        let (flag, count) = (stop.clone(), written.clone());
         let thread = std::thread::spawn(move || {
-            let mut written = 0;
             while !flag.load(Ordering::Relaxed) {
                 signal(fd.as_fd());
-                written += 1;
-                if written % 64 == 0 {
+                if count.fetch_add(1, Ordering::Relaxed) % 64 == 0 {
                     std::thread::yield_now();
                 }
             }
-            written
         });
-        Self { stop, thread: Some(thread) }
+        Self { stop, written, thread }
     }
 
-    fn stop(mut self) -> u64 {
+    /// Waits for so many signals more.
+    #[track_caller]
+    fn rage(&self, signals: u64) {
+        let end = self.written.load(Ordering::Relaxed) + signals;
+        eventually("a storm", || (self.written.load(Ordering::Relaxed) >= end).then_some(()));
+    }
+
+    /// How many there were.
+    fn stop(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().unwrap().join().unwrap()
+        self.thread.join().unwrap();
+        self.written.load(Ordering::Relaxed)
     }
 }
 
@@ -344,7 +351,7 @@ pub(crate) fn f12_master_storm_of_signals() {
     let woken = link.rx[0].counters().wake_ups - woken;
     // The driver goes on serving the others and does not report every signal.
     rig.check_neighbour();
-    std::thread::sleep(Duration::from_millis(100));
+    storm.rage(10_000);
     let written = storm.stop();
     let reported = rig.driver.pending().iter().filter(|event| matches!(event, Event::Readable { .. })).count();
     assert!(written > 1000, "{written} signals are no storm");
@@ -431,7 +438,7 @@ pub(crate) fn f12_slave_storm_of_signals() {
     assert!(!link.rx[0].wait(Some(Duration::from_millis(100))).unwrap());
     let woken = link.rx[0].counters().wake_ups - woken;
     rig.check_neighbour();
-    std::thread::sleep(Duration::from_millis(100));
+    storm.rage(10_000);
     let written = storm.stop();
     let reported = rig.driver.pending().iter().filter(|event| matches!(event, Event::Readable { .. })).count();
     assert!(written > 1000, "{written} signals are no storm");

@@ -67,7 +67,7 @@ fn main() {
         stale_and_live_socket_files &[],
         other_files_are_not_removed &[],
         mode_owner_and_group &[],
-        user_nobody_and_the_mode_of_the_file &[Need::Root],
+        user_nobody_and_the_mode_of_the_file &[Need::Root, Need::SharedTemporary],
         allow_lists &[Need::Root],
         network_namespaces &[Need::NetNamespace],
     );
