@@ -55,6 +55,7 @@ step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
 step "the comparison measures something (compare/)" \
   cargo test --manifest-path compare/Cargo.toml --no-default-features --locked
 step "both rings under every interleaving (loom)" interleavings
+step "AddressSanitizer and fuzzing, some seconds of each" ci/sanitize.sh
 step "instructions per packet" cargo run --release --locked -p gate
 step "demo, as the README runs it" cargo run --release --locked -- demo
 

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Unit tests of the library under AddressSanitizer, and every fuzz target for some seconds under the same (`SECONDS_EACH`,
+# 10 if not set). With a stable compiler: RUSTC_BOOTSTRAP lets it take the flags.
+#
+# shellcheck disable=SC2317 # Steps are functions, called by name.
+cd "$(dirname "$0")/.." || exit
+. ci/steps.sh
+
+export RUSTC_BOOTSTRAP=1
+# A target of its own name, so that build scripts and macros, which run on this machine, are built as ever.
+target=$(rustc --print host-tuple)
+each=${SECONDS_EACH:-10}
+
+sanitized() {
+  RUSTFLAGS="-Zsanitizer=address" cargo test --package memif --lib --all-features --locked \
+    --target "$target" --target-dir target/asan
+}
+
+# The flags of cargo-fuzz, without which that is one program more to install.
+coverage=(
+  -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
+  -Ccodegen-units=1 --cfg fuzzing -Zsanitizer=address
+)
+
+fuzzed() {
+  RUSTFLAGS="${coverage[*]}" cargo build --manifest-path fuzz/Cargo.toml --release --locked \
+    --target "$target" --target-dir target/fuzz
+  local name corpus
+  for name in fuzz/fuzz_targets/*.rs; do
+    name=$(basename "$name" .rs)
+    corpus=target/fuzz/corpus/$name
+    mkdir -p "$corpus" target/fuzz/artifacts
+    echo "$name:"
+    # Each input of the queues makes a link: those are slow, and long inputs say no more.
+    "target/fuzz/$target/release/$name" -max_total_time="$each" -max_len=2500 -len_control=0 -timeout=60 \
+      -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=target/fuzz/artifacts/ "$corpus" 2>&1 |
+      grep --extended-regexp 'ERROR|SUMMARY|panicked|stat::number_of_executed_units|artifact_prefix' || return 1
+    [ "${PIPESTATUS[0]}" -eq 0 ] || return 1
+  done
+}
+
+step "unit tests under AddressSanitizer" sanitized
+step "fuzzing, $each s for each target" fuzzed
+closing "passed"
