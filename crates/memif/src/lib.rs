@@ -54,13 +54,19 @@
 //! | [`Interrupt`](RxMode::Interrupt) | every burst | sleeps at once | a system call per burst on both sides |
 //! | [`Adaptive`](RxMode::Adaptive) | only while we sleep | looks a little where that pays, then sleeps | nothing while busy, nothing while idle |
 //!
+//! A wait ends with its link, also when the socket is not polled: sleeps are woken by the end of the peer's control
+//! connection, and whoever only looks finds it after a moment of silence (within 64 ms), be it in a wait, in a loop of
+//! [`recv`](RxQueue::recv), or of [`send`](TxQueue::send) on a full ring. The calls say `Disconnected` from then on,
+//! after what the peer had sent before was received. Its reason comes as [`Event::Disconnected`] from the next poll.
+//!
 //! In an event loop of your own take interrupt mode: [`RxQueue`] is [`AsFd`](std::os::fd::AsFd) and readable when
 //! packets came; then [`acknowledge`](RxQueue::acknowledge), receive until a batch is empty, and wait again. The
 //! [`Socket`] is `AsFd` too, and [`Socket::watch`] makes the queues part of it, so that one handler serves control and
 //! packets.
 //!
 //! Nothing signals a free slot. [`TxQueue::send`] says [`SendError::Full`] at once, [`TxQueue::send_timeout`] and
-//! [`TxQueue::send_wait`] look again after short pauses.
+//! [`TxQueue::send_wait`] look again after short pauses. What is sent to a peer that just went is lost, a ring full at
+//! most.
 //!
 //! # Settings that matter
 //!

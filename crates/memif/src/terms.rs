@@ -81,7 +81,7 @@ impl fmt::Display for Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RxMode {
-    /// The ring is looked at; the peer is told never to signal. Costs a core and no system call.
+    /// The ring is looked at; the peer is told never to signal. Costs a core and no system call while packets come.
     Polling,
     /// The peer signals every burst. Safe with any event loop and any sender.
     Interrupt,

@@ -2,8 +2,6 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-#[cfg(feature = "raw")]
-use std::sync::Weak;
 
 use crate::counters::{QueueDetails, RegionDetails};
 use crate::error::Breach;
@@ -32,8 +30,7 @@ impl LinkHandle {
     }
 
     /// The connection that the link belongs to.
-    #[cfg(feature = "raw")]
-    pub(crate) fn set_control(&self, control: Weak<OwnedFd>) {
+    pub(crate) fn set_control(&self, control: Arc<OwnedFd>) {
         self.0.set_control(control);
     }
 

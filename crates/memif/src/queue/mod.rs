@@ -6,6 +6,7 @@ mod leftovers;
 mod memory;
 mod notify;
 mod packet;
+mod readiness;
 mod receive;
 mod rx;
 mod rx_batch;
@@ -13,6 +14,8 @@ mod rx_core;
 mod rx_scan;
 mod send;
 mod shared;
+mod silence;
+mod sleep;
 #[cfg(feature = "raw")]
 pub(crate) mod slots;
 mod spin;
@@ -28,7 +31,7 @@ pub use packet::{Packet, Segments};
 pub use rx::RxQueue;
 pub use rx_batch::{Packets, RxBatch};
 pub(crate) use shared::{
-    DriverSignals, LinkShared, PACKETS_PER_SIGNAL, QueueParts, QueueShared, drain, is_signalled, signal,
+    DriverSignals, LinkShared, PACKETS_PER_SIGNAL, PEER_GONE, QueueParts, QueueShared, drain, is_signalled, signal,
 };
 pub use tx::TxQueue;
 pub use tx_batch::{ForwardError, PacketWriter, TxBatch};

@@ -1,16 +1,15 @@
 //! Receiving.
 
 use std::cell::{Cell, OnceCell};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
-
-use rustix::event::epoll;
 
 use super::buffers::BufferRef;
 use super::memory::MemoryCheck;
 use super::rx_core::{RxCore, RxSettings};
 use super::rx_scan::{Progress, RxScan};
+use super::silence::Silence;
 use super::spin::Spin;
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role, RxMode};
 use crate::counters::Counters;
@@ -18,6 +17,9 @@ use crate::error::{Breach, RecvError};
 use crate::queue::{LinkShared, QueueParts, QueueShared};
 use crate::ring::{OutOfRange, RingMemory, RxCursor};
 use crate::wire::ring::FLAG_MASK_INT;
+
+/// Looks that find nothing between two at the clock.
+const MANY_EMPTY: u32 = 64;
 
 /// The receiving half of a queue pair: packets come out.
 ///
@@ -41,9 +43,12 @@ pub struct RxQueue {
     pub(super) fruitless: u32,
     /// The signal that ended the last sleep is still to be taken.
     pub(super) untaken: Cell<bool>,
+    /// Looks at the ring that found nothing, and how long that has been so.
+    pub(super) empty: u32,
+    silence: Silence,
     memory: MemoryCheck,
-    /// See [`AsFd`]; made when first asked for, `None` inside where that failed.
-    readiness: OnceCell<Option<OwnedFd>>,
+    /// See [`readiness`](super::readiness); made when first needed, `None` inside where that failed.
+    pub(super) readiness: OnceCell<Option<OwnedFd>>,
     /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
     #[cfg(feature = "raw")]
     own: Box<[BufferRef]>,
@@ -81,6 +86,8 @@ impl RxQueue {
             unslept: 0,
             fruitless: 0,
             untaken: Cell::new(false),
+            empty: 0,
+            silence: Silence::default(),
             memory: MemoryCheck::default(),
             readiness: OnceCell::new(),
             #[cfg(feature = "raw")]
@@ -169,7 +176,10 @@ impl RxQueue {
     /// brake on that.
     pub fn acknowledge(&mut self) {
         let told = self.untaken.take();
-        if crate::queue::drain(&*self.shared.interrupt) && !told {
+        if !crate::queue::drain(&*self.shared.interrupt) {
+            // Then it was something else.
+            self.scan.link.look_at_peer();
+        } else if !told {
             self.shared.counters.wake_ups.add(1);
         }
     }
@@ -182,6 +192,16 @@ impl RxQueue {
             Ok(available) => available != 0 && available != self.scan.core.unfinished,
             // For the next receive call to tell.
             Err(_) => true,
+        }
+    }
+
+    /// Nothing is on the ring. Where that has been so for a while, looks whether the peer is gone: one who only polls
+    /// would look for its packets for ever.
+    #[inline]
+    pub(super) fn found_nothing(&mut self) {
+        self.empty = self.empty.wrapping_add(1);
+        if self.empty.is_multiple_of(MANY_EMPTY) && self.silence.is_due(self.shared.counters.packets.get()) {
+            self.scan.link.look_at_peer();
         }
     }
 
@@ -240,38 +260,5 @@ impl std::fmt::Debug for RxQueue {
             .field("mode", &self.mode)
             .field("connected", &self.is_connected())
             .finish_non_exhaustive()
-    }
-}
-
-impl AsFd for RxQueue {
-    /// Readable when the peer signalled packets, and for good once the link is down. Right for event loops in
-    /// [`RxMode::Interrupt`]; in the other modes the peer is told not to signal. A signal that ended a
-    /// [`wait`](RxQueue::wait) is taken before the next sleep, or by [`acknowledge`](RxQueue::acknowledge): until then
-    /// this stays readable.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.readiness.get_or_init(|| self.new_readiness().ok()).as_ref().map_or_else(
-            // No descriptor left: the peer's signals alone, and the socket's events for the end of the link.
-            || self.shared.interrupt.as_fd(),
-            |both| both.as_fd(),
-        )
-    }
-}
-
-impl AsRawFd for RxQueue {
-    /// The descriptor of [`as_fd`](AsFd::as_fd), for loops that take numbers. It is the queue's and goes with it.
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl RxQueue {
-    /// An epoll descriptor over the peer's eventfd and the end of the link. The peer can read its eventfd empty,
-    /// so the end is told through one that it does not have.
-    fn new_readiness(&self) -> rustix::io::Result<OwnedFd> {
-        let both = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let data = epoll::EventData::new_u64(0);
-        epoll::add(&both, &*self.shared.interrupt, data, epoll::EventFlags::IN)?;
-        epoll::add(&both, self.scan.link.down_event(), data, epoll::EventFlags::IN)?;
-        Ok(both)
     }
 }

@@ -8,7 +8,8 @@ use super::wait::Patience;
 use crate::error::{Breach, SendError};
 
 impl TxQueue {
-    /// Starts a batch. Nothing is sent before [`TxBatch::commit`].
+    /// Starts a batch. Nothing is sent before [`TxBatch::commit`]. A peer that is gone shows as for
+    /// [`send`](Self::send).
     ///
     /// # Errors
     /// [`SendError::Disconnected`] once the link is down, [`SendError::Breach`] when the peer broke the protocol.
@@ -27,14 +28,20 @@ impl TxQueue {
 
     /// Sends one packet now or says that the ring is full.
     ///
+    /// No call asks the kernel whether the peer is there while it has room. So what is sent to a peer that is gone is
+    /// lost, a ring full at most where nobody polls the [`Socket`](crate::Socket): a call that finds the ring full, and
+    /// nothing freed for 10 ms, looks at the peer, then more and more rarely, up to once in 64 ms.
+    ///
     /// # Errors
-    /// Every [`SendError`]. Nothing of the packet was sent then.
+    /// Every [`SendError`]. Nothing of the packet was sent then. [`SendError::Disconnected`] once the link is down, or
+    /// the peer was found gone by this or any other call of the link's queues.
     pub fn send(&mut self, packet: &[u8]) -> Result<(), SendError> {
         self.try_send(packet).inspect_err(|error| self.count_full(error))
     }
 
     /// Sends one packet, waiting for free slots at most for `timeout`. Nothing signals a freed slot, so the ring
-    /// is looked at again after sleeps that grow from microseconds to one millisecond.
+    /// is looked at again after sleeps that grow from microseconds to one millisecond. Ends as soon as the peer closes
+    /// its socket or dies, whether or not anybody polls the [`Socket`](crate::Socket).
     ///
     /// # Errors
     /// As [`send`](Self::send); [`SendError::Full`] when the time is over.
@@ -42,7 +49,8 @@ impl TxQueue {
         self.send_patiently(packet, Some(timeout))
     }
 
-    /// Sends one packet, waiting for free slots as long as the link is up.
+    /// Sends one packet, waiting for free slots as long as the link is up, and ends with the peer as
+    /// [`send_timeout`](Self::send_timeout) does.
     ///
     /// # Errors
     /// As [`send`](Self::send), but never [`SendError::Full`].
@@ -54,7 +62,7 @@ impl TxQueue {
         // However often it is tried, one packet found the ring full once.
         let mut result = self.send(packet);
         let mut patience = Patience::new(timeout);
-        while result == Err(SendError::Full) && patience.wait(self.link.down_event()) {
+        while result == Err(SendError::Full) && patience.wait(&self.link) {
             result = self.try_send(packet);
         }
         result

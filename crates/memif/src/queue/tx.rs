@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::buffers::BufferRef;
 use super::memory::MemoryCheck;
 use super::notify::notify;
+use super::silence::Silence;
 use super::tx_core::{Room, TxCore};
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role};
 use crate::counters::Counters;
@@ -26,6 +27,8 @@ pub struct TxQueue {
     pub(super) max_single: u32,
     pub(super) chaining: bool,
     pub(super) memory: MemoryCheck,
+    /// How long the peer has freed nothing of a full ring.
+    silence: Silence,
     /// Buffers that go back empty with the next store of the cursor.
     empty: u64,
     /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
@@ -79,6 +82,7 @@ impl TxQueue {
             max_single: max_packet.min(config.buffer_size),
             chaining: config.chaining,
             memory: MemoryCheck::default(),
+            silence: Silence::default(),
             empty: 0,
             #[cfg(feature = "raw")]
             own: if config.manual { own } else { Box::default() },
@@ -190,15 +194,22 @@ impl TxQueue {
 
     /// What room, or none, from `first` on means for a packet.
     #[inline]
-    fn judge(&self, first: u16, len: usize, room: Result<Room, OutOfRange>) -> Result<Place, (u16, SendError)> {
+    fn judge(&mut self, first: u16, len: usize, room: Result<Room, OutOfRange>) -> Result<Place, (u16, SendError)> {
         match room {
             Ok(Room::Slots(slots)) => Ok(Place { first, slots }),
             Ok(Room::Short { slots, bytes }) if slots == self.core.cursor.size() => {
                 Err((first, SendError::TooLong { len, max: bytes }))
             }
-            Ok(_) => Err((first, SendError::Full)),
+            Ok(_) => Err((first, self.found_full())),
             Err(overrun) => Err((first, self.fail(overrun))),
         }
+    }
+
+    /// There is no room. Where the peer has freed none for a while, looks whether it is gone.
+    #[cold]
+    fn found_full(&mut self) -> SendError {
+        let silent = self.silence.is_due(u64::from(self.core.cursor.limit()));
+        if silent && self.link.look_at_peer() { SendError::Disconnected } else { SendError::Full }
     }
 
     #[cold]

@@ -1,29 +1,23 @@
 //! Sleeping until packets come, or until slots are free.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
 use super::rx::RxQueue;
+use super::sleep::sleep;
 use crate::config::RxMode;
 use crate::error::RecvError;
-use crate::queue::LinkShared;
+use crate::queue::{LinkShared, PEER_GONE};
 
 /// The one bounded sleep after the mask was cleared. A foreign sender without a fence may have read the old mask
 /// just before; its store of the cursor is visible long before this is over, and the ring is looked at again.
 const FIRST_SLEEP: Duration = Duration::from_millis(1);
-/// Signals in a row without any packet after which the eventfd is not listened to for [`FIRST_SLEEP`]: a peer
-/// that only signals costs a thousand looks a second and not a core.
-const FRUITLESS_SIGNALS: u32 = 64;
 /// Batches without a sleep in between after which packets come so fast that the peer need not signal them.
 const UNSLEPT: u32 = 16;
 /// Looks at the rings between two at the clock, which costs more than a look.
 const LOOKS: u32 = 32;
-/// Queues that one wait handles without memory of its own.
-const FEW: usize = 8;
 
 impl RxQueue {
     /// Waits until a packet is on the ring, at most for `timeout` (for ever with `None`). Returns whether one is.
@@ -32,13 +26,17 @@ impl RxQueue {
     /// In [`RxMode::Polling`] this looks at the ring all the time, in [`RxMode::Interrupt`] it sleeps at once, and
     /// in [`RxMode::Adaptive`] it looks for a little while, if that brought packets lately, and then sleeps.
     ///
+    /// It ends when the peer closes its socket or dies, whether or not anybody polls the [`Socket`](crate::Socket): at
+    /// once where it sleeps, within 64 ms where it looks all the time. The reason comes as
+    /// [`Event::Disconnected`](crate::Event::Disconnected) when the socket is polled.
+    ///
     /// # Errors
     /// As [`recv`](Self::recv). A link that goes down ends every wait, with `true` where the peer left packets.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<bool, RecvError> {
         Self::wait_any(std::slice::from_mut(self), timeout)
     }
 
-    /// Waits as [`wait`](Self::wait) does until one of several queues has a packet.
+    /// Waits as [`wait`](Self::wait) does until one of several queues has a packet, or the peer of one is gone.
     ///
     /// # Errors
     /// As [`recv`](Self::recv), when the link of one of them is down and no peer that left has left packets on any.
@@ -47,8 +45,8 @@ impl RxQueue {
         Self::wait_any_or(queues, None, timeout)
     }
 
-    /// Waits as [`wait_any`](Self::wait_any) does; being readable, `other` ends the sleep with `false`. So a thread
-    /// that serves queues can be given something else to do.
+    /// Waits as [`wait_any`](Self::wait_any) does, also for the end of a peer; being readable, `other` ends the sleep
+    /// with `false`. So a thread that serves queues can be given something else to do.
     ///
     /// `other` is looked at in sleeps only: with a queue in [`RxMode::Polling`] it is not, so give a time limit there.
     ///
@@ -94,7 +92,13 @@ impl RxQueue {
                 break;
             }
             let until = if first_sleep { deadline.min(Deadline::after(Some(FIRST_SLEEP))) } else { deadline };
-            let other_is_readable = sleep(queues, other, until);
+            let stormy = !queues.iter().all(RxQueue::listens);
+            let until = if stormy { until.min(Deadline::after(Some(FIRST_SLEEP))) } else { until };
+            // More descriptors than the process may have open, for one. Looking again is all that is left.
+            let other_is_readable = sleep(queues, other, until.left().as_ref()).unwrap_or_else(|_| {
+                std::thread::sleep(FIRST_SLEEP);
+                false
+            });
             queues.iter_mut().for_each(|queue| queue.unslept = 0);
             if look(queues)? {
                 break;
@@ -156,22 +160,6 @@ impl RxQueue {
             crate::queue::drain(&*self.shared.interrupt);
         }
     }
-
-    /// Whether signals are listened to: not in a storm.
-    fn listens(&self) -> bool {
-        self.fruitless < FRUITLESS_SIGNALS
-    }
-
-    /// Notes whether a sleep was ended by a signal that is still to be taken, or saw one that was.
-    fn note_signal(&mut self, signalled: bool) {
-        if signalled {
-            self.shared.counters.wake_ups.add(1);
-            self.fruitless = self.fruitless.saturating_add(1).min(FRUITLESS_SIGNALS);
-        } else {
-            // A quiet moment does not make up for a storm.
-            self.fruitless = self.fruitless.saturating_sub(1);
-        }
-    }
 }
 
 /// Whether one of the queues has a packet.
@@ -211,6 +199,7 @@ fn look_often(queues: &mut [RxQueue]) -> Result<bool, RecvError> {
         }
         std::hint::spin_loop();
     }
+    queues.iter_mut().for_each(RxQueue::found_nothing);
     look(queues)
 }
 
@@ -239,60 +228,6 @@ fn spin(queues: &mut [RxQueue], start: Instant, deadline: Deadline) -> Result<bo
         queue.spin.was_in_vain(now.saturating_duration_since(start), now);
     }
     Ok(false)
-}
-
-/// Sleeps until a signal comes, a link goes down, `other` is readable or the time is over. The signals are left to be
-/// taken. Returns whether `other` is readable.
-fn sleep(queues: &mut [RxQueue], other: Option<BorrowedFd<'_>>, until: Deadline) -> bool {
-    let stormy = !queues.iter().all(RxQueue::listens);
-    let until = if stormy { until.min(Deadline::after(Some(FIRST_SLEEP))) } else { until };
-    // Room on the stack for a few queues, as there are mostly; all of it asks for nothing at first.
-    let nothing = PollFd::new(queues[0].scan.link.down_event(), PollFlags::empty());
-    let mut few = std::array::from_fn::<_, { 2 * FEW + 1 }, _>(|_| nothing.clone());
-    let mut many = Vec::new();
-    let fds: &mut [PollFd<'_>] = if queues.len() <= FEW {
-        &mut few
-    } else {
-        many.resize(2 * queues.len() + 1, nothing);
-        &mut many
-    };
-    // First the queues by their order, then their links. Queues stand link after link, mostly of one in all, so each
-    // link is asked for once.
-    let mut used = queues.len();
-    let mut last: Option<&Arc<LinkShared>> = None;
-    for (fd, queue) in fds.iter_mut().zip(queues.iter()) {
-        if queue.listens() {
-            *fd = PollFd::new(&queue.shared.interrupt, PollFlags::IN);
-        }
-    }
-    for queue in queues.iter() {
-        let link = &queue.scan.link;
-        if !last.is_some_and(|last| Arc::ptr_eq(last, link)) {
-            fds[used] = PollFd::new(link.down_event(), PollFlags::IN);
-            used += 1;
-            last = Some(link);
-        }
-    }
-    if let Some(other) = other {
-        fds[used] = PollFd::from_borrowed_fd(other, PollFlags::IN);
-        used += 1;
-    }
-    match poll(&mut fds[..used], until.left().as_ref()) {
-        Ok(_) | Err(Errno::INTR) => {}
-        // More descriptors than the process may have open, for one. Looking again is all that is left.
-        Err(_) => std::thread::sleep(FIRST_SLEEP),
-    }
-    // The other end being closed is for the caller to find out, too.
-    let other = other.is_some() && !fds[used - 1].revents().is_empty();
-    for (fd, queue) in fds.iter().zip(queues.iter()) {
-        queue.untaken.set(queue.listens() && !fd.revents().is_empty());
-    }
-    for queue in queues.iter_mut() {
-        // What is not listened to is taken at once, to see whether the storm goes on.
-        let came = if queue.listens() { queue.untaken.get() } else { crate::queue::drain(&*queue.shared.interrupt) };
-        queue.note_signal(came);
-    }
-    other
 }
 
 /// A moment, or never.
@@ -345,8 +280,8 @@ impl Patience {
         Self { deadline: Deadline::after(timeout), pause: Self::SHORTEST, looks: 0 }
     }
 
-    /// Returns `false` when the time is over. `down` being readable ends the sleep.
-    pub(super) fn wait(&mut self, down: &OwnedFd) -> bool {
+    /// Returns `false` when the time is over. The end of the link, or of its peer, ends the sleep.
+    pub(super) fn wait(&mut self, link: &LinkShared) -> bool {
         if self.looks < Self::LOOKS {
             self.looks += 1;
             std::hint::spin_loop();
@@ -356,8 +291,13 @@ impl Patience {
             return false;
         }
         let until = self.deadline.min(Deadline::after(Some(self.pause)));
-        let mut fds = [PollFd::new(down, PollFlags::IN)];
+        let down = PollFd::new(link.down_event(), PollFlags::IN);
+        let control = link.control().map(|control| PollFd::new(control, PEER_GONE));
+        let mut fds = [control.unwrap_or_else(|| down.clone()), down];
         let _ = poll(&mut fds, until.left().as_ref());
+        if link.control().is_some() && !fds[0].revents().is_empty() {
+            link.leave();
+        }
         self.pause = (self.pause * 2).min(Self::LONGEST);
         true
     }

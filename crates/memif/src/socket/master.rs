@@ -247,8 +247,7 @@ impl Driver {
             peer.interface_name,
             peer.app_name
         );
-        #[cfg(feature = "raw")]
-        handle.set_control(connection.fd.weak());
+        handle.set_control(connection.fd.shared());
         connection.link = Some(Up { handle: handle.clone(), since: Instant::now() });
         let interface = bound.interface;
         self.look_for_surplus(interface, connection);

@@ -185,10 +185,9 @@ impl ControlSocket {
         &self.closer
     }
 
-    /// For a look at it while it is there.
-    #[cfg(feature = "raw")]
-    pub(crate) fn weak(&self) -> std::sync::Weak<OwnedFd> {
-        Arc::downgrade(&self.fd)
+    /// For those who wait for its end, who may keep it longer than this.
+    pub(crate) fn shared(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.fd)
     }
 }
 

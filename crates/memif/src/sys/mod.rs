@@ -16,10 +16,8 @@ pub(crate) use credentials::peer_credentials;
 pub(crate) use epoll::{Epoll, Interest, Ready};
 pub(crate) use event::{EventFd, TimerFd, take_signals};
 pub(crate) use inotify::{Change, Inotify, Site, WatchId, sites};
-#[cfg(feature = "raw")]
-pub(crate) use seqpacket::hung_up;
 pub(crate) use seqpacket::{
-    Received, SendFailure, accept, check_connected, check_listener, connect, connect_address, listen, peek, receive,
-    send, set_nonblocking, shut_down,
+    Received, SendFailure, accept, check_connected, check_listener, connect, connect_address, hung_up, listen, peek,
+    receive, send, set_nonblocking, shut_down,
 };
 pub(crate) use socket_file::{FileAccess, FileId, bind, is_no_socket, unlink_if_same};

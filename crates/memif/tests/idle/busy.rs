@@ -110,7 +110,11 @@ fn no_call_per_burst(mode: RxMode) {
     for (pinger, echo) in [("slave", "master"), ("master", "slave")] {
         for ((calls, wake_ups, signals), role) in exchange(mode, pinger, echo, BURSTS).into_iter().zip([pinger, echo]) {
             eprintln!("{mode} {role}: {} calls", calls.total());
-            assert!(calls.total() < LIFE, "{BURSTS} bursts of a {mode} {role} took {}: {calls:?}", calls.total());
+            // One for each time that a busy machine kept the other end silent for long.
+            let looks = calls.of("ppoll");
+            assert!(looks < BURSTS / 10, "{looks} looks at the peer: {calls:?}");
+            let taken = calls.total() - looks;
+            assert!(taken < LIFE, "{BURSTS} bursts of a {mode} {role} took {taken}: {calls:?}");
             assert!(wake_ups + signals < 20, "{wake_ups} wake-ups and {signals} signals of a {role}");
             assert!(mode != RxMode::Polling || wake_ups + signals == 0, "signals although polling");
         }

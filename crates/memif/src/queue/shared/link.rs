@@ -1,11 +1,10 @@
 //! One link: how it stands, and what its queues ask of their driver.
 
 use std::os::fd::OwnedFd;
-#[cfg(feature = "raw")]
-use std::sync::Weak;
 use std::sync::{Arc, OnceLock};
 
 use super::QueueShared;
+use super::peer::Control;
 use super::signals::{DriverSignals, FIRST_REPEAT};
 use super::standing::Standing;
 use crate::config::Role;
@@ -21,9 +20,7 @@ pub(crate) struct LinkShared {
     fault: OnceLock<Breach>,
     /// Ours alone, so that no peer can drain it: readable for good once the link is down.
     down_event: OwnedFd,
-    /// The connection while the driver has it: once it lets go, the peer is to see that at once.
-    #[cfg(feature = "raw")]
-    control: OnceLock<Weak<OwnedFd>>,
+    control: Control,
     /// Slave: what a peer with more queues than the link sends to.
     decoy: Option<Decoy>,
     signals: DriverSignals,
@@ -47,8 +44,7 @@ impl LinkShared {
             standing: Standing::default(),
             fault: OnceLock::new(),
             down_event,
-            #[cfg(feature = "raw")]
-            control: OnceLock::new(),
+            control: Control::default(),
             decoy,
             signals: signals.clone(),
             rx,
@@ -79,12 +75,29 @@ impl LinkShared {
         self.standing.tell();
     }
 
+    /// The connection that the link belongs to. To be called before its queues are handed out.
+    pub(crate) fn set_control(&self, control: Arc<OwnedFd>) {
+        self.control.set(control);
+    }
+
+    /// The connection that the link belongs to, to be waited for with [`PEER_GONE`](super::PEER_GONE); then it is to
+    /// be taken down with [`leave`](Self::leave).
+    pub(crate) fn control(&self) -> Option<&OwnedFd> {
+        self.control.get()
+    }
+
     /// Looks whether the peer is gone, of which the driver may not know yet. One system call at most.
     #[cfg(feature = "raw")]
     pub(crate) fn peer_is_gone(&self) -> bool {
-        let Some(control) = self.control.get() else { return false };
-        // Where the driver let go of it, it ended the link.
-        control.upgrade().is_none_or(|control| crate::sys::hung_up(&control))
+        self.control.is_gone()
+    }
+
+    /// Takes the link down if the peer is gone. One system call at most. Returns whether it is down.
+    pub(crate) fn look_at_peer(&self) -> bool {
+        if !self.is_down() && self.control.is_gone() {
+            self.leave();
+        }
+        self.is_down()
     }
 
     /// Readable once the link is down.
@@ -124,12 +137,6 @@ impl LinkShared {
     /// The breach that a queue found, if one did.
     pub(crate) fn fault(&self) -> Option<Breach> {
         self.fault.get().cloned()
-    }
-
-    /// The connection that the link belongs to.
-    #[cfg(feature = "raw")]
-    pub(crate) fn set_control(&self, control: Weak<OwnedFd>) {
-        let _ = self.control.set(control);
     }
 
     /// Whether the peer sends on more queues than the link has, see [`Decoy`].

@@ -2,11 +2,13 @@
 
 mod interrupt;
 mod link;
+mod peer;
 mod queue;
 mod signals;
 mod standing;
 
 pub(crate) use interrupt::{drain, is_signalled, signal};
 pub(crate) use link::LinkShared;
+pub(crate) use peer::PEER_GONE;
 pub(crate) use queue::{PACKETS_PER_SIGNAL, QueueParts, QueueShared};
 pub(crate) use signals::DriverSignals;

@@ -2,6 +2,7 @@
 
 mod events;
 mod faces;
+mod hanging_up;
 mod hostile;
 mod leaving;
 mod listening;
