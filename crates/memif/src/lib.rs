@@ -59,10 +59,10 @@
 //! [`recv`](RxQueue::recv), or of [`send`](TxQueue::send) on a full ring. The calls say `Disconnected` from then on,
 //! after what the peer had sent before was received. Its reason comes as [`Event::Disconnected`] from the next poll.
 //!
-//! In an event loop of your own take interrupt mode: [`RxQueue`] is [`AsFd`](std::os::fd::AsFd) and readable when
-//! packets came; then [`acknowledge`](RxQueue::acknowledge), receive until a batch is empty, and wait again. The
-//! [`Socket`] is `AsFd` too, and [`Socket::watch`] makes the queues part of it, so that one handler serves control and
-//! packets.
+//! In an event loop of your own: [`RxQueue`] is [`AsFd`](std::os::fd::AsFd) and readable when packets came; then
+//! [`acknowledge`](RxQueue::acknowledge), receive until a batch is empty, and wait again. The [`Socket`] is `AsFd` too,
+//! and [`Socket::watch`] makes the queues part of it, so that one handler serves control and packets. Either has the
+//! peer signal an adaptive queue as one in interrupt mode from then on; a polling one is never signalled.
 //!
 //! Nothing signals a free slot. [`TxQueue::send`] says [`SendError::Full`] at once, [`TxQueue::send_timeout`] and
 //! [`TxQueue::send_wait`] look again after short pauses. What is sent to a peer that just went is lost, a ring full at

@@ -91,6 +91,9 @@ pub enum RxMode {
     /// long as that brings packets. Where it never does, because both ends share a processor or packets are far apart,
     /// waits soon sleep at once, as in interrupt mode. They try again now and then, and look first again as soon as
     /// that pays.
+    ///
+    /// In an event loop of the caller there is no such wait: once a queue was asked for its descriptor
+    /// ([`AsFd`](std::os::fd::AsFd)), or is [watched](crate::Socket::watch), the peer signals every burst.
     #[default]
     Adaptive,
 }

@@ -47,6 +47,9 @@ pub enum SocketError {
     /// The request was answered by its end: the peer is gone, or its time is over.
     #[error("the connection that asked is gone")]
     RequestGone,
+    /// A queue is to be watched of an interface whose queues start in polling mode.
+    #[error("the interface is in polling mode, where queues are never signalled: choose adaptive or interrupt mode")]
+    NeverSignalled,
     /// What the kernel said, and about which call.
     #[error("{operation}: {error}")]
     Io {

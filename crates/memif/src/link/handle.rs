@@ -40,6 +40,12 @@ impl LinkHandle {
         queue.is_some_and(|queue| is_signalled(&*queue.interrupt))
     }
 
+    /// Has the sender of a receive queue signal, in any mode but polling. Returns whether packets may have come that it
+    /// did not signal.
+    pub(crate) fn ask_for_signals(&self, index: u8) -> bool {
+        self.0.rx.get(usize::from(index)).is_some_and(|queue| queue.ask_for_signals())
+    }
+
     /// The breach that a queue found, if one did.
     pub(crate) fn fault(&self) -> Option<Breach> {
         self.0.fault()

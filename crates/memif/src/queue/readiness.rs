@@ -14,13 +14,50 @@ const DOWN: u64 = 1;
 const PEER: u64 = 2;
 
 impl AsFd for RxQueue {
-    /// Readable when the peer signalled packets, and for good once the link is down or the peer is gone. Right for
-    /// event loops in [`RxMode::Interrupt`](crate::RxMode::Interrupt); in the other modes the peer is told not to
-    /// signal. A signal that ended a [`wait`](RxQueue::wait) is taken before the next sleep, or by
-    /// [`acknowledge`](RxQueue::acknowledge): until then this stays readable.
+    /// Readable when the peer signalled packets, and for good once the link is down or the peer is gone. A signal that
+    /// ended a [`wait`](RxQueue::wait) is taken before the next sleep, or by [`acknowledge`](RxQueue::acknowledge):
+    /// until then this stays readable.
+    ///
+    /// In [`RxMode::Adaptive`](crate::RxMode::Adaptive) the peer signals every burst from the first call of this on, as
+    /// in [`RxMode::Interrupt`](crate::RxMode::Interrupt), and the descriptor is readable at first, for packets that
+    /// came before. In [`RxMode::Polling`](crate::RxMode::Polling) the peer never signals, so only the end makes it
+    /// readable: change the mode with [`set_mode`](RxQueue::set_mode) first.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use memif::{InterfaceConfig, Socket};
+    /// use rustix::event::{PollFd, PollFlags, poll};
+    ///
+    /// let mut socket = Socket::builder("@memif-doc-rx-queue").open()?;
+    /// let master = socket.add_interface(InterfaceConfig::master(0))?;
+    /// let slave = socket.add_interface(InterfaceConfig::slave(0))?;
+    /// let mut there = socket.wait_connected(master, Duration::from_secs(10))?;
+    /// let mut here = socket.wait_connected(slave, Duration::from_secs(10))?;
+    /// let (tx, rx) = (&mut there.tx[0], &mut here.rx[0]);
+    /// for word in ["one", "two"] {
+    ///     tx.send(word.as_bytes())?;
+    ///     // The loop of a program, with whatever else it waits for.
+    ///     poll(&mut [PollFd::new(&*rx, PollFlags::IN)], None)?;
+    ///     rx.acknowledge();
+    ///     loop {
+    ///         let mut batch = rx.recv(64)?;
+    ///         if batch.is_empty() {
+    ///             break;
+    ///         }
+    ///         for packet in &mut batch {
+    ///             assert_eq!(packet.to_vec(), word.as_bytes());
+    ///         }
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn as_fd(&self) -> BorrowedFd<'_> {
+        let all = self.readiness();
+        if self.shared.ask_for_signals() {
+            self.nudge();
+        }
         // No descriptor left: the peer's signals alone, and the socket's events for the end of the link.
-        self.readiness().map_or_else(|| self.shared.interrupt.as_fd(), |all| all.as_fd())
+        all.map_or_else(|| self.shared.interrupt.as_fd(), |all| all.as_fd())
     }
 }
 
@@ -50,12 +87,38 @@ impl RxQueue {
         Ok(all)
     }
 
+    /// Makes the descriptor readable, since packets may lie on the ring that nobody signalled. Not through the peer's
+    /// eventfd, which could hold us: see `signal`.
+    fn nudge(&self) {
+        self.nudged.set(true);
+        match self.readiness() {
+            // An eventfd of our own can always be written.
+            Some(all) => self.listen_to_the_end(all, epoll::EventFlags::IN | epoll::EventFlags::OUT),
+            None => drop(crate::queue::signal(&*self.shared.interrupt)),
+        }
+    }
+
+    /// The loop came to look.
+    pub(super) fn end_nudge(&self) {
+        if self.nudged.take()
+            && let Some(all) = self.readiness()
+        {
+            self.listen_to_the_end(all, epoll::EventFlags::IN);
+        }
+    }
+
+    fn listen_to_the_end(&self, all: &OwnedFd, flags: epoll::EventFlags) {
+        // Fails for want of memory alone: then the descriptor is as it was.
+        let _ = epoll::modify(all, self.scan.link.down_event(), epoll::EventData::new_u64(DOWN), flags);
+    }
+
     /// Sleeps until something of this queue is ready, at most that long. Returns whether the peer signalled; `None`
     /// where there is no descriptor to sleep with.
     ///
     /// A round trip between two ends that sleep takes 0.93 of what it takes with `poll` on the three descriptors.
     pub(super) fn sleep_alone(&self, left: Option<&Timespec>) -> Option<rustix::io::Result<bool>> {
         let all = self.readiness()?;
+        self.end_nudge();
         let mut space = [MaybeUninit::uninit(); 3];
         let events = match epoll::wait(all, &mut space, left) {
             Ok((events, _)) => events,

@@ -49,6 +49,8 @@ pub struct RxQueue {
     memory: MemoryCheck,
     /// See [`readiness`](super::readiness); made when first needed, `None` inside where that failed.
     pub(super) readiness: OnceCell<Option<OwnedFd>>,
+    /// Whether it was made readable for packets that nobody signalled.
+    pub(super) nudged: Cell<bool>,
     /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
     #[cfg(feature = "raw")]
     own: Box<[BufferRef]>,
@@ -90,6 +92,7 @@ impl RxQueue {
             silence: Silence::default(),
             memory: MemoryCheck::default(),
             readiness: OnceCell::new(),
+            nudged: Cell::new(false),
             #[cfg(feature = "raw")]
             own: if config.manual { buffers } else { Box::default() },
         };
@@ -149,12 +152,26 @@ impl RxQueue {
         self.mode
     }
 
-    /// Changes how the queue learns of packets, from the next burst of the peer on. After a change to
-    /// [`RxMode::Interrupt`], receive until a batch is empty before you wait for the queue's descriptor: packets
-    /// that came before are not signalled.
+    /// Changes how the queue learns of packets, from the next burst of the peer on. After a change from
+    /// [`RxMode::Polling`], or to [`RxMode::Interrupt`], receive until a batch is empty before you wait for the queue's
+    /// descriptor: packets that came before are not signalled.
     pub fn set_mode(&mut self, mode: RxMode) {
         self.mode = mode;
-        self.set_masked(mode != RxMode::Interrupt);
+        let asks = self.shared.set_adaptive(mode == RxMode::Adaptive);
+        self.set_masked(mode != RxMode::Interrupt && !asks);
+    }
+
+    /// Adaptive: tells the sender not to signal, unless somebody waits for the descriptor.
+    pub(super) fn mask(&mut self) {
+        if self.shared.is_waited_for() {
+            return;
+        }
+        self.set_masked(true);
+        // Whoever waits from this moment on clears the mask, before this or after it.
+        self.scan.core.ring.full_fence();
+        if self.shared.is_waited_for() {
+            self.set_masked(false);
+        }
     }
 
     /// Tells the sender whether to signal.
@@ -176,6 +193,7 @@ impl RxQueue {
     /// brake on that.
     pub fn acknowledge(&mut self) {
         let told = self.untaken.take();
+        self.end_nudge();
         if !crate::queue::drain(&*self.shared.interrupt) {
             // Then it was something else.
             self.scan.link.look_at_peer();

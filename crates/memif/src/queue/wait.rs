@@ -111,7 +111,7 @@ impl RxQueue {
             queue.asleep = false;
             // Where a sleep is next again, the mask stays clear: see `wake`.
             if queue.spin.pays() {
-                queue.set_masked(true);
+                queue.mask();
             }
         }
         Ok(true)
@@ -149,7 +149,7 @@ impl RxQueue {
         self.asleep = false;
         self.unslept = self.unslept.saturating_add(1);
         if self.spin.pays() || self.unslept >= UNSLEPT {
-            self.set_masked(true);
+            self.mask();
         }
     }
 

@@ -174,10 +174,14 @@ impl Socket {
     /// stays as it is. A slave without one tries at once. Whether the interface is administratively up does not change.
     ///
     /// # Errors
-    /// As [`add_interface`](Self::add_interface), and [`SocketError::NoSuchInterface`]. On an error nothing changes.
+    /// As [`add_interface`](Self::add_interface), [`SocketError::NoSuchInterface`], and [`SocketError::NeverSignalled`]
+    /// for polling mode where queues are [watched](Self::watch). On an error nothing changes.
     pub fn reconfigure(&mut self, key: InterfaceKey, config: InterfaceConfig) -> Result<(), SocketError> {
         config.validate()?;
-        self.driver.interfaces.get(key)?;
+        let watched = &self.driver.interfaces.get(key)?.watched;
+        if !watched.queues.is_empty() {
+            watched.check(&config)?;
+        }
         self.driver.interfaces.check_name(key, &config)?;
         if config.role() == Role::Master {
             self.driver.listen()?;
@@ -298,22 +302,30 @@ impl Socket {
     /// Reports signals of a receive queue as [`Event::Readable`](crate::Event::Readable), on this link and
     /// on every later one.
     ///
-    /// The signals are taken before the event is given, so drain the queue until it is empty. Meant for queues in
-    /// [`RxMode::Interrupt`](crate::RxMode::Interrupt): the other modes tell the peer not to signal. A peer that
-    /// signals without sending packets is listened to in intervals of 10 ms.
+    /// The signals are taken before the event is given, so drain the queue until it is empty. A peer that signals
+    /// without sending packets is listened to in intervals of 10 ms.
+    ///
+    /// In [`RxMode::Adaptive`](crate::RxMode::Adaptive) the peer signals every burst from now on, as in
+    /// [`RxMode::Interrupt`](crate::RxMode::Interrupt), also after [`unwatch`](Self::unwatch), and the queue is
+    /// reported at first, for packets that came before. A queue that is put into
+    /// [`RxMode::Polling`](crate::RxMode::Polling) is not signalled until it is put into another mode.
     ///
     /// Use either this or [`RxQueue::wait`](crate::RxQueue::wait) on a queue: both take its signals, and each would
     /// miss those that the other took.
     ///
     /// # Errors
-    /// [`SocketError::NoSuchInterface`]; a queue that a link does not have is ignored.
+    /// [`SocketError::NoSuchInterface`]; [`SocketError::NeverSignalled`] where the settings of the interface have its
+    /// queues poll. A queue that a link does not have is ignored.
     pub fn watch(&mut self, key: InterfaceKey, queue: u8) -> Result<(), SocketError> {
         let interface = self.driver.interfaces.get_mut(key)?;
+        interface.watched.check(&interface.config)?;
         let added = interface.watched.queues.insert(queue);
         let connection = interface.connection.filter(|_| added);
         let up = connection.and_then(|token| self.driver.connections.get(&token)?.link.as_ref());
-        if let Some(up) = up {
-            self.driver.watches.add(key, queue, &up.handle, &interface.watched, &mut self.driver.waits);
+        if let Some(up) = up
+            && self.driver.watches.add(key, queue, &up.handle, &interface.watched, &mut self.driver.waits)
+        {
+            self.driver.events.push_readable(key, queue);
         }
         self.driver.leave();
         Ok(())

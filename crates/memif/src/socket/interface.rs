@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::backoff::Backoff;
-use crate::config::InterfaceConfig;
+use crate::config::{InterfaceConfig, RxMode};
+use crate::error::SocketError;
 use crate::terms::Role;
 
 /// An interface that was added.
@@ -39,6 +40,14 @@ pub(super) struct Watched {
     pub(super) takes: bool,
     /// Whether receive calls leave signals that were reported, for the driver to take before it sleeps.
     pub(super) leaves: bool,
+}
+
+impl Watched {
+    /// Whether queues with these settings can be watched.
+    pub(super) fn check(&self, config: &InterfaceConfig) -> Result<(), SocketError> {
+        // A binding says by itself whether its queues are signalled.
+        if self.takes && config.rx_mode == RxMode::Polling { Err(SocketError::NeverSignalled) } else { Ok(()) }
+    }
 }
 
 impl Interface {

@@ -254,7 +254,9 @@ impl Driver {
         self.events.push(Event::Connected { interface, link: Link { rx, tx, peer } });
         if let Ok(Interface { watched, .. }) = self.interfaces.get(interface) {
             for queue in &watched.queues {
-                self.watches.add(interface, *queue, &handle, watched, &mut self.waits);
+                if self.watches.add(interface, *queue, &handle, watched, &mut self.waits) {
+                    self.events.push_readable(interface, *queue);
+                }
             }
         }
     }

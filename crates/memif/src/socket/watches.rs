@@ -61,7 +61,8 @@ impl Watches {
         self.by_token.contains_key(&token)
     }
 
-    /// Watches one queue, if the link has it.
+    /// Watches one queue, if the link has it. Returns whether it is to be reported at once, for packets that came
+    /// before and were not signalled.
     pub(super) fn add(
         &mut self,
         key: InterfaceKey,
@@ -69,11 +70,11 @@ impl Watches {
         link: &LinkHandle,
         watched: &Watched,
         waits: &mut Waits,
-    ) {
-        let Some(fd) = link.rx_interrupt(queue) else { return };
+    ) -> bool {
+        let Some(fd) = link.rx_interrupt(queue) else { return false };
         let token = waits.new_token();
         if waits.add(&*fd, token).is_err() {
-            return;
+            return false;
         }
         let watch = Watch {
             interface: key,
@@ -90,6 +91,8 @@ impl Watches {
         };
         self.by_token.insert(token, watch);
         self.by_interface.entry(key.number).or_default().push(token);
+        // A binding says by itself whether its queues are signalled.
+        watched.takes && link.ask_for_signals(queue)
     }
 
     /// Watches those queues of the interface's link no more. It must come before the eventfds are closed: the peer

@@ -1,5 +1,6 @@
 //! What the queues of a link share with each other and with the driver of their socket.
 
+mod asked;
 mod interrupt;
 mod link;
 mod peer;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::asked::Asked;
 use super::interrupt::{drain, is_signalled, signal};
 use super::signals::{FIRST_REPEAT, nanoseconds};
 use crate::config::Role;
@@ -45,6 +46,8 @@ pub(crate) struct QueueShared {
     region: u16,
     offset: u32,
     buffer_size: u32,
+    /// Receive: whether signals are asked for all the time.
+    asked: Asked,
     /// Receive: the signal that the driver reported last, see [`DeferredSignal`].
     deferred: DeferredSignal,
     /// Transmit: published and signalled; the receiver may need to hear it again.
@@ -71,6 +74,7 @@ impl QueueShared {
             region: parts.region,
             offset: parts.offset,
             buffer_size: parts.buffer_size,
+            asked: Asked::default(),
             deferred: DeferredSignal::default(),
             lagging: AtomicBool::new(false),
             seen: AtomicU16::new(0),
@@ -83,6 +87,29 @@ impl QueueShared {
     /// Whether the receiver tells its sender not to signal.
     pub(crate) fn is_masked(&self) -> bool {
         self.ring.load_flags() & FLAG_MASK_INT != 0
+    }
+
+    /// Receive, for the queue: it is in adaptive mode from now on, or not. Returns whether it asks for signals all the
+    /// time, see [`ask_for_signals`](Self::ask_for_signals).
+    pub(crate) fn set_adaptive(&self, adaptive: bool) -> bool {
+        self.asked.set_adaptive(adaptive)
+    }
+
+    /// Receive: whether the queue asks for signals all the time while it is adaptive.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.asked.is_waited_for()
+    }
+
+    /// Receive: somebody waits for the signals of this queue, on whatever thread. In adaptive mode its sender is asked
+    /// for them from now on. Returns whether that is news: packets that came before were not signalled.
+    pub(crate) fn ask_for_signals(&self) -> bool {
+        let news = self.asked.wait_for();
+        if news {
+            self.ring.store_flags(0);
+            // As in `RxQueue::set_masked`.
+            self.ring.full_fence();
+        }
+        news
     }
 
     /// Receive: the signal that was reported and may be left to the driver.

@@ -1,5 +1,6 @@
 //! Queues of both roles joined in one process, without a socket.
 
+mod descriptors;
 mod forwarding;
 mod hostile;
 mod leftovers;

@@ -230,7 +230,9 @@ fn a_buffer_that_is_too_small_does_not_stop_a_sender_without_chains() {
 
 #[test]
 fn a_lost_link_is_told_through_the_descriptor_of_a_queue() {
-    let Pair { master, slave, .. } = Pair::sized(8, 100);
+    let interrupt = |config: InterfaceConfig| config.rx_mode(RxMode::Interrupt);
+    let Pair { master, slave, .. } =
+        Pair::new(interrupt(InterfaceConfig::slave(0)), interrupt(InterfaceConfig::master(0)));
     let readable = |rx: &RxQueue| {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut [PollFd::new(rx, PollFlags::IN)], Some(&now)).unwrap() > 0

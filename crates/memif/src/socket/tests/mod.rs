@@ -10,6 +10,7 @@ mod loopback;
 mod masters;
 mod reconnect;
 mod slaves;
+mod watching;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
