@@ -28,7 +28,8 @@ impl RxQueue {
     ///
     /// It ends when the peer closes its socket or dies, whether or not anybody polls the [`Socket`](crate::Socket): at
     /// once where it sleeps, within 64 ms where it looks all the time. The reason comes as
-    /// [`Event::Disconnected`](crate::Event::Disconnected) when the socket is polled.
+    /// [`Event::Disconnected`](crate::Event::Disconnected) when the socket is polled. No signal to the process ends it,
+    /// neither a stop nor a handler; [`wait_any_or`](Self::wait_any_or) takes a descriptor that does.
     ///
     /// # Errors
     /// As [`recv`](Self::recv). A link that goes down ends every wait, with `true` where the peer left packets.

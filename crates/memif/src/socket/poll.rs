@@ -46,12 +46,12 @@ pub struct Socket {
     pub(super) driver: Driver,
 }
 
-/// Ends a [`Socket::poll`] from any thread. Calls add up to one.
+/// Ends a [`Socket::poll`] from any thread, or from a signal handler. Calls add up to one.
 #[derive(Clone, Debug)]
 pub struct SocketWaker(EventFd);
 
 impl SocketWaker {
-    /// Makes the current `poll`, or else the next one, return.
+    /// Makes the current `poll`, or else the next one, return. One write to a descriptor, which does not wait.
     pub fn wake(&self) {
         self.0.set();
     }
@@ -69,7 +69,9 @@ impl Socket {
     /// Waits for the next event, at most that long; `None` waits without limit, zero does what is to be done and
     /// does not wait.
     ///
-    /// Gives `None` when the time is over, when a [`SocketWaker`] was called, or when a signal handler ran.
+    /// Gives `None` when the time is over or a [`SocketWaker`] was called, and not for a signal: the kernel does not
+    /// tell a handler of the program from a stop and a continue (Ctrl-Z and `fg`), which must not end a loop of `while
+    /// let Some(event)`. A handler that is to end the wait calls a waker.
     ///
     /// # Errors
     /// [`SocketError::Io`] when the kernel refuses to wait, which no peer can bring about.
@@ -87,7 +89,7 @@ impl Socket {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // At least one turn, however short the time.
             match self.driver.turn(left) {
-                Ok(interrupted) => over = interrupted || left == Some(Duration::ZERO),
+                Ok(()) => over = left == Some(Duration::ZERO),
                 Err(error) => break Err(error),
             }
         };

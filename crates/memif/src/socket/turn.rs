@@ -25,9 +25,8 @@ pub(super) enum Step {
 }
 
 impl Driver {
-    /// Does what is due, waits once, at most that long, and handles what is ready. Returns whether a signal handler
-    /// ended the wait.
-    pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Result<bool, SocketError> {
+    /// Does what is due, waits once, at most that long, and handles what is ready.
+    pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Result<(), SocketError> {
         self.waits.unset_pending();
         let left = self.take_left_signals();
         // What was due may have led to events, which end a wait.

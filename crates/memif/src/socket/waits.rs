@@ -98,14 +98,14 @@ impl Waits {
         self.timers.expired(now)
     }
 
-    /// Waits until something is ready or due, and says what is ready. Returns whether a signal handler ended the wait.
-    pub(super) fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<bool> {
+    /// Waits until something is ready or due, and says what is ready. May end for nothing, as when a signal came.
+    pub(super) fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
         if timeout == Some(Duration::ZERO) {
             return self.epoll.wait(ready, timeout);
         }
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         if self.poll_busily(ready, end)? {
-            return Ok(false);
+            return Ok(());
         }
         // No timer is armed for a wait of our own.
         let end = [end, self.timers.next()].into_iter().flatten().min();
@@ -119,7 +119,8 @@ impl Waits {
         let until = end.map_or(until, |end| end.min(until));
         while now < until {
             for _ in 0..POLLS_PER_YIELD {
-                if self.epoll.wait(ready, Some(Duration::ZERO))? || !ready.is_empty() {
+                self.epoll.wait(ready, Some(Duration::ZERO))?;
+                if !ready.is_empty() {
                     return Ok(true);
                 }
             }

@@ -72,15 +72,15 @@ impl Epoll {
         let _ = epoll::delete(&*self.0, fd);
     }
 
-    /// Waits until something is ready, and says what. Returns whether a signal handler ended the wait.
-    pub(crate) fn wait(&self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<bool> {
+    /// Waits until something is ready, and says what: nothing when the time is over, or a signal came between.
+    pub(crate) fn wait(&self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
         ready.clear();
         let timeout = timeout.map(|timeout| timeout.min(LONGEST));
         let timespec = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let mut space = [MaybeUninit::uninit(); BATCH];
         let (events, _) = match epoll::wait(&*self.0, &mut space, timespec.as_ref()) {
             Ok(events) => events,
-            Err(Errno::INTR) => return Ok(true),
+            Err(Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         let end = epoll::EventFlags::HUP | epoll::EventFlags::ERR;
@@ -88,7 +88,7 @@ impl Epoll {
             let flags = event.flags;
             Ready { token: event.data.u64(), ended: flags.intersects(end) }
         }));
-        Ok(false)
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ mod common;
 
 mod addresses;
 mod end;
+mod halted;
 mod handover;
 mod helper;
 mod life;
@@ -31,7 +32,7 @@ macro_rules! tests {
 }
 
 fn main() {
-    let suite = Suite::new().scenario("end", helper::obey);
+    let suite = Suite::new().scenario("end", helper::obey).scenario("halted", halted::helper);
     let suite = tests!(suite, sizes:
         every_ring_size_past_the_wrap_of_its_cursors &[],
         chains_over_any_buffer_size &[],
@@ -60,6 +61,9 @@ fn main() {
         settings_change_between_connections &[],
         secrets &[],
         second_slave_is_refused &[],
+    );
+    let suite = tests!(suite, halted:
+        waits_go_on_after_a_stop &[],
     );
     let suite = tests!(suite, addresses:
         abstract_names_in_both_spellings &[],
