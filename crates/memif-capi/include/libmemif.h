@@ -293,7 +293,8 @@ int memif_set_listener_fd (memif_socket_handle_t sock, int fd);
 /* See memif_socket_args_t. An it_value of zero stops the timer. Before it ran once, it needs an it_interval to start. */
 int memif_set_connection_request_timer (memif_socket_handle_t sock, struct itimerspec timer);
 
-/* In a loop of the application: the descriptor with this private_ctx had events. */
+/* In a loop of the application: the descriptor with this private_ctx had events. Does a bounded amount of work; where
+ * there is more, the descriptor becomes readable anew, so that an edge-triggered loop comes back, too. */
 int memif_control_fd_handler (void *ptr, memif_fd_event_type_t events);
 
 /* Wait for at most timeout milliseconds (-1: without limit), do what is to be done, call back. MEMIF_ERR_POLL_CANCEL

@@ -139,12 +139,15 @@ impl SocketState {
         interface::create(&self.core, &self.interfaces, settings, config, callbacks)
     }
 
-    /// `memif_control_fd_handler`: does what is to be done, without waiting.
+    /// `memif_control_fd_handler`: does what is to be done, to a bounded extent and without waiting.
     pub(crate) fn run(self: &Arc<Self>) -> c_int {
-        match Waited::on(self.core.control(), 0) {
-            Ok(waited) => self.follow(&waited),
-            Err(_) => err::SYSCALL,
+        let Ok(waited) = Waited::on(self.core.control(), 0) else { return err::SYSCALL };
+        let result = self.follow(&waited);
+        // What is left is ready still, but a loop that is told of edges hears only of what becomes ready.
+        if Waited::on(self.core.control(), 0).is_ok_and(|left| !left.is_empty()) {
+            let _ = self.core.with_socket(Socket::come_back);
         }
+        result
     }
 
     /// Does what follows from what was reported, and calls back. What the last `on_interrupt` that did not return zero

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static int epfd, added, removed;
+static int epfd, added, removed, edge_triggered;
 static int context;
 
 static int
@@ -24,6 +24,8 @@ on_control (memif_fd_event_t fde, void *ctx)
       return 0;
     }
   CHECK (fde.type & MEMIF_FD_EVENT_READ);
+  if (edge_triggered)
+    event.events |= EPOLLET;
   added++;
   CHECK (epoll_ctl (epfd, EPOLL_CTL_ADD, fde.fd, &event) == 0);
   return 0;
@@ -82,6 +84,68 @@ own_loop (void)
   OK (memif_delete_socket (&sock));
   if (!reference)
     CHECK (added == removed);
+  close (epfd);
+}
+
+/* What is ready now, as an edge-triggered loop hears of it. */
+static void
+follow_edges (void)
+{
+  struct epoll_event event;
+
+  while (epoll_wait (epfd, &event, 1, 0) == 1)
+    memif_control_fd_handler (event.data.ptr, MEMIF_FD_EVENT_READ);
+}
+
+/* An edge-triggered loop hears of all that one call leaves: of connections behind others that say nothing, of events,
+ * and of packets that the application did not take. */
+static void
+own_loop_of_edges (void)
+{
+  enum { SILENT = 40 };
+  memif_socket_args_t args = socket_args ("edges");
+  memif_socket_handle_t sock = NULL, other = NULL;
+  struct end master = { 0 }, slave = { 0 };
+  struct sockaddr_un un = { .sun_family = AF_UNIX };
+  memif_buffer_t bufs[5];
+  uint16_t n, sent;
+  char hello[128];
+  int silent[SILENT], i;
+
+  epfd = epoll_create1 (0);
+  OK (memif_create_socket (&other, &args, NULL));
+  args.on_control_fd_update = on_control;
+  edge_triggered = 1;
+  OK (memif_create_socket (&sock, &args, &context));
+  add (sock, 1, &master, interrupted_and_taken);
+  memcpy (un.sun_path + 1, args.path + 1, strlen (args.path) - 1);
+  for (i = 0; i < SILENT; i++)
+    {
+      silent[i] = socket (AF_UNIX, SOCK_SEQPACKET, 0);
+      CHECK (connect (silent[i], (struct sockaddr *) &un, (socklen_t) (sizeof (un.sun_family) + strlen (args.path)))
+             == 0);
+    }
+  follow_edges ();
+  for (i = 0; i < SILENT; i++)
+    CHECK (recv (silent[i], hello, sizeof (hello), MSG_DONTWAIT) == sizeof (hello));
+  add (other, 0, &slave, NULL);
+  while (!master.connected || !slave.connected)
+    {
+      OK (memif_poll_event (other, 1));
+      follow_edges ();
+    }
+  OK (memif_buffer_alloc (slave.conn, 0, bufs, 5, &n, 64));
+  OK (memif_tx_burst (slave.conn, 0, bufs, 5, &sent));
+  follow_edges ();
+  CHECK (master.interrupts >= 5);
+  OK (memif_delete (&slave.conn));
+  follow_edges ();
+  CHECK (master.disconnected == 1);
+  OK (memif_delete (&master.conn));
+  OK (memif_delete_socket (&sock));
+  OK (memif_delete_socket (&other));
+  for (i = 0; i < SILENT; i++)
+    close (silent[i]);
   close (epfd);
 }
 
@@ -294,6 +358,7 @@ MAIN
   given_listener ();
   if (!reference)
     {
+      own_loop_of_edges ();
       deleted_from_within ();
       zero_byte ();
     }

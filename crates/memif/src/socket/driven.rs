@@ -67,6 +67,13 @@ impl Socket {
         Some((event?, self.driver.events.len()))
     }
 
+    /// Makes [`descriptor`](Self::descriptor) readable anew, until the next [`handle`](Self::handle): for a caller who
+    /// leaves something that is ready undone, and whose loop may be told of edges only.
+    pub fn come_back(&mut self) {
+        self.driver.waits.unset_pending();
+        self.driver.waits.leave(true);
+    }
+
     /// The next event that waits.
     pub fn next_event(&mut self) -> Option<Event> {
         let event = self.driver.events.pop();

@@ -44,6 +44,8 @@ pub(super) struct Driver {
     pub(super) closer: Closer,
     /// Room for what is ready, to be used again.
     pub(super) ready: Vec<Ready>,
+    /// Whether the last turn stopped at a limit, so that there may be more to do.
+    pub(super) unfinished: bool,
 }
 
 impl Driver {
@@ -69,6 +71,7 @@ impl Driver {
             watches: Watches::default(),
             closer: Closer::default(),
             ready: Vec::new(),
+            unfinished: false,
             options,
         };
         match listener {
@@ -99,6 +102,12 @@ impl Driver {
     /// To be called at the end of every public method: makes the one descriptor tell the truth, for whoever has it.
     pub(super) fn leave(&mut self) {
         self.waits.leave(!self.events.is_empty());
+    }
+
+    /// The same at the end of a method after which the caller goes back to its loop. What a turn has left is ready
+    /// still, but a loop that is told of edges hears only of what becomes ready.
+    pub(super) fn leave_to_loop(&mut self) {
+        self.waits.leave(self.unfinished || !self.events.is_empty());
     }
 
     /// The links that are up, by the tokens of their connections.

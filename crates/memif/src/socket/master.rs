@@ -24,37 +24,46 @@ use crate::wire::{Disconnect, Init, Message, Text};
 const ACCEPTS_PER_TURN: usize = 32;
 
 impl Driver {
-    /// Takes in who waits in the kernel, eagerly and to a bounded extent.
-    pub(super) fn accept_some(&mut self) {
-        for _ in 0..ACCEPTS_PER_TURN {
-            if let Some(until) = self.half_open.wait_for_room(Instant::now()) {
-                return self.listener.pause(Some(until), &mut self.waits);
-            }
-            if self.closer.is_full() {
-                return self.accept_fails(io::Error::other("descriptors of peers wait to be closed"));
-            }
-            match self.listener.accept() {
-                Ok(Accepted::Connection(fd)) => {
-                    if let Err(error) = self.begin_master(fd) {
-                        return self.accept_fails(error);
-                    }
-                    self.accept_works();
+    /// Takes in who waits in the kernel, eagerly and to a bounded extent. Returns whether there may be more.
+    pub(super) fn accept_some(&mut self) -> bool {
+        (0..ACCEPTS_PER_TURN).all(|_| self.accept_next())
+    }
+
+    /// Takes in the next who waits. Returns whether there may be another, to be taken in now.
+    fn accept_next(&mut self) -> bool {
+        if let Some(until) = self.half_open.wait_for_room(Instant::now()) {
+            self.listener.pause(Some(until), &mut self.waits);
+            return false;
+        }
+        if self.closer.is_full() {
+            return self.accept_fails(io::Error::other("descriptors of peers wait to be closed"));
+        }
+        match self.listener.accept() {
+            Ok(Accepted::Connection(fd)) => {
+                if let Err(error) = self.begin_master(fd) {
+                    return self.accept_fails(error);
                 }
-                Ok(Accepted::Again) => {}
-                // The kernel looks for a descriptor before it looks who is there.
-                Ok(Accepted::Nobody) => return self.accept_works(),
-                Err(error) => return self.accept_fails(error.into()),
+                self.accept_works();
+                true
             }
+            Ok(Accepted::Again) => true,
+            Ok(Accepted::Nobody) => {
+                // The kernel looks for a descriptor before it looks who is there.
+                self.accept_works();
+                false
+            }
+            Err(error) => self.accept_fails(error.into()),
         }
     }
 
     /// A pause, since something is missing that may come back.
-    fn accept_fails(&mut self, error: io::Error) {
+    fn accept_fails(&mut self, error: io::Error) -> bool {
         self.listener.pause_for_failure(&mut self.waits);
         if self.listener.set_failing(true) {
             control_log!(warn, "no slave can be taken in: {error}");
             self.events.push(Event::AcceptFailed { error });
         }
+        false
     }
 
     fn accept_works(&mut self) {

@@ -13,6 +13,11 @@ use crate::error::{SocketError, WaitError};
 use crate::sys::EventFd;
 use crate::terms::Role;
 
+/// Turns of a poll that does not wait, or not any more, while they stop at a limit of theirs. After a message of a
+/// handshake there is mostly nothing more to read, and the second turn finds that out. Who has more than that comes
+/// back.
+const LAST_TURNS: u32 = 2;
+
 /// One control socket with any number of interfaces, of both roles.
 ///
 /// A socket belongs to one thread at a time and may move between threads; its queues live their own lives on any
@@ -79,6 +84,7 @@ impl Socket {
         // A time too far away to be told is no limit.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut over = false;
+        let mut last_turns = 0;
         let result = loop {
             if let Some(event) = self.driver.events.pop() {
                 break Ok(Some(event));
@@ -89,11 +95,19 @@ impl Socket {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // At least one turn, however short the time.
             match self.driver.turn(left) {
-                Ok(()) => over = left == Some(Duration::ZERO),
+                Ok(()) if left == Some(Duration::ZERO) => {
+                    last_turns += 1;
+                    over = !self.driver.unfinished || last_turns >= LAST_TURNS;
+                }
+                Ok(()) => {}
                 Err(error) => break Err(error),
             }
         };
-        self.driver.leave();
+        match result {
+            // The caller asks for the next one before its loop waits.
+            Ok(Some(_)) => self.driver.leave(),
+            _ => self.driver.leave_to_loop(),
+        }
         result
     }
 
@@ -123,7 +137,7 @@ impl Socket {
                 break Err(error.into());
             }
         };
-        self.driver.leave();
+        self.driver.leave_to_loop();
         result
     }
 
@@ -141,7 +155,9 @@ impl Socket {
 }
 
 impl AsFd for Socket {
-    /// Readable whenever [`poll`](Socket::poll) has something to do or to give.
+    /// Readable whenever [`poll`](Socket::poll) has something to do or to give. For loops of either kind: told by
+    /// level, or by edge (`EPOLLET`) where `poll(Some(Duration::ZERO))` is called until it gives `None` each time. That
+    /// does a bounded amount of work, and makes the descriptor readable anew where there is more.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.driver.waits.descriptor(!self.driver.events.is_empty()).as_fd()
     }

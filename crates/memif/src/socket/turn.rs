@@ -8,7 +8,7 @@ use super::timers::Timer;
 use super::tokens;
 use crate::error::{Refusal, SocketError};
 use crate::proto::Closed;
-use crate::sys::Ready;
+use crate::sys::{MOST_READY, Ready};
 
 /// Most messages of one connection per turn, so that none starves the others.
 pub(super) const MANY_MESSAGES: usize = 16;
@@ -25,7 +25,7 @@ pub(super) enum Step {
 }
 
 impl Driver {
-    /// Does what is due, waits once, at most that long, and handles what is ready.
+    /// Does what is due, waits once, at most that long, and handles what is ready. Notes whether that was all.
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Result<(), SocketError> {
         self.waits.unset_pending();
         let left = self.take_left_signals();
@@ -33,16 +33,19 @@ impl Driver {
         let timeout = if self.run_timers() || left { Some(Duration::ZERO) } else { timeout };
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.waits.wait(&mut ready, timeout);
+        self.unfinished = ready.len() >= MOST_READY;
         for item in ready.drain(..) {
-            self.dispatch(item);
+            self.unfinished |= self.dispatch(item);
         }
         self.ready = ready;
         waited.map_err(SocketError::io("epoll_wait"))
     }
 
-    pub(super) fn dispatch(&mut self, ready: Ready) {
+    /// Handles what is ready, to a bounded extent. Returns whether there may be more of it, which the kernel tells only
+    /// those who ask anew.
+    pub(super) fn dispatch(&mut self, ready: Ready) -> bool {
         match ready.token {
-            tokens::LISTENER => self.accept_some(),
+            tokens::LISTENER => return self.accept_some(),
             token @ (tokens::TIMER | tokens::WAKER | tokens::PENDING) => self.waits.own_ready(token),
             tokens::ATTENTION => {
                 for (token, fault) in self.link_signals.faults(self.links()) {
@@ -52,6 +55,7 @@ impl Driver {
             tokens::REPEAT => self.link_signals.repeat(self.links().map(|(_, link)| link)),
             tokens::PATH => {
                 self.reconnection.path_changed(&mut self.interfaces, &self.address, &mut self.waits);
+                return true;
             }
             token if self.watches.contains(token) => {
                 if let Some((key, queue)) = self.watches.fired(token, &mut self.waits) {
@@ -60,8 +64,9 @@ impl Driver {
             }
             // In a handshake the next message comes only after our answer, so a second look would find nothing; the
             // kernel tells of those that came all the same.
-            token => self.serve(token, ready.ended, if ready.ended { MANY_MESSAGES } else { 1 }),
+            token => return self.serve(token, ready.ended, if ready.ended { MANY_MESSAGES } else { 1 }),
         }
+        false
     }
 
     /// Does what is due. Returns whether something was.
@@ -101,18 +106,21 @@ impl Driver {
         !again.is_empty()
     }
 
-    /// Reads and answers at most so many messages.
-    pub(super) fn serve(&mut self, token: u64, ended: bool, messages: usize) {
-        let Some(mut connection) = self.connections.remove(&token) else { return };
+    /// Reads and answers at most so many messages. Returns whether there may be more.
+    pub(super) fn serve(&mut self, token: u64, ended: bool, messages: usize) -> bool {
+        let Some(mut connection) = self.connections.remove(&token) else { return false };
         if ended && connection.asking {
             connection.handle_closed();
         }
         let mut closed = self.progress(token, &mut connection);
+        let mut more = closed.is_none() && connection.wants_to_read();
         for _ in 0..messages {
-            if closed.is_some() || !connection.wants_to_read() || connection.read() == Read::Nothing {
+            if !more || connection.read() == Read::Nothing {
+                more = false;
                 break;
             }
             closed = self.progress(token, &mut connection);
+            more = closed.is_none() && connection.wants_to_read();
         }
         self.held.set(token, connection.descriptors());
         self.put_back(token, connection, closed);
@@ -120,6 +128,7 @@ impl Driver {
             let limit = self.held.limit();
             self.command(most, |connection| connection.refuse(Refusal::TooManyDescriptors(limit)));
         }
+        more
     }
 
     /// Does something to a connection, then what follows from it.

@@ -25,7 +25,7 @@ pub(super) struct Waits {
     armed: Cell<Option<Instant>>,
     waker: EventFd,
     woken: bool,
-    /// Readable while events wait to be taken, so that a foreign loop comes back.
+    /// Readable while events wait to be taken, or a turn left work, so that a foreign loop comes back.
     pending: EventFd,
     pending_set: AtomicBool,
     /// Whether somebody has the descriptor, so that it must tell the truth between calls.
@@ -173,12 +173,13 @@ impl Waits {
         &self.epoll
     }
 
-    /// To be called when the driver is left: makes the descriptor tell the truth, for whoever has it.
-    pub(super) fn leave(&mut self, events_wait: bool) {
+    /// To be called when the driver is left: makes the descriptor tell the truth, for whoever has it. With `more` to do
+    /// it becomes readable, if it was not for that reason already.
+    pub(super) fn leave(&mut self, more: bool) {
         if !*self.exposed.get_mut() {
             return;
         }
-        if !events_wait {
+        if !more {
             self.unset_pending();
         } else if !std::mem::replace(self.pending_set.get_mut(), true) {
             self.pending.set();

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-/// Events taken per call: enough to be cheap, few enough to get to timers in between.
-const BATCH: usize = 64;
+/// Most that is said to be ready by one wait: enough to be cheap, few enough to get to timers in between.
+pub(crate) const MOST_READY: usize = 64;
 /// Longest single wait. The call counts milliseconds in 32 bits, so longer waits are repeated.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -77,7 +77,7 @@ impl Epoll {
         ready.clear();
         let timeout = timeout.map(|timeout| timeout.min(LONGEST));
         let timespec = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let mut space = [MaybeUninit::uninit(); BATCH];
+        let mut space = [MaybeUninit::uninit(); MOST_READY];
         let (events, _) = match epoll::wait(&*self.0, &mut space, timespec.as_ref()) {
             Ok(events) => events,
             Err(Errno::INTR) => return Ok(()),

@@ -13,7 +13,7 @@ mod socket_file;
 pub(crate) use closer::{Closer, ControlSocket, ReceivedFd, is_eventfd};
 pub use credentials::Credentials;
 pub(crate) use credentials::peer_credentials;
-pub(crate) use epoll::{Epoll, Interest, Ready};
+pub(crate) use epoll::{Epoll, Interest, MOST_READY, Ready};
 pub(crate) use event::{EventFd, TimerFd, take_signals};
 pub(crate) use inotify::{Change, Inotify, Site, WatchId, sites};
 pub(crate) use seqpacket::{

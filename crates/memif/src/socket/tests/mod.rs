@@ -1,5 +1,6 @@
 //! The driver on real sockets: both roles in one process, and scripted peers on the bare socket.
 
+mod edges;
 mod events;
 mod faces;
 mod hanging_up;
