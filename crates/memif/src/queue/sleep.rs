@@ -1,5 +1,6 @@
 //! The sleep of a wait: until a signal comes, or whoever was to send it is gone.
 
+use std::borrow::BorrowMut;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::rx::RxQueue;
+use super::wait::{each, each_mut};
 use crate::queue::{LinkShared, PEER_GONE};
 
 /// Signals in a row without any packet after which the eventfd is not listened to in a sleep, which is short then: a
@@ -38,12 +40,13 @@ impl RxQueue {
 ///
 /// # Errors
 /// The kernel refuses to wait, as where there are more descriptors than the process may have open. Nothing was noted.
-pub(super) fn sleep(
-    queues: &mut [RxQueue],
+pub(super) fn sleep<Q: BorrowMut<RxQueue>>(
+    queues: &mut [Q],
     other: Option<BorrowedFd<'_>>,
     left: Option<&Timespec>,
 ) -> rustix::io::Result<bool> {
     if let ([queue], None) = (&mut *queues, other)
+        && let queue = (*queue).borrow_mut()
         && queue.listens()
         && let Some(slept) = queue.sleep_alone(left)
     {
@@ -55,13 +58,13 @@ pub(super) fn sleep(
     sleep_together(queues, other, left)
 }
 
-fn sleep_together(
-    queues: &mut [RxQueue],
+fn sleep_together<Q: BorrowMut<RxQueue>>(
+    queues: &mut [Q],
     other: Option<BorrowedFd<'_>>,
     left: Option<&Timespec>,
 ) -> rustix::io::Result<bool> {
     // Room on the stack for a few queues, as there are mostly; all of it asks for nothing at first.
-    let nothing = PollFd::new(queues[0].scan.link.down_event(), PollFlags::empty());
+    let nothing = PollFd::new(queues[0].borrow().scan.link.down_event(), PollFlags::empty());
     let mut few = std::array::from_fn::<_, { 3 * FEW + 1 }, _>(|_| nothing.clone());
     let mut many = Vec::new();
     let fds: &mut [PollFd<'_>] = if queues.len() <= FEW {
@@ -72,7 +75,7 @@ fn sleep_together(
     };
     // First the queues by their order, then their links, which are down when somebody said so or the peer is gone.
     let mut used = queues.len();
-    for (fd, queue) in fds.iter_mut().zip(queues.iter()) {
+    for (fd, queue) in fds.iter_mut().zip(each(queues)) {
         if queue.listens() {
             *fd = PollFd::new(&queue.shared.interrupt, PollFlags::IN);
         }
@@ -105,10 +108,10 @@ fn sleep_together(
     }
     // The other end being closed is for the caller to find out, too.
     let other = other.is_some() && !fds[used - 1].revents().is_empty();
-    for (fd, queue) in fds.iter().zip(queues.iter()) {
+    for (fd, queue) in fds.iter().zip(each(queues)) {
         queue.untaken.set(queue.listens() && !fd.revents().is_empty());
     }
-    for queue in queues.iter_mut() {
+    for queue in each_mut(queues) {
         // What is not listened to is taken at once, to see whether the storm goes on.
         let came = if queue.listens() { queue.untaken.get() } else { crate::queue::drain(&*queue.shared.interrupt) };
         queue.note_signal(came);
@@ -117,7 +120,7 @@ fn sleep_together(
 }
 
 /// The links of the queues. These stand link after link, mostly of one in all, so each link is asked for once.
-fn links(queues: &[RxQueue]) -> impl Iterator<Item = &LinkShared> {
-    let of_one = queues.chunk_by(|one, next| Arc::ptr_eq(&one.scan.link, &next.scan.link));
-    of_one.filter_map(|queues| queues.first()).map(|queue| &*queue.scan.link)
+fn links<Q: BorrowMut<RxQueue>>(queues: &[Q]) -> impl Iterator<Item = &LinkShared> {
+    let of_one = queues.chunk_by(|one, next| Arc::ptr_eq(&one.borrow().scan.link, &next.borrow().scan.link));
+    of_one.filter_map(|queues| queues.first()).map(|queue| &*queue.borrow().scan.link)
 }

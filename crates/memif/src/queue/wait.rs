@@ -1,5 +1,6 @@
 //! Sleeping until packets come, or until slots are free.
 
+use std::borrow::{Borrow, BorrowMut};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -33,90 +34,132 @@ impl RxQueue {
     ///
     /// # Errors
     /// As [`recv`](Self::recv). A link that goes down ends every wait, with `true` where the peer left packets.
-    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<bool, RecvError> {
-        Self::wait_any(std::slice::from_mut(self), timeout)
+    pub fn wait(&mut self, timeout: impl Into<Option<Duration>>) -> Result<bool, RecvError> {
+        Ok(wait(std::slice::from_mut(self), None, timeout.into())?.is_some())
     }
 
-    /// Waits as [`wait`](Self::wait) does until one of several queues has a packet, or the peer of one is gone.
+    /// Waits as [`wait`](Self::wait) does until one of several queues has a packet, or the peer of one is gone. Returns
+    /// the place of the first that has one; `None` when the time is over.
+    ///
+    /// The queues may be of one link or of several: a slice of queues, or of references to them.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// use memif::{Link, RxQueue};
+    /// # #[allow(dead_code)]
+    /// # fn serve(left: &mut Link, right: &mut Link) -> Result<(), memif::RecvError> {
+    /// let mut queues: Vec<&mut RxQueue> = left.rx.iter_mut().chain(&mut right.rx).collect();
+    /// while let Some(at) = RxQueue::wait_any(&mut queues, Duration::from_secs(1))? {
+    ///     for packet in &mut queues[at].recv(64)? {
+    ///         println!("queue {at}: {} bytes", packet.len());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`recv`](Self::recv), when the link of one of them is down and no peer that left has left packets on any.
     /// [`RecvError::NoQueue`] where there is none: nothing would ever end that wait.
-    pub fn wait_any(queues: &mut [Self], timeout: Option<Duration>) -> Result<bool, RecvError> {
-        Self::wait_any_or(queues, None, timeout)
+    pub fn wait_any<Q: BorrowMut<Self>>(
+        queues: &mut [Q],
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Option<usize>, RecvError> {
+        wait(queues, None, timeout.into())
     }
 
     /// Waits as [`wait_any`](Self::wait_any) does, also for the end of a peer; being readable, `other` ends the sleep
-    /// with `false`. So a thread that serves queues can be given something else to do.
+    /// with `None`. So a thread that serves queues can be given something else to do.
     ///
     /// `other` is looked at in sleeps only: with a queue in [`RxMode::Polling`] it is not, so give a time limit there.
     ///
     /// # Errors
     /// As [`wait_any`](Self::wait_any).
-    pub fn wait_any_or(
-        queues: &mut [Self],
+    pub fn wait_any_or<Q: BorrowMut<Self>>(
+        queues: &mut [Q],
         other: Option<BorrowedFd<'_>>,
-        timeout: Option<Duration>,
-    ) -> Result<bool, RecvError> {
-        if queues.is_empty() {
-            return Err(RecvError::NoQueue);
-        }
-        if look(queues)? {
-            return Ok(true);
-        }
-        let polling = queues.iter().any(|queue| queue.mode == RxMode::Polling);
-        // A wait of a busy link ends here, and asks no clock.
-        if (polling || queues.iter().any(|queue| queue.may_spin() && queue.spin.pays())) && look_often(queues)? {
-            return Ok(true);
-        }
-        let start = Instant::now();
-        let deadline = Deadline::from(start, timeout);
-        if polling {
-            return look_until(queues, deadline);
-        }
-        if queues.iter().any(RxQueue::may_spin) {
-            if spin(queues, start, deadline)? {
-                return Ok(true);
-            }
-            if deadline.is_over() {
-                return Ok(false);
-            }
-        }
-        loop {
-            let mut first_sleep = false;
-            for queue in queues.iter_mut() {
-                first_sleep |= queue.mode == RxMode::Adaptive && !queue.fall_asleep();
-                queue.take_signal();
-            }
-            // The last look comes after both: a packet whose signal was just taken, or was never written, is seen here.
-            if look(queues)? {
-                break;
-            }
-            let until = if first_sleep { deadline.min(Deadline::after(Some(FIRST_SLEEP))) } else { deadline };
-            let stormy = !queues.iter().all(RxQueue::listens);
-            let until = if stormy { until.min(Deadline::after(Some(FIRST_SLEEP))) } else { until };
-            // More descriptors than the process may have open, for one. Looking again is all that is left.
-            let other_is_readable = sleep(queues, other, until.left().as_ref()).unwrap_or_else(|_| {
-                std::thread::sleep(FIRST_SLEEP);
-                false
-            });
-            queues.iter_mut().for_each(|queue| queue.unslept = 0);
-            if look(queues)? {
-                break;
-            }
-            if other_is_readable || deadline.is_over() {
-                return Ok(false);
-            }
-        }
-        for queue in queues.iter_mut().filter(|queue| queue.mode == RxMode::Adaptive) {
-            queue.asleep = false;
-            // Where a sleep is next again, the mask stays clear: see `wake`.
-            if queue.spin.pays() {
-                queue.mask();
-            }
-        }
-        Ok(true)
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Option<usize>, RecvError> {
+        wait(queues, other, timeout.into())
     }
+}
+
+fn wait<Q: BorrowMut<RxQueue>>(
+    queues: &mut [Q],
+    other: Option<BorrowedFd<'_>>,
+    timeout: Option<Duration>,
+) -> Result<Option<usize>, RecvError> {
+    if queues.is_empty() {
+        return Err(RecvError::NoQueue);
+    }
+    if let Some(found) = look(queues)? {
+        return Ok(Some(found));
+    }
+    let polling = each(queues).any(|queue| queue.mode == RxMode::Polling);
+    // A wait of a busy link ends here, and asks no clock.
+    if (polling || each(queues).any(|queue| queue.may_spin() && queue.spin.pays()))
+        && let Some(found) = look_often(queues)?
+    {
+        return Ok(Some(found));
+    }
+    let start = Instant::now();
+    let deadline = Deadline::from(start, timeout);
+    if polling {
+        return look_until(queues, deadline);
+    }
+    if each(queues).any(RxQueue::may_spin) {
+        if let Some(found) = spin(queues, start, deadline)? {
+            return Ok(Some(found));
+        }
+        if deadline.is_over() {
+            // Whoever waits for no time at all never sleeps, and is to hear of the end as well.
+            each_mut(queues).for_each(RxQueue::found_nothing);
+            return Ok(None);
+        }
+    }
+    let found = loop {
+        let mut first_sleep = false;
+        for queue in each_mut(queues) {
+            first_sleep |= queue.mode == RxMode::Adaptive && !queue.fall_asleep();
+            queue.take_signal();
+        }
+        // The last look comes after both: a packet whose signal was just taken, or was never written, is seen here.
+        if let Some(found) = look(queues)? {
+            break found;
+        }
+        let until = if first_sleep { deadline.min(Deadline::after(Some(FIRST_SLEEP))) } else { deadline };
+        let stormy = !each(queues).all(RxQueue::listens);
+        let until = if stormy { until.min(Deadline::after(Some(FIRST_SLEEP))) } else { until };
+        // More descriptors than the process may have open, for one. Looking again is all that is left.
+        let other_is_readable = sleep(queues, other, until.left().as_ref()).unwrap_or_else(|_| {
+            std::thread::sleep(FIRST_SLEEP);
+            false
+        });
+        each_mut(queues).for_each(|queue| queue.unslept = 0);
+        if let Some(found) = look(queues)? {
+            break found;
+        }
+        if other_is_readable || deadline.is_over() {
+            return Ok(None);
+        }
+    };
+    for queue in each_mut(queues).filter(|queue| queue.mode == RxMode::Adaptive) {
+        queue.asleep = false;
+        // Where a sleep is next again, the mask stays clear: see `wake`.
+        if queue.spin.pays() {
+            queue.mask();
+        }
+    }
+    Ok(Some(found))
+}
+
+/// The queues of a wait, however they are held.
+pub(super) fn each<Q: BorrowMut<RxQueue>>(queues: &[Q]) -> impl Iterator<Item = &RxQueue> {
+    queues.iter().map(Borrow::borrow)
+}
+
+pub(super) fn each_mut<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> impl Iterator<Item = &mut RxQueue> {
+    queues.iter_mut().map(BorrowMut::borrow_mut)
 }
 
 impl RxQueue {
@@ -163,27 +206,27 @@ impl RxQueue {
     }
 }
 
-/// Whether one of the queues has a packet.
-fn look(queues: &mut [RxQueue]) -> Result<bool, RecvError> {
-    if !queues.iter().all(RxQueue::is_connected) {
-        return look_for_leftovers(queues);
+/// The first of the queues that has a packet.
+fn look<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> Result<Option<usize>, RecvError> {
+    if !each(queues).all(RxQueue::is_connected) {
+        return look_for_leftovers(queues).map(Some);
     }
-    for queue in queues.iter_mut() {
+    for queue in each_mut(queues) {
         queue.check_memory()?;
     }
-    Ok(queues.iter().any(RxQueue::has_work))
+    Ok(each(queues).position(RxQueue::has_work))
 }
 
-/// Where a link is down: whether one of the queues has packets that the peer left.
+/// Where a link is down: the first of the queues that has packets that the peer left.
 #[cold]
-fn look_for_leftovers(queues: &mut [RxQueue]) -> Result<bool, RecvError> {
-    for queue in queues.iter_mut() {
+fn look_for_leftovers<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> Result<usize, RecvError> {
+    for (at, queue) in each_mut(queues).enumerate() {
         if queue.is_connected() {
             queue.check_memory()?;
             continue;
         }
         match queue.leftovers() {
-            Ok(_) => return Ok(true),
+            Ok(_) => return Ok(at),
             Err(RecvError::Disconnected) => {}
             Err(breach) => return Err(breach),
         }
@@ -192,43 +235,47 @@ fn look_for_leftovers(queues: &mut [RxQueue]) -> Result<bool, RecvError> {
 }
 
 /// Looks for a moment. The queue that has a packet learns that it paid; the call that receives it checks the rest.
-fn look_often(queues: &mut [RxQueue]) -> Result<bool, RecvError> {
+fn look_often<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> Result<Option<usize>, RecvError> {
     for _ in 0..LOOKS {
-        if let Some(queue) = queues.iter_mut().find(|queue| queue.has_work()) {
+        if let Some((at, queue)) = each_mut(queues).enumerate().find(|(_, queue)| queue.has_work()) {
             queue.spin.brought_one();
-            return Ok(true);
+            return Ok(Some(at));
         }
         std::hint::spin_loop();
     }
-    queues.iter_mut().for_each(RxQueue::found_nothing);
+    each_mut(queues).for_each(RxQueue::found_nothing);
     look(queues)
 }
 
 /// Looks all the time.
-fn look_until(queues: &mut [RxQueue], until: Deadline) -> Result<bool, RecvError> {
+fn look_until<Q: BorrowMut<RxQueue>>(queues: &mut [Q], until: Deadline) -> Result<Option<usize>, RecvError> {
     while !until.is_over() {
-        if look_often(queues)? {
-            return Ok(true);
+        if let Some(found) = look_often(queues)? {
+            return Ok(Some(found));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Looks for as long as the queues that may spin expect something of it, in a wait that began at `start`.
-fn spin(queues: &mut [RxQueue], start: Instant, deadline: Deadline) -> Result<bool, RecvError> {
-    let spinning = queues.iter_mut().filter(|queue| queue.may_spin());
+fn spin<Q: BorrowMut<RxQueue>>(
+    queues: &mut [Q],
+    start: Instant,
+    deadline: Deadline,
+) -> Result<Option<usize>, RecvError> {
+    let spinning = each_mut(queues).filter(|queue| queue.may_spin());
     let time = spinning.map(|queue| queue.spin.time(start)).max().unwrap_or_default();
     if time.is_zero() {
-        return Ok(false);
+        return Ok(None);
     }
-    if look_until(queues, deadline.min(Deadline::from(start, Some(time))))? {
-        return Ok(true);
+    if let Some(found) = look_until(queues, deadline.min(Deadline::from(start, Some(time))))? {
+        return Ok(Some(found));
     }
     let now = Instant::now();
-    for queue in queues.iter_mut().filter(|queue| queue.may_spin()) {
+    for queue in each_mut(queues).filter(|queue| queue.may_spin()) {
         queue.spin.was_in_vain(now.saturating_duration_since(start), now);
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// A moment, or never.

@@ -80,9 +80,9 @@ impl Socket {
     ///
     /// # Errors
     /// [`SocketError::Io`] when the kernel refuses to wait, which no peer can bring about.
-    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, SocketError> {
+    pub fn poll(&mut self, timeout: impl Into<Option<Duration>>) -> Result<Option<Event>, SocketError> {
         // A time too far away to be told is no limit.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = timeout.into().and_then(|timeout| Instant::now().checked_add(timeout));
         let mut over = false;
         let mut last_turns = 0;
         let result = loop {
@@ -111,16 +111,20 @@ impl Socket {
         result
     }
 
-    /// Waits until the interface is connected, at most that long. All other events are kept for [`poll`](Self::poll).
+    /// Waits until the interface is connected, at most that long (without limit for `None`). All other events are kept for [`poll`](Self::poll).
     ///
     /// A link that was handed out before does not count: wait once per connection.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`] with the reason of the last failed attempt, [`WaitError::Woken`] when a [`SocketWaker`]
     /// was called, [`WaitError::Socket`] when there is no such interface.
-    pub fn wait_connected(&mut self, interface: InterfaceKey, timeout: Duration) -> Result<Link, WaitError> {
+    pub fn wait_connected(
+        &mut self,
+        interface: InterfaceKey,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Link, WaitError> {
         self.driver.interfaces.get(interface)?;
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = timeout.into().and_then(|timeout| Instant::now().checked_add(timeout));
         let mut last = None;
         let mut over = false;
         let result = loop {

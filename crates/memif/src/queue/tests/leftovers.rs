@@ -144,7 +144,7 @@ fn a_wait_for_several_queues_tells_of_leftovers_on_any() {
     let mut other = Pair::sized(8, 100);
     let (one, two) = (pair.master.rx.remove(0), other.master.rx.remove(0));
     let mut queues = [two, one];
-    assert_eq!(RxQueue::wait_any(&mut queues, None), Ok(true));
+    assert_eq!(RxQueue::wait_any(&mut queues, None), Ok(Some(1)));
     assert!(receive(&mut queues[0], 8).unwrap().is_empty());
     assert_eq!(receive(&mut queues[1], 8).unwrap(), sent());
     assert_eq!(RxQueue::wait_any(&mut queues, None), Err(RecvError::Disconnected));

@@ -223,12 +223,27 @@ fn one_wait_serves_many_queues() {
         let mut pair = Pair::new(slave, InterfaceConfig::master(0).tx_queues(count));
         for index in (0..usize::from(count)).rev() {
             let rx = &mut pair.slave.rx;
-            assert_eq!(crate::RxQueue::wait_any(rx, Some(Duration::from_millis(1))), Ok(false));
+            assert_eq!(crate::RxQueue::wait_any(rx, Some(Duration::from_millis(1))), Ok(None));
             std::thread::scope(|scope| {
                 scope.spawn(|| pair.master.tx[index].send(&[1; 60]).unwrap());
-                assert_eq!(crate::RxQueue::wait_any(rx, None), Ok(true));
+                assert_eq!(crate::RxQueue::wait_any(rx, None), Ok(Some(index)));
             });
             assert_eq!(rx[index].recv_into(&mut [0; 60]), Ok(Some(60)));
+        }
+    }
+}
+
+#[test]
+fn one_wait_serves_queues_of_several_links() {
+    for mode in [RxMode::Polling, RxMode::Interrupt, RxMode::Adaptive] {
+        let config = || InterfaceConfig::slave(0).rx_queues(2).ring_size(16).rx_mode(mode);
+        let mut pairs = [0; 3].map(|_| Pair::new(config(), InterfaceConfig::master(0).tx_queues(2)));
+        for at in [5, 0, 3] {
+            pairs[at / 2].master.tx[at % 2].send(&[1; 60]).unwrap();
+            let mut queues: Vec<&mut crate::RxQueue> = pairs.iter_mut().flat_map(|pair| &mut pair.slave.rx).collect();
+            assert_eq!(crate::RxQueue::wait_any(&mut queues, Duration::from_secs(60)), Ok(Some(at)), "{mode}");
+            assert_eq!(queues[at].recv_into(&mut [0; 60]), Ok(Some(60)));
+            assert_eq!(crate::RxQueue::wait_any(&mut queues, Duration::from_millis(1)), Ok(None), "{mode}");
         }
     }
 }
@@ -238,9 +253,9 @@ fn waiting_for_no_queue_is_an_error_and_no_busy_loop() {
     let (readable, mut write) = std::io::pipe().unwrap();
     write.write_all(&[0]).unwrap();
     for timeout in [None, Some(Duration::ZERO), Some(Duration::from_secs(60))] {
-        assert_eq!(crate::RxQueue::wait_any(&mut [], timeout), Err(RecvError::NoQueue));
+        assert_eq!(crate::RxQueue::wait_any::<crate::RxQueue>(&mut [], timeout), Err(RecvError::NoQueue));
         for other in [None, Some(readable.as_fd())] {
-            let waited = crate::RxQueue::wait_any_or(&mut [], other, timeout);
+            let waited = crate::RxQueue::wait_any_or::<crate::RxQueue>(&mut [], other, timeout);
             assert_eq!(waited, Err(RecvError::NoQueue));
         }
     }
@@ -274,7 +289,7 @@ fn a_signal_that_ended_a_wait_counts_once_and_ends_no_other() {
             end.write_all(b"!").unwrap();
             for signals in 1..10 {
                 assert!(crate::queue::signal(&*interrupt));
-                assert_eq!(crate::RxQueue::wait_any_or(rx, Some(other.as_fd()), None), Ok(false));
+                assert_eq!(crate::RxQueue::wait_any_or(rx, Some(other.as_fd()), None), Ok(None));
                 assert_eq!(rx[0].counters().wake_ups, signals, "{mode}");
                 if acknowledges {
                     rx[0].acknowledge();
@@ -314,12 +329,12 @@ fn another_descriptor_ends_a_sleep_and_packets_come_before_it() {
         let (other, mut end) = std::io::pipe().unwrap();
         let wait = |rx: &mut Vec<crate::RxQueue>| crate::RxQueue::wait_any_or(rx, Some(other.as_fd()), None).unwrap();
         end.write_all(b"!").unwrap();
-        assert!(!wait(rx), "{mode}");
+        assert_eq!(wait(rx), None, "{mode}");
         tx.send(&packet(0, 60)).unwrap();
-        assert!(wait(rx), "{mode}");
+        assert_eq!(wait(rx), Some(0), "{mode}");
         assert_eq!(rx[0].recv_into(&mut [0; 60]), Ok(Some(60)));
         // Closed at the other end, it stays readable.
         drop(end);
-        assert!(!wait(rx), "{mode}");
+        assert_eq!(wait(rx), None, "{mode}");
     }
 }

@@ -147,7 +147,7 @@ fn of_many_queues_any_sees_it() {
         let mut ends = Ends::new(Role::Master, RxMode::Interrupt, queues);
         let mut others = Ends::new(Role::Slave, RxMode::Interrupt, queues);
         let mut all: Vec<_> = ends.link.rx.drain(..).chain(others.link.rx.drain(..)).collect();
-        assert_eq!(RxQueue::wait_any(&mut all, Some(Duration::ZERO)), Ok(false));
+        assert_eq!(RxQueue::wait_any(&mut all, Duration::ZERO), Ok(None));
         others.peer_dies();
         assert_eq!(RxQueue::wait_any(&mut all, Some(WATCHDOG)), Err(RecvError::Disconnected));
         let up = all.iter().filter(|queue| queue.is_connected()).count();
