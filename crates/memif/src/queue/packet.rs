@@ -132,10 +132,18 @@ impl<'b> Packet<'b> {
     /// A copy of the whole packet in memory of its own.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = vec![0; self.len()];
-        let len = self.copy_to(&mut bytes);
-        bytes.truncate(len);
+        let mut bytes = Vec::new();
+        self.append_to(&mut bytes);
         bytes
+    }
+
+    /// Appends a copy of the whole packet: no allocation where there is capacity for it. Returns its bytes.
+    pub fn append_to(&self, bytes: &mut Vec<u8>) -> usize {
+        let before = bytes.len();
+        bytes.resize(before + self.len(), 0);
+        let copied = bytes.get_mut(before..).map_or(0, |room| self.copy_to(room));
+        bytes.truncate(before + copied);
+        copied
     }
 }
 

@@ -195,3 +195,18 @@ fn any_part_of_a_chain_can_be_read_and_written() {
         assert_eq!(packet.read(from, &mut part[..3]), 3.min(450usize.saturating_sub(from)));
     }
 }
+
+#[test]
+fn packets_are_appended_to_memory_of_the_caller() {
+    let mut pair = Pair::sized(8, 100);
+    let (one, two) = (packet(1, 60), packet(2, 450));
+    pair.slave.tx[0].send(&one).unwrap();
+    pair.slave.tx[0].send(&two).unwrap();
+    let mut bytes = Vec::with_capacity(510);
+    let before = bytes.as_ptr();
+    for received in &mut pair.master.rx[0].recv(8).unwrap() {
+        assert_eq!(received.append_to(&mut bytes), received.len());
+    }
+    assert_eq!(bytes, [one, two].concat());
+    assert_eq!(bytes.as_ptr(), before, "there was room");
+}
