@@ -23,8 +23,25 @@ pub(crate) fn words(times: &Histogram<u64>) -> String {
     if times.is_empty() {
         return "no times yet".to_owned();
     }
-    let at = |quantile| real(times.value_at_quantile(quantile)) / 1e3;
-    format!("median {:.3} us, 99 % {:.3} us, longest {:.3} us", at(0.5), at(0.99), at(1.0))
+    let at = |quantile| short_time(real(times.value_at_quantile(quantile)));
+    format!("median {}, 99 % {}, longest {}", at(0.5), at(0.99), at(1.0))
+}
+
+/// A time in nanoseconds with the three digits that a histogram keeps, and its unit.
+pub(crate) fn short_time(nanoseconds: f64) -> String {
+    let units = [("us", 1e3), ("ms", 1e6), ("s", 1e9)];
+    // From where three digits are rounded to the next unit.
+    let unit = units.into_iter().rev().find(|(_, one)| nanoseconds >= 0.9995 * one);
+    let Some((unit, one)) = unit else { return format!("{nanoseconds:.0} ns") };
+    let number = nanoseconds / one;
+    let decimals = if number < 9.995 {
+        2
+    } else if number < 99.95 {
+        1
+    } else {
+        0
+    };
+    format!("{number:.decimals$} {unit}")
 }
 
 /// An empty histogram of times.
@@ -52,6 +69,7 @@ pub(crate) struct TimesReport {
     p90_ns: Option<u64>,
     p99_ns: Option<u64>,
     p99_9_ns: Option<u64>,
+    p99_99_ns: Option<u64>,
     max_ns: Option<u64>,
     histogram: Vec<BucketReport>,
 }
@@ -91,6 +109,7 @@ impl TimesReport {
             p90_ns: at(0.9),
             p99_ns: at(0.99),
             p99_9_ns: at(0.999),
+            p99_99_ns: at(0.9999),
             max_ns: any.then(|| times.max()),
             histogram: buckets(times),
         }
@@ -100,22 +119,19 @@ impl TimesReport {
 /// The head of a table of times, and of its first column.
 pub(crate) fn head(what: &str) -> String {
     format!(
-        "{what:>8} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
-        "count", "min us", "p50 us", "p90 us", "p99 us", "p99.9 us", "max us"
+        "{what:>8} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "count", "min", "p50", "p90", "p99", "p99.9", "p99.99", "max"
     )
 }
 
 /// A row of it.
 pub(crate) fn row(what: &str, times: &Histogram<u64>) -> String {
     let mut row = format!("{what:>8} {:>10}", times.len());
-    let quantiles = [0.0, 0.5, 0.9, 0.99, 0.999, 1.0];
+    let quantiles = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 1.0];
     for quantile in quantiles {
-        let text = if times.is_empty() {
-            "-".to_owned()
-        } else {
-            format!("{:.3}", real(times.value_at_quantile(quantile)) / 1e3)
-        };
-        let _ = write!(row, " {text:>10}");
+        let time = real(times.value_at_quantile(quantile));
+        let text = if times.is_empty() { "-".to_owned() } else { short_time(time) };
+        let _ = write!(row, " {text:>9}");
     }
     row
 }
@@ -139,9 +155,35 @@ pub(crate) fn bars(times: &Histogram<u64>) -> Vec<String> {
     let bar = |count| whole((BAR * real(count) / real(most)).ceil());
     rows.into_iter()
         .map(|(to, count)| {
-            let to = to.map_or_else(|| "beyond        ".to_owned(), |to| format!("to {:>8.3} us", real(to) / 1e3));
+            let to = to.map_or_else(|| "beyond      ".to_owned(), |to| format!("to {:>9}", short_time(real(to))));
             let bar = "#".repeat(usize::try_from(bar(count)).unwrap_or(0));
             format!("  {to} {count:>10} {bar}").trim_end().to_owned()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_three_digits_and_a_unit() {
+        let times = [1.0, 210.0, 999.4, 999.6, 1290.0, 9996.0, 47_647.0, 999_600.0, 12_345_678.0, 6e10];
+        let texts = times.map(short_time);
+        assert_eq!(
+            texts,
+            ["1 ns", "210 ns", "999 ns", "1.00 us", "1.29 us", "10.0 us", "47.6 us", "1.00 ms", "12.3 ms", "60.0 s"]
+        );
+    }
+
+    #[test]
+    fn the_rarest_times_have_a_column() {
+        let mut times = histogram().unwrap();
+        times.record_n(100, 99_980).unwrap();
+        times.record_n(1000, 15).unwrap();
+        times.record_n(50_000, 5).unwrap();
+        let cells: Vec<_> = row("64", &times).split_whitespace().map(str::to_owned).collect();
+        assert_eq!(cells[cells.len() - 4..], ["1.00", "us", "50.0", "us"], "{cells:?}");
+        assert!(head("size").contains("p99.99"));
+    }
 }

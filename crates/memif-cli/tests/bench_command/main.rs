@@ -6,6 +6,7 @@ mod both;
 mod death;
 mod dpdk;
 mod parts;
+mod pictures;
 mod restart;
 mod switch;
 #[path = "../util/mod.rs"]
@@ -28,7 +29,8 @@ fn main() {
         .test("the_rate_without_loss", &[], both::the_rate_without_loss)
         .test("links_come_and_go", &[], both::links_come_and_go)
         .test("many_interfaces", &[], both::many_interfaces)
-        .test("pictures_are_well_formed", &[], both::pictures_are_well_formed)
+        .test("pictures_are_whole", &[], pictures::pictures_are_whole)
+        .test("pictures_are_svg_alone", &[], pictures::pictures_are_svg_alone)
         .test("a_signal_ends_both_ends", &[], both::a_signal_ends_both_ends)
         .test("a_sink_counts_what_a_generator_sent", &[], parts::sink_and_generator)
         .test("a_sink_sees_changed_packets", &[], parts::changed_packets)

@@ -12,6 +12,7 @@ use crate::endpoint::options::{EndpointOptions, WaitOptions};
 use crate::endpoint::values::{number, parse_seconds};
 use crate::error::Error;
 use crate::output::exit::STATUSES;
+use crate::output::plot::parse_file;
 use crate::packet::numbered::Sizes;
 
 /// What is waited for so long.
@@ -135,7 +136,7 @@ pub(crate) struct BenchOptions {
     pub(super) cpus: Option<Cpus>,
 
     /// Draw what was measured into this file, as SVG
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg", value_parser = parse_file)]
     pub(super) plot: Option<PathBuf>,
 
     #[command(flatten)]

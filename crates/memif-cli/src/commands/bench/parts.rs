@@ -4,13 +4,12 @@ use super::end::End;
 use super::generator::{self, Flow, Generator};
 use super::plan::Plan;
 use super::reconnect::Reconnect;
-use super::results::{draw, linger, outcome, tell};
+use super::results::{draw_rates, linger, outcome, tell};
 use super::sink::{Ended, Sink};
 use super::until::Until;
 use super::{crowd, echo as echoing, outages, report};
 use crate::error::Error;
 use crate::output::exit::Outcome;
-use crate::output::plot::Picture;
 use crate::output::progress::Progress;
 use crate::output::{self, say, warn};
 
@@ -39,7 +38,7 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     say(format_args!("{}", report::THROUGHPUT))?;
     let complete = tell(None, &received)?;
     let rows: Vec<_> = received.rates().map(|(pps, bps)| ("received".to_owned(), pps, bps)).into_iter().collect();
-    draw(plan, &Picture::Rates(&rows))?;
+    draw_rates(plan, &rows)?;
     Ok(outcome(complete))
 }
 

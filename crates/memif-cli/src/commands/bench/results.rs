@@ -2,13 +2,14 @@
 
 use memif::{Link, TxQueue};
 
+use super::options::Work;
 use super::plan::Plan;
 use super::sink::Received;
 use super::until::Until;
 use super::{generator, outages, report};
 use crate::error::Error;
 use crate::output::exit::Outcome;
-use crate::output::plot::{self, Picture};
+use crate::output::plot::{self, Bar, Panel, Picture};
 use crate::output::progress::Progress;
 use crate::output::{self, say, warn};
 use crate::packet::numbered::Sizes;
@@ -16,7 +17,24 @@ use crate::packet::numbered::Sizes;
 /// Draws, if that was asked for.
 pub(crate) fn draw(plan: &Plan, picture: &Picture<'_>) -> Result<(), Error> {
     let Some(file) = &plan.plot else { return Ok(()) };
-    plot::draw(file, &plan.conditions().0, picture)
+    let conditions = plan.conditions().0;
+    let heading = match plan.work {
+        Work::Throughput => "One way",
+        Work::Latency => "Round trips",
+        Work::Ndr => "The highest rate without loss",
+        Work::Setup => "Links that come and go",
+        Work::Interfaces => "Round trips among many interfaces",
+    };
+    plot::draw(file, heading, &conditions, picture)
+}
+
+/// Draws rates, if that was asked for: each with its name, packets and bits per second.
+pub(crate) fn draw_rates(plan: &Plan, rates: &[(String, f64, f64)]) -> Result<(), Error> {
+    let panel = |title: &str, value: fn(&(String, f64, f64)) -> f64| {
+        let bar = |rate| vec![Some(Bar { value: value(rate), range: None })];
+        Panel { title: title.to_owned(), rows: rates.iter().map(|rate| (rate.0.clone(), bar(rate))).collect() }
+    };
+    draw(plan, &Picture::Bars(&[], &[panel("Mpps", |rate| rate.1 / 1e6), panel("Gb/s", |rate| rate.2 / 1e9)]))
 }
 
 /// Whether everything came.

@@ -9,18 +9,23 @@ use super::order::Task;
 use super::other::{self, Other};
 use super::plan::Plan;
 use super::reconnect::Reconnect;
-use super::results::{draw, linger_if_told, outcome, tell};
+use super::results::{draw, draw_rates, linger_if_told, outcome, tell};
 use super::sink::{self, Received};
 use super::spawn;
 use super::until::Until;
 use super::{cpus, crowd, latency as asking, outages, report, setup as setting_up};
 use crate::error::Error;
 use crate::output::exit::Outcome;
-use crate::output::plot::Picture;
+use crate::output::plot::{Picture, Search};
 use crate::output::progress::Progress;
 use crate::output::times;
 use crate::output::{self, say, warn};
 use crate::packet::numbered::Sizes;
+
+/// A size, in words.
+fn bytes(sizes: Sizes) -> String {
+    sizes.fixed().map_or_else(|| sizes.to_string(), |size| format!("{size} bytes"))
+}
 
 /// Opens our end, and starts the other one where that is ours, too.
 fn open(plan: &Plan, task: Task, until: &Until) -> Result<(Option<Other>, End), Error> {
@@ -59,13 +64,13 @@ pub(crate) fn throughput(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         progress.clear();
         complete &= tell(Some(sizes), &received)?;
         if let Some((pps, bps)) = received.rates() {
-            rows.push((sizes.to_string(), pps, bps));
+            rows.push((bytes(sizes), pps, bps));
         }
         if until.is_over() {
             break;
         }
     }
-    draw(plan, &Picture::Rates(&rows))?;
+    draw_rates(plan, &rows)?;
     Ok(outcome(complete))
 }
 
@@ -108,7 +113,7 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             complete = false;
         }
         let lost_link = answers.outages.for_good;
-        rows.push((format!("{sizes} bytes"), answers.times));
+        rows.push((bytes(sizes), answers.times));
         if lost_link || until.is_over() {
             break;
         }
@@ -158,10 +163,17 @@ pub(crate) fn ndr(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         linger_if_told(plan, &link, &progress, until);
     }
     let complete = found.iter().all(|found| found.as_ref().is_some_and(|(_, rate)| *rate > 0.0));
-    if let Some((trials, rate)) = found.into_iter().flatten().next_back() {
-        let losses: Vec<_> = trials.iter().filter_map(|trial| Some((trial.rate?, trial.loss()))).collect();
-        draw(plan, &Picture::Losses(&losses, rate))?;
-    }
+    let searches: Vec<_> = plan
+        .sizes
+        .iter()
+        .zip(found)
+        .filter_map(|(sizes, found)| {
+            let (trials, found) = found?;
+            let judged = |trial: &Trial| Some((trial.rate?, trial.loss(), trial.passed(plan.loss)));
+            Some(Search { name: bytes(*sizes), trials: trials.iter().filter_map(judged).collect(), found })
+        })
+        .collect();
+    draw(plan, &Picture::Losses(&searches))?;
     Ok(outcome(complete))
 }
 
@@ -226,7 +238,7 @@ pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let counts = if plan.place.both && plan.count > 1 { vec![1, plan.count] } else { vec![plan.count] };
     for count in counts {
         let progress = Progress::new();
-        progress.show(&format!("{count} interfaces"), plan.time);
+        progress.show(&report::named(count), plan.time);
         let mut other =
             plan.place.both.then(|| spawn::start(plan, plan.other_role(), Task::Crowd(count), until)).transpose()?;
         // Else the time would be that of starting a process.
@@ -243,7 +255,7 @@ pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         }
         output::report(&report)?;
         complete &= found.lost == 0 || found.round_trips.is_empty();
-        rows.push((format!("{count} interfaces"), found.round_trips));
+        rows.push((report::named(count), found.round_trips));
     }
     draw(plan, &Picture::Times(&rows))?;
     Ok(outcome(complete))

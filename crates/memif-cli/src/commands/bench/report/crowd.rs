@@ -9,7 +9,7 @@ use crate::counts::real;
 use crate::error::Error;
 use crate::output::json::milliseconds;
 use crate::output::so_far;
-use crate::output::times::{self, TimesReport};
+use crate::output::times::{self, TimesReport, nanoseconds, short_time};
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename = "bench_interfaces")]
@@ -39,6 +39,11 @@ impl From<Cost> for CostReport {
     }
 }
 
+/// So many interfaces, in words.
+pub(crate) fn named(count: u32) -> String {
+    if count == 1 { "1 interface".to_owned() } else { format!("{count} interfaces") }
+}
+
 /// What many interfaces take, in words and for programs.
 pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, CrowdReport) {
     let count = crowd.count;
@@ -54,9 +59,10 @@ pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, CrowdReport) {
     };
     let mut lines = vec![
         format!(
-            "{count} interfaces: up in {:.3} ms, {:.1} us each",
-            milliseconds(crowd.set_up),
-            milliseconds(each(crowd.set_up)) * 1e3
+            "{}: up in {}, {} each",
+            named(count),
+            short_time(real(nanoseconds(crowd.set_up))),
+            short_time(real(nanoseconds(each(crowd.set_up)))),
         ),
         cost("before", crowd.before),
         cost("this end", crowd.cost),
@@ -65,11 +71,12 @@ pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, CrowdReport) {
     lines.push(if crowd.round_trips.is_empty() {
         "  nothing came back, so nothing is known of wake-ups: start the peer with --part echo".to_owned()
     } else {
-        let half = |quantile| real(crowd.round_trips.value_at_quantile(quantile)) / 2e3;
+        let half = |quantile| short_time(real(crowd.round_trips.value_at_quantile(quantile)) / 2.0);
         format!(
-            "  one wake-up, half a round trip: p50 {:.2} us, p99 {:.2} us ({} round trips)",
+            "  one wake-up, half a round trip: p50 {}, p99 {}, longest {} ({} round trips)",
             half(0.5),
             half(0.99),
+            half(1.0),
             crowd.round_trips.len()
         )
     });
