@@ -67,6 +67,11 @@ impl Sizes {
         }
     }
 
+    /// For people.
+    pub(crate) fn in_words(self) -> String {
+        self.fixed().map_or_else(|| self.to_string(), |size| format!("{size} bytes"))
+    }
+
     /// Bytes of the packets of one round.
     fn round(self) -> Vec<usize> {
         match self {
@@ -206,15 +211,15 @@ impl Packets {
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
+}
 
-    /// The packet that tells a sink that all were sent, and how many were and should have been, on all queues.
-    pub(crate) fn last(&self, framing: Framing, sent: u64, offered: u64) -> Vec<u8> {
-        let mut packet = blank(framing, LAST);
-        write(&mut packet, NUMBER, sent);
-        write(&mut packet, KIND, END | LAST as u64);
-        write(&mut packet, OFFERED, offered);
-        packet
-    }
+/// The packet that tells a sink that all were sent, and how many were and should have been, on all queues.
+pub(crate) fn last(framing: Framing, sent: u64, offered: u64) -> Vec<u8> {
+    let mut packet = blank(framing, LAST);
+    write(&mut packet, NUMBER, sent);
+    write(&mut packet, KIND, END | LAST as u64);
+    write(&mut packet, OFFERED, offered);
+    packet
 }
 
 /// What a packet is.
@@ -313,7 +318,7 @@ mod tests {
                     packets.sent();
                 }
                 assert_eq!(longest, sizes.longest());
-                let last = packets.last(framing, 100, 107);
+                let last = last(framing, 100, 107);
                 assert_eq!(kind(&last), Kind::End { sent: 100, offered: 107 });
             }
         }

@@ -44,13 +44,14 @@ pub(crate) fn throughput_counts_every_packet() {
     let link = only(&found, "bench_link");
     has_fields(
         link,
-        "type work part role rx_mode ring_size_slots buffer_size_bytes huge_pages numa_node prefault queues burst_packets cpus threads",
+        "type work part role rx_mode ring_size_slots buffer_size_bytes huge_pages numa_node prefault queues burst_packets cpus threads duplex \
+         thread_per_queue",
     );
     assert_eq!((&link["rx_mode"], &link["part"]), (&"polling".into(), &"both".into()));
     let report = only(&found, "bench_throughput");
     has_fields(
         report,
-        "type packet_bytes sent_packets received_packets lost_packets missing_packets duplicate_packets \
+        "type from_role run packet_bytes sent_packets received_packets lost_packets missing_packets duplicate_packets \
          reordered_packets reordered_over_queues_packets corrupted_packets queues outages without_link_ms \
          measured_packets measured_ms packets_per_second bits_per_second",
     );
@@ -126,7 +127,7 @@ pub(crate) fn round_trips_one_in_flight() {
         let report = only(&found, "bench_latency");
         has_fields(
             report,
-            "type packet_bytes asked_per_second sent_packets received_packets lost_packets corrupted_packets \
+            "type packet_bytes run asked_per_second sent_packets received_packets lost_packets corrupted_packets \
              duration_ms received_per_second outages without_link_ms round_trip",
         );
         assert_eq!(report["asked_per_second"], Value::Null);

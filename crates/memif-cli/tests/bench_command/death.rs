@@ -8,8 +8,12 @@ use crate::util::{abstract_name, memif};
 
 /// Kills a process that is no child of this one.
 fn kill(pid: u32) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is still there");
+    rustix::process::kill_process(pid, signal).expect("it is still there");
 }
 
 /// Time that a process has had, in hundredths of a second: more than it takes to start says that it is at work.
@@ -61,5 +65,34 @@ pub(crate) fn a_generator_dies() {
         let found = reports(&finished);
         let report = found.iter().find(|report| report["type"] == "bench_throughput").expect("what was received");
         assert!(report["sent_packets"].is_null(), "{report}");
+    }
+}
+
+/// The other end is stopped: whoever waits for it ends and names what happened.
+pub(crate) fn the_other_end_is_stopped() {
+    for (work, code) in [
+        ("throughput", 2),
+        ("throughput --role master --rx-mode adaptive", 2),
+        ("throughput --duplex", 2),
+        ("throughput --queues 2 --thread-per-queue", 2),
+        ("latency --rate 1000", 1),
+        ("latency", 1),
+        ("ndr", 2),
+        ("ndr --return", 2),
+        ("setup", 2),
+        ("interfaces --count 3", 1),
+    ] {
+        // Long enough for the other end to be at work, and to be stopped then.
+        let mut bench = memif(&format!("bench {work} --seconds 3 --connect-timeout 2 --json"));
+        bench.expect("bench_link");
+        let other = eventually("the other end", || children(bench.pid()).pop());
+        eventually("work", || (ticks(other) > 10).then_some(()));
+        signal(other, rustix::process::Signal::STOP);
+        let what = format!("its process {other} was stopped");
+        let finished = bench.finish();
+        assert_eq!(finished.status.code(), Some(code), "{work}: {finished:#?}");
+        finished.complains(&what);
+        let there = format!("/proc/{other}/comm");
+        eventually("the end of the other end", || (!std::path::Path::new(&there).exists()).then_some(()));
     }
 }

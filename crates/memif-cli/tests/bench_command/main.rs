@@ -8,6 +8,7 @@ mod dpdk;
 mod parts;
 mod pictures;
 mod restart;
+mod runs;
 mod switch;
 #[path = "../util/mod.rs"]
 mod util;
@@ -53,6 +54,13 @@ fn main() {
         .test("a_link_that_stays_away_ends_the_run", &[], restart::a_link_does_not_come_back)
         .test("the_other_end_dies", &[], death::the_other_end_dies)
         .test("a_generator_dies", &[], death::a_generator_dies)
+        .test("the_other_end_is_stopped", &[], death::the_other_end_is_stopped)
+        .test("a_thread_for_each_queue", &[], runs::a_thread_for_each_queue)
+        .test("threads_of_one_end", &[], runs::threads_of_one_end)
+        .test("both_directions_at_once", &[], runs::both_directions)
+        .test("several_runs_are_told_together", &[], runs::several_runs)
+        .test("figures_of_each_period", &[], runs::figures_of_each_period)
+        .test("two_files_side_by_side", &[], runs::two_files_side_by_side)
         .test("wrong_use_has_an_answer", &[], wrong::wrong_use_has_an_answer)
         .test("absent_peers_have_an_answer", &[], wrong::absent_peers)
         .test("testpmd_sends_to_a_sink", DPDK, dpdk::sends_to_a_sink)

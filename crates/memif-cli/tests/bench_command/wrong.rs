@@ -4,7 +4,22 @@ use crate::util::{Directory, abstract_name, memif};
 
 pub(crate) fn wrong_use_has_an_answer() {
     for (arguments, answer) in [
-        ("bench speed", "throughput, latency, ndr, setup, interfaces"),
+        ("bench speed", "throughput, latency, ndr, setup, interfaces, compare"),
+        ("bench latency a.json", "files are for compare"),
+        ("bench compare a.json", "compare takes two files"),
+        ("bench latency --duplex", "are for throughput"),
+        ("bench --duplex --part sink", "cannot be used with"),
+        ("bench --duplex --thread-per-queue", "cannot be used with"),
+        ("bench --duplex --rx-mode interrupt", "leave --rx-mode out"),
+        ("bench latency --thread-per-queue", "are for throughput"),
+        ("bench --thread-per-queue --cpus 0,0,0", "as many processors for one end as for the other"),
+        ("bench --part generator --thread-per-queue --size 64,128", "sends one --size"),
+        ("bench ndr --repeat 2", "--repeat is for throughput"),
+        ("bench --part sink --repeat 2", "--repeat is for throughput"),
+        ("bench --repeat 0", "from 1 to 1000"),
+        ("bench setup --interval 1", "--interval is for throughput and latency"),
+        ("bench --interval 0", "more than 0 seconds"),
+        ("bench --plot x.png", "give a name that ends in .svg"),
         ("bench --part middle", "generator, sink, echo"),
         ("bench --size 63", "64 to 65535 bytes, or imix"),
         ("bench --size 64,x", "64 to 65535 bytes, or imix"),

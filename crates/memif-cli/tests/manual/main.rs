@@ -56,6 +56,7 @@ tests!(
     kernel,
     two_bridges,
     measure,
+    measure_twice,
     measure_parts,
     json,
     secret,

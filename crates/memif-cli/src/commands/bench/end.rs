@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use memif::{ConnectError, Event, Link, Role};
+use memif::{ConnectError, Event, InterfaceKey, Link, Role};
 
-use super::other::Other;
+use super::other::{self, Other};
 use super::place::Place;
 use super::until::{LOOK, Until};
 use crate::endpoint::socket::{Endpoint, Inbox, Next};
@@ -18,6 +18,8 @@ pub(crate) struct End {
     endpoint: Endpoint,
     /// Why the link went down that was there last.
     last_reason: Option<String>,
+    /// The interface.
+    key: InterfaceKey,
     role: Role,
     place: Place,
 }
@@ -27,10 +29,11 @@ impl End {
     pub(crate) fn open(place: &Place, role: Role) -> Result<Self, Error> {
         let config = place.config(role, place.id)?;
         let mut socket = place.socket(role)?.open()?;
-        socket.add_interface(config)?;
+        let key = socket.add_interface(config)?;
         Ok(Self {
             endpoint: Endpoint::start(socket, place.address.clone(), Inbox::new(), Told::warn)?,
             last_reason: None,
+            key,
             role,
             place: place.clone(),
         })
@@ -45,6 +48,11 @@ impl End {
     /// is there.
     pub(crate) fn link_to(&mut self, other: &mut Option<Other>, until: &Until) -> Result<Option<Link>, Error> {
         self.wait(until, false, other)
+    }
+
+    /// Ends the link that cannot be served here, and says why to this side and to the peer.
+    pub(crate) fn give_up(&self, error: &Error) {
+        self.endpoint.give_up(self.key, "link", error);
     }
 
     /// Why the last link went down, if that was met when the next one was waited for.
@@ -103,7 +111,8 @@ impl End {
     ) -> Result<(), Error> {
         other.as_mut().map_or(Ok(()), |other| other.check(until))?;
         if !patient && start.elapsed() >= self.place.timeout {
-            return Err(self.place.not_connected(self.role, last.clone()));
+            let late = || self.place.not_connected(self.role, last.clone());
+            return Err(other::stopped(other).unwrap_or_else(late));
         }
         Ok(())
     }

@@ -1,17 +1,19 @@
 //! The end that sends: as fast as it goes, or at a rate.
 
 use std::hint::spin_loop;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use memif::{Link, SendError, TxQueue};
 
+use super::crew::{self, Crew, Place};
 use super::reconnect::Reconnect;
 use super::until::Until;
-use crate::counts::whole;
+use crate::counts::{real, whole};
 use crate::error::Error;
 use crate::packet::Framing;
-use crate::packet::numbered::{Packets, Sizes};
+use crate::packet::numbered::{Packets, Sizes, last};
 
 /// Bursts between two looks at the clock, which costs as much as several packets.
 const ROUNDS: u64 = 64;
@@ -57,6 +59,9 @@ pub(crate) struct Sent {
 
 /// What is sent on the queues of a link: on each a stream of packets with numbers of its own.
 pub(crate) struct Generator {
+    place: Place,
+    /// The number of the first stream: of several generators on one link each has others.
+    first: u8,
     streams: Vec<Packets>,
     framing: Framing,
     sizes: Sizes,
@@ -76,8 +81,15 @@ struct Run {
 }
 
 impl Generator {
+    /// One for all queues of a link.
     pub(crate) fn new(flow: &Flow) -> Self {
-        Self { streams: Vec::new(), framing: flow.framing, sizes: flow.sizes, dropped: 0, bytes: 0, cut: false }
+        Self::with_place(flow, Place::alone(), 0)
+    }
+
+    /// One whose first queue has that stream.
+    pub(crate) fn with_place(flow: &Flow, place: Place, first: u8) -> Self {
+        let (framing, sizes) = (flow.framing, flow.sizes);
+        Self { place, first, streams: Vec::new(), framing, sizes, dropped: 0, bytes: 0, cut: false }
     }
 
     /// Sends for the time of the flow; `between` is called again and again and says whether it had something to do.
@@ -120,13 +132,14 @@ impl Generator {
     ) -> Result<Sent, Error> {
         if self.sizes != flow.sizes {
             self.sizes = flow.sizes;
-            for (stream, packets) in (0..).zip(&mut self.streams) {
+            for (stream, packets) in (self.first..).zip(&mut self.streams) {
                 *packets = Packets::new(self.framing, self.sizes, stream, packets.number());
             }
         }
         let before = (self.packets(), self.bytes, self.dropped);
         let mut run = Run { start: Instant::now(), asked: 0, lane: 0 };
         send(self, &mut run)?;
+        self.tell();
         let packets = self.packets() - before.0;
         Ok(Sent {
             packets,
@@ -148,7 +161,7 @@ impl Generator {
     ) -> Result<(), Error> {
         self.cut = false;
         for stream in self.streams.len()..tx.len() {
-            let stream = u8::try_from(stream).unwrap_or(u8::MAX);
+            let stream = u8::try_from(stream).unwrap_or(u8::MAX).saturating_add(self.first);
             self.streams.push(Packets::new(self.framing, self.sizes, stream, 0));
         }
         match flow.rate {
@@ -173,6 +186,12 @@ impl Generator {
         (flow.so_far)(self.sizes, &sent)
     }
 
+    /// Shows how far it is to whoever looks on.
+    #[inline]
+    fn tell(&self) {
+        self.place.tell(self.packets(), self.bytes, 0);
+    }
+
     fn packets(&self) -> u64 {
         self.streams.iter().map(Packets::number).sum()
     }
@@ -190,8 +209,11 @@ impl Generator {
             if round.is_multiple_of(ROUNDS) && (run.start.elapsed() >= flow.time || until.is_over()) {
                 break;
             }
-            if round.is_multiple_of(ROUNDS) && until.takes_figures() {
-                self.tell_so_far(run, flow)?;
+            if round.is_multiple_of(ROUNDS) {
+                self.tell();
+                if until.takes_figures() {
+                    self.tell_so_far(run, flow)?;
+                }
             }
             let mut sent = 0;
             for lane in 0..tx.len() {
@@ -228,6 +250,7 @@ impl Generator {
             if now >= flow.time || until.is_over() || self.cut {
                 return Ok(());
             }
+            self.tell();
             if until.takes_figures() {
                 self.tell_so_far(run, flow)?;
             }
@@ -277,12 +300,61 @@ impl Generator {
     /// Tells a sink that all was sent, on each queue.
     pub(crate) fn close(&self, tx: &mut [TxQueue]) {
         let sent = self.packets();
-        for (queue, packets) in tx.iter_mut().zip(&self.streams) {
-            // Whoever does not take it learns nothing from it.
-            let last = packets.last(self.framing, sent, sent + self.dropped);
-            let _ = queue.send_timeout(&last, LAST);
+        close(tx, self.framing, sent, sent + self.dropped);
+    }
+
+    /// The same for who has something to do while there is no room.
+    pub(crate) fn close_while(&self, tx: &mut [TxQueue], mut between: impl FnMut()) {
+        let sent = self.packets();
+        let last = last(self.framing, sent, sent + self.dropped);
+        for queue in tx {
+            let start = Instant::now();
+            while matches!(queue.send(&last), Err(SendError::Full)) && start.elapsed() < LAST {
+                between();
+            }
         }
     }
+}
+
+fn close(tx: &mut [TxQueue], framing: Framing, sent: u64, offered: u64) {
+    let last = last(framing, sent, offered);
+    for queue in tx {
+        // Whoever does not take it learns nothing from it.
+        let _ = queue.send_timeout(&last, LAST);
+    }
+}
+
+/// Sends with a thread for each queue, on these processors in turn, and tells the sink that all was sent. Says figures
+/// so far of all threads together.
+pub(crate) fn run_threads(
+    tx: &mut [TxQueue],
+    flow: &Flow,
+    crew: &Arc<Crew>,
+    processors: &[usize],
+    until: &Until,
+) -> Result<Sent, Error> {
+    let queues = tx.len().max(1);
+    let part = Flow { rate: flow.rate.map(|rate| rate / real(queues as u64)), ..flow.clone() };
+    let work = |number, tx: &mut [TxQueue], until: &Until| {
+        let stream = u8::try_from(number).unwrap_or(u8::MAX);
+        Generator::with_place(&part, crew.place(number), stream).run(tx, &part, until, || false)
+    };
+    let figures = || {
+        let ((packets, bytes), time) = (crew.counts(), crew.epoch.elapsed());
+        (flow.so_far)(flow.sizes, &Sent { packets, bytes, offered: packets, time, cut: false })
+    };
+    let all = crew::each(tx, processors, until, work, figures)?;
+    let sent = all.into_iter().fold(Sent::default(), |all, one| Sent {
+        packets: all.packets + one.packets,
+        bytes: all.bytes + one.bytes,
+        offered: all.offered + one.offered,
+        time: all.time.max(one.time),
+        cut: all.cut || one.cut,
+    });
+    if !sent.cut {
+        close(tx, flow.framing, sent.packets, sent.offered);
+    }
+    Ok(sent)
 }
 
 /// Keeps the link open for that time, unless its other end closes it before, or `until` says so where it is given.

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use memif::{Link, RxMode, RxQueue, SendError};
 
 use super::generator::too_long;
+use super::interval::Recent;
 use super::outages::Outages;
 use super::reconnect::Reconnect;
 use super::until::{LOOK, Until};
@@ -82,6 +83,7 @@ struct Asker<'l, 'e> {
 pub(crate) fn run(
     link: &mut Link,
     ask: &Ask,
+    recent: &mut Recent,
     again: &mut Reconnect<'_>,
     until: &Until,
 ) -> Result<Option<Answers>, Error> {
@@ -93,15 +95,16 @@ pub(crate) fn run(
         return Ok(None);
     }
     let answers = match ask.rate {
-        None => asker.one_by_one(until)?,
-        Some(rate) => asker.at_rate(rate, until)?,
+        None => asker.one_by_one(recent, until)?,
+        Some(rate) => asker.at_rate(rate, recent, until)?,
     };
     let outages = asker.again.outages().since(before);
     Ok(Some(Answers { corrupted: asker.corrupted, outages, ..answers }))
 }
 
 /// A measurement at a rate.
-struct Paced {
+struct Paced<'a> {
+    recent: &'a mut Recent,
     rate: f64,
     /// Number of the first packet.
     first: u64,
@@ -119,7 +122,7 @@ struct Paced {
     looks: u32,
 }
 
-impl Paced {
+impl Paced<'_> {
     fn due(&self, number: u64) -> Duration {
         Duration::from_secs_f64(real(number) / self.rate)
     }
@@ -229,7 +232,7 @@ impl Asker<'_, '_> {
         Ok(any)
     }
 
-    fn one_by_one(&mut self, until: &Until) -> Result<Answers, Error> {
+    fn one_by_one(&mut self, recent: &mut Recent, until: &Until) -> Result<Answers, Error> {
         let mut times = histogram()?;
         let (mut sent, mut received) = (0, 0);
         let mut start = Instant::now();
@@ -245,6 +248,7 @@ impl Asker<'_, '_> {
             if !warming && now - start >= self.ask.time {
                 break;
             }
+            recent.hand_over();
             if until.takes_figures() {
                 self.tell_so_far(&times, sent, received, now - start)?;
             }
@@ -263,7 +267,9 @@ impl Asker<'_, '_> {
             now = Instant::now();
             if back {
                 received += 1;
-                times.saturating_record(nanoseconds(now - asked));
+                let took = nanoseconds(now - asked);
+                times.saturating_record(took);
+                recent.record(took);
             } else if until.is_over() {
                 sent -= 1;
                 break;
@@ -282,11 +288,12 @@ impl Asker<'_, '_> {
     }
 
     /// Sends on time, whatever has come back; every packet counts from the time at which it was due.
-    fn at_rate(&mut self, rate: f64, until: &Until) -> Result<Answers, Error> {
+    fn at_rate(&mut self, rate: f64, recent: &mut Recent, until: &Until) -> Result<Answers, Error> {
         let warm = whole(rate * self.ask.warm_up.as_secs_f64());
         let all = warm + whole(rate * self.ask.time.as_secs_f64()).max(1);
         let start = Instant::now();
         let mut paced = Paced {
+            recent,
             rate,
             first: self.packets.number(),
             warm,
@@ -329,7 +336,7 @@ impl Asker<'_, '_> {
 
     /// Sends what is due and takes what came back; false at the end.
     #[inline]
-    fn go_on(&mut self, paced: &mut Paced, until: &Until) -> Result<bool, Trouble> {
+    fn go_on(&mut self, paced: &mut Paced<'_>, until: &Until) -> Result<bool, Trouble> {
         if until.is_over() && paced.sent < paced.all {
             // No more are sent, and those that are on their way are waited for.
             paced.all = paced.sent.max(paced.warm);
@@ -339,15 +346,26 @@ impl Asker<'_, '_> {
             return Ok(false);
         }
         let now = paced.start.elapsed();
+        paced.recent.hand_over();
         if until.takes_figures() {
             let (sent, time) = (paced.sent.saturating_sub(paced.warm), now.saturating_sub(self.ask.warm_up));
             self.tell_so_far(&paced.times, sent, paced.received, time).map_err(Trouble::Failed)?;
         }
         if paced.sent < paced.all && paced.due(paced.sent) <= now {
             let sent = paced.sent;
-            paced.sent += self.send_due(|ahead| sent + ahead < paced.all && paced.due(sent + ahead) <= now)?;
-            paced.quiet = paced.start + now;
-        } else if paced.sent == paced.all && (paced.start + now).saturating_duration_since(paced.quiet) >= LOST {
+            let new = self.send_due(|ahead| sent + ahead < paced.all && paced.due(sent + ahead) <= now)?;
+            paced.sent += new;
+            if new > 0 {
+                paced.quiet = paced.start + now;
+            }
+        }
+        let quiet = (paced.start + now).saturating_duration_since(paced.quiet);
+        if now >= paced.due(paced.all) && quiet >= LOST {
+            // What found no room until now was due, too: the peer takes nothing any more.
+            while paced.sent < paced.all {
+                self.packets.sent();
+                paced.sent += 1;
+            }
             return Ok(false);
         }
         let mut back = None;
@@ -359,6 +377,7 @@ impl Asker<'_, '_> {
                 paced.received += 1;
                 let took = (back - paced.start).saturating_sub(paced.due(number));
                 paced.times.saturating_record(nanoseconds(took));
+                paced.recent.record(nanoseconds(took));
             }
         })?;
         if let Some(back) = back {

@@ -1,10 +1,14 @@
 //! `memif bench`: measures a link, with both ends of its own or against any other program.
 
+mod compare;
 mod cpus;
+mod crew;
 mod crowd;
+mod duplex;
 mod echo;
 mod end;
 mod generator;
+mod interval;
 mod latency;
 mod ndr;
 mod numbers;
@@ -15,6 +19,7 @@ mod outages;
 mod parts;
 mod place;
 mod plan;
+mod received;
 mod reconnect;
 mod report;
 mod results;
@@ -22,7 +27,9 @@ mod runs;
 mod setup;
 mod sink;
 mod spawn;
+mod spread;
 mod tally;
+mod throughput;
 mod until;
 
 use std::sync::mpsc;
@@ -39,6 +46,10 @@ use until::Until;
 
 /// Measures what it is asked to.
 pub(crate) fn run(options: &BenchOptions) -> Result<Outcome, Error> {
+    if options.work == Work::Compare {
+        options.check()?;
+        return compare::run(&options.files, options.plot.as_deref());
+    }
     let plan = Plan::new(options)?;
     // Signals are looked for between packets; nobody waits for a notice.
     let (notices, _) = mpsc::channel();
@@ -52,7 +63,8 @@ pub(crate) fn run(options: &BenchOptions) -> Result<Outcome, Error> {
     let (text, report) = plan.conditions();
     say(format_args!("{text}"))?;
     output::report(&report)?;
-    if let Some(doubt) = cpus::doubt(plan.cpus).filter(|_| plan.place.both) {
+    let doubt = cpus::doubt((&plan.cpus.0, &plan.cpus.1), plan.threads_of_ends());
+    if let Some(doubt) = doubt.filter(|_| plan.place.both) {
         warn(format_args!("{doubt}"));
     }
     match (plan.part, plan.work) {
@@ -60,10 +72,11 @@ pub(crate) fn run(options: &BenchOptions) -> Result<Outcome, Error> {
         (Some(Part::Echo), _) => parts::echo(&plan, &until),
         (Some(Part::Sink), _) => parts::sink(&plan, &until),
         (Some(Part::Generator), Work::Throughput) => parts::generator(&plan, &until),
-        (None, Work::Throughput) => runs::throughput(&plan, &until),
+        (None, Work::Throughput) => throughput::both(&plan, &until),
         (_, Work::Latency) => runs::latency(&plan, &until),
         (_, Work::Ndr) => runs::ndr(&plan, &until),
         (_, Work::Setup) => runs::setup(&plan, &until),
         (_, Work::Interfaces) => runs::interfaces(&plan, &until),
+        (_, Work::Compare) => Ok(Outcome::Success),
     }
 }

@@ -174,7 +174,7 @@ fn take(rx: &mut [RxQueue], burst: usize, scratch: &mut [u8]) -> u64 {
 }
 
 /// One trial between two ends of ours, as the sink saw it.
-pub(crate) fn received(rate: Option<f64>, received: &super::sink::Received, time: Duration) -> Trial {
+pub(crate) fn received(rate: Option<f64>, received: &super::received::Received, time: Duration) -> Trial {
     let wrong = received.corrupted + received.duplicates;
     let arrived = received.packets.saturating_sub(wrong);
     Trial { rate, offered: received.sent.map_or(0, |(_, offered)| offered), arrived, time }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use memif::Role;
+use memif::{Role, RxMode};
 
 use super::cpus::Cpus;
 use super::order::Order;
@@ -25,6 +25,10 @@ Examples:
       one way from slave to master, two processes on two processors, packets of 64 bytes
   memif bench throughput --size 64,512,1500,9000,imix --plot rates.svg
       the same with several sizes, drawn
+  memif bench --size 64,1500 --repeat 5 --json > a.json
+      five runs of each; with another b.json: memif bench compare a.json b.json
+  memif bench --queues 4 --thread-per-queue --cpus 0,1,2,3,4,5,6,7
+      a thread for each queue at both ends: how it scales over cores
   memif bench latency --rx-mode interrupt
       round trips of one packet in flight, both ends asleep until it comes
   memif bench latency --rate 100k
@@ -50,6 +54,8 @@ pub(crate) enum Work {
     Setup,
     /// Many interfaces on one socket
     Interfaces,
+    /// Measures nothing: two files of bench --json side by side
+    Compare,
 }
 
 impl Work {
@@ -60,6 +66,7 @@ impl Work {
             Work::Ndr => "ndr",
             Work::Setup => "setup",
             Work::Interfaces => "interfaces",
+            Work::Compare => "compare",
         }
     }
 }
@@ -86,6 +93,10 @@ pub(crate) struct BenchOptions {
     /// What to measure
     #[arg(value_name = "WORK", value_enum, default_value_t)]
     pub(super) work: Work,
+
+    /// compare: two files that memif bench --json wrote
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
 
     /// Be one end only; the other is another memif bench, or any other program [default: both]
     #[arg(long, value_enum)]
@@ -131,8 +142,25 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(super) linger: Option<Duration>,
 
-    /// Processors: of the generator and of the other end [default: the first two], or of the only one [default: any]
-    #[arg(long, value_name = "A,B")]
+    /// throughput: both directions at once, each end in one thread
+    #[arg(long, conflicts_with = "part")]
+    pub(super) duplex: bool,
+
+    /// throughput: a thread for each queue at each end, each on a processor of its own as far as there are enough
+    #[arg(long, conflicts_with_all = ["duplex", "reconnect"])]
+    pub(super) thread_per_queue: bool,
+
+    /// throughput, latency: so many runs of each, and their median, least and greatest
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number::<u32>(1, 1000), allow_negative_numbers = true)]
+    pub(super) repeat: u32,
+
+    /// throughput, latency: figures of each period of so many seconds, as it goes on
+    #[arg(long, value_name = "SECONDS", value_parser = parse_time, allow_negative_numbers = true)]
+    pub(super) interval: Option<Duration>,
+
+    /// Processors: of the generator and of the other end [default: the first two], or of the only one [default: any];
+    /// with --thread-per-queue one for each thread, the generator's first
+    #[arg(long, value_name = "A,B,...")]
     pub(super) cpus: Option<Cpus>,
 
     /// Draw what was measured into this file, as SVG
@@ -155,6 +183,9 @@ impl BenchOptions {
     pub(super) fn check(&self) -> Result<(), Error> {
         let name = self.work.name();
         let wrong = |text: String| Err(Error::Usage(text));
+        if !self.files.is_empty() && self.work != Work::Compare {
+            return wrong(format!("files are for compare: leave them out for {name}"));
+        }
         if self.rate.is_some() && !matches!(self.work, Work::Throughput | Work::Latency) {
             return wrong(format!("--rate is for throughput and latency: leave it out for {name}"));
         }
@@ -173,6 +204,7 @@ impl BenchOptions {
         if !self.size.is_empty() && matches!(self.part, Some(Part::Sink | Part::Echo)) {
             return wrong("the generator chooses the size: give --size there".to_owned());
         }
+        self.check_runs()?;
         self.check_link()?;
         match (self.part, self.work) {
             (Some(Part::Sink), Work::Latency | Work::Setup | Work::Interfaces) => {
@@ -187,8 +219,45 @@ impl BenchOptions {
             (Some(Part::Generator) | None, Work::Setup) if self.end.interface.role() == Role::Master => {
                 wrong("setup is measured by the slave, who connects: leave --role out".to_owned())
             }
-            (Some(_), _) if self.cpus.as_ref().is_some_and(|cpus| cpus.0.len() > 1) => {
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for how often, in which threads and how closely something is measured.
+    fn check_runs(&self) -> Result<(), Error> {
+        let name = self.work.name();
+        let wrong = |text: String| Err(Error::Usage(text));
+        let measures = !matches!(self.part, Some(Part::Echo));
+        if (self.duplex || self.thread_per_queue) && self.work != Work::Throughput {
+            return wrong(format!("--duplex and --thread-per-queue are for throughput: leave them out for {name}"));
+        }
+        if self.thread_per_queue && self.part == Some(Part::Generator) && self.size.len() > 1 {
+            return wrong("with --thread-per-queue a generator alone sends one --size".to_owned());
+        }
+        if self.thread_per_queue && !measures {
+            return wrong("an echo has one thread: leave --thread-per-queue out".to_owned());
+        }
+        if self.duplex && self.end.interface.with_rx_mode(RxMode::Polling).rx_mode() != RxMode::Polling {
+            return wrong("with --duplex an end looks at its rings between bursts: leave --rx-mode out".to_owned());
+        }
+        if self.repeat > 1 && !matches!((self.work, self.part), (Work::Throughput, None) | (Work::Latency, _)) {
+            return wrong(
+                "--repeat is for throughput with both ends, and for latency: leave it out here, or start it again"
+                    .to_owned(),
+            );
+        }
+        if self.interval.is_some() && !(matches!(self.work, Work::Throughput | Work::Latency) && measures) {
+            return wrong("--interval is for throughput and latency, where something is measured".to_owned());
+        }
+        match self.cpus.as_ref().map(|cpus| cpus.0.len()) {
+            Some(2..) if self.part.is_some() && !self.thread_per_queue => {
                 wrong("there is one end here: give --cpus one processor".to_owned())
+            }
+            Some(3..) if !self.thread_per_queue => {
+                wrong("give --cpus one or two numbers of processors, or --thread-per-queue".to_owned())
+            }
+            Some(cpus) if self.part.is_none() && self.thread_per_queue && cpus % 2 == 1 => {
+                wrong("give --cpus as many processors for one end as for the other, the generator's first".to_owned())
             }
             _ => Ok(()),
         }

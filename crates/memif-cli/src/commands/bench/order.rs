@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Order {
     pub(crate) socket: String,
     pub(crate) master: bool,
-    pub(crate) cpu: usize,
+    pub(crate) cpus: Vec<usize>,
     pub(crate) task: Task,
 }
 
@@ -15,6 +15,8 @@ pub(crate) struct Order {
 pub(crate) enum Task {
     /// Sends all packets of one link.
     Generate { sizes: String, seconds: f64, rate: Option<f64> },
+    /// Sends, and receives meanwhile; says what came.
+    Both { sizes: String, seconds: f64, rate: Option<f64> },
     /// Sends back what comes, on one link after the other.
     Echo,
     /// Sends back what comes on that many interfaces.

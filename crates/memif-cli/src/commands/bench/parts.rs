@@ -1,13 +1,22 @@
 //! One end alone: the other is another memif, or any other program.
 
+use std::sync::Arc;
+
+use memif::Link;
+
+use super::crew::Crew;
 use super::end::End;
 use super::generator::{self, Flow, Generator};
+use super::interval::Interval;
+use super::outages::Outages;
 use super::plan::Plan;
 use super::reconnect::Reconnect;
+use super::report::{Of, Way};
 use super::results::{draw_rates, linger, outcome, tell};
 use super::sink::{Ended, Sink};
+use super::spread::Spread;
 use super::until::Until;
-use super::{crowd, echo as echoing, outages, report};
+use super::{crowd, echo as echoing, outages, report, throughput};
 use crate::error::Error;
 use crate::output::exit::Outcome;
 use crate::output::progress::Progress;
@@ -18,11 +27,17 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let mut end = End::open(&plan.place, plan.role)?;
     let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
     let progress = Progress::new();
-    progress.show("receiving", plan.time);
-    let mut received = {
+    if plan.interval.is_none() {
+        progress.show("receiving", plan.time);
+    }
+    let catch = plan.catch();
+    let mut received = if plan.thread_per_queue {
+        throughput::receive(plan, &mut end, &mut link.rx, &catch, plan.own_cpus(), until)?
+    } else {
+        let crew = Crew::new(1);
+        let _interval = Interval::of_counts(plan.interval, Way::Received, &crew)?;
         let _pinned = plan.pin()?;
-        let catch = plan.catch();
-        let mut sink = Sink::new(&catch);
+        let mut sink = Sink::new(&catch, crew.place(0));
         let mut again = Reconnect::new(&mut end, plan.reconnect);
         while sink.receive(&mut link.rx, until)? == Ended::LinkDown
             && let Some(next) = again.link(until)?
@@ -36,9 +51,10 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     received.cut &= !until.is_over();
     progress.clear();
     say(format_args!("{}", report::THROUGHPUT))?;
-    let complete = tell(None, &received)?;
-    let rows: Vec<_> = received.rates().map(|(pps, bps)| ("received".to_owned(), pps, bps)).into_iter().collect();
-    draw_rates(plan, &rows)?;
+    let complete = tell(Of::sender(catch.from), &received)?;
+    let rates = received.rates().and_then(|(pps, bps)| Spread::of([pps]).zip(Spread::of([bps])));
+    let rows: Vec<_> = rates.into_iter().map(|rates| ("received".to_owned(), vec![Some(rates)])).collect();
+    draw_rates(plan, &[], &rows)?;
     Ok(outcome(complete))
 }
 
@@ -47,12 +63,19 @@ pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let mut end = End::open(&plan.place, plan.role)?;
     let Some(mut link) = end.link(until, false)? else { return Ok(Outcome::Success) };
     let progress = Progress::new();
-    let mut generator = Generator::new(&plan.flow());
+    let crew = Crew::new(if plan.thread_per_queue { link.tx.len() } else { 1 });
+    let mut generator = Generator::with_place(&plan.flow(), crew.place(0), 0);
+    let _interval = Interval::of_counts(plan.interval, Way::Sent, &crew)?;
+    if plan.thread_per_queue {
+        return generator_threads(plan, &mut end, &mut link, &crew, &progress, until);
+    }
     let mut again = Reconnect::new(&mut end, plan.reconnect);
     let _pinned = plan.pin()?;
     let mut cut = false;
     for &sizes in &plan.sizes {
-        progress.show(&format!("sending {sizes} bytes"), plan.time);
+        if plan.interval.is_none() {
+            progress.show(&format!("sending {}", sizes.in_words()), plan.time);
+        }
         let flow = Flow { sizes, ..plan.flow() };
         let before = again.outages();
         let sent = generator.run_on_links(&mut link, &flow, &mut again, until)?;
@@ -78,6 +101,30 @@ pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         linger(plan, &link.tx, &progress, until);
     }
     Ok(outcome(!cut))
+}
+
+/// The same with a thread for each queue, and one size.
+fn generator_threads(
+    plan: &Plan,
+    end: &mut End,
+    link: &mut Link,
+    crew: &Arc<Crew>,
+    progress: &Progress,
+    until: &Until,
+) -> Result<Outcome, Error> {
+    let flow = plan.flow();
+    let sent = generator::run_threads(&mut link.tx, &flow, crew, plan.own_cpus(), until);
+    let sent = sent.inspect_err(|error| end.give_up(error))?;
+    if sent.cut && !until.is_over() {
+        warn(format_args!("the link went down before the time was over: look what the other end says"));
+    }
+    let (text, report) = report::generator(flow.sizes, &sent, Outages::default());
+    say(format_args!("{text}"))?;
+    output::report(&report)?;
+    if !sent.cut {
+        linger(plan, &link.tx, progress, until);
+    }
+    Ok(outcome(!sent.cut))
 }
 
 /// Sends back what comes over one link after the other, until a signal.

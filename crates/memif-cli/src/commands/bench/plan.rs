@@ -39,10 +39,15 @@ pub(crate) struct Plan {
     pub(crate) reconnect: bool,
     pub(crate) linger: Option<Duration>,
     pub(crate) time: Duration,
-    pub(crate) cpus: (usize, usize),
+    pub(crate) cpus: (Vec<usize>, Vec<usize>),
     /// Whether the processors hold. One end alone goes where the kernel puts it unless told: where the other
     /// one is, it does not know.
     pub(crate) pinned: bool,
+    /// Both directions at once.
+    pub(crate) duplex: bool,
+    pub(crate) thread_per_queue: bool,
+    pub(crate) repeat: u32,
+    pub(crate) interval: Option<Duration>,
     pub(crate) plot: Option<PathBuf>,
     pub(crate) order: Option<Order>,
 }
@@ -77,8 +82,12 @@ impl Plan {
             reconnect: options.reconnect,
             linger: options.linger,
             time: options.seconds.unwrap_or(Duration::from_secs(default_seconds)),
-            cpus: cpus::choose(options.cpus.as_ref())?,
+            cpus: cpus::choose(options.cpus.as_ref(), options.thread_per_queue)?,
             pinned: both || options.cpus.is_some(),
+            duplex: options.duplex,
+            thread_per_queue: options.thread_per_queue,
+            repeat: options.repeat,
+            interval: options.interval,
             plot: options.plot.clone(),
             order: options.other_end.clone(),
         };
@@ -113,12 +122,22 @@ impl Plan {
 
     /// Keeps the calling thread on the first processor, where that is to be.
     pub(crate) fn pin(&self) -> Result<Option<Pinned>, Error> {
-        self.pinned.then(|| cpus::pin(self.cpus.0)).transpose()
+        cpus::pin_first(self.own_cpus())
     }
 
-    /// Where a sink runs whose generator is ours.
-    pub(crate) fn sink_cpu(&self) -> usize {
-        self.cpus.1
+    /// Processors of the first end; none where it may run anywhere.
+    pub(crate) fn own_cpus(&self) -> &[usize] {
+        if self.pinned { &self.cpus.0 } else { &[] }
+    }
+
+    /// Threads of the generator and of the other end.
+    pub(crate) fn threads_of_ends(&self) -> (usize, usize) {
+        if !self.thread_per_queue {
+            return (1, 1);
+        }
+        let (rx, tx) = self.place.interface.queues(Role::Slave);
+        let queues = usize::from(if self.role == Role::Slave { tx } else { rx });
+        (queues, queues)
     }
 
     pub(crate) fn mode(&self) -> RxMode {
@@ -142,6 +161,12 @@ impl Plan {
         }
     }
 
+    /// How long nothing may come before whoever sends is given up: longer than a packet takes to be due.
+    fn silence(&self) -> Duration {
+        let due = self.rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(3.0 / rate));
+        self.place.timeout.max(due)
+    }
+
     /// How a sink receives.
     pub(crate) fn catch(&self) -> sink::Catch {
         sink::Catch {
@@ -150,7 +175,8 @@ impl Plan {
             warm_up: self.warm_up(),
             time: self.time,
             patience: self.place.timeout,
-            silence: (!self.place.both).then_some(self.place.timeout),
+            silence: self.silence(),
+            from: if self.part.is_some() { self.other_role() } else { self.role },
             so_far: report::received_so_far,
         }
     }
@@ -163,7 +189,7 @@ impl Plan {
         let foreign = !self.place.both && self.role == Role::Master;
         let queues = interface.queues(if foreign { Role::Master } else { Role::Slave }).0;
         let (huge_pages, numa_node, prefault) = interface.placement();
-        let (one, other) = self.cpus;
+        let (one, other) = (named(&self.cpus.0), named(&self.cpus.1));
         let (role, mode, burst) = (self.role, self.mode(), self.burst);
         let (part, ends, cpus) = match self.part {
             Some(part) => {
@@ -173,7 +199,7 @@ impl Plan {
                     Part::Echo => "echo",
                 };
                 if self.pinned {
-                    (name, format!("{name}, {role}, on processor {one}"), vec![one])
+                    (name, format!("{name}, {role}, on {one}"), self.cpus.0.clone())
                 } else {
                     (name, format!("{name}, {role}, on any processor"), Vec::new())
                 }
@@ -181,8 +207,10 @@ impl Plan {
             None => {
                 let how = if self.threads { "threads" } else { "processes" };
                 let there = self.other_role();
-                let ends = format!("{role} on processor {one} to {there} on {other}, two {how}");
-                ("both", ends, vec![one, other])
+                let other = other.strip_prefix("processor ").unwrap_or(&other);
+                let ways = if self.duplex { "and" } else { "to" };
+                let ends = format!("{role} on {one} {ways} {there} on {other}, two {how}");
+                ("both", ends, [self.cpus.0.as_slice(), &self.cpus.1].concat())
             }
         };
         let up_to = if foreign { "up to " } else { "" };
@@ -194,8 +222,10 @@ impl Plan {
         ];
         let placed: String = placed.into_iter().flatten().collect();
         let text = format!(
-            "{}: {ends}; {up_to}{queues} queue{plural} each way, rings of {ring} buffers of {buffer} bytes{placed}, {mode}, burst {burst}",
+            "{}: {ends}; {up_to}{queues} queue{plural} each way, rings of {ring} buffers of {buffer} bytes{placed}, {mode}, burst {burst}{}{}",
             self.work.name(),
+            if self.duplex { ", both directions at once" } else { "" },
+            if self.thread_per_queue { ", a thread for each queue" } else { "" },
         );
         let report = LinkReport {
             work: self.work.name(),
@@ -211,7 +241,16 @@ impl Plan {
             burst_packets: burst,
             cpus,
             threads: self.threads,
+            duplex: self.duplex,
+            thread_per_queue: self.thread_per_queue,
         };
         (text, report)
     }
+}
+
+/// Processors, in words.
+fn named(cpus: &[usize]) -> String {
+    let list: Vec<_> = cpus.iter().map(usize::to_string).collect();
+    let plural = if cpus.len() == 1 { "" } else { "s" };
+    format!("processor{plural} {}", list.join(","))
 }

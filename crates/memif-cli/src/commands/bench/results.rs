@@ -4,7 +4,9 @@ use memif::{Link, TxQueue};
 
 use super::options::Work;
 use super::plan::Plan;
-use super::sink::Received;
+use super::received::Received;
+use super::report::Of;
+use super::spread::Spread;
 use super::until::Until;
 use super::{generator, outages, report};
 use crate::error::Error;
@@ -12,7 +14,6 @@ use crate::output::exit::Outcome;
 use crate::output::plot::{self, Bar, Panel, Picture};
 use crate::output::progress::Progress;
 use crate::output::{self, say, warn};
-use crate::packet::numbered::Sizes;
 
 /// Draws, if that was asked for.
 pub(crate) fn draw(plan: &Plan, picture: &Picture<'_>) -> Result<(), Error> {
@@ -24,17 +25,22 @@ pub(crate) fn draw(plan: &Plan, picture: &Picture<'_>) -> Result<(), Error> {
         Work::Ndr => "The highest rate without loss",
         Work::Setup => "Links that come and go",
         Work::Interfaces => "Round trips among many interfaces",
+        // It draws by itself.
+        Work::Compare => "Two measurements",
     };
     plot::draw(file, heading, &conditions, picture)
 }
 
-/// Draws rates, if that was asked for: each with its name, packets and bits per second.
-pub(crate) fn draw_rates(plan: &Plan, rates: &[(String, f64, f64)]) -> Result<(), Error> {
-    let panel = |title: &str, value: fn(&(String, f64, f64)) -> f64| {
-        let bar = |rate| vec![Some(Bar { value: value(rate), range: None })];
-        Panel { title: title.to_owned(), rows: rates.iter().map(|rate| (rate.0.clone(), bar(rate))).collect() }
+/// What is drawn of rates: a name, and for each direction packets and bits per second.
+pub(crate) type Rates = (String, Vec<Option<(Spread, Spread)>>);
+
+/// Draws rates, if that was asked for; `ways` names the directions where there are two.
+pub(crate) fn draw_rates(plan: &Plan, ways: &[String], rates: &[Rates]) -> Result<(), Error> {
+    let panel = |title: &str, bar: fn(&(Spread, Spread)) -> Bar| {
+        let bars = |rates: &Rates| (rates.0.clone(), rates.1.iter().map(|rate| rate.as_ref().map(bar)).collect());
+        Panel { title: title.to_owned(), rows: rates.iter().map(bars).collect() }
     };
-    draw(plan, &Picture::Bars(&[], &[panel("Mpps", |rate| rate.1 / 1e6), panel("Gb/s", |rate| rate.2 / 1e9)]))
+    draw(plan, &Picture::Bars(ways, &[panel("Mpps", |rate| rate.0.bar(1e6)), panel("Gb/s", |rate| rate.1.bar(1e9))]))
 }
 
 /// Whether everything came.
@@ -43,11 +49,11 @@ pub(crate) fn outcome(complete: bool) -> Outcome {
 }
 
 /// Tells what a sink found; says whether all is well.
-pub(crate) fn tell(sizes: Option<Sizes>, received: &Received) -> Result<bool, Error> {
-    let (row, report) = report::throughput(sizes, received);
+pub(crate) fn tell(of: Of, received: &Received) -> Result<bool, Error> {
+    let (row, report) = report::throughput(of, received);
     say(format_args!("{row}"))?;
     // An end alone does not know how a switch spreads packets.
-    if sizes.is_none() {
+    if of.sizes.is_none() {
         for line in report::queues(received) {
             say(format_args!("{line}"))?;
         }
@@ -57,7 +63,7 @@ pub(crate) fn tell(sizes: Option<Sizes>, received: &Received) -> Result<bool, Er
     }
     output::report(&report)?;
     for (count, what) in [
-        (received.missing, "did not come, though later ones did"),
+        (received.missing(), "did not come, though later ones did"),
         (received.reordered, "came after a later one on the same queue"),
         (received.duplicates, "came again"),
     ] {

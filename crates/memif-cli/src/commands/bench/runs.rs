@@ -1,19 +1,21 @@
 //! What is done for each work: ends are opened, figures taken, told and drawn. `parts` has what one end does alone.
 
 use hdrhistogram::Histogram;
+use memif::Link;
 
 use super::end::End;
 use super::generator::{Flow, Generator};
+use super::interval::{Interval, Recent};
 use super::ndr::{self, Trial};
 use super::order::Task;
 use super::other::{self, Other};
 use super::plan::Plan;
 use super::reconnect::Reconnect;
-use super::results::{draw, draw_rates, linger_if_told, outcome, tell};
-use super::sink::{self, Received};
+use super::results::{draw, linger_if_told, outcome};
+use super::sink;
 use super::spawn;
 use super::until::Until;
-use super::{cpus, crowd, latency as asking, outages, report, setup as setting_up};
+use super::{crowd, latency as asking, outages, report, setup as setting_up, throughput};
 use crate::error::Error;
 use crate::output::exit::Outcome;
 use crate::output::plot::{Picture, Search};
@@ -22,56 +24,11 @@ use crate::output::times;
 use crate::output::{self, say, warn};
 use crate::packet::numbered::Sizes;
 
-/// A size, in words.
-fn bytes(sizes: Sizes) -> String {
-    sizes.fixed().map_or_else(|| sizes.to_string(), |size| format!("{size} bytes"))
-}
-
 /// Opens our end, and starts the other one where that is ours, too.
 fn open(plan: &Plan, task: Task, until: &Until) -> Result<(Option<Other>, End), Error> {
     let end = End::open(&plan.place, plan.role)?;
     let other = plan.place.both.then(|| spawn::start(plan, plan.other_role(), task, until));
     Ok((other.transpose()?, end))
-}
-
-/// Receives from a generator that is started for this run.
-fn one_way(plan: &Plan, catch: &sink::Catch, flow: &Flow, until: &Until) -> Result<Option<Received>, Error> {
-    let mut end = End::open(&plan.place, plan.other_role())?;
-    let task = Task::Generate { sizes: flow.sizes.to_string(), seconds: flow.time.as_secs_f64(), rate: flow.rate };
-    let mut other = Some(spawn::start(plan, plan.role, task, until)?);
-    let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(None) };
-    let received = {
-        let _pinned = cpus::pin(plan.sink_cpu())?;
-        sink::run(&mut link.rx, catch, until)?
-    };
-    if received.cut {
-        return Err(other::gone(&mut other, until));
-    }
-    // The link goes down before the other end is waited for, which waits for that.
-    drop(end);
-    Ok(Some(received))
-}
-
-/// Both ends, one way, for each size.
-pub(crate) fn throughput(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
-    say(format_args!("{}", report::THROUGHPUT))?;
-    let progress = Progress::new();
-    let (mut rows, mut complete) = (Vec::new(), true);
-    for &sizes in &plan.sizes {
-        progress.show(&format!("{sizes} bytes"), plan.time);
-        let flow = Flow { sizes, ..plan.flow() };
-        let Some(received) = one_way(plan, &plan.catch(), &flow, until)? else { break };
-        progress.clear();
-        complete &= tell(Some(sizes), &received)?;
-        if let Some((pps, bps)) = received.rates() {
-            rows.push((bytes(sizes), pps, bps));
-        }
-        if until.is_over() {
-            break;
-        }
-    }
-    draw_rates(plan, &rows)?;
-    Ok(outcome(complete))
 }
 
 /// Round trips for each size.
@@ -82,40 +39,46 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let progress = Progress::new();
     let mut again = Reconnect::new(&mut end, plan.reconnect);
     let mut rows: Vec<(String, Histogram<u64>)> = Vec::new();
-    let mut complete = true;
-    for &sizes in &plan.sizes {
-        progress.show(&format!("{sizes} bytes"), plan.time);
-        let ask = asking::Ask {
-            framing: plan.place.interface.framing(),
-            sizes,
-            mode: plan.mode(),
-            warm_up: plan.warm_up(),
-            time: plan.time,
-            rate: plan.rate,
-            patience: plan.place.timeout,
-            so_far: report::latency_so_far,
-        };
-        let answers = {
-            let _pinned = plan.pin()?;
-            asking::run(&mut link, &ask, &mut again, until).map_err(|error| other::blame(&mut other, error, until))?
-        };
-        progress.clear();
-        let Some(answers) = answers else { break };
-        say(format_args!("{}", times::row(&sizes.to_string(), &answers.times)))?;
-        if let Some(line) = outages::told(answers.outages) {
-            say(format_args!("{line}"))?;
+    let (mut complete, mut failed) = (true, None);
+    'sizes: for &sizes in &plan.sizes {
+        let mut runs: Vec<Histogram<u64>> = Vec::new();
+        let mut over = false;
+        for run in 1..=plan.repeat {
+            if plan.interval.is_none() {
+                progress.show(&sizes.in_words(), plan.time);
+            }
+            let answers = ask(plan, sizes, &mut link, &mut again, until);
+            progress.clear();
+            let answers = match answers {
+                Ok(Some(answers)) => answers,
+                Ok(None) => break,
+                Err(error) => {
+                    failed = Some(other::blame(&mut other, error, until));
+                    break;
+                }
+            };
+            let run = (plan.repeat > 1).then_some(run);
+            complete &= told(plan, sizes, run, &answers, &other)?;
+            over = answers.outages.for_good || until.is_over();
+            runs.push(answers.times);
+            if over {
+                break;
+            }
         }
-        output::report(&report::latency(sizes, plan.rate, &answers))?;
-        let lost = answers.sent.saturating_sub(answers.received);
-        if lost + answers.corrupted > 0 {
-            let corrupted = answers.corrupted;
-            warn(format_args!("{lost} packets lost, {corrupted} came back changed or are not ours"));
-            complete = false;
+        if plan.repeat > 1
+            && let Some((text, report)) = report::spread_of_times(sizes, &runs)
+        {
+            say(format_args!("{text}"))?;
+            output::report(&report)?;
         }
-        let lost_link = answers.outages.for_good;
-        rows.push((bytes(sizes), answers.times));
-        if lost_link || until.is_over() {
-            break;
+        let all = runs.into_iter().reduce(|mut all, run| {
+            // They have the same bounds.
+            let _ = all.add(run);
+            all
+        });
+        rows.extend(all.map(|all| (sizes.in_words(), all)));
+        if over || failed.is_some() {
+            break 'sizes;
         }
     }
     for (name, times) in &rows {
@@ -124,9 +87,63 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             say(format_args!("{line}"))?;
         }
     }
+    // What was measured before something failed is told and drawn, too.
     draw(plan, &Picture::Times(&rows))?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
     linger_if_told(plan, &link, &progress, until);
     Ok(outcome(complete))
+}
+
+/// Round trips of one size, once.
+fn ask(
+    plan: &Plan,
+    sizes: Sizes,
+    link: &mut Link,
+    again: &mut Reconnect<'_>,
+    until: &Until,
+) -> Result<Option<asking::Answers>, Error> {
+    let ask = asking::Ask {
+        framing: plan.place.interface.framing(),
+        sizes,
+        mode: plan.mode(),
+        warm_up: plan.warm_up(),
+        time: plan.time,
+        rate: plan.rate,
+        patience: plan.place.timeout,
+        so_far: report::latency_so_far,
+    };
+    let mut recent = Recent::new(plan.interval.is_some())?;
+    let _interval = Interval::of_times(plan.interval, &recent)?;
+    let _pinned = plan.pin()?;
+    asking::run(link, &ask, &mut recent, again, until)
+}
+
+/// Tells what came of it; says whether all came back.
+fn told(
+    plan: &Plan,
+    sizes: Sizes,
+    run: Option<u32>,
+    answers: &asking::Answers,
+    other: &Option<Other>,
+) -> Result<bool, Error> {
+    let which = run.map(|run| format!("  run {run}")).unwrap_or_default();
+    say(format_args!("{}{which}", times::row(&sizes.to_string(), &answers.times)))?;
+    if let Some(line) = outages::told(answers.outages) {
+        say(format_args!("{line}"))?;
+    }
+    output::report(&report::latency(sizes, plan.rate, run, answers))?;
+    let lost = answers.sent.saturating_sub(answers.received);
+    if lost + answers.corrupted == 0 {
+        return Ok(true);
+    }
+    let corrupted = answers.corrupted;
+    warn(format_args!("{lost} packets lost, {corrupted} came back changed or are not ours"));
+    if let Some(stopped) = other::stopped(other) {
+        warn(format_args!("{stopped}"));
+    }
+    Ok(false)
 }
 
 /// The rate without loss for each size.
@@ -139,7 +156,7 @@ pub(crate) fn ndr(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             let trial = |rate| {
                 progress.show(&format!("{sizes} bytes, trial"), plan.time);
                 let flow = Flow { sizes, rate, time: plan.time, ..plan.flow() };
-                let received = one_way(plan, &catch, &flow, until)?;
+                let received = throughput::one_way(plan, &catch, &flow, until)?;
                 Ok(received.map(|received| ndr::received(rate, &received, plan.time)))
             };
             found.push(search(plan, sizes, &progress, until, trial)?);
@@ -156,7 +173,9 @@ pub(crate) fn ndr(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
                 progress.show(&format!("{sizes} bytes, trial"), plan.time);
                 let flow = Flow { rate, ..flow.clone() };
                 let tried = ndr::over_link(&mut generator, &mut link, &flow, returns, until);
-                tried.map(Some).map_err(|error| other::blame(&mut other, error, until))
+                let tried = tried.map_err(|error| other::blame(&mut other, error, until))?;
+                // It would lose everything at every rate.
+                other::stopped(&other).filter(|_| tried.lost() > 0).map_or(Ok(Some(tried)), Err)
             };
             found.push(search(plan, sizes, &progress, until, trial)?);
         }
@@ -170,7 +189,7 @@ pub(crate) fn ndr(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         .filter_map(|(sizes, found)| {
             let (trials, found) = found?;
             let judged = |trial: &Trial| Some((trial.rate?, trial.loss(), trial.passed(plan.loss)));
-            Some(Search { name: bytes(*sizes), trials: trials.iter().filter_map(judged).collect(), found })
+            Some(Search { name: sizes.in_words(), trials: trials.iter().filter_map(judged).collect(), found })
         })
         .collect();
     draw(plan, &Picture::Losses(&searches))?;
@@ -218,7 +237,8 @@ pub(crate) fn setup(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     progress.show("links", plan.time);
     let setups = {
         let _pinned = plan.pin()?;
-        setting_up::run(&plan.place, plan.time, &mut other, until, report::setup_so_far)?
+        let setups = setting_up::run(&plan.place, plan.time, &mut other, until, report::setup_so_far);
+        setups.map_err(|error| other::blame(&mut other, error, until))?
     };
     progress.clear();
     let rows = [("connect", &setups.connect), ("delete", &setups.delete), ("both", &setups.whole)];
@@ -242,7 +262,9 @@ pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         let mut other =
             plan.place.both.then(|| spawn::start(plan, plan.other_role(), Task::Crowd(count), until)).transpose()?;
         // Else the time would be that of starting a process.
-        other.as_mut().map(Other::wait_ready);
+        if let Some(other) = &mut other {
+            other.wait_ready(plan.place.timeout);
+        }
         let found = {
             let _pinned = plan.pin()?;
             crowd::run(&plan.place, plan.role, count, plan.time, &mut other, until, report::crowd_so_far)?
@@ -254,6 +276,9 @@ pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             say(format_args!("{line}"))?;
         }
         output::report(&report)?;
+        if let Some(stopped) = other::stopped(&other).filter(|_| found.lost > 0) {
+            warn(format_args!("{stopped}"));
+        }
         complete &= found.lost == 0 || found.round_trips.is_empty();
         rows.push((report::named(count), found.round_trips));
     }

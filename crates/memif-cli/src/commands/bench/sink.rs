@@ -1,16 +1,18 @@
 //! The end that receives: it counts, and checks every packet.
 
 use std::mem;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use memif::{RxMode, RxQueue};
+use memif::{Role, RxMode, RxQueue};
 
+use super::crew::{self, Crew, Place};
 use super::generator::PATIENCE;
 use super::outages::Outages;
+use super::received::Received;
 use super::tally::{Lane, LaneCount, Tally};
 use super::until::{LOOK, Until};
-use crate::counts::real;
 use crate::error::Error;
 use crate::packet::numbered::{LONGEST, is_next};
 
@@ -34,65 +36,13 @@ pub(crate) struct Catch {
     pub(crate) time: Duration,
     /// How long the first packet may take.
     pub(crate) patience: Duration,
-    /// How long the next one may take, where the generator is not ours: its word that it sent all can be lost on the
-    /// way.
-    pub(crate) silence: Option<Duration>,
+    /// How long the next one may take: the word of the generator that it sent all can be lost on the way, and it may
+    /// have been stopped.
+    pub(crate) silence: Duration,
+    /// The role of the sender.
+    pub(crate) from: Role,
     /// Tells what has come so far to whoever asks.
-    pub(crate) so_far: fn(&Received) -> Result<(), Error>,
-}
-
-/// What was received.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Received {
-    pub(crate) packets: u64,
-    /// Of that, what came between the two looks at the clock that are `time` apart.
-    pub(crate) measured_packets: u64,
-    pub(crate) measured_bytes: u64,
-    pub(crate) time: Duration,
-    /// Numbers that never came, though later ones did.
-    pub(crate) missing: u64,
-    /// Packets that came before.
-    pub(crate) duplicates: u64,
-    /// Packets that came after a later one on the same queue.
-    pub(crate) reordered: u64,
-    /// Packets that came after a later one which another queue had.
-    pub(crate) reordered_over_queues: u64,
-    /// Packets that were changed on their way.
-    pub(crate) corrupted: u64,
-    /// Whether the packets have numbers.
-    pub(crate) numbered: bool,
-    pub(crate) queues: Vec<LaneCount>,
-    /// What the generator says that it sent and should have sent, if it came to say so.
-    pub(crate) sent: Option<(u64, u64)>,
-    /// Nothing came for so long that the end was not waited for.
-    pub(crate) silent: Option<Duration>,
-    /// Times without a link.
-    pub(crate) outages: Outages,
-    /// Whether the last link went down before the end, and no other came.
-    pub(crate) cut: bool,
-}
-
-impl Received {
-    /// Packets and bits per second; `None` where nothing was measured.
-    pub(crate) fn rates(&self) -> Option<(f64, f64)> {
-        let seconds = self.time.as_secs_f64();
-        let rate = |count: u64| real(count) / seconds;
-        (self.measured_packets > 0 && seconds > 0.0)
-            .then(|| (rate(self.measured_packets), 8.0 * rate(self.measured_bytes)))
-    }
-
-    /// Packets that should have been sent and did not come.
-    pub(crate) fn lost(&self) -> Option<u64> {
-        let arrived = self.packets.saturating_sub(self.duplicates);
-        self.sent.map(|(_, offered)| offered.saturating_sub(arrived))
-    }
-
-    /// Whether every packet came that should have been sent: once, unchanged, and in order on its queue.
-    pub(crate) fn is_complete(&self) -> bool {
-        let wrong = self.corrupted + self.duplicates + self.reordered;
-        let lost = self.missing > 0 || self.lost().is_some_and(|lost| lost > 0);
-        wrong == 0 && !lost && self.silent.is_none() && !self.outages.for_good && !self.cut
-    }
+    pub(crate) so_far: fn(Role, &Received) -> Result<(), Error>,
 }
 
 /// Why receiving ended.
@@ -118,6 +68,7 @@ struct Rest {
 /// Counts, and what the clock said.
 pub(crate) struct Sink<'a> {
     catch: &'a Catch,
+    place: Place,
     lanes: Vec<Lane>,
     tally: Tally,
     packets: u64,
@@ -128,23 +79,51 @@ pub(crate) struct Sink<'a> {
     start: Option<(Instant, u64, u64)>,
     /// The last look that found new packets.
     last: Option<(Instant, u64, u64)>,
+    /// Packets of all threads of this end, and when there were new ones.
+    heard: (u64, Instant),
     rest: Option<Rest>,
     silent: Option<Duration>,
     cut: bool,
+    /// When the link came up.
+    opened: Instant,
+    /// Looks with packets, and without, since the clock was looked at.
+    busy: u32,
+    idle: u32,
     scratch: Box<[u8; LONGEST]>,
 }
 
 /// Receives over one link, until the generator says that it sent all, or the time is over, or nothing comes any more.
-pub(crate) fn run(rx: &mut [RxQueue], catch: &Catch, until: &Until) -> Result<Received, Error> {
-    let mut sink = Sink::new(catch);
+pub(crate) fn run(rx: &mut [RxQueue], catch: &Catch, place: Place, until: &Until) -> Result<Received, Error> {
+    let mut sink = Sink::new(catch, place);
     sink.receive(rx, until)?;
     Ok(sink.finish(Outages::default()))
 }
 
+/// The same with a thread for each queue, on these processors in turn.
+pub(crate) fn run_threads(
+    rx: &mut [RxQueue],
+    catch: &Catch,
+    crew: &Arc<Crew>,
+    processors: &[usize],
+    until: &Until,
+) -> Result<Received, Error> {
+    let work = |number, rx: &mut [RxQueue], until: &Until| run(rx, catch, crew.place(number), until);
+    let figures = || {
+        let ((packets, bytes), time) = (crew.counts(), crew.epoch.elapsed());
+        let so_far =
+            Received { packets, measured_packets: packets, measured_bytes: bytes, time, ..Received::default() };
+        (catch.so_far)(catch.from, &so_far)
+    };
+    crew::each(rx, processors, until, work, figures).map(Received::join)
+}
+
 impl<'a> Sink<'a> {
-    pub(crate) fn new(catch: &'a Catch) -> Self {
+    pub(crate) fn new(catch: &'a Catch, place: Place) -> Self {
+        let heard = (0, place.crew.epoch);
         Self {
             catch,
+            place,
+            heard,
             lanes: Vec::new(),
             tally: Tally::default(),
             packets: 0,
@@ -155,74 +134,98 @@ impl<'a> Sink<'a> {
             rest: None,
             silent: None,
             cut: false,
+            opened: heard.1,
+            busy: 0,
+            idle: 0,
             scratch: Box::new([0; LONGEST]),
         }
     }
 
     /// Receives over a link; over another one after it where that went down.
     pub(crate) fn receive(&mut self, rx: &mut [RxQueue], until: &Until) -> Result<Ended, Error> {
-        self.lanes.resize(self.lanes.len().max(rx.len()), Lane::default());
-        let catch = self.catch;
-        let opened = Instant::now();
-        self.cut = false;
-        let (mut busy, mut idle) = (0_u32, 0_u32);
+        self.open(rx);
         loop {
-            let (mut got, mut up) = (false, false);
-            for (queue, lane) in rx.iter_mut().zip(0..) {
-                if let Some(any) = self.batch(queue, lane) {
-                    up = true;
-                    got |= any;
-                }
-            }
-            if !up {
-                self.note(Instant::now());
-                // Whatever is missing was in that link.
-                let over = self.tally.end.is_some() || until.is_over();
-                self.cut = !over;
-                return Ok(if over { Ended::Over } else { Ended::LinkDown });
-            }
-            if got {
-                idle = 0;
-                busy += 1;
-                if busy < BUSY && !self.tally.has_all() {
-                    continue;
-                }
-            } else {
-                idle = idle.wrapping_add(1);
-                if idle.is_multiple_of(PATIENCE) {
-                    thread::yield_now();
-                }
-                if catch.mode == RxMode::Polling {
-                    if !idle.is_multiple_of(IDLE) && !self.tally.has_all() {
-                        continue;
-                    }
-                } else {
-                    // What came is noted before the sleep, which is no part of its time.
-                    if busy > 0 && self.look(Instant::now(), true) {
-                        return Ok(Ended::Over);
-                    }
-                    // A link that is down is told by the next look.
-                    let _ = RxQueue::wait_any(rx, Some(LOOK));
-                }
-            }
-            busy = 0;
-            let now = Instant::now();
-            if until.takes_figures() {
-                (catch.so_far)(&self.found(Outages::default()))?;
-            }
-            if self.look(now, !got) || until.is_over() {
-                return Ok(Ended::Over);
-            }
-            if self.first.is_none() && now - opened >= catch.patience {
-                return Err(no_packets(catch.patience));
-            }
-            if let (Some((heard, ..)), Some(silence)) = (self.last, catch.silence)
-                && now - heard.max(opened) >= silence
-            {
-                self.silent = Some(silence);
-                return Ok(Ended::Over);
+            if let (_, Some(ended)) = self.step(rx, until)? {
+                return Ok(ended);
             }
         }
+    }
+
+    /// Gets ready for a link.
+    pub(crate) fn open(&mut self, rx: &[RxQueue]) {
+        self.lanes.resize(self.lanes.len().max(rx.len()), Lane::default());
+        self.opened = Instant::now();
+        (self.busy, self.idle, self.cut) = (0, 0, false);
+    }
+
+    /// Looks at each queue once, and at the clock where it is time for that. Says whether there was anything, and why
+    /// it ended if it did.
+    #[inline]
+    pub(crate) fn step(&mut self, rx: &mut [RxQueue], until: &Until) -> Result<(bool, Option<Ended>), Error> {
+        let (mut got, mut up) = (false, false);
+        for (queue, lane) in rx.iter_mut().zip(0..) {
+            if let Some(any) = self.batch(queue, lane) {
+                up = true;
+                got |= any;
+            }
+        }
+        if !up {
+            self.note(Instant::now());
+            // Whatever is missing was in that link.
+            let over = self.share_end().is_some() || until.is_over();
+            self.cut = !over;
+            return Ok((got, Some(if over { Ended::Over } else { Ended::LinkDown })));
+        }
+        if got {
+            self.idle = 0;
+            self.busy += 1;
+            if self.busy < BUSY && !self.has_all() {
+                return Ok((true, None));
+            }
+        } else {
+            self.idle = self.idle.wrapping_add(1);
+            if self.idle.is_multiple_of(PATIENCE) {
+                thread::yield_now();
+            }
+            if self.catch.mode == RxMode::Polling {
+                if !self.idle.is_multiple_of(IDLE) && !self.has_all() {
+                    return Ok((false, None));
+                }
+            } else {
+                // What came is noted before the sleep, which is no part of its time.
+                if self.busy > 0 && self.look(Instant::now(), true) {
+                    return Ok((false, Some(Ended::Over)));
+                }
+                // A link that is down is told by the next look.
+                let _ = RxQueue::wait_any(rx, Some(LOOK));
+            }
+        }
+        self.busy = 0;
+        self.look_around(got, until).map(|ended| (got, ended))
+    }
+
+    /// Looks at the clock, and at what else may end it.
+    fn look_around(&mut self, got: bool, until: &Until) -> Result<Option<Ended>, Error> {
+        let (now, catch) = (Instant::now(), self.catch);
+        if until.takes_figures() {
+            (catch.so_far)(catch.from, &self.found(Outages::default()))?;
+        }
+        if self.look(now, !got) || until.is_over() {
+            return Ok(Some(Ended::Over));
+        }
+        let packets = self.place.crew.counts().0;
+        if packets > self.heard.0 {
+            self.heard = (packets, now);
+        }
+        let quiet = now - self.heard.1.max(self.opened);
+        if packets == 0 && quiet >= catch.patience {
+            return Err(no_packets(catch.patience));
+        }
+        if packets > 0 && quiet >= catch.silence {
+            self.silent = Some(catch.silence);
+            return Ok(Some(Ended::Over));
+        }
+        Ok(None)
     }
 
     /// Takes what is on a ring; says whether there was anything, and `None` when the link is down.
@@ -264,6 +267,7 @@ impl<'a> Sink<'a> {
         let (packets, bytes) = (self.packets, self.bytes);
         let known = self.last.map_or(0, |(_, packets, _)| packets);
         if packets > known {
+            self.place.tell(packets, bytes, self.tally.came());
             let (first, ..) = *self.first.get_or_insert((now, packets, bytes));
             if self.start.is_none() && (now - first >= self.catch.warm_up) {
                 self.start = Some((now, packets, bytes));
@@ -281,8 +285,8 @@ impl<'a> Sink<'a> {
 
     /// Whether the generator said that it sent all, and no more of it comes.
     fn is_settled(&mut self, now: Instant, empty: bool) -> bool {
-        let Some((sent, _)) = self.tally.end else { return false };
-        let came = self.tally.came();
+        let Some((sent, _)) = self.share_end() else { return false };
+        let came = self.place.came(self.tally.came());
         let rest = self.rest.get_or_insert(Rest { came, since: now, long: false });
         if came >= sent && empty {
             return true;
@@ -293,6 +297,18 @@ impl<'a> Sink<'a> {
             return false;
         }
         now - rest.since >= SETTLE && mem::replace(&mut rest.long, true)
+    }
+
+    /// What the generator said at its end, on whatever queue of this end.
+    fn share_end(&mut self) -> Option<(u64, u64)> {
+        self.tally.end = self.place.share_end(self.tally.end);
+        self.tally.end
+    }
+
+    /// Whether all came that the generator says it sent.
+    #[inline]
+    fn has_all(&self) -> bool {
+        self.tally.end.is_some_and(|(sent, _)| self.place.came(self.tally.came()) >= sent)
     }
 
     fn is_numbered(&self) -> bool {
@@ -311,7 +327,7 @@ impl<'a> Sink<'a> {
         let numbered = self.is_numbered();
         let mut received = Received {
             packets: self.packets,
-            missing: self.tally.missing(),
+            streams: self.tally.streams(),
             duplicates: sum(|queue| queue.duplicates),
             reordered: sum(|queue| queue.reordered),
             reordered_over_queues: self.tally.reordered_over_queues,
@@ -327,6 +343,7 @@ impl<'a> Sink<'a> {
         };
         // Of a run that is shorter than the warm-up, all of it counts.
         if let (Some(start), Some(last)) = (self.start.or(self.first), self.last) {
+            received.begin = start.0 - self.place.crew.epoch;
             received.time = last.0 - start.0;
             received.measured_packets = last.1 - start.1;
             received.measured_bytes = last.2 - start.2;

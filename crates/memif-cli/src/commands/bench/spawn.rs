@@ -1,6 +1,6 @@
 //! Starts the other end, where both are ours, and is it: another process of this program, or a thread.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use memif::Role;
 
+use super::crew::Crew;
 use super::end::End;
 use super::generator::{self, Flow, Generator};
 use super::options::Work;
 use super::order::{Order, Task};
-use super::other::Other;
+use super::other::{Kind, Other};
 use super::place::Place;
 use super::plan::Plan;
 use super::until::Until;
-use super::{cpus, crowd, echo};
+use super::{cpus, crowd, duplex, echo};
 use crate::error::Error;
 use crate::output::exit::Outcome;
 use crate::output::warn;
@@ -25,19 +26,19 @@ use crate::output::warn;
 /// Starts the other end as the plan says.
 pub(crate) fn start(plan: &Plan, role: Role, task: Task, until: &Until) -> Result<Other, Error> {
     let socket = plan.place.address.to_string();
-    let cpu = match task {
-        Task::Generate { .. } => plan.cpus.0,
-        Task::Echo | Task::Crowd(_) => plan.cpus.1,
+    let cpus = match task {
+        Task::Generate { .. } => plan.cpus.0.clone(),
+        Task::Both { .. } | Task::Echo | Task::Crowd(_) => plan.cpus.1.clone(),
     };
-    let order = Order { socket, master: role == Role::Master, cpu, task };
+    let order = Order { socket, master: role == Role::Master, cpus, task };
     if plan.threads {
         let (plan, own) = (plan.clone(), until.part());
         let over = own.clone();
-        let (sender, ready) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         let run = move || {
-            let tell = move || {
+            let tell = move |line: String| {
                 // Who started this may not wait for it.
-                let _ = sender.send(());
+                let _ = sender.send(line);
             };
             if let Err(error) = serve(&order, &plan, &over, tell) {
                 warn(format_args!("the other end: {error}"));
@@ -45,11 +46,11 @@ pub(crate) fn start(plan: &Plan, role: Role, task: Task, until: &Until) -> Resul
         };
         let thread = thread::Builder::new().name("other end".to_owned()).spawn(run);
         let thread = Some(thread.map_err(cannot_start)?);
-        return Ok(Other::Thread { until: own, thread, ready });
+        return Ok(Other { kind: Kind::Thread { until: own, thread }, lines });
     }
     let text = serde_json::to_string(&order).map_err(|error| cannot_start(error.into()))?;
     // This program, even if its file was replaced since.
-    let child = Command::new("/proc/self/exe")
+    let mut child = Command::new("/proc/self/exe")
         .arg0("memif")
         .args(std::env::args_os().skip(1))
         .arg(format!("--other-end={text}"))
@@ -57,7 +58,17 @@ pub(crate) fn start(plan: &Plan, role: Role, task: Task, until: &Until) -> Resul
         .stdout(Stdio::piped())
         .spawn()
         .map_err(cannot_start)?;
-    Ok(Other::Process(child))
+    let output = child.stdout.take();
+    let (sender, lines) = mpsc::channel();
+    // From here on it ends with this.
+    let other = Other { kind: Kind::Process(child), lines };
+    let read = move || {
+        let lines = output.into_iter().flat_map(|output| BufReader::new(output).lines());
+        // Until it ends, or nobody waits for it any more.
+        let _ = lines.map_while(Result::ok).try_for_each(|line| sender.send(line));
+    };
+    thread::Builder::new().name("other end".to_owned()).spawn(read).map_err(cannot_start)?;
+    Ok(other)
 }
 
 /// The whole life of a process that is the other end.
@@ -70,26 +81,26 @@ pub(crate) fn run(order: &Order, plan: &Plan, until: &Until) -> Result<Outcome, 
         over.end();
     };
     thread::Builder::new().name("parent".to_owned()).spawn(watch).map_err(cannot_start)?;
-    let ready = || {
+    let tell = |line: String| {
         let mut out = std::io::stdout();
         // Who started this may be gone; then this ends, too.
-        let _ = out.write_all(b"\n").and_then(|()| out.flush());
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     };
-    serve(order, plan, until, ready)?;
+    serve(order, plan, until, tell)?;
     Ok(Outcome::Success)
 }
 
-fn serve(order: &Order, plan: &Plan, until: &Until, ready: impl FnOnce()) -> Result<(), Error> {
+fn serve(order: &Order, plan: &Plan, until: &Until, tell: impl FnOnce(String)) -> Result<(), Error> {
     let place = Place { address: order.socket.parse()?, both: true, ..plan.place.clone() };
     let role = if order.master { Role::Master } else { Role::Slave };
     match &order.task {
         Task::Crowd(count) => {
-            let _pinned = cpus::pin(order.cpu)?;
-            crowd::echo(&place, role, *count, until, ready)
+            let _pinned = cpus::pin_first(&order.cpus)?;
+            crowd::echo(&place, role, *count, until, || tell(String::new()))
         }
         Task::Echo => {
             let mut end = End::open(&place, role)?;
-            let _pinned = cpus::pin(order.cpu)?;
+            let _pinned = cpus::pin_first(&order.cpus)?;
             while let Some(mut link) = end.link(until, true)? {
                 if plan.work != Work::Setup {
                     echo::run(&mut link, plan.burst, plan.mode(), until, |_| ());
@@ -98,24 +109,51 @@ fn serve(order: &Order, plan: &Plan, until: &Until, ready: impl FnOnce()) -> Res
             Ok(())
         }
         Task::Generate { sizes, seconds, rate } => {
-            let flow = Flow {
-                sizes: sizes.parse().map_err(Error::Usage)?,
-                time: Duration::try_from_secs_f64(*seconds).unwrap_or_default(),
-                rate: *rate,
-                ..plan.flow()
-            };
+            let flow = flow(plan, sizes, *seconds, *rate)?;
             let mut end = End::open(&place, role)?;
-            let _pinned = cpus::pin(order.cpu)?;
+            let pinned = (!plan.thread_per_queue).then(|| cpus::pin_first(&order.cpus));
+            let _pinned = pinned.transpose()?;
             let Some(mut link) = end.link(until, false)? else { return Ok(()) };
-            let mut generator = Generator::new(&flow);
-            let sent = generator.run(&mut link.tx, &flow, until, || false)?;
+            let sent = if plan.thread_per_queue {
+                let crew = Crew::new(link.tx.len());
+                let sent = generator::run_threads(&mut link.tx, &flow, &crew, &order.cpus, until);
+                sent.inspect_err(|error| end.give_up(error))?
+            } else {
+                let mut generator = Generator::new(&flow);
+                let sent = generator.run(&mut link.tx, &flow, until, || false)?;
+                if !sent.cut {
+                    generator.close(&mut link.tx);
+                }
+                sent
+            };
             if !sent.cut {
-                generator.close(&mut link.tx);
                 generator::linger(&link.tx, generator::LINGER, Some(until));
             }
             Ok(())
         }
+        Task::Both { sizes, seconds, rate } => {
+            let flow = flow(plan, sizes, *seconds, *rate)?;
+            let mut end = End::open(&place, role)?;
+            let _pinned = cpus::pin_first(&order.cpus)?;
+            let Some(mut link) = end.link(until, false)? else { return Ok(()) };
+            let crews = (Crew::new(1), Crew::new(1));
+            let (_, received) = duplex::run(&mut link, &flow, &plan.catch(), (&crews.0, &crews.1), until)?;
+            // Nothing in it can fail to be written.
+            tell(serde_json::to_string(&received).unwrap_or_default());
+            generator::linger(&link.tx, generator::LINGER, Some(until));
+            Ok(())
+        }
     }
+}
+
+/// What is sent, by an order.
+fn flow(plan: &Plan, sizes: &str, seconds: f64, rate: Option<f64>) -> Result<Flow, Error> {
+    Ok(Flow {
+        sizes: sizes.parse().map_err(Error::Usage)?,
+        time: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+        rate,
+        ..plan.flow()
+    })
 }
 
 fn cannot_start(source: std::io::Error) -> Error {

@@ -58,6 +58,9 @@ pub(super) fn text_width(text: &str, letter: f64) -> f64 {
     f64::from(u32::try_from(text.chars().count()).unwrap_or(u32::MAX)) * letter * SLIM
 }
 
+/// A name in a legend, and what draws its mark around a point.
+pub(super) type Entry<'a> = (&'a str, &'a dyn Fn(&mut Canvas, (f64, f64)));
+
 /// A picture that is being drawn.
 pub(super) struct Canvas {
     svg: SVG,
@@ -81,11 +84,8 @@ impl Canvas {
         canvas
     }
 
-    /// What is drawn how, side by side as far as there is room. `mark` draws it around a point.
-    pub(super) fn legend<'a>(
-        &mut self,
-        entries: impl IntoIterator<Item = (&'a str, &'a dyn Fn(&mut Self, (f64, f64)))>,
-    ) {
+    /// What is drawn how, side by side as far as there is room.
+    pub(super) fn legend<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) {
         let (mut x, mut any) = (MARGIN, false);
         for (name, mark) in entries {
             let width = 26.0 + text_width(name, LETTER) + 10.0;

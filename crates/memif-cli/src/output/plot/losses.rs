@@ -2,7 +2,7 @@
 
 use super::axis;
 use super::bars::short;
-use super::canvas::{Canvas, Hold, LETTER, Look, MARGIN, WIDTH};
+use super::canvas::{Canvas, Entry, Hold, LETTER, Look, MARGIN, WIDTH};
 
 const HEIGHT: f64 = 220.0;
 const PASSED: Look = Look::Series(0);
@@ -23,7 +23,7 @@ pub(crate) struct Search {
 /// Draws one search below the other.
 pub(super) fn draw(canvas: &mut Canvas, searches: &[Search]) {
     let trials = || searches.iter().flat_map(|search| search.trials.iter());
-    let mut entries: Vec<(&str, &dyn Fn(&mut Canvas, (f64, f64)))> = Vec::new();
+    let mut entries: Vec<Entry<'_>> = Vec::new();
     if trials().any(|trial| trial.2 == Some(true)) {
         entries.push(("passed", &|canvas, at| canvas.dot(PASSED, at)));
     }

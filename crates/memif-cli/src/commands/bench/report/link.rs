@@ -24,4 +24,7 @@ pub(crate) struct LinkReport {
     /// Processors: of the generator and of the other end where both are ours, else of this end if it keeps to one.
     pub(crate) cpus: Vec<usize>,
     pub(crate) threads: bool,
+    /// Both directions at once.
+    pub(crate) duplex: bool,
+    pub(crate) thread_per_queue: bool,
 }

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use memif::Role;
 use serde::Serialize;
 
 use crate::commands::bench::generator::Sent;
 use crate::commands::bench::outages::{Outages, OutagesReport};
-use crate::commands::bench::sink::Received;
+use crate::commands::bench::received::Received;
 use crate::counts::real;
 use crate::error::Error;
 use crate::output::json::milliseconds;
@@ -16,6 +17,10 @@ use crate::packet::numbered::Sizes;
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename = "bench_throughput")]
 pub(crate) struct ThroughputReport {
+    /// Whose packets they are: `slave` or `master`.
+    from_role: String,
+    /// Which of several runs of the same; `null` where there is one.
+    run: Option<u32>,
     /// `null` where they differ, or where the generator is not ours.
     packet_bytes: Option<usize>,
     sent_packets: Option<u64>,
@@ -47,8 +52,40 @@ struct QueueReport {
 /// The head of a table of throughput.
 pub(crate) const THROUGHPUT: &str = "    size       Mpps       Gb/s          sent      received       lost  corrupted";
 
+/// Of what a sink tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of {
+    /// `None` where the generator is not ours.
+    pub(crate) sizes: Option<Sizes>,
+    /// The role of the sender.
+    pub(crate) from: Role,
+    /// Whether packets go the other way, too.
+    pub(crate) duplex: bool,
+    /// Which of several runs of the same.
+    pub(crate) run: Option<u32>,
+}
+
+impl Of {
+    /// What comes from an end of that role, and no more is known.
+    pub(crate) fn sender(from: Role) -> Self {
+        Self { sizes: None, from, duplex: false, run: None }
+    }
+
+    /// What a row needs behind its figures.
+    fn words(self) -> String {
+        let ways = match self.from {
+            _ if !self.duplex => "",
+            Role::Slave => "  slave to master",
+            Role::Master => "  master to slave",
+        };
+        let run = self.run.map(|run| format!("  run {run}")).unwrap_or_default();
+        format!("{ways}{run}")
+    }
+}
+
 /// A row of it.
-pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, ThroughputReport) {
+pub(crate) fn throughput(of: Of, received: &Received) -> (String, ThroughputReport) {
+    let sizes = of.sizes;
     let (pps, bps) = received.rates().unzip();
     let number =
         |value: Option<f64>, unit: f64| value.map_or_else(|| "-".to_owned(), |value| format!("{:.3}", value / unit));
@@ -56,7 +93,7 @@ pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, 
     let numbered = |value: u64| received.numbered.then_some(value);
     let corrupted = numbered(received.corrupted);
     let row = format!(
-        "{:>8} {:>10} {:>10} {:>13} {:>13} {:>10} {:>10}",
+        "{:>8} {:>10} {:>10} {:>13} {:>13} {:>10} {:>10}{}",
         sizes.map_or_else(|| "-".to_owned(), |sizes| sizes.to_string()),
         number(pps, 1e6),
         number(bps, 1e9),
@@ -64,13 +101,16 @@ pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, 
         received.packets,
         count(received.lost()),
         count(corrupted),
+        of.words(),
     );
     let report = ThroughputReport {
+        from_role: of.from.to_string(),
+        run: of.run,
         packet_bytes: sizes.and_then(Sizes::fixed),
         sent_packets: received.sent.map(|sent| sent.0),
         received_packets: received.packets,
         lost_packets: received.lost(),
-        missing_packets: numbered(received.missing),
+        missing_packets: numbered(received.missing()),
         duplicate_packets: numbered(received.duplicates),
         reordered_packets: numbered(received.reordered),
         reordered_over_queues_packets: numbered(received.reordered_over_queues),
@@ -94,11 +134,11 @@ pub(crate) fn throughput(sizes: Option<Sizes>, received: &Received) -> (String, 
 }
 
 /// Says what came until now.
-pub(crate) fn received_so_far(received: &Received) -> Result<(), Error> {
+pub(crate) fn received_so_far(from: Role, received: &Received) -> Result<(), Error> {
     let (pps, bps) = received.rates().unwrap_or_default();
-    let missing = if received.numbered { format!(", {} did not come", received.missing) } else { String::new() };
+    let missing = if received.numbered { format!(", {} did not come", received.missing()) } else { String::new() };
     let (packets, mpps, gbps) = (received.packets, pps / 1e6, bps / 1e9);
-    let figures = throughput(None, received).1;
+    let figures = throughput(Of::sender(from), received).1;
     so_far(format_args!("{packets} packets received{missing}: {mpps:.3} Mpps, {gbps:.3} Gb/s"), &figures)
 }
 

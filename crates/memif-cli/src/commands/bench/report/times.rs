@@ -16,6 +16,8 @@ use crate::packet::numbered::Sizes;
 #[serde(tag = "type", rename = "bench_latency")]
 pub(crate) struct LatencyReport {
     packet_bytes: Option<usize>,
+    /// Which of several runs of the same; `null` where there is one.
+    run: Option<u32>,
     /// `null`: one in flight.
     asked_per_second: Option<f64>,
     sent_packets: u64,
@@ -30,10 +32,11 @@ pub(crate) struct LatencyReport {
 }
 
 /// What came of round trips.
-pub(crate) fn latency(sizes: Sizes, rate: Option<f64>, answers: &Answers) -> LatencyReport {
+pub(crate) fn latency(sizes: Sizes, rate: Option<f64>, run: Option<u32>, answers: &Answers) -> LatencyReport {
     let seconds = answers.time.as_secs_f64();
     LatencyReport {
         packet_bytes: sizes.fixed(),
+        run,
         asked_per_second: rate,
         sent_packets: answers.sent,
         received_packets: answers.received,
@@ -50,7 +53,7 @@ pub(crate) fn latency(sizes: Sizes, rate: Option<f64>, answers: &Answers) -> Lat
 pub(crate) fn latency_so_far(sizes: Sizes, rate: Option<f64>, answers: &Answers) -> Result<(), Error> {
     let line = times::words(&answers.times);
     let (received, sent) = (answers.received, answers.sent);
-    so_far(format_args!("{received} of {sent} packets came back: {line}"), &latency(sizes, rate, answers))
+    so_far(format_args!("{received} of {sent} packets came back: {line}"), &latency(sizes, rate, None, answers))
 }
 
 /// Says what links took until now.
