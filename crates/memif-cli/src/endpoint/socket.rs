@@ -160,6 +160,11 @@ impl Endpoint {
     /// Ends a link that cannot be served here, and says why to this side and to the peer. Everything else goes on.
     pub(crate) fn give_up(&self, key: InterfaceKey, name: &str, error: &Error) {
         warn(format_args!("{name}: {error}"));
+        self.disconnect(key, error);
+    }
+
+    /// The same for who says it on this side in another way.
+    pub(crate) fn disconnect(&self, key: InterfaceKey, error: &Error) {
         let reason = match error {
             // Without the advice, which is for this side.
             Error::System { what, source, .. } => format!("{what}: {source}"),

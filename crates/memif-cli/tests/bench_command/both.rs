@@ -190,7 +190,10 @@ pub(crate) fn many_interfaces() {
     let reports: Vec<_> = found.iter().filter(|report| report["type"] == "bench_interfaces").collect();
     assert_eq!(reports.len(), 2, "one alone, and many");
     for (report, count) in reports.into_iter().zip([1, 50]) {
-        has_fields(report, "type interfaces set_up_ms this_end before other_end lost_packets round_trip");
+        has_fields(
+            report,
+            "type interfaces links lost_links set_up_ms this_end before other_end lost_packets round_trip",
+        );
         assert_eq!((&report["interfaces"], &report["lost_packets"]), (&count.into(), &0.into()));
         has_times(&report["round_trip"]);
         let descriptors = |end: &str| number(&report[end], "descriptors");

@@ -9,6 +9,7 @@ mod parts;
 mod pictures;
 mod restart;
 mod runs;
+mod shortage;
 mod switch;
 #[path = "../util/mod.rs"]
 mod util;
@@ -55,6 +56,8 @@ fn main() {
         .test("the_other_end_dies", &[], death::the_other_end_dies)
         .test("a_generator_dies", &[], death::a_generator_dies)
         .test("the_other_end_is_stopped", &[], death::the_other_end_is_stopped)
+        .test("too_few_threads_end_one_link", &[], shortage::too_few_threads)
+        .test("too_few_descriptors_cost_few_links", &[], shortage::too_few_descriptors)
         .test("a_thread_for_each_queue", &[], runs::a_thread_for_each_queue)
         .test("threads_of_one_end", &[], runs::threads_of_one_end)
         .test("both_directions_at_once", &[], runs::both_directions)

@@ -33,3 +33,13 @@ pub(crate) fn limit_files(pid: u32, more: Option<u64>) {
     let current = more.map_or(all.current, |more| Some(open + more));
     prlimit(Some(pid), Resource::Nofile, Rlimit { current, ..all }).expect("limits can be set");
 }
+
+/// Lets a process of this user map so many bytes more than it has now.
+pub(crate) fn limit_memory(pid: u32, more: u64) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a process of ours");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("its size");
+    let kilobytes: u64 = line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number");
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+    let limit = Rlimit { current: Some(kilobytes * 1024 + more), maximum: None };
+    prlimit(Some(pid), Resource::As, limit).expect("limits can be set");
+}

@@ -98,14 +98,15 @@ impl Place {
 }
 
 /// Runs `work` on each of `queues` in a thread of its own, on the processors in turn where there are any. Calls
-/// `figures` when somebody asks for those so far. When one fails all end, and that error is given.
+/// `figures` when somebody asks for those so far. When one fails, or cannot be started, all end: that error is given
+/// beside what the others came to.
 pub(crate) fn each<Q: Send, R: Send>(
     queues: &mut [Q],
     processors: &[usize],
     until: &Until,
     work: impl Fn(usize, &mut [Q], &Until) -> Result<R, Error> + Sync,
     figures: impl Fn() -> Result<(), Error>,
-) -> Result<Vec<R>, Error> {
+) -> (Vec<R>, Option<Error>) {
     let own = until.part();
     let (work, own) = (&work, &own);
     thread::scope(|scope| {
@@ -144,7 +145,7 @@ pub(crate) fn each<Q: Send, R: Send>(
                 Err(_) => trouble = trouble.or_else(|| Some(Error::NotConnected("a thread of ours failed".to_owned()))),
             }
         }
-        trouble.map_or(Ok(results), Err)
+        (results, trouble)
     })
 }
 
@@ -194,8 +195,9 @@ mod tests {
             Ok(number)
         };
         let mut queues = [0, 0, 0];
-        let error = each(&mut queues, &[], &until, work, || Ok(())).unwrap_err();
-        assert_eq!((error.to_string().as_str(), queues), ("no", [7, 7, 7]));
+        let (rest, error) = each(&mut queues, &[], &until, work, || Ok(()));
+        assert_eq!(error.map(|error| error.to_string()).as_deref(), Some("no"));
+        assert_eq!((rest, queues), (vec![0, 2], [7, 7, 7]));
         assert!(!until.is_over());
     }
 }

@@ -50,9 +50,25 @@ impl End {
         self.wait(until, false, other)
     }
 
-    /// Ends the link that cannot be served here, and says why to this side and to the peer.
+    /// Ends the link that cannot be served here, and says why to the peer; the error is the end of this side.
     pub(crate) fn give_up(&self, error: &Error) {
-        self.endpoint.give_up(self.key, "link", error);
+        self.endpoint.disconnect(self.key, error);
+    }
+
+    /// Why a link went down that somebody found to be down. The event may come a moment after that.
+    pub(crate) fn why_down(&mut self) -> Option<String> {
+        let deadline = Instant::now() + LOOK;
+        loop {
+            match self.endpoint.next(Some(deadline)) {
+                Ok(Next::Event(Event::Disconnected { reason, .. })) => {
+                    let reason = reason.to_string();
+                    self.last_reason = Some(reason.clone());
+                    return Some(reason);
+                }
+                Ok(Next::Event(_) | Next::Figures) => {}
+                _ => return None,
+            }
+        }
     }
 
     /// Why the last link went down, if that was met when the next one was waited for.

@@ -325,14 +325,14 @@ fn close(tx: &mut [TxQueue], framing: Framing, sent: u64, offered: u64) {
 }
 
 /// Sends with a thread for each queue, on these processors in turn, and tells the sink that all was sent. Says figures
-/// so far of all threads together.
+/// so far of all threads together. Gives what one of them failed with as well.
 pub(crate) fn run_threads(
     tx: &mut [TxQueue],
     flow: &Flow,
     crew: &Arc<Crew>,
     processors: &[usize],
     until: &Until,
-) -> Result<Sent, Error> {
+) -> (Sent, Option<Error>) {
     let queues = tx.len().max(1);
     let part = Flow { rate: flow.rate.map(|rate| rate / real(queues as u64)), ..flow.clone() };
     let work = |number, tx: &mut [TxQueue], until: &Until| {
@@ -343,7 +343,7 @@ pub(crate) fn run_threads(
         let ((packets, bytes), time) = (crew.counts(), crew.epoch.elapsed());
         (flow.so_far)(flow.sizes, &Sent { packets, bytes, offered: packets, time, cut: false })
     };
-    let all = crew::each(tx, processors, until, work, figures)?;
+    let (all, error) = crew::each(tx, processors, until, work, figures);
     let sent = all.into_iter().fold(Sent::default(), |all, one| Sent {
         packets: all.packets + one.packets,
         bytes: all.bytes + one.bytes,
@@ -351,10 +351,10 @@ pub(crate) fn run_threads(
         time: all.time.max(one.time),
         cut: all.cut || one.cut,
     });
-    if !sent.cut {
+    if !sent.cut && error.is_none() {
         close(tx, flow.framing, sent.packets, sent.offered);
     }
-    Ok(sent)
+    (sent, error)
 }
 
 /// Keeps the link open for that time, unless its other end closes it before, or `until` says so where it is given.

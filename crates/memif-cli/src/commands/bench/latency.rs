@@ -421,9 +421,7 @@ impl Asker<'_, '_> {
 }
 
 fn link_down() -> Error {
-    Error::NotConnected(
-        "the link went down during the measurement; look what the other end says, and see -v".to_owned(),
-    )
+    Error::NotConnected("the link went down during the measurement; look what the other end says".to_owned())
 }
 
 fn failed(error: SendError) -> Trouble {

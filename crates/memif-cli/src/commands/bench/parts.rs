@@ -12,7 +12,7 @@ use super::outages::Outages;
 use super::plan::Plan;
 use super::reconnect::Reconnect;
 use super::report::{Of, Way};
-use super::results::{draw_rates, linger, outcome, tell};
+use super::results::{draw_rates, linger, outcome, tell, tell_cut};
 use super::sink::{Ended, Sink};
 use super::spread::Spread;
 use super::until::Until;
@@ -20,7 +20,7 @@ use super::{crowd, echo as echoing, outages, report, throughput};
 use crate::error::Error;
 use crate::output::exit::Outcome;
 use crate::output::progress::Progress;
-use crate::output::{self, say, warn};
+use crate::output::{self, say};
 
 /// The end that receives.
 pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
@@ -31,7 +31,7 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         progress.show("receiving", plan.time);
     }
     let catch = plan.catch();
-    let mut received = if plan.thread_per_queue {
+    let (mut received, failed) = if plan.thread_per_queue {
         throughput::receive(plan, &mut end, &mut link.rx, &catch, plan.own_cpus(), until)?
     } else {
         let crew = Crew::new(1);
@@ -44,8 +44,11 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         {
             link = next;
         }
-        sink.finish(again.outages())
+        (sink.finish(again.outages()), None)
     };
+    if received.cut && !received.outages.for_good && !until.is_over() {
+        tell_cut(&mut end);
+    }
     drop(end);
     // A signal while there was no link is an end like any other.
     received.cut &= !until.is_over();
@@ -55,6 +58,10 @@ pub(crate) fn sink(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let rates = received.rates().and_then(|(pps, bps)| Spread::of([pps]).zip(Spread::of([bps])));
     let rows: Vec<_> = rates.into_iter().map(|rates| ("received".to_owned(), vec![Some(rates)])).collect();
     draw_rates(plan, &[], &rows)?;
+    // What came before is told in any case.
+    if let Some(error) = failed {
+        return Err(error);
+    }
     Ok(outcome(complete))
 }
 
@@ -80,9 +87,6 @@ pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         let before = again.outages();
         let sent = generator.run_on_links(&mut link, &flow, &mut again, until)?;
         progress.clear();
-        if sent.cut && !until.is_over() {
-            warn(format_args!("the link went down before the time was over: look what the other end says"));
-        }
         let (text, report) = report::generator(sizes, &sent, again.outages().since(before));
         say(format_args!("{text}"))?;
         output::report(&report)?;
@@ -93,6 +97,9 @@ pub(crate) fn generator(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     }
     if let Some(line) = outages::told(again.outages()) {
         say(format_args!("{line}"))?;
+    }
+    if cut && !again.outages().for_good && !until.is_over() {
+        tell_cut(&mut end);
     }
     if !cut {
         // After a signal, too, the sink is to learn what was sent.
@@ -113,14 +120,19 @@ fn generator_threads(
     until: &Until,
 ) -> Result<Outcome, Error> {
     let flow = plan.flow();
-    let sent = generator::run_threads(&mut link.tx, &flow, crew, plan.own_cpus(), until);
-    let sent = sent.inspect_err(|error| end.give_up(error))?;
+    let (sent, failed) = generator::run_threads(&mut link.tx, &flow, crew, plan.own_cpus(), until);
+    if let Some(error) = &failed {
+        end.give_up(error);
+    }
     if sent.cut && !until.is_over() {
-        warn(format_args!("the link went down before the time was over: look what the other end says"));
+        tell_cut(end);
     }
     let (text, report) = report::generator(flow.sizes, &sent, Outages::default());
     say(format_args!("{text}"))?;
     output::report(&report)?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
     if !sent.cut {
         linger(plan, &link.tx, progress, until);
     }

@@ -38,12 +38,14 @@ impl<'e> Reconnect<'e> {
         }
         let start = Instant::now();
         let link = match self.end.link(until, self.patient) {
-            Err(Error::NotConnected(reason)) => {
+            Ok(link) => link,
+            Err(error @ Error::Output(_)) => return Err(error),
+            // Whatever keeps it away: what was measured until then is told.
+            Err(reason) => {
                 warn(format_args!("the link did not come back: {reason}"));
                 self.outages.for_good = true;
                 None
             }
-            link => link?,
         };
         if !self.asked {
             return Ok(link);

@@ -2,6 +2,7 @@
 
 use memif::{Link, TxQueue};
 
+use super::end::End;
 use super::options::Work;
 use super::plan::Plan;
 use super::received::Received;
@@ -78,9 +79,6 @@ pub(crate) fn tell(of: Of, received: &Received) -> Result<bool, Error> {
             silence.as_secs_f64(),
         ));
     }
-    if received.cut && !received.outages.for_good {
-        warn(format_args!("the link went down before the end: look what the other end says"));
-    }
     Ok(received.is_complete())
 }
 
@@ -97,4 +95,10 @@ pub(crate) fn linger(plan: &Plan, tx: &[TxQueue], progress: &Progress, until: &U
     progress.show("link kept open", time);
     generator::linger(tx, time, plan.linger.map(|_| until));
     progress.clear();
+}
+
+/// Says that a link went down before the end, and why.
+pub(crate) fn tell_cut(end: &mut End) {
+    let reason = end.why_down().unwrap_or_else(|| "look what the other end says".to_owned());
+    warn(format_args!("the link went down before the end: {reason}"));
 }

@@ -90,7 +90,10 @@ pub(crate) fn latency(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     // What was measured before something failed is told and drawn, too.
     draw(plan, &Picture::Times(&rows))?;
     if let Some(error) = failed {
-        return Err(error);
+        return Err(match (error, end.why_down()) {
+            (Error::NotConnected(text), Some(reason)) => Error::NotConnected(format!("{text} ({reason})")),
+            (error, _) => error,
+        });
     }
     linger_if_told(plan, &link, &progress, until);
     Ok(outcome(complete))
@@ -279,6 +282,11 @@ pub(crate) fn interfaces(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         if let Some(stopped) = other::stopped(&other).filter(|_| found.lost > 0) {
             warn(format_args!("{stopped}"));
         }
+        if found.went_down > 0 && !until.is_over() {
+            warn(format_args!("{} links went down before the end: look what the other end says", found.went_down));
+            complete = false;
+        }
+        complete &= found.up == usize::try_from(count).unwrap_or(usize::MAX);
         complete &= found.lost == 0 || found.round_trips.is_empty();
         rows.push((report::named(count), found.round_trips));
     }

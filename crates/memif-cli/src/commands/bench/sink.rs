@@ -99,14 +99,14 @@ pub(crate) fn run(rx: &mut [RxQueue], catch: &Catch, place: Place, until: &Until
     Ok(sink.finish(Outages::default()))
 }
 
-/// The same with a thread for each queue, on these processors in turn.
+/// The same with a thread for each queue, on these processors in turn; and what one of them failed with.
 pub(crate) fn run_threads(
     rx: &mut [RxQueue],
     catch: &Catch,
     crew: &Arc<Crew>,
     processors: &[usize],
     until: &Until,
-) -> Result<Received, Error> {
+) -> (Received, Option<Error>) {
     let work = |number, rx: &mut [RxQueue], until: &Until| run(rx, catch, crew.place(number), until);
     let figures = || {
         let ((packets, bytes), time) = (crew.counts(), crew.epoch.elapsed());
@@ -114,7 +114,8 @@ pub(crate) fn run_threads(
             Received { packets, measured_packets: packets, measured_bytes: bytes, time, ..Received::default() };
         (catch.so_far)(catch.from, &so_far)
     };
-    crew::each(rx, processors, until, work, figures).map(Received::join)
+    let (parts, error) = crew::each(rx, processors, until, work, figures);
+    (Received::join(parts), error)
 }
 
 impl<'a> Sink<'a> {

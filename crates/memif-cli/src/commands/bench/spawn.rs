@@ -19,7 +19,7 @@ use super::place::Place;
 use super::plan::Plan;
 use super::until::Until;
 use super::{cpus, crowd, duplex, echo};
-use crate::error::Error;
+use crate::error::{Error, about_call};
 use crate::output::exit::Outcome;
 use crate::output::warn;
 
@@ -116,8 +116,12 @@ fn serve(order: &Order, plan: &Plan, until: &Until, tell: impl FnOnce(String)) -
             let Some(mut link) = end.link(until, false)? else { return Ok(()) };
             let sent = if plan.thread_per_queue {
                 let crew = Crew::new(link.tx.len());
-                let sent = generator::run_threads(&mut link.tx, &flow, &crew, &order.cpus, until);
-                sent.inspect_err(|error| end.give_up(error))?
+                let (sent, error) = generator::run_threads(&mut link.tx, &flow, &crew, &order.cpus, until);
+                if let Some(error) = error {
+                    end.give_up(&error);
+                    return Err(error);
+                }
+                sent
             } else {
                 let mut generator = Generator::new(&flow);
                 let sent = generator.run(&mut link.tx, &flow, until, || false)?;
@@ -159,7 +163,8 @@ fn flow(plan: &Plan, sizes: &str, seconds: f64, rate: Option<f64>) -> Result<Flo
 fn cannot_start(source: std::io::Error) -> Error {
     Error::System {
         what: "cannot start the other end".to_owned(),
-        advice: "raise the limit of processes (ulimit -u), or use --threads",
+        advice: about_call(source.raw_os_error())
+            .unwrap_or("raise the limit of processes (ulimit -u), or use --threads"),
         source,
     }
 }

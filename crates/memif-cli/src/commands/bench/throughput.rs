@@ -102,6 +102,7 @@ pub(crate) fn one_way(plan: &Plan, catch: &sink::Catch, flow: &Flow, until: &Unt
     let mut other = Some(spawn::start(plan, plan.role, task, until)?);
     let Some(mut link) = end.link_to(&mut other, until)? else { return Ok(None) };
     let received = receive(plan, &mut end, &mut link.rx, catch, &plan.cpus.1, until);
+    let received = received.and_then(|(received, error)| error.map_or(Ok(received), Err));
     let received = received.map_err(|error| other::blame(&mut other, error, until))?;
     if received.cut {
         return Err(other::gone(&mut other, until));
@@ -114,7 +115,8 @@ pub(crate) fn one_way(plan: &Plan, catch: &sink::Catch, flow: &Flow, until: &Unt
     Ok(Some(received))
 }
 
-/// Receives over one link, in as many threads as the plan has, on these processors.
+/// Receives over one link, in as many threads as the plan has, on these processors; and what one of them failed with,
+/// which ended the link.
 pub(crate) fn receive(
     plan: &Plan,
     end: &mut End,
@@ -122,15 +124,18 @@ pub(crate) fn receive(
     catch: &sink::Catch,
     processors: &[usize],
     until: &Until,
-) -> Result<Received, Error> {
+) -> Result<(Received, Option<Error>), Error> {
     let crew = Crew::new(if plan.thread_per_queue { rx.len() } else { 1 });
     let _interval = Interval::of_counts(plan.interval, Way::Received, &crew)?;
     if plan.thread_per_queue {
-        let received = sink::run_threads(rx, catch, &crew, processors, until);
-        return received.inspect_err(|error| end.give_up(error));
+        let (received, error) = sink::run_threads(rx, catch, &crew, processors, until);
+        if let Some(error) = &error {
+            end.give_up(error);
+        }
+        return Ok((received, error));
     }
     let _pinned = cpus::pin_first(processors)?;
-    sink::run(rx, catch, crew.place(0), until)
+    sink::run(rx, catch, crew.place(0), until).map(|received| (received, None))
 }
 
 /// Sends to another end and receives from it.

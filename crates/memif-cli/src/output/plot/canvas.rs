@@ -1,4 +1,4 @@
-//! What every picture is put together from: an SVG of one width whose colours follow the reader's scheme, light or dark.
+//! What every picture is put together from: an SVG whose colours follow the reader's scheme, light or dark.
 
 use svg::node::element::{Circle, Line, Polyline, Rectangle, SVG, Style, Text};
 use svg::node::{Node, Text as Words};

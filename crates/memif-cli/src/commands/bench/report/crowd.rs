@@ -15,6 +15,9 @@ use crate::output::times::{self, TimesReport, nanoseconds, short_time};
 #[serde(tag = "type", rename = "bench_interfaces")]
 pub(crate) struct CrowdReport {
     interfaces: u32,
+    /// Those that got a link, and those that lost it before the end.
+    links: usize,
+    lost_links: u64,
     set_up_ms: f64,
     this_end: CostReport,
     before: CostReport,
@@ -47,7 +50,7 @@ pub(crate) fn named(count: u32) -> String {
 /// What many interfaces take, in words and for programs.
 pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, CrowdReport) {
     let count = crowd.count;
-    let each = |time: Duration| time / count.max(1);
+    let each = |time: Duration| time / u32::try_from(crowd.up).unwrap_or(u32::MAX).max(1);
     let mebi = |bytes: u64| real(bytes) / f64::from(1 << 20);
     let cost = |name: &str, cost: Cost| {
         format!(
@@ -59,8 +62,13 @@ pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, CrowdReport) {
     };
     let mut lines = vec![
         format!(
-            "{}: up in {}, {} each",
+            "{}: {}up in {}, {} each",
             named(count),
+            if crowd.up < usize::try_from(count).unwrap_or(usize::MAX) {
+                format!("{} of them ", crowd.up)
+            } else {
+                String::new()
+            },
             short_time(real(nanoseconds(crowd.set_up))),
             short_time(real(nanoseconds(each(crowd.set_up)))),
         ),
@@ -82,6 +90,8 @@ pub(crate) fn crowd(crowd: &Crowd) -> (Vec<String>, CrowdReport) {
     });
     let report = CrowdReport {
         interfaces: count,
+        links: crowd.up,
+        lost_links: crowd.went_down,
         set_up_ms: milliseconds(crowd.set_up),
         this_end: crowd.cost.into(),
         before: crowd.before.into(),
