@@ -137,7 +137,7 @@ pub(crate) fn round_trips_one_in_flight() {
         assert_eq!(report["round_trip"]["count"], report["received_packets"]);
     }
     let text = memif("bench latency --seconds 0.05 --size 64,1500").finish().code(0);
-    text.says("p99.99       max").says("64 bytes:").says("1500 bytes:").says(" ns ");
+    text.says("p99.99       max").says("64 bytes:").says("1500 bytes:");
 }
 
 pub(crate) fn round_trips_at_a_rate() {

@@ -115,8 +115,11 @@ pub(crate) fn each<Q: Send, R: Send>(
         for (number, queue) in queues.iter_mut().enumerate() {
             let processor = processors.get(number % processors.len().max(1)).copied();
             let run = move || {
+                let mut failure = Failure { others: own, is_over: false };
                 let _pinned = processor.map(cpus::pin).transpose()?;
-                work(number, std::slice::from_mut(queue), own)
+                let result = work(number, std::slice::from_mut(queue), own)?;
+                failure.is_over = true;
+                Ok(result)
             };
             match start(scope, number, run) {
                 Ok(thread) => running.push(thread),
@@ -147,6 +150,20 @@ pub(crate) fn each<Q: Send, R: Send>(
         }
         (results, trouble)
     })
+}
+
+/// Ends the other threads unless it was said before that all is well: after a panic, too.
+struct Failure<'a> {
+    others: &'a Until,
+    is_over: bool,
+}
+
+impl Drop for Failure<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.others.end();
+        }
+    }
 }
 
 type Running<'s, R> = ScopedJoinHandle<'s, Result<R, Error>>;

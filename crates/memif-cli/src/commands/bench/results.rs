@@ -21,6 +21,7 @@ pub(crate) fn draw(plan: &Plan, picture: &Picture<'_>) -> Result<(), Error> {
     let Some(file) = &plan.plot else { return Ok(()) };
     let conditions = plan.conditions().0;
     let heading = match plan.work {
+        Work::Throughput if plan.duplex => "Both ways at once",
         Work::Throughput => "One way",
         Work::Latency => "Round trips",
         Work::Ndr => "The highest rate without loss",

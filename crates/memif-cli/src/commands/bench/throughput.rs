@@ -44,11 +44,15 @@ pub(crate) fn both(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
                     break;
                 }
             };
+            let all: Option<Vec<_>> = found.iter().map(|way| way.as_ref()?.rates()).collect();
             for ((from, rates), received) in ways.iter().zip(&mut rates).zip(found) {
                 let run = (plan.repeat > 1).then_some(run);
                 let Some(received) = received else { continue };
                 complete &= tell(Of { sizes: Some(sizes), from: *from, duplex: plan.duplex, run }, &received)?;
                 rates.extend(received.rates());
+            }
+            if let Some(all) = all.filter(|_| plan.duplex) {
+                say(format_args!("{}", report::both_ways(sizes, &all)))?;
             }
             if until.is_over() {
                 break;

@@ -102,9 +102,9 @@ fn value(canvas: &mut Canvas, number: usize, bar: &Bar, left: f64, place: impl F
     let middle = canvas.y + BAR / 2.0;
     if let Some((low, high)) = bar.range {
         let (low, high) = (place(low), place(high));
-        canvas.line(Look::Axis, (low, middle), (high, middle));
+        canvas.line(Look::Range, (low, middle), (high, middle));
         for x in [low, high] {
-            canvas.line(Look::Axis, (x, middle - 5.0), (x, middle + 5.0));
+            canvas.line(Look::Range, (x, middle - 5.0), (x, middle + 5.0));
         }
     }
     let after = place(bar.highest()) + 6.0;

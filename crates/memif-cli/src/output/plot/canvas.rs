@@ -33,6 +33,8 @@ pub(super) enum Look {
     /// Lines behind what is drawn.
     Grid,
     Axis,
+    /// From the least to the greatest of several, across what is drawn.
+    Range,
     /// One of several things that are drawn beside each other.
     Series(usize),
     /// What is no result.
@@ -47,6 +49,7 @@ impl Look {
             Self::Small => "small".to_owned(),
             Self::Grid => "grid".to_owned(),
             Self::Axis => "axis".to_owned(),
+            Self::Range => "range".to_owned(),
             Self::Series(number) => format!("series{}", number % COLOURS),
             Self::Faint => "faint".to_owned(),
         }
@@ -183,6 +186,7 @@ text{{font-family:sans-serif;font-size:{LETTER}px;stroke:none;fill:#1f2328}}
 .page{{fill:#ffffff}}
 .grid{{stroke:#d8dee4}}
 .axis{{stroke:#59636e}}
+.range{{stroke:#1f2328}}
 .faint{{stroke:#8b949e;stroke-width:1.5}}
 {}.filled{{stroke:none}}
 .curve{{fill:none}}
@@ -193,6 +197,7 @@ text{{fill:#e6edf3}}
 .page{{fill:#0d1117}}
 .grid{{stroke:#2d333b}}
 .axis{{stroke:#9da7b1}}
+.range{{stroke:#e6edf3}}
 {}.curve{{fill:none}}
 .filled{{stroke:none}}
 }}",

@@ -156,7 +156,7 @@ impl Found {
         let Some(link) = self.links.first() else { return "no conditions are told".to_owned() };
         let field = |name: &str| link.get(name).map_or_else(|| "?".to_owned(), said);
         format!(
-            "{} queues, rings of {} buffers of {} bytes, {}, burst {}, processors {}",
+            "queues {}, rings of {} buffers of {} bytes, {}, burst {}, processors {}",
             field("queues"),
             field("ring_size_slots"),
             field("buffer_size_bytes"),

@@ -87,7 +87,13 @@ impl Line {
         if spread.runs < 2 {
             return median;
         }
-        format!("{median} ({}..{})", self.said(spread.least), self.said(spread.greatest))
+        let (least, greatest) = (self.said(spread.least), self.said(spread.greatest));
+        // Rates have the unit of their median.
+        let bare = |text: String| match self.unit {
+            Unit::Nanoseconds => text,
+            _ => text.split(' ').next().unwrap_or_default().to_owned(),
+        };
+        format!("{median} ({}..{})", bare(least), bare(greatest))
     }
 
     pub(super) fn report(&self) -> CompareReport {
@@ -169,9 +175,9 @@ mod tests {
         let lines = [line(&[1e6, 2e6], &[1.5e6, 2.5e6]), line(&[1e6], &[])];
         let (one, other) = ("a.json".to_owned(), "another.json".to_owned());
         let text = text([&one, &other], &lines);
-        assert!(text[1].contains("1.500 Mpps (1.000 Mpps..2.000 Mpps)") && text[1].ends_with("within the runs"));
+        assert!(text[1].contains("1.500 Mpps (1.000..2.000)") && text[1].ends_with("within the runs"));
         let end = |line: &str, word: &str| line.find(word).map(|at| at + word.len());
-        assert_eq!(end(&text[0], "a.json"), end(&text[1], "2.000 Mpps)"));
+        assert_eq!(end(&text[0], "a.json"), end(&text[1], "1.000..2.000)"));
         assert_eq!(end(&text[0], "change"), text[2].rfind('-').map(|at| at + 1));
     }
 }

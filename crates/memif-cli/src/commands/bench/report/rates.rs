@@ -133,6 +133,13 @@ pub(crate) fn throughput(of: Of, received: &Received) -> (String, ThroughputRepo
     (row, report)
 }
 
+/// A row of what came both ways together, each as packets and bits per second.
+pub(crate) fn both_ways(sizes: Sizes, ways: &[(f64, f64)]) -> String {
+    let sum = |of: fn(&(f64, f64)) -> f64| ways.iter().map(of).sum::<f64>();
+    let (pps, bps) = (sum(|way| way.0) / 1e6, sum(|way| way.1) / 1e9);
+    format!("{sizes:>8} {pps:>10.3} {bps:>10.3} {:>52}both ways", "")
+}
+
 /// Says what came until now.
 pub(crate) fn received_so_far(from: Role, received: &Received) -> Result<(), Error> {
     let (pps, bps) = received.rates().unwrap_or_default();
