@@ -19,6 +19,7 @@ fn main() {
         .test("ping_a_server", NEEDS, ping_a_server)
         .test("ping_a_client", NEEDS, ping_a_client)
         .test("ping_over_an_abstract_name_with_a_secret", NEEDS, ping_over_an_abstract_name_with_a_secret)
+        .test("ping_on_a_vlan", NEEDS, ping_on_a_vlan)
         .test("surplus_queues_of_a_server", NEEDS, surplus_queues_of_a_server)
         .test("queues_of_a_server_are_found", NEEDS, queues_of_a_server_are_found)
         .test("responder_opposite_a_server", NEEDS, || responder_opposite("server", 1))
@@ -109,6 +110,16 @@ fn ping_a_client() {
         pinger.finish().code(0).says(&all_received());
         testpmd.kill();
     }
+}
+
+/// testpmd answers on whatever VLAN the question came from, with the same tag.
+fn ping_on_a_vlan() {
+    let directory = Directory::new();
+    let mut testpmd = Testpmd::spawn(&icmpecho("server", &directory.path("memif.sock")));
+    testpmd.start();
+    let arguments = arguments(&directory.text("memif.sock"), "slave", 1000);
+    memif(&format!("{arguments} --count {COUNT} --vlan 7")).finish().code(0).says(&all_received());
+    testpmd.kill();
 }
 
 fn ping_over_an_abstract_name_with_a_secret() {

@@ -19,7 +19,7 @@ fn ping_and_responder_report_everything() {
             .code(0);
     assert_eq!(finished.err, "");
     let ping = reports(&finished);
-    has_fields(only(&ping, "interface"), "type interface_id role socket ip ip6 mac");
+    has_fields(only(&ping, "interface"), "type interface_id role socket ip ip6 addresses mac");
     let connected = only(&ping, "connected");
     has_fields(connected, "type interface_id peer rx_queues tx_queues");
     has_fields(&connected["peer"], "app_name interface_name pid uid gid");
@@ -37,8 +37,8 @@ fn ping_and_responder_report_everything() {
     has_fields(
         statistics,
         "type target transmitted_packets received_packets duplicate_packets corrupted_packets \
-         wrong_icmp_checksum_packets loss_percent duration_ms round_trip_min_ms round_trip_avg_ms round_trip_max_ms \
-         round_trip_mdev_ms",
+         wrong_icmp_checksum_packets icmp_errors incomplete_packets loss_percent duration_ms round_trip_min_ms \
+         round_trip_avg_ms round_trip_max_ms round_trip_mdev_ms",
     );
     assert_eq!(statistics["type"], "ping_statistics");
     assert_eq!(statistics["received_packets"], 3);
@@ -57,7 +57,7 @@ fn ping_and_responder_report_everything() {
     has_fields(
         counts,
         "type interface_id received_packets answered_echo_requests answered_arp_requests \
-         answered_neighbour_solicitations dropped_packets dropped_packets_by_reason",
+         answered_neighbour_solicitations kept_fragments dropped_packets dropped_packets_by_reason",
     );
     assert_eq!(counts["type"], "responder_statistics");
     assert_eq!((&counts["answered_echo_requests"], &counts["dropped_packets"]), (&3.into(), &0.into()));
@@ -108,7 +108,7 @@ fn commands_are_answered_with_objects() {
         let told = reports(&finished);
         let of = |kind: &str| told.iter().filter(|report| report["type"] == kind).collect::<Vec<_>>();
         assert_eq!((of("interface").len(), of("done").len(), of("rejected").len()), (2, 7, 3));
-        has_fields(of("interface")[0], "type interface_id role socket ip ip6 mac");
+        has_fields(of("interface")[0], "type interface_id role socket ip ip6 addresses mac");
         let details = of("details");
         assert_eq!(details.len(), 2);
         assert_eq!((&details[0]["ip6"], &details[0]["link_up"]), (&"fd00::9".into(), &false.into()));

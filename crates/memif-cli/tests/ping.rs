@@ -145,6 +145,67 @@ fn several_interfaces_answer_on_one_socket() {
 }
 
 #[test]
+fn ipv6_is_pinged_in_both_modes_and_roles() {
+    for (ends, mode) in [(MASTER_ANSWERS, ""), (SLAVE_ANSWERS, ""), (MASTER_ANSWERS, "--mode ip")] {
+        let socket = abstract_name();
+        let (answers, pings) = ends;
+        let mut responder = memif(&format!("responder --socket {socket} --role {answers} {mode} --ip fd00::2"));
+        responder.expect("(fd00::2)");
+        for size in [0, 56, 9000, 65_473] {
+            memif(&format!(
+                "ping fd00::2 --socket {socket} --role {pings} {mode} --count 2 --interval 0 --size {size} --timeout 30 \
+                 --connect-timeout 30"
+            ))
+            .finish()
+            .code(0)
+            .says("PING fd00::2 (fd00::2)")
+            .says("from fd00::2: icmp_seq=2 ttl=64 time=")
+            .says("2 packets transmitted, 2 received, 0% packet loss");
+            responder.expect("link down");
+        }
+        responder.terminate();
+        responder.finish().code(0).says("8 echo requests answered").says(", 0 dropped");
+    }
+}
+
+#[test]
+fn one_interface_has_several_addresses() {
+    let socket = abstract_name();
+    let mut responder = memif(&format!(
+        "responder --socket {socket} --role master --id 1 --ip 10.0.0.2 --ip 10.0.0.3 --ip fd00::2 --ip fd00::3 --id 2"
+    ));
+    responder.expect("interface 1 (10.0.0.2, 10.0.0.3, fd00::2, fd00::3): master on");
+    responder.expect("interface 2 (192.168.2.2): master on");
+    for (id, address, own) in [
+        (1, "10.0.0.2", "10.0.0.1"),
+        (1, "10.0.0.3", "10.0.0.1"),
+        (1, "fd00::2", "fd00::1"),
+        (1, "fd00::3", "fd00::1"),
+        (2, "192.168.2.2", "192.168.2.1"),
+    ] {
+        let ends = format!("{address} --ip {own} --id {id}");
+        memif(&format!("ping {ends} --socket {socket} --count 1 --timeout 30")).finish().code(0);
+    }
+    let other = memif(&format!("ping fd00::4 --socket {socket} --id 1 --count 1 --timeout 0.3")).finish();
+    other.code(1).complains("nobody answered neighbour discovery for fd00::4 in 0.3 s");
+}
+
+#[test]
+fn a_vlan_is_a_network_of_its_own() {
+    let socket = abstract_name();
+    let mut responder =
+        memif(&format!("responder --socket {socket} --role master --vlan 7 --ip 10.0.0.2 --ip fd00::2"));
+    responder.expect("master on");
+    let ping = |options: &str| memif(&format!("ping {options} --socket {socket} --count 2 --interval 0")).finish();
+    ping("10.0.0.2 --vlan 7 --timeout 30").code(0).says("2 received");
+    ping("fd00::2 --vlan 7 --timeout 30 --size 4000").code(0).says("2 received");
+    ping("10.0.0.2 --vlan 8 --timeout 0.3").code(1).complains("nobody answered ARP");
+    ping("10.0.0.2 --timeout 0.3").code(1).complains("nobody answered ARP");
+    responder.terminate();
+    responder.finish().code(0).says("other VLAN: ");
+}
+
+#[test]
 fn replies_that_do_not_come_are_a_loss() {
     // In IP mode nobody asks for the address first.
     let socket = abstract_name();

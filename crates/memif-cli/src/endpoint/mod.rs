@@ -12,3 +12,4 @@ pub(crate) mod socket;
 #[cfg(test)]
 pub(crate) mod typed;
 pub(crate) mod values;
+pub(crate) mod vlan;

@@ -1,11 +1,9 @@
 //! What is made at this end, for programs.
 
-use std::net::Ipv6Addr;
-
 use memif::{Role, SocketAddress};
 use serde::Serialize;
 
-use crate::packet::Station;
+use crate::packet::{Addresses, Mac};
 
 /// An interface was made; its link is not up yet.
 #[derive(Clone, Debug, Serialize)]
@@ -15,9 +13,10 @@ pub(crate) struct InterfaceReport {
     /// `slave` or `master`.
     pub(crate) role: String,
     pub(crate) socket: String,
-    /// The address that it answers for.
+    /// The first addresses of each family that it answers for, and all of them.
     pub(crate) ip: Option<String>,
     pub(crate) ip6: Option<String>,
+    pub(crate) addresses: Vec<String>,
     pub(crate) mac: Option<String>,
     /// The device that it is bridged to; not there but for a bridge.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,21 +36,22 @@ pub(crate) struct DeviceReport {
 }
 
 impl InterfaceReport {
-    /// An interface with an address of its own.
+    /// An interface with addresses of its own.
     pub(crate) fn with_station(
         interface_id: u32,
         role: Role,
         socket: &SocketAddress,
-        own: Station,
-        ip6: Option<Ipv6Addr>,
+        mac: Mac,
+        addresses: &Addresses,
     ) -> Self {
         Self {
             interface_id,
             role: role.to_string(),
             socket: socket.to_string(),
-            ip: Some(own.ip.to_string()),
-            ip6: ip6.map(|ip6| ip6.to_string()),
-            mac: Some(own.mac.to_string()),
+            ip: addresses.first4().map(|ip| ip.to_string()),
+            ip6: addresses.first6().map(|ip| ip.to_string()),
+            addresses: addresses.all().map(|ip| ip.to_string()).collect(),
+            mac: Some(mac.to_string()),
             device: None,
         }
     }
@@ -64,6 +64,7 @@ impl InterfaceReport {
             socket: socket.to_string(),
             ip: None,
             ip6: None,
+            addresses: Vec::new(),
             mac: None,
             device: Some(device),
         }

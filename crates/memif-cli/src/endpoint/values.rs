@@ -1,11 +1,11 @@
 //! How the values of options are read. Each error says what to give.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use nix::unistd::{Group, User};
 
-use crate::packet::station::{is_host, is_host6};
+use crate::packet::station::{is_any_host, is_host6};
 
 /// The longest time that an option takes, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -46,20 +46,20 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| format!("give 0 to 86400 seconds: {error}"))
 }
 
-/// The IPv4 address of one host.
-pub(crate) fn parse_host(text: &str) -> Result<Ipv4Addr, String> {
-    let ip: Ipv4Addr = text.parse().map_err(|_| not_an_address(text, "an IPv4 address, as in 192.168.1.1"))?;
-    if is_host(ip) {
-        Ok(ip)
-    } else {
-        Err("this is not the address of one host: give one such as 192.168.1.1".to_owned())
-    }
-}
-
 /// The IPv6 address of one host.
 pub(crate) fn parse_host6(text: &str) -> Result<Ipv6Addr, String> {
     let ip: Ipv6Addr = text.parse().map_err(|_| not_an_address(text, "an IPv6 address, as in fd00::2"))?;
     if is_host6(ip) { Ok(ip) } else { Err("this is not the address of one host: give one such as fd00::2".to_owned()) }
+}
+
+/// The address of one host, of either family.
+pub(crate) fn parse_any_host(text: &str) -> Result<IpAddr, String> {
+    let ip = text.parse().map_err(|_| not_an_address(text, "an IPv4 or IPv6 address, as in 192.168.1.1 or fd00::2"))?;
+    if is_any_host(ip) {
+        Ok(ip)
+    } else {
+        Err("this is not the address of one host: give one such as 192.168.1.1 or fd00::2".to_owned())
+    }
 }
 
 /// The permissions of a file, octal.
@@ -110,12 +110,12 @@ mod tests {
 
     #[test]
     fn a_prefix_length_is_named() {
-        let error = parse_host("192.168.1.2/24").unwrap_err();
+        let error = parse_any_host("192.168.1.2/24").unwrap_err();
         assert!(error.ends_with(", without /24"), "{error}");
         let error = parse_host6("fd00::2/64").unwrap_err();
         assert!(error.ends_with(", without /64"), "{error}");
         for text in ["x/24", "192.168.1.2/", "192.168.1.2/\u{1b}", "/"] {
-            assert!(!parse_host(text).unwrap_err().contains("without"), "{text}");
+            assert!(!parse_any_host(text).unwrap_err().contains("without"), "{text}");
         }
     }
 
@@ -125,9 +125,10 @@ mod tests {
         for text in ["", "x", "-1", "nan", "inf", "1e300", "86401"] {
             assert!(parse_seconds(text).unwrap_err().contains("give"), "{text}");
         }
-        assert_eq!(parse_host("10.0.0.1"), Ok(Ipv4Addr::new(10, 0, 0, 1)));
-        for text in ["", "10.0.0", "::1", "host", "0.0.0.0", "224.0.0.1", "255.255.255.255"] {
-            assert!(parse_host(text).unwrap_err().contains("192.168.1.1"), "{text}");
+        assert_eq!(parse_any_host("10.0.0.1"), Ok([10, 0, 0, 1].into()));
+        assert_eq!(parse_any_host("fd00::1"), Ok("fd00::1".parse().unwrap()));
+        for text in ["", "10.0.0", "::1", "ff02::1", "host", "0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+            assert!(parse_any_host(text).unwrap_err().contains("192.168.1.1"), "{text}");
         }
     }
 }

@@ -2,14 +2,13 @@
 
 use std::net::Ipv4Addr;
 
-use etherparse::{ArpEthIpv4Packet, ArpOperation, ArpPacketSlice, EtherType};
+use etherparse::{ArpEthIpv4Packet, ArpOperation, ArpPacketSlice};
 
-use super::frame;
 use super::mac::Mac;
 use super::station::Station;
 
-/// Bytes of an ethernet frame with an ARP packet.
-pub(crate) const FRAME_LEN: usize = frame::ETHERNET_HEADER + ArpEthIpv4Packet::LEN;
+/// Bytes of an ARP packet.
+pub(crate) const PACKET_LEN: usize = ArpEthIpv4Packet::LEN;
 
 /// An ARP packet, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,18 +33,17 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Arp> {
     })
 }
 
-/// The frame that asks every station for the ethernet address of `wanted`.
-pub(crate) fn request(own: Station, wanted: Ipv4Addr) -> [u8; FRAME_LEN] {
-    let target = Station { mac: Mac([0; 6]), ip: wanted };
-    build(Mac::BROADCAST, ArpOperation::REQUEST, own, target)
+/// The packet that asks every station for the ethernet address of `wanted`.
+pub(crate) fn request(own: Station, wanted: Ipv4Addr) -> [u8; PACKET_LEN] {
+    build(ArpOperation::REQUEST, own, Station { mac: Mac([0; 6]), ip: wanted })
 }
 
-/// The frame that tells `asker` the ethernet address of `own`.
-pub(crate) fn reply(own: Station, asker: Station) -> [u8; FRAME_LEN] {
-    build(asker.mac, ArpOperation::REPLY, own, asker)
+/// The packet that tells `asker` the ethernet address of `own`.
+pub(crate) fn reply(own: Station, asker: Station) -> [u8; PACKET_LEN] {
+    build(ArpOperation::REPLY, own, asker)
 }
 
-fn build(destination: Mac, operation: ArpOperation, sender: Station, target: Station) -> [u8; FRAME_LEN] {
+fn build(operation: ArpOperation, sender: Station, target: Station) -> [u8; PACKET_LEN] {
     let packet = ArpEthIpv4Packet {
         operation,
         sender_mac: sender.mac.0,
@@ -53,47 +51,51 @@ fn build(destination: Mac, operation: ArpOperation, sender: Station, target: Sta
         target_mac: target.mac.0,
         target_ipv4: target.ip.octets(),
     };
-    let mut bytes = [0; FRAME_LEN];
-    let (head, body) = bytes.split_at_mut(frame::ETHERNET_HEADER);
-    head.copy_from_slice(&frame::header(destination, sender.mac, EtherType::ARP));
-    body.copy_from_slice(&packet.to_bytes());
+    let mut bytes = [0; PACKET_LEN];
+    bytes.copy_from_slice(&packet.to_bytes());
     bytes
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::packet::frame;
+    use etherparse::EtherType;
+
+    /// In an ethernet frame, as stations without a VLAN send it.
+    pub(crate) fn request_frame(own: Station, wanted: Ipv4Addr) -> Vec<u8> {
+        [&frame::header(Mac::BROADCAST, own.mac, EtherType::ARP)[..], &request(own, wanted)].concat()
+    }
+
+    /// In an ethernet frame, as stations without a VLAN send it.
+    pub(crate) fn reply_frame(own: Station, asker: Station) -> Vec<u8> {
+        [&frame::header(asker.mac, own.mac, EtherType::ARP)[..], &reply(own, asker)].concat()
+    }
 
     fn station(last: u8) -> Station {
         let ip = Ipv4Addr::new(10, 0, 0, last);
-        Station { mac: Mac::from_ip(ip), ip }
+        Station { mac: Mac::from_ip(ip.into()), ip }
     }
 
     #[test]
-    fn request_is_read_back_and_goes_to_all() {
-        let bytes = request(station(1), station(2).ip);
-        let head = frame::parse(&bytes).unwrap();
-        assert_eq!(head.destination, Mac::BROADCAST);
-        assert_eq!(head.ether_type, EtherType::ARP);
-        let arp = parse(&bytes[frame::ETHERNET_HEADER..]).unwrap();
+    fn request_is_read_back() {
+        let arp = parse(&request(station(1), station(2).ip)).unwrap();
         assert!(arp.request);
         assert_eq!((arp.sender, arp.target.ip), (station(1), station(2).ip));
     }
 
     #[test]
     fn reply_goes_to_the_asker() {
-        let bytes = reply(station(2), station(1));
-        assert_eq!(frame::parse(&bytes).unwrap().destination, station(1).mac);
-        let arp = parse(&bytes[frame::ETHERNET_HEADER..]).unwrap();
+        let arp = parse(&reply(station(2), station(1))).unwrap();
         assert!(!arp.request);
         assert_eq!((arp.sender, arp.target), (station(2), station(1)));
     }
 
     #[test]
     fn other_protocols_and_operations_are_not_taken_for_ours() {
-        let good = request(station(1), station(2).ip)[frame::ETHERNET_HEADER..].to_vec();
+        let good = request(station(1), station(2).ip);
         for (at, value) in [(1, 6), (3, 1), (4, 5), (5, 3), (7, 3)] {
-            let mut bad = good.clone();
+            let mut bad = good;
             bad[at] = value;
             assert_eq!(parse(&bad), None, "byte {at}");
         }

@@ -1,10 +1,11 @@
 //! ICMP echo over IPv4: reading a packet, turning a request into its reply, making a request.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 
-use etherparse::checksum::Sum16BitWords;
 use etherparse::{IcmpEchoHeader, Icmpv4Header, Icmpv4Slice, Icmpv4Type, IpNumber, Ipv4Header, Ipv4HeaderSlice};
+
+use super::checksum::sums_up;
 
 /// Bytes of the headers of an echo request of ours: IPv4 without options, ICMP.
 pub(crate) const HEADERS: usize = IPV4_HEADER + ICMP_HEADER;
@@ -15,8 +16,8 @@ pub(crate) const ICMP_HEADER: usize = Icmpv4Header::MIN_LEN;
 /// Most bytes after the headers: an IPv4 packet has 65,535 at most.
 pub(crate) const MAX_PAYLOAD: usize = 65_535 - HEADERS;
 
-/// Hops a packet of ours may take.
-const TIME_TO_LIVE: u8 = 64;
+/// Hops a packet of ours may take where nothing else is said.
+pub(crate) const TIME_TO_LIVE: u8 = 64;
 
 /// Why an IP packet is no echo, and no neighbour solicitation, that can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,17 +38,33 @@ pub(crate) enum NotEcho {
     Discovery,
 }
 
-/// An echo request or reply with valid checksums, read.
+/// An echo request or reply of either family with valid checksums, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Echo {
     pub(crate) request: bool,
-    pub(crate) source: Ipv4Addr,
-    pub(crate) destination: Ipv4Addr,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    /// Hops that the packet could still take.
     pub(crate) time_to_live: u8,
     pub(crate) id: u16,
     pub(crate) sequence: u16,
     /// Where in the packet the ICMP message lies. What follows it is padding.
-    icmp: Range<usize>,
+    pub(super) icmp: Range<usize>,
+}
+
+/// How a request is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Hops it may take.
+    pub(crate) time_to_live: u8,
+    /// Whether routers may not cut it into fragments. IPv6 knows nothing else.
+    pub(crate) dont_fragment: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { time_to_live: TIME_TO_LIVE, dont_fragment: true }
+    }
 }
 
 impl Echo {
@@ -103,8 +120,8 @@ pub(crate) fn parse(packet: &[u8]) -> Result<Echo, NotEcho> {
     };
     Ok(Echo {
         request,
-        source: header.source_addr(),
-        destination: header.destination_addr(),
+        source: header.source_addr().into(),
+        destination: header.destination_addr().into(),
         time_to_live: header.ttl(),
         id: echo.id,
         sequence: echo.seq,
@@ -134,6 +151,7 @@ pub(crate) fn append_request(
     packet: &mut Vec<u8>,
     (source, destination): (Ipv4Addr, Ipv4Addr),
     echo: IcmpEchoHeader,
+    manner: Manner,
     payload_len: usize,
     fill: impl FnOnce(&mut [u8]),
 ) {
@@ -147,7 +165,8 @@ pub(crate) fn append_request(
     let mut header = Ipv4Header {
         total_len,
         identification: echo.seq,
-        time_to_live: TIME_TO_LIVE,
+        dont_fragment: manner.dont_fragment,
+        time_to_live: manner.time_to_live,
         protocol: IpNumber::ICMP,
         source: source.octets(),
         destination: destination.octets(),
@@ -158,15 +177,11 @@ pub(crate) fn append_request(
     packet[start + IPV4_HEADER..payload].copy_from_slice(&icmp);
 }
 
-/// Whether bytes that contain their internet checksum sum up as they should.
-fn sums_up(bytes: &[u8]) -> bool {
-    Sum16BitWords::new().add_slice(bytes).ones_complement() == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::packet::mutations::{apply, changes};
+    use etherparse::checksum::Sum16BitWords;
     use proptest::prelude::*;
 
     const A: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
@@ -174,7 +189,7 @@ mod tests {
 
     fn request(len: usize) -> Vec<u8> {
         let mut packet = Vec::new();
-        append_request(&mut packet, (A, B), IcmpEchoHeader { id: 7, seq: 9 }, len, |bytes| {
+        append_request(&mut packet, (A, B), IcmpEchoHeader { id: 7, seq: 9 }, Manner::default(), len, |bytes| {
             for (at, byte) in bytes.iter_mut().enumerate() {
                 *byte = at.to_le_bytes()[0];
             }
@@ -195,12 +210,21 @@ mod tests {
     }
 
     #[test]
+    fn hops_and_leave_to_fragment_are_as_asked_for() {
+        let mut packet = Vec::new();
+        let manner = Manner { time_to_live: 3, dont_fragment: false };
+        append_request(&mut packet, (A, B), IcmpEchoHeader { id: 7, seq: 9 }, manner, 8, |bytes| bytes.fill(1));
+        assert_eq!((packet[6], packet[8]), (0, 3));
+        assert_eq!(parse(&packet).unwrap().time_to_live, 3);
+    }
+
+    #[test]
     fn sizes_from_none_to_the_largest_are_read_back() {
         for len in [0, 1, 8, 56, 1472, 9000, MAX_PAYLOAD] {
             let packet = request(len);
             let echo = parse(&packet).unwrap();
             assert!(echo.request);
-            assert_eq!((echo.source, echo.destination), (A, B));
+            assert_eq!((echo.source, echo.destination), (A.into(), B.into()));
             assert_eq!((echo.id, echo.sequence, echo.time_to_live), (7, 9, 64));
             assert_eq!(echo.packet_len(), HEADERS + len);
             assert_eq!(echo.payload(&packet).len(), len);
@@ -222,7 +246,7 @@ mod tests {
             reply_in_place(&mut packet, &echo).unwrap();
             let reply = parse(&packet).unwrap();
             assert!(!reply.request);
-            assert_eq!((reply.source, reply.destination, reply.time_to_live), (B, A, 64));
+            assert_eq!((reply.source, reply.destination, reply.time_to_live), (B.into(), A.into(), 64));
             assert_eq!((reply.id, reply.sequence), (7, 9));
             assert_eq!(reply.payload(&packet), &original[HEADERS..]);
         }

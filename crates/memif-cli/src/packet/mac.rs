@@ -1,7 +1,7 @@
 //! Ethernet addresses.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// An ethernet address.
@@ -12,11 +12,23 @@ impl Mac {
     /// The address of every station.
     pub(crate) const BROADCAST: Self = Self([0xff; 6]);
 
-    /// A locally administered address made of an IPv4 address, so that two of our ends never share one
-    /// as long as their IPv4 addresses differ.
-    pub(crate) fn from_ip(ip: Ipv4Addr) -> Self {
-        let [a, b, c, d] = ip.octets();
+    /// A locally administered address made of the last four bytes of an IP address, so that two of our ends do not
+    /// share one as long as those bytes differ.
+    pub(crate) fn from_ip(ip: IpAddr) -> Self {
+        let [a, b, c, d] = match ip {
+            IpAddr::V4(ip) => ip.octets(),
+            IpAddr::V6(ip) => {
+                let [.., a, b, c, d] = ip.octets();
+                [a, b, c, d]
+            }
+        };
         Self([0x02, 0xfe, a, b, c, d])
+    }
+
+    /// The group to which packets for a group of IPv6 are sent (RFC 2464, 7).
+    pub(crate) fn of_group(ip: Ipv6Addr) -> Self {
+        let [.., a, b, c, d] = ip.octets();
+        Self([0x33, 0x33, a, b, c, d])
     }
 
     /// Whether the address means a group of stations (broadcast is one).
@@ -71,7 +83,9 @@ mod tests {
     fn text_and_address_agree() {
         let mac: Mac = "02:fe:c0:a8:1:2".parse().unwrap();
         assert_eq!(mac.to_string(), "02:fe:c0:a8:01:02");
-        assert_eq!(mac, Mac::from_ip(Ipv4Addr::new(192, 168, 1, 2)));
+        assert_eq!(mac, Mac::from_ip("192.168.1.2".parse().unwrap()));
+        assert_eq!(Mac::from_ip("fd00::1:2".parse().unwrap()).to_string(), "02:fe:00:01:00:02");
+        assert_eq!(Mac::of_group("ff02::1:ff34:5678".parse().unwrap()).to_string(), "33:33:ff:34:56:78");
     }
 
     #[test]

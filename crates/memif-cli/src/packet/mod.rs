@@ -5,14 +5,17 @@
 pub(crate) mod arp;
 pub(crate) mod checksum;
 pub(crate) mod echo;
+pub(crate) mod fragments;
 pub(crate) mod frame;
 pub(crate) mod icmp6;
+pub(crate) mod icmp_error;
 pub(crate) mod mac;
 #[cfg(test)]
 mod mutations;
 pub(crate) mod numbered;
+pub(crate) mod reassembly;
 pub(crate) mod station;
 
-pub(crate) use frame::Framing;
+pub(crate) use frame::{Encapsulation, Framing};
 pub(crate) use mac::Mac;
-pub(crate) use station::Station;
+pub(crate) use station::{Addresses, Ends, Station};

@@ -8,6 +8,7 @@ mod json;
 mod kernel;
 mod life;
 mod pair;
+mod pinger;
 mod rate;
 mod shared;
 #[path = "../util/mod.rs"]
@@ -19,6 +20,7 @@ use std::time::Duration;
 use testkit::{Need, Suite};
 
 const IP: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("ping")];
+const SYSCTL: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("ping"), Need::Program("sysctl")];
 const ARPING: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("arping")];
 const IPERF: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("iperf3")];
 const QUEUES: &[Need] = &[Need::NetNamespace, Need::Program("ip"), Need::Program("iperf3"), Need::Program("tc")];
@@ -40,6 +42,10 @@ fn main() {
         .test("large_packets_are_chained", IP, kernel::large_packets_are_chained)
         .test("arping_reaches_a_responder", ARPING, kernel::arping_reaches_a_responder)
         .test("ping_in_every_receive_mode", IP, kernel::ping_in_every_receive_mode)
+        .test("memif_ping_by_ipv6", IP, pinger::ipv6_by_neighbour_discovery)
+        .test("memif_ping_with_replies_in_fragments", IP, pinger::replies_in_fragments_are_put_together)
+        .test("requests_in_fragments_are_answered", IP, pinger::requests_in_fragments_are_answered)
+        .test("memif_ping_names_icmp_errors", SYSCTL, pinger::icmp_errors_are_named)
         .test("ipv6_between_two_bridges", IP, pair::ipv6_between_two_bridges)
         .test("ip_mode_joins_tun_devices", IP, pair::ip_mode_joins_tun_devices)
         .test("iperf3_tcp", IPERF, pair::iperf3_tcp)

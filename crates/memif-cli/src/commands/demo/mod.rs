@@ -9,7 +9,8 @@ use clap::Args;
 use memif::{Event, InterfaceConfig, InterfaceKey, Link, Role, RxMode, SocketAddress, SocketBuilder};
 
 use crate::endpoint::options::EndpointOptions;
-use crate::endpoint::pinger::engine::{Engine, Plan};
+use crate::endpoint::pinger::engine::Engine;
+use crate::endpoint::pinger::plan::Plan;
 use crate::endpoint::pinger::runner::{Ended, Runner};
 use crate::endpoint::pinger::statistics::Statistics;
 use crate::endpoint::responder::engine::Responder;
@@ -22,7 +23,8 @@ use crate::output::details::{self, DetailsReport};
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
 use crate::output::{report, say};
-use crate::packet::{Mac, Station};
+use crate::packet::echo::Manner;
+use crate::packet::{Encapsulation, Ends, Mac};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -102,16 +104,26 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     print_details(1, &master_end, master.ping_key, RESPONDER)?;
     say(format_args!(""))?;
 
-    let framing = interface.framing();
-    let own = Station { mac: Mac::from_ip(RESPONDER), ip: RESPONDER };
-    let worker = Worker::start(master.ping, Responder::new(own, framing))?;
-    let own = Station { mac: Mac::from_ip(PINGER), ip: PINGER };
-    let plan =
-        Plan { own, target: RESPONDER, framing, id: 1, size: 0, count: Some(COUNT), interval: None, timeout: TIMEOUT };
-    let mut runner = Runner::new(&stop, Responder::new(own, framing), false);
+    let encapsulation = Encapsulation::from(interface.framing());
+    let responder =
+        |ip: Ipv4Addr| Responder::new(Mac::from_ip(ip.into()), [ip.into()].into_iter().collect(), encapsulation);
+    let worker = Worker::start(master.ping, responder(RESPONDER))?;
+    let plan = Plan {
+        mac: Mac::from_ip(PINGER.into()),
+        ends: Ends::V4 { own: PINGER, target: RESPONDER },
+        encapsulation,
+        manner: Manner::default(),
+        id: 1,
+        size: 0,
+        count: Some(COUNT),
+        interval: None,
+        timeout: TIMEOUT,
+        deadline: None,
+    };
+    let mut runner = Runner::new(&stop, responder(PINGER), false);
     let (statistics, link_up) = ping_all_sizes(&plan, &mut runner, slave.ping, &stop)?;
     say(format_args!("\n--- {RESPONDER} ping statistics ---\n{statistics}\n"))?;
-    report(&statistics.report(RESPONDER))?;
+    report(&statistics.report(RESPONDER.into()))?;
 
     let figure = match (slave.throughput.tx.into_iter().next(), master.throughput.rx.into_iter().next()) {
         (Some(tx), Some(mut rx)) if link_up && !stop.is_requested() => {

@@ -1,6 +1,6 @@
 //! `memif ping`: sends ICMP echo requests over an interface of its own and verifies every reply.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use clap::Args;
@@ -8,17 +8,20 @@ use memif::{Link, Role};
 
 use crate::endpoint::links::Links;
 use crate::endpoint::options::{EndpointOptions, WaitOptions};
-use crate::endpoint::pinger::engine::{Engine, Finish, Plan};
+use crate::endpoint::pinger::engine::{Engine, Finish};
+use crate::endpoint::pinger::plan::{Plan, headers};
 use crate::endpoint::pinger::runner::{Ended, Runner, tell_so_far};
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::signals::Stop;
 use crate::endpoint::socket::Inbox;
-use crate::endpoint::values::{number, parse_host, parse_seconds};
+use crate::endpoint::values::{number, parse_any_host, parse_seconds};
+use crate::endpoint::vlan::VlanOption;
 use crate::error::Error;
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::{report, say, warn};
-use crate::packet::{Framing, Mac, Station, echo};
+use crate::packet::echo::{Manner, TIME_TO_LIVE};
+use crate::packet::{Addresses, Encapsulation, Ends, Mac};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,15 +36,15 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
 pub(crate) struct PingOptions {
-    /// The IPv4 address to ping
-    #[arg(value_name = "ADDRESS", value_parser = parse_host)]
-    target: Ipv4Addr,
+    /// The address to ping, IPv4 or IPv6
+    #[arg(value_name = "ADDRESS", value_parser = parse_any_host)]
+    target: IpAddr,
 
-    /// Our own IPv4 address [default: ADDRESS with .2 at its end, or .1 where ADDRESS ends in .2]
-    #[arg(long, value_name = "OWN", value_parser = parse_host)]
-    ip: Option<Ipv4Addr>,
+    /// Our own address [default: ADDRESS with .2 (or ::2) at its end, or 1 where ADDRESS ends in 2]
+    #[arg(long, value_name = "OWN", value_parser = parse_any_host)]
+    ip: Option<IpAddr>,
 
-    /// Our own ethernet address [default: 02:fe and the bytes of our IPv4 address]
+    /// Our own ethernet address [default: 02:fe and the last four bytes of our address]
     #[arg(long, value_name = "MAC")]
     mac: Option<Mac>,
 
@@ -55,7 +58,8 @@ pub(crate) struct PingOptions {
         allow_negative_numbers = true)]
     interval: Duration,
 
-    /// Bytes of data in each request, as in ping(8): 28 bytes of headers come on top, and 14 in ethernet mode
+    /// Bytes of data in each request, as in ping(8): 28 bytes of headers come on top (IPv6: 48), and 14 in ethernet
+    /// mode
     #[arg(short, long, value_name = "BYTES", default_value_t = 56, value_parser = number::<u32>(0, 65535), allow_negative_numbers = true)]
     size: u32,
 
@@ -63,7 +67,23 @@ pub(crate) struct PingOptions {
     #[arg(short, long, conflicts_with = "interval")]
     flood: bool,
 
-    /// Seconds to wait for an answer to ARP, and for the last replies
+    /// Let routers cut requests into fragments (IPv4)
+    #[arg(long, overrides_with = "df")]
+    no_df: bool,
+
+    /// Forbid routers to do so; who cannot pass a request on answers with the MTU that is too small [default]
+    #[arg(long, overrides_with = "no_df")]
+    df: bool,
+
+    /// Hops that a request may take
+    #[arg(short, long, value_name = "N", default_value_t = TIME_TO_LIVE, value_parser = number::<u8>(1, 255),
+        allow_negative_numbers = true)]
+    ttl: u8,
+
+    #[command(flatten)]
+    vlan: VlanOption,
+
+    /// Seconds to wait for an answer to ARP or neighbour discovery, and for the last replies
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "5",
         allow_negative_numbers = true)]
     timeout: Duration,
@@ -77,35 +97,43 @@ pub(crate) struct PingOptions {
 
 impl PingOptions {
     fn plan(&self) -> Result<Plan, Error> {
-        let framing = self.end.framing();
+        let encapsulation = self.vlan.encapsulation(self.end.framing())?;
         let ip = self.ip.unwrap_or_else(|| own_address(self.target));
         if ip == self.target {
             return Err(Error::Usage(format!(
                 "--ip {ip} is the address to ping: give the two ends different addresses"
             )));
         }
-        let largest = memif::MAX_PACKET_SIZE as usize - framing.header_len() - echo::HEADERS;
+        let ends = Ends::new(ip, self.target).ok_or_else(|| {
+            Error::Usage(format!("--ip {ip} and {} are of two families: give both IPv4 or both IPv6", self.target))
+        })?;
+        if self.no_df && self.target.is_ipv6() {
+            return Err(Error::Usage("--no-df is for IPv4: routers never fragment IPv6; leave it out".to_owned()));
+        }
+        let largest = memif::MAX_PACKET_SIZE as usize - encapsulation.header_len() - headers(ends);
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
         if size > largest {
-            let mode = match framing {
-                Framing::Ethernet => "ethernet mode (--mode ip carries 14 more)",
-                Framing::Ip => "IP mode",
+            let mode = match encapsulation {
+                Encapsulation::Ethernet => "ethernet mode (--mode ip carries 14 more)",
+                Encapsulation::Vlan(_) => "a VLAN",
+                Encapsulation::Ip => "IP mode",
             };
             return Err(Error::Usage(format!(
                 "--size {size} makes packets that are too long: give at most --size {largest} in {mode}"
             )));
         }
-        let own = Station { mac: self.mac.unwrap_or_else(|| Mac::from_ip(ip)), ip };
         let [low, high, ..] = std::process::id().to_le_bytes();
         Ok(Plan {
-            own,
-            target: self.target,
-            framing,
+            mac: self.mac.unwrap_or_else(|| Mac::from_ip(ip)),
+            ends,
+            encapsulation,
+            manner: Manner { time_to_live: self.ttl, dont_fragment: !self.no_df },
             id: u16::from_le_bytes([low, high]),
             size,
             count: self.count,
             interval: (!self.flood && !self.interval.is_zero()).then_some(self.interval),
             timeout: self.timeout,
+            deadline: None,
         })
     }
 }
@@ -115,10 +143,18 @@ fn parse_count(text: &str) -> Result<u64, String> {
     count.ok_or_else(|| "give a whole number of 1 or more".to_owned())
 }
 
-/// The address next to `target` that the seed's pair of addresses has: .1 and .2.
-fn own_address(target: Ipv4Addr) -> Ipv4Addr {
-    let [a, b, c, d] = target.octets();
-    Ipv4Addr::new(a, b, c, if d == 2 { 1 } else { 2 })
+/// The address next to `target` that the seed's pair of addresses has: .1 and .2, or ::1 and ::2.
+fn own_address(target: IpAddr) -> IpAddr {
+    match target {
+        IpAddr::V4(target) => {
+            let [a, b, c, d] = target.octets();
+            Ipv4Addr::new(a, b, c, if d == 2 { 1 } else { 2 }).into()
+        }
+        IpAddr::V6(target) => {
+            let [a, b, c, d, e, f, g, h] = target.segments();
+            Ipv6Addr::new(a, b, c, d, e, f, g, if h == 2 { 1 } else { 2 }).into()
+        }
+    }
 }
 
 /// Pings until all replies came, their time is over, or a signal ends it.
@@ -135,7 +171,8 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let inbox = Inbox::new();
     let stop = Stop::listen_as_ping(inbox.sender())?;
     let mut links = Links::open(&options.end, config, options.wait.connect_timeout, inbox)?;
-    report(&InterfaceReport::with_station(options.end.id, role, &address, plan.own, None))?;
+    let addresses: Addresses = [plan.ends.own()].into_iter().collect();
+    report(&InterfaceReport::with_station(options.end.id, role, &address, plan.mac, &addresses))?;
     if role == Role::Master {
         warn(format_args!("waiting for a slave on {address}"));
     }
@@ -145,10 +182,10 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     say(format_args!(
         "PING {target} ({target}) {}({}) bytes of data.",
         plan.size,
-        plan.size + echo::HEADERS,
-        target = plan.target,
+        plan.size + headers(plan.ends),
+        target = plan.ends.target(),
     ))?;
-    let responder = Responder::new(plan.own, plan.framing);
+    let responder = Responder::new(plan.mac, addresses, plan.encapsulation);
     let mut runner = Runner::new(&stop, responder, options.flood);
     let ended = match first {
         Some(first) => over_all_links(&mut links, first, &stop, &mut runner, &mut engine),
@@ -156,7 +193,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     };
     links.close()?;
 
-    let target = engine.plan().target;
+    let target = engine.plan().ends.target();
     let statistics = engine.statistics();
     say(format_args!("\n--- {target} ping statistics ---\n{statistics}"))?;
     report(&statistics.report(target))?;
@@ -170,8 +207,9 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
         }
         Finish::Unresolved => {
             let cause = links.silence().map(|cause| format!("; {cause}")).unwrap_or_default();
+            let question = if target.is_ipv6() { "neighbour discovery" } else { "ARP" };
             warn(format_args!(
-                "nobody answered ARP for {target} in {} s; check the address, and whether the peer is up{cause}",
+                "nobody answered {question} for {target} in {} s; check the address, and whether the peer is up{cause}",
                 options.timeout.as_secs_f64(),
             ));
             Ok(Outcome::Lost)
@@ -213,9 +251,16 @@ mod tests {
 
     #[test]
     fn own_address_is_a_neighbour() {
-        assert_eq!(plan("192.168.1.1").unwrap().own.ip, Ipv4Addr::new(192, 168, 1, 2));
-        assert_eq!(plan("192.168.1.2").unwrap().own.ip, Ipv4Addr::new(192, 168, 1, 1));
-        assert_eq!(plan("10.1.1.77 --ip 10.2.2.2").unwrap().own.ip, Ipv4Addr::new(10, 2, 2, 2));
+        for (arguments, own) in [
+            ("192.168.1.1", "192.168.1.2"),
+            ("192.168.1.2", "192.168.1.1"),
+            ("10.1.1.77 --ip 10.2.2.2", "10.2.2.2"),
+            ("fd00::1", "fd00::2"),
+            ("fd00::2", "fd00::1"),
+            ("fe80::1:77", "fe80::1:2"),
+        ] {
+            assert_eq!(plan(arguments).unwrap().ends.own().to_string(), own, "{arguments}");
+        }
     }
 
     #[test]
@@ -223,6 +268,16 @@ mod tests {
         let plan = plan("192.168.1.1").unwrap();
         assert_eq!((plan.size, plan.count), (56, None));
         assert_eq!(plan.interval, Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn the_last_of_df_and_no_df_counts() {
+        let manner = |arguments| plan(arguments).unwrap().manner;
+        assert_eq!(manner("10.0.0.1"), Manner::default());
+        assert!(!manner("10.0.0.1 --no-df").dont_fragment);
+        assert!(manner("10.0.0.1 --no-df --df").dont_fragment);
+        assert!(!manner("10.0.0.1 --df --no-df").dont_fragment);
+        assert_eq!(manner("10.0.0.1 -t 3").time_to_live, 3);
     }
 
     #[test]
@@ -235,6 +290,11 @@ mod tests {
     fn largest_packet_is_known_in_both_modes() {
         assert_eq!(plan("192.168.1.1 --size 65493").unwrap().packet_len(), 65_535);
         assert_eq!(plan("192.168.1.1 --mode ip --size 65507").unwrap().packet_len(), 65_535);
+        assert_eq!(plan("192.168.1.1 --vlan 7 --size 65489").unwrap().packet_len(), 65_535);
+        assert_eq!(plan("fd00::1 --size 65473").unwrap().packet_len(), 65_535);
+        assert_eq!(plan("fd00::1 --mode ip --size 65487").unwrap().packet_len(), 65_535);
+        assert!(plan("fd00::1 --size 65474").unwrap_err().contains("--size 65473"));
+        assert!(plan("192.168.1.1 --vlan 7 --size 65490").unwrap_err().contains("--size 65489"));
         assert!(plan("192.168.1.1 --size 65494").unwrap_err().contains("--size 65493"));
         assert!(plan("192.168.1.1 --mode ip --size 65508").unwrap_err().contains("--size 65507"));
     }
@@ -243,7 +303,12 @@ mod tests {
     fn every_option_used_wrongly_has_an_answer() {
         for (arguments, answer) in [
             ("", "<ADDRESS>"),
-            ("vpp.example.org", "give an IPv4 address"),
+            ("vpp.example.org", "give an IPv4 or IPv6 address"),
+            ("fd00::1 --ip 10.0.0.1", "give both IPv4 or both IPv6"),
+            ("fd00::1 --no-df", "leave it out"),
+            ("192.168.1.1 --vlan 7 --mode ip", "leave --mode ip out"),
+            ("192.168.1.1 --vlan 0", "from 1 to 4094"),
+            ("192.168.1.1 --ttl 0", "from 1 to 255"),
             ("255.255.255.255", "not the address of one host"),
             ("192.168.1.1 --ip 192.168.1.1", "different addresses"),
             ("192.168.1.1 --count 0", "1 or more"),

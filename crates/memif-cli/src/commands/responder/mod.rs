@@ -1,10 +1,11 @@
 //! `memif responder`: answers ARP, neighbour solicitations and echo requests on any number of interfaces of one socket.
 
 mod console;
+mod stations;
 mod unread;
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::ControlFlow;
 
 use clap::parser::ValueSource;
@@ -17,12 +18,14 @@ use crate::endpoint::responder::report::ResponderReport;
 use crate::endpoint::responder::served::Served;
 use crate::endpoint::signals::Stop;
 use crate::endpoint::socket::{Endpoint, Happening, Inbox};
-use crate::endpoint::values::{parse_host, parse_host6, parse_id};
+use crate::endpoint::values::{parse_any_host, parse_host6, parse_id};
+use crate::endpoint::vlan::VlanOption;
 use crate::error::Error;
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
 use crate::output::{report, say, so_far, warn};
-use crate::packet::{Mac, Station};
+use crate::packet::Mac;
+use stations::{Station, Word, stations, words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,8 +35,8 @@ Examples:
       connects to VPP at /run/vpp/memif.sock as interface 0 and answers for 192.168.1.2
   memif responder --role master --socket @lab --ip 10.0.0.1
       listens on an abstract socket
-  memif responder --id 0 --ip 10.0.0.1 --id 1 --ip 10.0.1.1
-      two interfaces on one socket";
+  memif responder --id 0 --ip 10.0.0.1 --ip fd00::1 --id 1 --ip 10.0.1.1
+      two interfaces on one socket, the first with two addresses";
 
 /// Options of `memif responder`.
 #[derive(Args, Clone, Debug)]
@@ -43,7 +46,7 @@ pub(crate) struct ResponderOptions {
     #[command(flatten)]
     given: Given,
 
-    /// Number that pairs this interface with one of the peer; may be repeated, with --ip for each
+    /// Number that pairs this interface with one of the peer; may be repeated, each before its --ip
     #[arg(
         long,
         value_name = "N",
@@ -54,17 +57,21 @@ pub(crate) struct ResponderOptions {
     )]
     id: Vec<u32>,
 
-    /// The IPv4 address to answer for [default: 192.168.1.2, for further interfaces 192.168.2.2 and so on]
-    #[arg(long, value_name = "A.B.C.D", value_parser = parse_host)]
-    ip: Vec<Ipv4Addr>,
+    /// An address to answer for, IPv4 or IPv6; may be repeated [default: 192.168.1.2, for further interfaces
+    /// 192.168.2.2 and so on]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_any_host)]
+    ip: Vec<IpAddr>,
 
-    /// The IPv6 address to answer for, too [default: none]
+    /// An IPv6 address to answer for beside the default IPv4 address; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = parse_host6)]
     ip6: Vec<Ipv6Addr>,
 
-    /// The ethernet address to answer with [default: 02:fe and the bytes of the IPv4 address]
+    /// The ethernet address to answer with [default: 02:fe and the last four bytes of the first address]
     #[arg(long, value_name = "MAC")]
     mac: Vec<Mac>,
+
+    #[command(flatten)]
+    vlan: VlanOption,
 
     /// Take commands (help lists them), which make the interfaces. So it is without any interface option, too
     #[arg(long, conflicts_with_all = ["id", "ip", "ip6", "mac", "role"])]
@@ -74,15 +81,20 @@ pub(crate) struct ResponderOptions {
     interface: InterfaceOptions,
 }
 
-/// Whether an option of an interface stands on the command line.
-#[derive(Clone, Copy, Debug)]
-struct Given(bool);
+/// What stands on the command line.
+#[derive(Clone, Debug)]
+struct Given {
+    /// Whether there is an option of an interface.
+    any: bool,
+    /// Those that are repeated.
+    words: Vec<Word>,
+}
 
 impl FromArgMatches for Given {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let known = ResponderOptions::augment_args(clap::Command::new("responder"));
         let typed = |arg: &clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
-        Ok(Self(known.get_arguments().any(typed)))
+        Ok(Self { any: known.get_arguments().any(typed), words: words(matches) })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -101,44 +113,9 @@ impl Args for Given {
     }
 }
 
-impl ResponderOptions {
-    /// The address of each interface, by id in the order given.
-    fn stations(&self) -> Result<Vec<(u32, Station, Option<Ipv6Addr>)>, Error> {
-        for (at, id) in self.id.iter().enumerate() {
-            if self.id[..at].contains(id) {
-                return Err(Error::Usage(format!("--id {id} is given twice: give each interface an id of its own")));
-            }
-        }
-        for (given, option) in [(self.ip.len(), "--ip"), (self.ip6.len(), "--ip6"), (self.mac.len(), "--mac")] {
-            if given != 0 && given != self.id.len() {
-                return Err(Error::Usage(format!(
-                    "{} --id and {given} {option}: give one {option} for each --id, or none",
-                    self.id.len(),
-                )));
-            }
-        }
-        if self.ip.is_empty() && self.id.len() > 254 {
-            return Err(Error::Usage(
-                "there are default addresses for 254 interfaces: give --ip for \
-                 each --id"
-                    .to_owned(),
-            ));
-        }
-        let ip = |at: usize, third| self.ip.get(at).copied().unwrap_or_else(|| Ipv4Addr::new(192, 168, third, 2));
-        let mac = |at: usize, ip| self.mac.get(at).copied().unwrap_or_else(|| Mac::from_ip(ip));
-        let numbered = self.id.iter().enumerate().zip((1_u8..=u8::MAX).cycle());
-        Ok(numbered
-            .map(|((at, id), third)| {
-                let ip = ip(at, third);
-                (*id, Station { mac: mac(at, ip), ip }, self.ip6.get(at).copied())
-            })
-            .collect())
-    }
-}
-
 /// Runs the responder: with commands where no interface was asked for, else until a signal ends it.
 pub(crate) fn run(options: &ResponderOptions, verbose: bool) -> Result<Outcome, Error> {
-    if options.interactive || !options.given.0 { console::run(&options.interface, verbose) } else { serve(options) }
+    if options.interactive || !options.given.any { console::run(&options.interface, verbose) } else { serve(options) }
 }
 
 /// How an interface is called in lines about it.
@@ -149,30 +126,27 @@ struct Named {
 
 impl Named {
     fn name(&self) -> String {
-        match self.served.ip6() {
-            None => format!("interface {} ({})", self.id, self.served.ip()),
-            Some(ip6) => format!("interface {} ({}, {ip6})", self.id, self.served.ip()),
-        }
+        format!("interface {} ({})", self.id, self.served.addresses())
     }
 }
 
 fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
-    let stations = options.stations()?;
+    let stations = stations(&options.given.words)?;
     let role = options.interface.role();
-    let framing = options.interface.framing();
+    let encapsulation = options.vlan.encapsulation(options.interface.framing())?;
     let address = options.interface.address()?;
     let mut configs = Vec::new();
-    for (id, ..) in &stations {
-        configs.push(options.interface.interface(role, *id)?);
+    for station in &stations {
+        configs.push(options.interface.interface(role, station.id)?);
     }
     let inbox = Inbox::new();
     let stop = Stop::listen(inbox.sender())?;
     let mut socket = options.interface.socket(address.clone(), role)?.open()?;
     let mut served = HashMap::new();
     let mut order = Vec::new();
-    for ((id, own, ip6), config) in stations.into_iter().zip(configs) {
+    for (Station { id, mac, addresses }, config) in stations.into_iter().zip(configs) {
         let key = socket.add_interface(config)?;
-        served.insert(key, Named { id, served: Served::new(own, ip6, framing) });
+        served.insert(key, Named { id, served: Served::new(mac, addresses, encapsulation) });
         order.push(key);
     }
     if let Some(doubt) = options.interface.too_many_polls(order.len()) {
@@ -183,8 +157,8 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     for key in &order {
         if let Some(interface) = served.get(key) {
             say(format_args!("{}: {role} on {address}", interface.name()))?;
-            let (station, ip6) = (interface.served.station(), interface.served.ip6());
-            let made = InterfaceReport::with_station(interface.id, role, &address, station, ip6);
+            let (mac, addresses) = (interface.served.mac(), interface.served.addresses());
+            let made = InterfaceReport::with_station(interface.id, role, &address, mac, addresses);
             report(&made)?;
         }
     }
@@ -241,29 +215,49 @@ mod tests {
     use super::*;
     use crate::endpoint::typed::typed;
 
-    fn stations(arguments: &str) -> Result<Vec<(u32, Station, Option<Ipv6Addr>)>, String> {
-        typed::<ResponderOptions>(arguments)?.stations().map_err(|error| error.to_string())
+    fn asked(arguments: &str) -> Result<Vec<Station>, String> {
+        stations(&typed::<ResponderOptions>(arguments)?.given.words).map_err(|error| error.to_string())
+    }
+
+    /// Each interface with its addresses.
+    fn seen(arguments: &str) -> Vec<String> {
+        let stations = asked(arguments).unwrap_or_else(|error| panic!("{arguments}: {error}"));
+        stations.iter().map(|station| format!("{}: {}", station.id, station.addresses)).collect()
     }
 
     #[test]
     fn without_options_the_seed_address_is_served() {
-        let served = stations("").unwrap();
-        let ip = Ipv4Addr::new(192, 168, 1, 2);
-        assert_eq!(served, [(0, Station { mac: Mac::from_ip(ip), ip }, None)]);
+        let ip: IpAddr = [192, 168, 1, 2].into();
+        let station = Station { id: 0, mac: Mac::from_ip(ip), addresses: [ip].into_iter().collect() };
+        assert_eq!(asked("").unwrap(), [station]);
     }
 
     #[test]
     fn ids_and_addresses_pair_up() {
-        let served = stations("--id 4 --ip 10.0.0.4 --id 5 --ip 10.0.0.5").unwrap();
-        let seen: Vec<_> = served.iter().map(|(id, own, _)| (*id, own.ip.to_string())).collect();
-        assert_eq!(seen, [(4, "10.0.0.4".to_owned()), (5, "10.0.0.5".to_owned())]);
-        let served = stations("--id 4 --id 5").unwrap();
-        assert_eq!(served[1].1.ip, Ipv4Addr::new(192, 168, 2, 2));
+        for (arguments, wanted) in [
+            ("--id 4 --ip 10.0.0.4 --id 5 --ip 10.0.0.5", &["4: 10.0.0.4", "5: 10.0.0.5"][..]),
+            ("--id 4 --id 5 --ip 10.0.0.4 --ip 10.0.0.5", &["4: 10.0.0.4", "5: 10.0.0.5"]),
+            ("--ip 10.0.0.4 --id 4 --ip 10.0.0.5 --id 5", &["4: 10.0.0.4", "5: 10.0.0.5"]),
+            ("--id 4 --id 5", &["4: 192.168.1.2", "5: 192.168.2.2"]),
+            ("--ip 10.0.0.1 --ip fd00::1 --ip 10.0.0.2", &["0: 10.0.0.1, 10.0.0.2, fd00::1"]),
+            ("--ip fd00::1", &["0: fd00::1"]),
+            ("--ip6 fd00::1 --ip6 fd00::2", &["0: 192.168.1.2, fd00::1, fd00::2"]),
+            ("--id 4 --ip 10.0.0.4 --ip fd00::4 --id 5", &["4: 10.0.0.4, fd00::4", "5: 192.168.2.2"]),
+            (
+                "--id 4 --id 5 --ip 10.0.0.5 --id 6 --ip6 fd00::6",
+                &["4: 192.168.1.2", "5: 10.0.0.5", "6: 192.168.3.2, fd00::6"],
+            ),
+        ] {
+            assert_eq!(seen(arguments), wanted, "{arguments}");
+        }
+        let macs = asked("--id 4 --mac 02:00:00:00:00:04 --id 5 --ip fd00::1:2").unwrap();
+        let macs: Vec<_> = macs.iter().map(|station| station.mac.to_string()).collect();
+        assert_eq!(macs, ["02:00:00:00:00:04", "02:fe:00:01:00:02"]);
     }
 
     #[test]
     fn any_option_of_an_interface_asks_for_one() {
-        let given = |arguments: &str| typed::<ResponderOptions>(arguments).unwrap().given.0;
+        let given = |arguments: &str| typed::<ResponderOptions>(arguments).unwrap().given.any;
         assert!(!given(""));
         for arguments in ["--id 0", "--ip 192.168.1.2", "--mode ethernet", "--role slave", "--socket @x"] {
             assert!(given(arguments), "{arguments}");
@@ -274,20 +268,23 @@ mod tests {
     fn what_does_not_pair_up_is_refused() {
         for (arguments, answer) in [
             ("--id 1 --id 1", "--id 1 is given twice"),
-            ("--id 1 --id 2 --ip 10.0.0.1", "one --ip for each --id"),
-            ("--ip 10.0.0.1 --ip 10.0.0.2", "one --ip for each --id"),
-            ("--ip6 fd00::1 --ip6 fd00::2", "one --ip6 for each --id"),
+            ("--id 1 --id 2 --ip 10.0.0.1", "give each --ip after the --id that it is for"),
+            ("--id 1 --id 2 --ip6 fd00::1", "give each --ip6 after the --id that it is for"),
+            ("--ip 10.0.0.1 --ip 10.0.0.1", "10.0.0.1 twice"),
+            ("--ip fd00::1 --ip6 fd00::1", "fd00::1 twice"),
+            ("--vlan 0", "from 1 to 4094"),
+            ("--vlan 4095", "from 1 to 4094"),
             ("--ip6 ff02::1", "not the address of one host"),
             ("--interactive --ip 10.0.0.1", "cannot be used with"),
             ("--interactive --role master", "cannot be used with"),
-            ("--mac 02:00:00:00:00:01 --mac 02:00:00:00:00:02", "one --mac for each --id"),
+            ("--mac 02:00:00:00:00:01 --mac 02:00:00:00:00:02", "give each interface one"),
             ("--ip 224.0.0.1", "not the address of one host"),
             ("--mac 01:00:00:00:00:01", "group address"),
             ("--id -1", "from 0 to 4294967295"),
             ("--id x", "give a whole number from 0 to 4294967295"),
             ("--id 4294967296", "from 0 to 4294967295"),
         ] {
-            let error = stations(arguments).unwrap_err();
+            let error = asked(arguments).unwrap_err();
             assert!(error.contains(answer), "{arguments}: {error}");
         }
     }

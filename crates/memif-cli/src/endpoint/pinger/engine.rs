@@ -5,48 +5,25 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use etherparse::{EtherType, IcmpEchoHeader};
+use etherparse::EtherType;
 
-use super::payload::{Difference, Pattern};
+use super::heard::{Heard, Reply};
+use super::payload::Pattern;
+use super::plan::{Plan, sequence};
 use super::statistics::Statistics;
-use crate::packet::checksum;
 use crate::packet::echo::{self, Echo, NotEcho};
-use crate::packet::{Framing, Mac, Station, arp, frame};
+use crate::packet::reassembly::{Reassembly, Taken};
+use crate::packet::{Encapsulation, Ends, Mac, arp, checksum, frame, icmp_error, icmp6};
 
-/// Time between two ARP requests.
-const ARP_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two questions for an ethernet address.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// A request is sent at least that often when the next one only waits for a reply, as ping(8) does.
 const FLOOD_INTERVAL: Duration = Duration::from_millis(10);
 /// How long replies that are under way are waited for after [`Engine::stop`].
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
-
-/// What a run does.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) own: Station,
-    pub(crate) target: Ipv4Addr,
-    pub(crate) framing: Framing,
-    /// ICMP id, to tell our replies from those of other programs.
-    pub(crate) id: u16,
-    /// Bytes after the ICMP header, at most [`echo::MAX_PAYLOAD`].
-    pub(crate) size: usize,
-    /// Requests to send; without end when `None`.
-    pub(crate) count: Option<u64>,
-    /// Time between requests; `None` sends the next one when the reply came.
-    pub(crate) interval: Option<Duration>,
-    /// How long an answer is waited for: to ARP, and to the last requests.
-    pub(crate) timeout: Duration,
-}
-
-impl Plan {
-    /// Bytes of each request as it is sent.
-    pub(crate) fn packet_len(&self) -> usize {
-        self.framing.header_len() + echo::HEADERS + self.size
-    }
-}
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,39 +41,8 @@ pub(crate) enum Step {
 pub(crate) enum Finish {
     /// Everything was sent, and every answer came or its time is over.
     Done,
-    /// Nobody answered ARP.
+    /// Nobody told the ethernet address of the target.
     Unresolved,
-}
-
-/// What a received packet was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// The ethernet address that was asked for.
-    Resolved(Mac),
-    /// A reply with every byte as it was sent, but perhaps for the checksum.
-    Reply(Reply),
-    /// A reply to a request that was answered already.
-    Duplicate(Reply),
-    /// A reply with a wrong byte.
-    Corrupt(u16, Difference),
-    /// A reply of the wrong length.
-    Length { sequence: u16, found: usize },
-    /// A packet from the target with a wrong checksum.
-    Checksum(NotEcho),
-    /// Nothing that belongs to this run.
-    Other,
-}
-
-/// A reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reply {
-    /// Bytes of the ICMP message.
-    pub(crate) icmp_len: usize,
-    pub(crate) sequence: u16,
-    pub(crate) time_to_live: u8,
-    pub(crate) round_trip: Duration,
-    /// Whether its ICMP checksum was right. Every other byte was.
-    pub(crate) checksum_ok: bool,
 }
 
 /// A request that was sent.
@@ -105,11 +51,13 @@ struct Sent {
     number: u64,
     at: Instant,
     answered: bool,
+    /// Whether somebody said that it did not arrive.
+    refused: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Asking for the ethernet address since `since` (set by the first request), the next time at `due`.
+    /// Asking for the ethernet address since `since` (set by the first question), the next time at `due`.
     Resolving {
         since: Option<Instant>,
         due: Option<Instant>,
@@ -139,13 +87,16 @@ pub(crate) struct Engine {
     written_off: u64,
     /// Packets with a wrong ICMP checksum, put right.
     repaired: Vec<u8>,
+    reassembly: Reassembly,
+    /// When the run is over whatever comes.
+    deadline: Option<Instant>,
     statistics: Statistics,
 }
 
 impl Engine {
     /// A run that has sent nothing yet.
     pub(crate) fn new(plan: Plan) -> Self {
-        let state = first_state(plan.framing);
+        let state = first_state(plan.encapsulation);
         Self {
             plan,
             state,
@@ -154,6 +105,8 @@ impl Engine {
             last: None,
             written_off: 0,
             repaired: Vec::new(),
+            reassembly: Reassembly::default(),
+            deadline: None,
             statistics: Statistics::default(),
         }
     }
@@ -167,12 +120,31 @@ impl Engine {
     pub(crate) fn statistics(&self) -> Statistics {
         let time = self.first.zip(self.last).map(|(first, last)| last.duration_since(first));
         let mut statistics = self.statistics;
+        statistics.incomplete += self.reassembly.waiting();
         statistics.time = time.unwrap_or_default();
         statistics
     }
 
     /// Says what to do now, and writes the packet where that is to send one.
     pub(crate) fn poll(&mut self, now: Instant, packet: &mut Vec<u8>) -> Step {
+        let deadline = match (self.deadline, self.plan.deadline) {
+            (None, Some(time)) => Some(*self.deadline.insert(now + time)),
+            (deadline, _) => deadline,
+        };
+        if deadline.is_some_and(|deadline| now >= deadline) {
+            return match self.state {
+                State::Over(finish) => Step::Finished(finish),
+                State::Resolving { .. } => self.finish(Finish::Unresolved),
+                State::Sending { .. } | State::Draining { .. } => self.finish(Finish::Done),
+            };
+        }
+        match self.next(now, packet) {
+            Step::Wait(until) => Step::Wait(deadline.map_or(until, |deadline| until.min(deadline))),
+            step => step,
+        }
+    }
+
+    fn next(&mut self, now: Instant, packet: &mut Vec<u8>) -> Step {
         match self.state {
             State::Resolving { since, due } => {
                 let give_up = since.map(|since| since + self.plan.timeout);
@@ -182,8 +154,7 @@ impl Engine {
                 match (due, give_up) {
                     (Some(due), Some(give_up)) if now < due => Step::Wait(due.min(give_up)),
                     _ => {
-                        packet.clear();
-                        packet.extend(arp::request(self.plan.own, self.plan.target));
+                        self.plan.write_question(packet);
                         Step::Send
                     }
                 }
@@ -192,11 +163,11 @@ impl Engine {
                 _ if self.all_sent() => {
                     let last = self.last.unwrap_or(now);
                     self.state = State::Draining { until: last + self.plan.timeout };
-                    self.poll(now, packet)
+                    self.next(now, packet)
                 }
                 Some(due) if now < due => Step::Wait(due),
                 _ => {
-                    self.write_request(to, packet);
+                    self.plan.write_request(self.statistics.transmitted + 1, to, packet);
                     Step::Send
                 }
             },
@@ -215,13 +186,13 @@ impl Engine {
         match &mut self.state {
             State::Resolving { since, due } => {
                 since.get_or_insert(now);
-                *due = Some(now + ARP_INTERVAL);
+                *due = Some(now + ASK_INTERVAL);
             }
             State::Sending { due, .. } => {
                 *due = Some(now + self.plan.interval.unwrap_or(FLOOD_INTERVAL));
                 self.statistics.transmitted += 1;
                 let number = self.statistics.transmitted;
-                let request = Sent { number, at: now, answered: false };
+                let request = Sent { number, at: now, answered: false, refused: false };
                 self.sent.insert(sequence(number), request);
                 self.first.get_or_insert(now);
                 self.last = Some(now);
@@ -232,30 +203,89 @@ impl Engine {
 
     /// Takes a received packet.
     pub(crate) fn handle(&mut self, now: Instant, packet: &[u8]) -> Heard {
-        let packet = match self.plan.framing {
-            Framing::Ip => packet,
-            Framing::Ethernet => {
+        let mut from = Mac::BROADCAST;
+        let packet = match self.plan.encapsulation {
+            Encapsulation::Ip => packet,
+            Encapsulation::Ethernet | Encapsulation::Vlan(_) => {
                 let Some(header) = frame::parse(packet) else { return Heard::Other };
-                if header.destination != self.plan.own.mac {
+                if header.destination != self.plan.mac || !self.plan.encapsulation.takes(header.vlan) {
                     return Heard::Other;
                 }
-                let body = packet.get(frame::ETHERNET_HEADER..).unwrap_or_default();
+                from = header.source;
+                let body = packet.get(header.body..).unwrap_or_default();
                 match header.ether_type {
                     EtherType::ARP => return self.handle_arp(now, body),
-                    EtherType::IPV4 => body,
+                    EtherType::IPV4 | EtherType::IPV6 => body,
                     _ => return Heard::Other,
                 }
             }
         };
-        match echo::parse(packet) {
-            Ok(reply) if self.is_ours(&reply) => self.handle_reply(now, &reply, packet, true),
+        let mut whole = Vec::new();
+        let taken = match self.plan.ends_of(packet) {
+            Some(ends) if ends == (self.plan.ends.target(), self.plan.ends.own()) => self.reassembly.take(now, packet),
+            _ => Taken::Whole,
+        };
+        self.statistics.incomplete += self.reassembly.given_up().packets;
+        let packet = match taken {
+            Taken::Whole => packet,
+            Taken::Kept | Taken::Refused(_) => return Heard::Fragment,
+            Taken::Complete => {
+                mem::swap(&mut whole, self.reassembly.packet());
+                &whole
+            }
+        };
+        let heard = self.handle_ip(now, packet, from);
+        if taken == Taken::Complete {
+            mem::swap(&mut whole, self.reassembly.packet());
+        }
+        heard
+    }
+
+    fn handle_ip(&mut self, now: Instant, packet: &[u8], from: Mac) -> Heard {
+        let read = match self.plan.ends {
+            Ends::V4 { .. } => echo::parse(packet),
+            Ends::V6 { .. } => match icmp6::parse(packet) {
+                Ok(icmp6::Message::Echo(echo)) => Ok(echo),
+                Ok(icmp6::Message::Advertisement(told)) => {
+                    return self.handle_neighbour(now, told.target.into(), told.mac.unwrap_or(from));
+                }
+                Ok(icmp6::Message::Solicitation(_)) => return Heard::Other,
+                Err(fault) => Err(fault),
+            },
+        };
+        match read {
+            Ok(reply) if self.plan.is_ours(&reply) => self.handle_reply(now, &reply, packet, true),
+            Err(NotEcho::OtherMessage) => self.handle_error(packet),
             Err(NotEcho::IcmpChecksum) => self.handle_wrong_checksum(now, packet),
-            Err(fault @ NotEcho::HeaderChecksum) if self.is_from_target(packet) => {
+            Err(fault @ NotEcho::HeaderChecksum) if self.plan.is_from_target(packet) => {
                 self.statistics.corrupted += 1;
                 Heard::Checksum(fault)
             }
             _ => Heard::Other,
         }
+    }
+
+    /// Takes what may be an error about a request of ours.
+    fn handle_error(&mut self, packet: &[u8]) -> Heard {
+        let ends = self.plan.ends;
+        let Some(error) = icmp_error::parse(packet).filter(|error| {
+            let about = error.invoking;
+            error.to == ends.own()
+                && (about.source, about.destination, about.id) == (ends.own(), ends.target(), self.plan.id)
+        }) else {
+            return Heard::Other;
+        };
+        let Some(sent) = self.sent.get_mut(&error.invoking.sequence).filter(|sent| !sent.answered) else {
+            return Heard::Other;
+        };
+        // What was redirected was passed on all the same.
+        if error.reason != icmp_error::Reason::Redirect {
+            sent.refused = true;
+            self.statistics.errors += 1;
+            let newest = sent.number == self.statistics.transmitted;
+            self.go_on(newest);
+        }
+        Heard::Error(error)
     }
 
     /// Takes a packet whose ICMP checksum is wrong. Some responders send only such, libmemif's example among them:
@@ -265,11 +295,11 @@ impl Engine {
         repaired.clear();
         repaired.extend_from_slice(packet);
         let reply = checksum::repair(&mut repaired)
-            .and_then(|()| echo::parse(&repaired).ok())
-            .filter(|reply| self.is_ours(reply) && self.sent.contains_key(&reply.sequence));
+            .and_then(|()| self.plan.read_echo(&repaired))
+            .filter(|reply| self.plan.is_ours(reply) && self.sent.contains_key(&reply.sequence));
         let heard = match reply {
             Some(reply) => self.handle_reply(now, &reply, &repaired, false),
-            None if self.is_from_target(packet) => {
+            None if self.plan.is_from_target(packet) => {
                 self.statistics.corrupted += 1;
                 Heard::Checksum(NotEcho::IcmpChecksum)
             }
@@ -277,10 +307,6 @@ impl Engine {
         };
         self.repaired = repaired;
         heard
-    }
-
-    fn is_from_target(&self, packet: &[u8]) -> bool {
-        echo::ends(packet) == Some((self.plan.target, self.plan.own.ip))
     }
 
     /// Ends the run: nothing more is sent, and replies under way are waited for a little.
@@ -304,7 +330,7 @@ impl Engine {
             State::Over(finish) => State::Over(finish),
             State::Draining { .. } => State::Over(Finish::Done),
             _ if self.all_sent() => State::Over(Finish::Done),
-            _ => first_state(self.plan.framing),
+            _ => first_state(self.plan.encapsulation),
         };
     }
 
@@ -322,7 +348,7 @@ impl Engine {
 
     /// Requests that may still be answered.
     fn outstanding(&self) -> usize {
-        let open = |sent: &&Sent| !sent.answered && sent.number > self.written_off;
+        let open = |sent: &&Sent| !sent.answered && !sent.refused && sent.number > self.written_off;
         self.sent.values().filter(open).count()
     }
 
@@ -331,35 +357,28 @@ impl Engine {
         Step::Finished(finish)
     }
 
-    fn write_request(&self, to: Mac, packet: &mut Vec<u8>) {
-        let plan = &self.plan;
-        packet.clear();
-        if plan.framing == Framing::Ethernet {
-            packet.extend(frame::header(to, plan.own.mac, EtherType::IPV4));
-        }
-        let number = self.statistics.transmitted + 1;
-        let header = IcmpEchoHeader { id: plan.id, seq: sequence(number) };
-        echo::append_request(packet, (plan.own.ip, plan.target), header, plan.size, |payload| {
-            Pattern::new(plan.id, number).fill(payload);
-        });
-    }
-
     fn handle_arp(&mut self, now: Instant, body: &[u8]) -> Heard {
-        let State::Resolving { .. } = self.state else { return Heard::Other };
         match arp::parse(body) {
-            Some(arp) if !arp.request && arp.sender.ip == self.plan.target && arp.sender.mac.is_station() => {
-                self.state = State::Sending { to: arp.sender.mac, due: Some(now) };
-                Heard::Resolved(arp.sender.mac)
-            }
+            Some(arp) if !arp.request => self.handle_neighbour(now, arp.sender.ip.into(), arp.sender.mac),
             _ => Heard::Other,
         }
     }
 
-    fn is_ours(&self, reply: &Echo) -> bool {
-        !reply.request
-            && reply.source == self.plan.target
-            && reply.destination == self.plan.own.ip
-            && reply.id == self.plan.id
+    /// Takes what somebody tells of an ethernet address.
+    fn handle_neighbour(&mut self, now: Instant, ip: IpAddr, mac: Mac) -> Heard {
+        let State::Resolving { .. } = self.state else { return Heard::Other };
+        if ip != self.plan.ends.target() || !mac.is_station() {
+            return Heard::Other;
+        }
+        self.state = State::Sending { to: mac, due: Some(now) };
+        Heard::Resolved(mac)
+    }
+
+    /// Lets the next request go at once where that is what was asked for, and the fate of the last one is known.
+    fn go_on(&mut self, newest: bool) {
+        if let (None, true, State::Sending { due, .. }) = (self.plan.interval, newest, &mut self.state) {
+            *due = None;
+        }
     }
 
     /// `checksum_ok` tells whether the ICMP checksum was right as the packet came.
@@ -391,24 +410,16 @@ impl Engine {
         self.statistics.reply(round_trip);
         self.last = self.last.max(Some(now));
         let newest = sent.number == self.statistics.transmitted;
-        if let (None, true, State::Sending { due, .. }) = (self.plan.interval, newest, &mut self.state) {
-            *due = None;
-        }
+        self.go_on(newest);
         Heard::Reply(heard)
     }
 }
 
-fn first_state(framing: Framing) -> State {
-    match framing {
-        Framing::Ethernet => State::Resolving { since: None, due: None },
-        Framing::Ip => State::Sending { to: Mac::BROADCAST, due: None },
+fn first_state(encapsulation: Encapsulation) -> State {
+    match encapsulation {
+        Encapsulation::Ethernet | Encapsulation::Vlan(_) => State::Resolving { since: None, due: None },
+        Encapsulation::Ip => State::Sending { to: Mac::BROADCAST, due: None },
     }
-}
-
-/// The ICMP sequence number of request `number`: its low 16 bits.
-fn sequence(number: u64) -> u16 {
-    let [low, high, ..] = number.to_le_bytes();
-    u16::from_le_bytes([low, high])
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What was heard, for programs.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::engine::{Heard, Reply};
+use super::heard::{Heard, Reply};
 use super::payload::Difference;
 use crate::output::json::milliseconds;
 use crate::packet::echo::NotEcho;
@@ -15,7 +15,7 @@ use crate::packet::echo::NotEcho;
 pub(crate) enum HeardReport {
     /// A reply with every byte as it was sent, but perhaps for the checksum.
     Reply {
-        from: Ipv4Addr,
+        from: IpAddr,
         sequence: u16,
         /// Bytes of the ICMP message.
         icmp_bytes: usize,
@@ -28,18 +28,32 @@ pub(crate) enum HeardReport {
     },
     /// A packet that is no right reply.
     BadReply {
-        from: Ipv4Addr,
+        from: IpAddr,
         /// `null` where it cannot be trusted.
         sequence: Option<u16>,
         /// `data`, `length`, `ipv4_checksum` or `icmp_checksum`.
         problem: &'static str,
         explanation: String,
     },
+    /// Why a request did not arrive.
+    IcmpError {
+        /// Who says so.
+        from: IpAddr,
+        sequence: u16,
+        /// `unreachable`, `fragmentation_needed`, `packet_too_big`, `time_exceeded`, `reassembly_time_exceeded`,
+        /// `parameter_problem` or `redirect`.
+        problem: &'static str,
+        /// Of `unreachable`, as the protocol numbers it.
+        code: Option<u8>,
+        /// Of `fragmentation_needed` and `packet_too_big`, where it is told.
+        mtu_bytes: Option<u32>,
+        explanation: String,
+    },
 }
 
 impl HeardReport {
     /// `None` for what nobody is told.
-    pub(crate) fn new(from: Ipv4Addr, sent_bytes: usize, heard: &Heard) -> Option<Self> {
+    pub(crate) fn new(from: IpAddr, sent_bytes: usize, heard: &Heard) -> Option<Self> {
         let reply = |reply: &Reply, duplicate| Self::Reply {
             from,
             sequence: reply.sequence,
@@ -66,7 +80,15 @@ impl HeardReport {
                 };
                 bad(None, problem, "a packet with a wrong checksum".to_owned())
             }
-            Heard::Resolved(_) | Heard::Other => return None,
+            Heard::Error(error) => Self::IcmpError {
+                from: error.from,
+                sequence: error.invoking.sequence,
+                problem: error.reason.name(),
+                code: error.reason.code(),
+                mtu_bytes: error.reason.mtu(),
+                explanation: error.reason.to_string(),
+            },
+            Heard::Resolved(_) | Heard::Fragment | Heard::Other => return None,
         })
     }
 }

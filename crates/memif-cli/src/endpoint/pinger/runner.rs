@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use memif::{Link, RecvError, RxQueue, SendError, TxQueue};
 
-use super::engine::{Engine, Finish, Heard, Reply, Step};
+use super::engine::{Engine, Finish, Step};
+use super::heard::{Heard, Reply};
 use super::report::HeardReport;
 use super::statistics::RoundTrip;
-use crate::endpoint::responder::engine::{Responder, Verdict};
+use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::signals::Stop;
 use crate::error::Error;
 use crate::output::{report, say, so_far, warn};
@@ -137,15 +138,15 @@ impl<'a> Runner<'a> {
                     warn(format_args!(
                         "{} answers with a wrong ICMP checksum, as libmemif's example does; its replies are counted, \
                          as their bytes are right",
-                        engine.plan().target,
+                        engine.plan().ends.target(),
                     ));
                 }
-                if heard == Heard::Other {
-                    if let (Verdict::Reply(len), Some(tx)) =
-                        (self.responder.answer(bytes), link.tx.get_mut(at % queues))
-                    {
+                if matches!(heard, Heard::Other | Heard::Fragment) {
+                    let verdict = self.responder.answer(now, bytes);
+                    let Some(tx) = link.tx.get_mut(at % queues) else { continue };
+                    for answer in self.responder.answers(verdict, bytes) {
                         // An answer that finds no room is one that the peer can ask for again.
-                        let _ = tx.send(&bytes[..len]);
+                        let _ = tx.send(answer);
                     }
                 } else if !self.quiet {
                     tell(engine, &heard)?;
@@ -158,7 +159,7 @@ impl<'a> Runner<'a> {
 
 /// Prints what was heard, in the manner of ping(8).
 fn tell(engine: &Engine, heard: &Heard) -> Result<(), Error> {
-    let target = engine.plan().target;
+    let target = engine.plan().ends.target();
     report(HeardReport::new(target, engine.plan().size, heard).as_ref())?;
     match heard {
         Heard::Reply(reply) => say(format_args!("{}", line(target, reply))),
@@ -172,7 +173,11 @@ fn tell(engine: &Engine, heard: &Heard) -> Result<(), Error> {
             engine.plan().size,
         )),
         Heard::Checksum(_) => say(format_args!("from {target}: a packet with a wrong checksum")),
-        Heard::Resolved(_) | Heard::Other => Ok(()),
+        Heard::Error(error) => {
+            let (from, sequence) = (error.from, error.invoking.sequence);
+            say(format_args!("from {from}: icmp_seq={sequence} {}", error.reason))
+        }
+        Heard::Resolved(_) | Heard::Fragment | Heard::Other => Ok(()),
     }
 }
 
@@ -180,10 +185,10 @@ fn tell(engine: &Engine, heard: &Heard) -> Result<(), Error> {
 pub(crate) fn tell_so_far(engine: &Engine) -> Result<(), Error> {
     let statistics = engine.statistics();
     let lines = statistics.to_string().replace('\n', "; ");
-    so_far(format_args!("{lines}"), &statistics.report(engine.plan().target))
+    so_far(format_args!("{lines}"), &statistics.report(engine.plan().ends.target()))
 }
 
-fn line(target: std::net::Ipv4Addr, reply: &Reply) -> String {
+fn line(target: std::net::IpAddr, reply: &Reply) -> String {
     format!(
         "{} bytes from {target}: icmp_seq={} ttl={} time={}",
         reply.icmp_len,

@@ -1,7 +1,7 @@
 //! Counts and times of a run, and how they are printed: in the manner of ping(8).
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -21,6 +21,10 @@ pub(crate) struct Statistics {
     pub(crate) corrupted: u64,
     /// Replies whose ICMP checksum was wrong and nothing else. They count as received or as duplicates, too.
     pub(crate) wrong_checksums: u64,
+    /// Errors that were told about requests.
+    pub(crate) errors: u64,
+    /// Packets from the target of which only a part came.
+    pub(crate) incomplete: u64,
     /// From the first request to the last that was sent or answered.
     pub(crate) time: Duration,
     shortest: Duration,
@@ -49,7 +53,8 @@ impl Statistics {
 
     /// Whether requests were sent and nothing at all came back.
     pub(crate) fn is_silence(&self) -> bool {
-        self.transmitted > 0 && self.received + self.duplicates + self.corrupted == 0
+        let came = [self.received, self.duplicates, self.corrupted, self.errors, self.incomplete];
+        self.transmitted > 0 && came == [0; 5]
     }
 
     /// Adds the counts of another run that followed this one.
@@ -64,6 +69,8 @@ impl Statistics {
         self.duplicates += other.duplicates;
         self.corrupted += other.corrupted;
         self.wrong_checksums += other.wrong_checksums;
+        self.errors += other.errors;
+        self.incomplete += other.incomplete;
         self.time += other.time;
         self.sum += other.sum;
         self.squares += other.squares;
@@ -74,12 +81,14 @@ impl Statistics {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename = "ping_statistics")]
 pub(crate) struct StatisticsReport {
-    target: Ipv4Addr,
+    target: IpAddr,
     transmitted_packets: u64,
     received_packets: u64,
     duplicate_packets: u64,
     corrupted_packets: u64,
     wrong_icmp_checksum_packets: u64,
+    icmp_errors: u64,
+    incomplete_packets: u64,
     loss_percent: f64,
     duration_ms: f64,
     /// `null` without a reply, as the three that follow.
@@ -91,7 +100,7 @@ pub(crate) struct StatisticsReport {
 
 impl Statistics {
     /// For programs.
-    pub(crate) fn report(&self, target: Ipv4Addr) -> StatisticsReport {
+    pub(crate) fn report(&self, target: IpAddr) -> StatisticsReport {
         let some = |value: f64| (self.received > 0).then_some(value);
         let (mean, deviation) = self.mean_and_deviation();
         #[expect(clippy::cast_precision_loss, reason = "a count of more than 2^52 takes centuries")]
@@ -105,6 +114,8 @@ impl Statistics {
             duplicate_packets: self.duplicates,
             corrupted_packets: self.corrupted,
             wrong_icmp_checksum_packets: self.wrong_checksums,
+            icmp_errors: self.errors,
+            incomplete_packets: self.incomplete,
             loss_percent,
             duration_ms: milliseconds(self.time),
             round_trip_min_ms: some(milliseconds(self.shortest)),
@@ -134,6 +145,12 @@ impl fmt::Display for Statistics {
         }
         if self.wrong_checksums > 0 {
             write!(f, ", {} with a wrong ICMP checksum", self.wrong_checksums)?;
+        }
+        if self.errors > 0 {
+            write!(f, ", +{} errors", self.errors)?;
+        }
+        if self.incomplete > 0 {
+            write!(f, ", +{} of which fragments are missing", self.incomplete)?;
         }
         if self.transmitted > 0 {
             write!(f, ", {}% packet loss", percent(self.transmitted - self.received, self.transmitted))?;
@@ -222,6 +239,8 @@ mod tests {
         assert!(statistics.to_string().contains("0 received, +1 duplicates, +2 corrupted, 100%"));
         let statistics = Statistics { transmitted: 1, wrong_checksums: 1, ..Statistics::default() };
         assert!(statistics.to_string().contains("0 received, 1 with a wrong ICMP checksum, 100%"));
+        let statistics = Statistics { transmitted: 1, errors: 2, incomplete: 1, ..Statistics::default() };
+        assert!(statistics.to_string().contains("0 received, +2 errors, +1 of which fragments are missing, 100%"));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) struct ResponderReport {
     pub(crate) answered_echo_requests: u64,
     pub(crate) answered_arp_requests: u64,
     pub(crate) answered_neighbour_solicitations: u64,
+    /// Fragments that were kept until the packet was whole, or wait for the others.
+    pub(crate) kept_fragments: u64,
     /// Packets without an answer, all of them and by reason.
     pub(crate) dropped_packets: u64,
     pub(crate) dropped_packets_by_reason: Drops,
@@ -27,6 +29,7 @@ impl ResponderReport {
             answered_echo_requests: tally.echoes,
             answered_arp_requests: tally.arps,
             answered_neighbour_solicitations: tally.neighbours,
+            kept_fragments: tally.fragments,
             dropped_packets: tally.dropped.all(),
             dropped_packets_by_reason: tally.dropped,
         }

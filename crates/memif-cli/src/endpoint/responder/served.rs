@@ -1,7 +1,7 @@
 //! An interface that is answered for, over all its links.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use memif::{Link, RxMode};
 
@@ -9,14 +9,14 @@ use super::engine::Responder;
 use super::tally::Tally;
 use super::worker::{Order, Worker};
 use crate::error::Error;
-use crate::packet::{Framing, Station};
+use crate::packet::{Addresses, Encapsulation, Mac};
 
 /// An interface that is answered for. Nothing here waits for a thread but [`finish`](Self::finish).
 #[derive(Debug)]
 pub(crate) struct Served {
-    own: Station,
-    ip6: Option<Ipv6Addr>,
-    framing: Framing,
+    mac: Mac,
+    addresses: Addresses,
+    encapsulation: Encapsulation,
     /// Receive modes that differ from the setting of the interface, by queue.
     modes: BTreeMap<u8, RxMode>,
     worker: Option<Worker>,
@@ -28,35 +28,25 @@ pub(crate) struct Served {
 
 impl Served {
     /// An interface without a link.
-    pub(crate) fn new(own: Station, ip6: Option<Ipv6Addr>, framing: Framing) -> Self {
-        Self { own, ip6, framing, modes: BTreeMap::new(), worker: None, ending: Vec::new(), past: Tally::default() }
+    pub(crate) fn new(mac: Mac, addresses: Addresses, encapsulation: Encapsulation) -> Self {
+        let (modes, past) = (BTreeMap::new(), Tally::default());
+        Self { mac, addresses, encapsulation, modes, worker: None, ending: Vec::new(), past }
     }
 
-    /// The addresses of the ethernet and of IPv4.
-    pub(crate) fn station(&self) -> Station {
-        self.own
+    /// The ethernet address.
+    pub(crate) fn mac(&self) -> Mac {
+        self.mac
     }
 
-    /// The IPv4 address.
-    pub(crate) fn ip(&self) -> Ipv4Addr {
-        self.own.ip
+    /// The IP addresses.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
-    /// The IPv6 address, if it has one.
-    pub(crate) fn ip6(&self) -> Option<Ipv6Addr> {
-        self.ip6
-    }
-
-    /// Changes the IPv4 address.
-    pub(crate) fn set_ip(&mut self, ip: Ipv4Addr) {
-        self.own.ip = ip;
-        self.tell(Order::Addresses(self.own.ip, self.ip6));
-    }
-
-    /// Changes the IPv6 address, or adds one.
-    pub(crate) fn set_ip6(&mut self, ip6: Ipv6Addr) {
-        self.ip6 = Some(ip6);
-        self.tell(Order::Addresses(self.own.ip, self.ip6));
+    /// Puts an IP address in the place of all others of its family.
+    pub(crate) fn set_ip(&mut self, ip: IpAddr) {
+        self.addresses.replace(ip);
+        self.tell(Order::Addresses(self.addresses.clone()));
     }
 
     /// Changes how a receive queue learns of packets, on this link and on later ones.
@@ -78,8 +68,7 @@ impl Served {
                 rx.set_mode(*mode);
             }
         }
-        let mut responder = Responder::new(self.own, self.framing);
-        responder.readdress(self.own.ip, self.ip6);
+        let responder = Responder::new(self.mac, self.addresses.clone(), self.encapsulation);
         self.worker = Some(Worker::start(link, responder)?);
         Ok(())
     }

@@ -20,6 +20,7 @@ pub(crate) type Drops = drops::Drops<Reason, REASONS>;
 pub(crate) enum Reason {
     Malformed,
     OtherStation,
+    OtherVlan,
     OtherNetwork,
     OtherArp,
     OtherAddress,
@@ -38,6 +39,7 @@ impl drops::Reason for Reason {
     const ALL: &'static [Self] = &[
         Self::Malformed,
         Self::OtherStation,
+        Self::OtherVlan,
         Self::OtherNetwork,
         Self::OtherArp,
         Self::OtherAddress,
@@ -76,12 +78,13 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Malformed => "malformed",
             Self::OtherStation => "other ethernet address",
+            Self::OtherVlan => "other VLAN",
             Self::OtherNetwork => "neither ARP nor IP",
             Self::OtherArp => "ARP not asking for this address",
             Self::OtherAddress => "other IP address",
             Self::Source => "impossible source address",
             Self::HeaderChecksum => "IPv4 checksum",
-            Self::Fragment => "IP fragment",
+            Self::Fragment => "IP fragment without the rest",
             Self::OtherProtocol => "not ICMP",
             Self::IcmpChecksum => "ICMP checksum",
             Self::OtherMessage => "ICMP, no echo request",
@@ -103,6 +106,8 @@ pub(crate) struct Tally {
     pub(crate) arps: u64,
     /// Neighbour solicitations that were answered.
     pub(crate) neighbours: u64,
+    /// Fragments that were kept until the packet was whole, which counts as one of the above, or wait for the others.
+    pub(crate) fragments: u64,
     /// Packets without an answer.
     pub(crate) dropped: Drops,
 }
@@ -113,6 +118,7 @@ impl AddAssign for Tally {
         self.echoes += other.echoes;
         self.arps += other.arps;
         self.neighbours += other.neighbours;
+        self.fragments += other.fragments;
         self.dropped += other.dropped;
     }
 }
@@ -127,6 +133,9 @@ impl fmt::Display for Tally {
         if self.neighbours > 0 {
             write!(f, "{} neighbour solicitations answered, ", self.neighbours)?;
         }
+        if self.fragments > 0 {
+            write!(f, "{} further fragments, ", self.fragments)?;
+        }
         self.dropped.fmt(f)
     }
 }
@@ -138,6 +147,7 @@ pub(crate) struct Board {
     echoes: AtomicU64,
     arps: AtomicU64,
     neighbours: AtomicU64,
+    fragments: AtomicU64,
     dropped: [AtomicU64; REASONS],
 }
 
@@ -148,6 +158,7 @@ impl Board {
         self.echoes.store(tally.echoes, Ordering::Relaxed);
         self.arps.store(tally.arps, Ordering::Relaxed);
         self.neighbours.store(tally.neighbours, Ordering::Relaxed);
+        self.fragments.store(tally.fragments, Ordering::Relaxed);
         for (cell, count) in self.dropped.iter().zip(tally.dropped.counts()) {
             cell.store(count, Ordering::Relaxed);
         }
@@ -160,6 +171,7 @@ impl Board {
             echoes: self.echoes.load(Ordering::Relaxed),
             arps: self.arps.load(Ordering::Relaxed),
             neighbours: self.neighbours.load(Ordering::Relaxed),
+            fragments: self.fragments.load(Ordering::Relaxed),
             dropped: Drops::from_counts(self.dropped.each_ref().map(|cell| cell.load(Ordering::Relaxed))),
         }
     }
@@ -182,14 +194,16 @@ mod tests {
         let mut sum = tally;
         sum += tally;
         assert_eq!((sum.received, sum.dropped.of(Reason::Fragment)), (10, 2));
-        assert!(sum.to_string().ends_with("2 dropped (IP fragment: 2)"));
+        assert!(sum.to_string().ends_with("2 dropped (IP fragment without the rest: 2)"));
         sum.neighbours = 3;
         assert!(sum.to_string().contains("3 neighbour solicitations answered, 2 dropped"));
+        sum.fragments = 7;
+        assert!(sum.to_string().contains("answered, 7 further fragments, 2 dropped"));
     }
 
     #[test]
     fn what_is_put_up_is_read() {
-        let mut tally = Tally { received: 1, echoes: 2, arps: 3, neighbours: 4, ..Tally::default() };
+        let mut tally = Tally { received: 1, echoes: 2, arps: 3, neighbours: 4, fragments: 5, ..Tally::default() };
         tally.dropped.add(Reason::RingFull, 1);
         let board = Board::default();
         board.publish(&tally);

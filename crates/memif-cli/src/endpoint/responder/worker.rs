@@ -1,7 +1,6 @@
 //! The thread that serves one link.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -10,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use memif::{Link, RecvError, RxMode, RxQueue, SendError, TxQueue};
 
-use super::engine::{Responder, Verdict};
+use super::engine::Responder;
 use super::tally::{Board, Tally};
 use crate::error::Error;
+use crate::packet::Addresses;
 
 /// Packets that are looked at before their answers are handed over.
 const BURST: usize = 256;
@@ -25,12 +25,12 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const POLL_SLICE: Duration = Duration::from_millis(10);
 
 /// What a thread is told while it serves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Order {
     /// How a receive queue is to learn of packets.
     RxMode(u8, RxMode),
     /// The addresses to answer for from now on.
-    Addresses(Ipv4Addr, Option<Ipv6Addr>),
+    Addresses(Addresses),
 }
 
 /// A thread that serves one link until it goes down.
@@ -106,7 +106,7 @@ impl Inbox {
                         rx.set_mode(mode);
                     }
                 }
-                Order::Addresses(ip, ip6) => responder.readdress(ip, ip6),
+                Order::Addresses(addresses) => responder.readdress(addresses),
             }
         }
     }
@@ -162,36 +162,40 @@ fn burst(rx: &mut RxQueue, tx: &mut TxQueue, responder: &mut Responder, scratch:
     if batch.is_empty() {
         return Ok(());
     }
-    let mut deadline = None;
+    let now = Instant::now();
+    let deadline = now + PATIENCE;
     let mut out = tx.reserve()?;
     for packet in &mut batch {
         let len = packet.copy_to(scratch);
         let Some(bytes) = scratch.get_mut(..len) else { continue };
-        let verdict = responder.answer(bytes);
-        let reply = match &verdict {
-            Verdict::Reply(len) => bytes.get(..*len).unwrap_or_default(),
-            Verdict::Frame(frame) => frame,
-            Verdict::Drop(_) => continue,
-        };
-        match out.push(reply) {
-            Ok(()) => continue,
-            Err(SendError::Full) => {}
-            Err(SendError::TooLong { .. }) => {
+        let verdict = responder.answer(now, bytes);
+        let mut unsent = false;
+        for answer in responder.answers(verdict, bytes) {
+            match out.push(answer) {
+                Ok(()) => continue,
+                Err(SendError::Full) => {}
                 // The peer sends longer packets than it offers room for.
-                responder.unanswered();
-                continue;
+                Err(SendError::TooLong { .. }) => {
+                    unsent = true;
+                    break;
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => return Err(error.into()),
+            // No peer signals room: hand over what there is, then wait a little.
+            out.commit();
+            match tx.send_timeout(answer, deadline.saturating_duration_since(Instant::now())) {
+                Ok(()) => {}
+                Err(SendError::Full | SendError::TooLong { .. }) => unsent = true,
+                Err(error) => return Err(error.into()),
+            }
+            out = tx.reserve()?;
+            if unsent {
+                break;
+            }
         }
-        // No peer signals room: hand over what there is, then wait a little.
-        out.commit();
-        let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
-        match tx.send_timeout(reply, deadline.saturating_duration_since(Instant::now())) {
-            Ok(()) => {}
-            Err(SendError::Full | SendError::TooLong { .. }) => responder.unanswered(),
-            Err(error) => return Err(error.into()),
+        if unsent {
+            responder.unanswered();
         }
-        out = tx.reserve()?;
     }
     out.commit();
     Ok(())

@@ -18,7 +18,7 @@ use crate::output::details::{DetailsReport, HEADING, More, Shown};
 use crate::output::events::Reporter;
 use crate::output::json::{DisconnectedReport, EventReport};
 use crate::output::said::Told;
-use crate::packet::{Framing, Mac, Station};
+use crate::packet::{Addresses, Framing, Mac};
 
 /// Said when the socket's thread has ended. The reason follows as an event.
 const NOT_SERVED: &str = "the socket is not served any more";
@@ -70,9 +70,9 @@ impl Table {
             .ok_or(NOT_SERVED)?
             .map_err(|error| format!("conn {index}: {}", Error::from(error)))?;
         let ip = Ipv4Addr::new(192, 168, index.saturating_add(1), 2);
-        let own = Station { mac: Mac::from_ip(ip), ip };
-        let made = InterfaceReport::with_station(index.into(), role, &self.address, own, None);
-        let served = Served::new(own, None, self.framing);
+        let (mac, addresses) = (Mac::from_ip(ip.into()), Addresses::from_iter([IpAddr::V4(ip)]));
+        let made = InterfaceReport::with_station(index.into(), role, &self.address, mac, &addresses);
+        let served = Served::new(mac, addresses, self.framing.into());
         let up = false;
         self.entries.insert(index, Entry { key, role, served, up, trouble: None });
         let answer = self.note_on_roles().map_or_else(Answer::default, Answer::note);
@@ -111,11 +111,7 @@ impl Table {
     /// # Errors
     /// That there is no such interface.
     pub(crate) fn ip_set(&mut self, index: u8, ip: IpAddr) -> Result<(), String> {
-        let served = &mut self.entry(index)?.served;
-        match ip {
-            IpAddr::V4(ip) => served.set_ip(ip),
-            IpAddr::V6(ip) => served.set_ip6(ip),
-        }
+        self.entry(index)?.served.set_ip(ip);
         Ok(())
     }
 
@@ -161,7 +157,8 @@ impl Table {
         for ((index, entry), details) in self.entries.iter_mut().zip(all) {
             let details = details.map_err(|error| format!("show: {error}"))?;
             let tally = entry.served.tally();
-            let (ip, ip6) = (entry.served.ip(), entry.served.ip6());
+            let addresses = entry.served.addresses();
+            let (ip, ip6) = (addresses.first4().unwrap_or(Ipv4Addr::UNSPECIFIED), addresses.first6());
             reports.push(Report::Details(Box::new(DetailsReport {
                 ip6: ip6.map(|ip6| ip6.to_string()),
                 last_reason: entry.trouble.clone().filter(|_| !details.link_up),
