@@ -29,10 +29,12 @@ Examples:
       connects to VPP and pings it
   memif bridge --tap tap0
       connects to VPP and gives the kernel's programs the device tap0
+  memif bench
+      measures how fast it is here, with both ends in two processes
   memif show /run/vpp/memif.sock
       tells who listens there and whether this user may connect";
 
-/// Shared memory packet interfaces: respond, ping, bridge, demonstrate
+/// Shared memory packet interfaces: respond, ping, bridge, demonstrate, measure, explain
 #[derive(Debug, Parser)]
 #[command(name = "memif", version, after_help = format!("{EXAMPLES}\n\n{}", exit::STATUSES))]
 struct Arguments {

@@ -252,3 +252,45 @@ fn a_wrong_icmp_checksum_alone_is_told_once_and_no_loss() {
         .complains("192.168.1.2 answers with a wrong ICMP checksum");
     assert_eq!(finished.err.matches("wrong ICMP checksum").count(), 1, "{finished:#?}");
 }
+
+#[test]
+fn lines_and_time_are_as_ping_has_them() {
+    let socket = abstract_name();
+    let mut responder = memif(&format!("responder --socket {socket} --role master"));
+    responder.expect("master on");
+    let ping = |options: &str| memif(&format!("ping 192.168.1.2 --socket {socket} {options}")).finish();
+    let quiet = ping("-q -c 3 -i 1ms").code(0).says("3 received");
+    assert!(!quiet.out.contains("icmp_seq"), "{quiet:#?}");
+    let stamped = ping("-D -c 1").code(0);
+    let line = stamped.out.lines().find(|line| line.contains("icmp_seq=1")).expect("a reply");
+    let time = line.strip_prefix('[').and_then(|line| line.split_once("] ")).map(|(time, _)| time);
+    let (seconds, micros) = time.and_then(|time| time.split_once('.')).expect("a time");
+    assert!(seconds.parse::<u64>().is_ok_and(|time| time > 1_600_000_000) && micros.len() == 6, "{line}");
+    // It would go on for ever.
+    let ended = ping("-i 10ms -w 100ms").code(0).says(", 0% packet loss");
+    assert!(ended.out.contains("icmp_seq=2 "), "{ended:#?}");
+    let other = memif(&format!("ping 192.168.1.3 --socket {socket} -w 100ms")).finish();
+    other.code(1).complains("nobody answered ARP");
+    let other = memif(&format!("ping 192.168.1.3 --socket {socket} -W 50ms")).finish();
+    other.code(1).complains("nobody answered ARP for 192.168.1.3 in 0.05 s");
+}
+
+#[test]
+fn queues_that_the_slave_does_not_bring_are_said() {
+    let socket = abstract_name();
+    let mut responder = memif(&format!("responder --socket {socket} --role master --queues 4"));
+    responder.expect("master on");
+    memif(&format!("ping 192.168.1.2 --socket {socket} -c 1")).finish().code(0);
+    responder.expect_complaint("4 receive queues were asked for and the slave brings 1, 4 transmit queues were");
+}
+
+#[test]
+fn without_chains_packets_fit_a_buffer_or_are_refused() {
+    let socket = abstract_name();
+    let mut responder = memif(&format!("responder --socket {socket} --role master"));
+    responder.expect("master on");
+    let ping = |options: &str| memif(&format!("ping 192.168.1.2 --socket {socket} -c 2 -i 0 {options}")).finish();
+    ping("--no-chains --size 1k").code(0).says("2 received");
+    ping("--no-chains --size 4k").code(2).complains("buffer size");
+    ping("--no-chains --size 9k --buffer-size 10k").code(0).says("2 received");
+}

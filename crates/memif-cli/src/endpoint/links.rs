@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use memif::{Event, InterfaceConfig, Link, Role, SocketAddress};
 
-use super::options::EndpointOptions;
+use super::options::{EndpointOptions, InterfaceOptions};
 use super::signals::Stop;
 use super::socket::{Endpoint, Inbox, Next};
 use crate::error::Error;
 use crate::output::said::Told;
-use crate::output::{advice, report};
+use crate::output::{advice, report, warn};
 
 /// An interface whose links are waited for. What happens to it is said on standard error.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(crate) struct Links {
     told: bool,
     /// What may be the matter with the last link when nothing comes over it.
     silence: Option<String>,
+    interface: InterfaceOptions,
     /// Whether this end needs no hint that the peer may have more queues than it.
     finds_queues: bool,
 }
@@ -46,6 +47,7 @@ impl Links {
             timeout,
             told: false,
             silence: None,
+            interface: options.interface.clone(),
             finds_queues: role == Role::Master || options.interface.finds_rx_queues(),
         })
     }
@@ -71,7 +73,7 @@ impl Links {
                 }
             };
             let (id, teller) = (self.id, self.endpoint.teller());
-            if let Some(told) = teller.note(&event, |_| "link".to_owned(), |_| id) {
+            if let Some(told) = teller.note(&event, |_| format!("interface {id}"), |_| id) {
                 // The first link is what everybody expects; one that comes back is news.
                 if self.told || !matches!(event, Event::Connected { .. }) {
                     self.told = true;
@@ -81,6 +83,9 @@ impl Links {
                 }
             }
             if let Event::Connected { link, .. } = event {
+                if let Some(shortfall) = self.interface.shortfall(self.role, &link) {
+                    warn(format_args!("{shortfall}"));
+                }
                 let suspect = link.peer.is_dpdk() && !self.finds_queues;
                 self.silence = suspect.then(|| advice::perhaps_surplus(link.rx.len()));
                 return Ok(Some(link));
@@ -102,7 +107,7 @@ impl Links {
                 self.silence = Some(advice::surplus(*rx_queues));
             }
             let id = self.id;
-            self.endpoint.teller().tell(&event, |_| "link".to_owned(), |_| id)?;
+            self.endpoint.teller().tell(&event, |_| format!("interface {id}"), |_| id)?;
         }
         Ok(())
     }

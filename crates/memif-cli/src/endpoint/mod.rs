@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod driver;
 pub(crate) mod links;
+pub(crate) mod namespace;
 pub(crate) mod options;
 pub(crate) mod pinger;
 pub(crate) mod report;

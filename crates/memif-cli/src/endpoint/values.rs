@@ -37,13 +37,63 @@ pub(crate) fn not_an_address(text: &str, wanted: &str) -> String {
     }
 }
 
-/// A time in seconds, with decimals.
+/// A reader of numbers from `least` to `most`, to which k or M may be added; `k` is how many k stands for.
+fn quantity(text: &str, k: u32, least: u32, most: u32) -> Option<u32> {
+    let (digits, unit) = match text.char_indices().next_back()? {
+        (at, 'k' | 'K') => (&text[..at], k),
+        (at, 'M') => (&text[..at], k.checked_mul(k)?),
+        _ => (text, 1),
+    };
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse::<u32>().ok().filter(|_| plain)?.checked_mul(unit)?;
+    (least..=most).contains(&number).then_some(number)
+}
+
+/// A reader of bytes of a packet, of which 9k are 9000, as people say of long ones.
+pub(crate) fn packet_bytes(
+    least: u32,
+    most: u32,
+) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        quantity(text, 1000, least, most)
+            .ok_or_else(|| format!("give a whole number from {least} to {most}, as in 64 or 9k (9000)"))
+    }
+}
+
+/// Bytes of a buffer, of which 2k are 2048.
+pub(crate) fn memory_bytes(text: &str) -> Result<u32, String> {
+    quantity(text, 1024, 1, 65_535)
+        .ok_or_else(|| "give a whole number from 1 to 65535, as in 2048 or 2k (2048)".to_owned())
+}
+
+/// Slots of a ring, of which 1k are 1024.
+pub(crate) fn ring_slots(text: &str) -> Result<u32, String> {
+    quantity(text, 1024, 1, 16_384)
+        .filter(|slots| slots.is_power_of_two())
+        .ok_or_else(|| "give a power of two from 1 to 16384, as in 1024 or 1k".to_owned())
+}
+
+/// A time in seconds, with decimals, or with a unit.
 pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "give a number of seconds, as in 0.5".to_owned())?;
+    // The longer of two that end alike comes first.
+    const UNITS: [(&str, f64); 6] =
+        [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("min", 60.0), ("h", 3600.0), ("s", 1.0)];
+    let unit = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
+    let (number, unit) = unit.unwrap_or((text, 1.0));
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "give a number of seconds, as in 0.5, or one with a unit, as in 500ms".to_owned())?;
+    let seconds = number * unit;
     if !(0.0..=MAX_SECONDS).contains(&seconds) {
         return Err("give 0 to 86400 seconds".to_owned());
     }
     Duration::try_from_secs_f64(seconds).map_err(|error| format!("give 0 to 86400 seconds: {error}"))
+}
+
+/// The pause between two attempts.
+pub(crate) fn parse_period(text: &str) -> Result<Duration, String> {
+    let period = parse_seconds(text).ok().filter(|period| *period >= Duration::from_millis(1));
+    period.ok_or_else(|| "give a time from 1ms to a day, as in 500ms or 2s".to_owned())
 }
 
 /// The IPv6 address of one host.
@@ -109,6 +159,27 @@ mod tests {
     }
 
     #[test]
+    fn sizes_take_units_and_name_all_limits_at_once() {
+        let packet = packet_bytes(0, 65_535);
+        assert_eq!((packet("9k"), packet("9000"), packet("0")), (Ok(9000), Ok(9000), Ok(0)));
+        assert_eq!((memory_bytes("2k"), memory_bytes("2048")), (Ok(2048), Ok(2048)));
+        assert_eq!((ring_slots("1k"), ring_slots("16K"), ring_slots("1")), (Ok(1024), Ok(16_384), Ok(1)));
+        for text in ["", "k", "-1", "+1", "1.5k", "66k", "9kB", "9 k", "5000000M", "1M", "\u{221e}"] {
+            assert_eq!(
+                packet(text).unwrap_err(),
+                "give a whole number from 0 to 65535, as in 64 or 9k (9000)",
+                "{text}"
+            );
+        }
+        for text in ["0", "1000", "32k", "x", "16385", "32768"] {
+            assert!(ring_slots(text).unwrap_err().contains("a power of two from 1 to 16384"), "{text}");
+        }
+        for text in ["0", "64k", "65536", "x"] {
+            assert!(memory_bytes(text).unwrap_err().contains("from 1 to 65535"), "{text}");
+        }
+    }
+
+    #[test]
     fn a_prefix_length_is_named() {
         let error = parse_any_host("192.168.1.2/24").unwrap_err();
         assert!(error.ends_with(", without /24"), "{error}");
@@ -122,7 +193,11 @@ mod tests {
     #[test]
     fn times_and_addresses_are_checked() {
         assert_eq!(parse_seconds("0.25"), Ok(Duration::from_millis(250)));
-        for text in ["", "x", "-1", "nan", "inf", "1e300", "86401"] {
+        for (text, micros) in [("10ms", 10_000), ("1.5s", 1_500_000), ("250us", 250), ("2min", 120_000_000), ("0h", 0)]
+        {
+            assert_eq!(parse_seconds(text), Ok(Duration::from_micros(micros)), "{text}");
+        }
+        for text in ["", "x", "-1", "nan", "inf", "1e300", "86401", "ms", "10 ms", "25h", "10m", "-1ms"] {
             assert!(parse_seconds(text).unwrap_err().contains("give"), "{text}");
         }
         assert_eq!(parse_any_host("10.0.0.1"), Ok([10, 0, 0, 1].into()));

@@ -7,6 +7,7 @@ mod device;
 mod json;
 mod kernel;
 mod life;
+mod namespaces;
 mod pair;
 mod pinger;
 mod rate;
@@ -46,6 +47,10 @@ fn main() {
         .test("memif_ping_with_replies_in_fragments", IP, pinger::replies_in_fragments_are_put_together)
         .test("requests_in_fragments_are_answered", IP, pinger::requests_in_fragments_are_answered)
         .test("memif_ping_names_icmp_errors", SYSCTL, pinger::icmp_errors_are_named)
+        .test("sockets_in_another_namespace", IP, namespaces::sockets_in_another_namespace)
+        .test("slave_connects_again_in_its_namespace", IP, namespaces::slave_connects_again_in_its_namespace)
+        .test("device_stays_where_the_bridge_is", IP, namespaces::device_stays_where_the_bridge_is)
+        .test("missing_namespace_has_an_answer", IP, namespaces::missing_namespace_has_an_answer)
         .test("ipv6_between_two_bridges", IP, pair::ipv6_between_two_bridges)
         .test("ip_mode_joins_tun_devices", IP, pair::ip_mode_joins_tun_devices)
         .test("iperf3_tcp", IPERF, pair::iperf3_tcp)

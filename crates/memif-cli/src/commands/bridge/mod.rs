@@ -23,7 +23,7 @@ use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::report::{DeviceReport, InterfaceReport};
 use crate::endpoint::signals::Stop;
 use crate::endpoint::socket::{Endpoint, Inbox};
-use crate::endpoint::values::number;
+use crate::endpoint::values::packet_bytes;
 use crate::error::Error;
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
@@ -46,8 +46,8 @@ Examples:
   memif bridge --tap tap0 --mtu 9000 --queues 2 --role master --socket /run/lab.sock
       large packets, two queues each way
   ip netns exec blue memif bridge --tap eth0 --socket /run/lab.sock
-      the device appears in the network namespace blue; give the socket as a path, since
-      abstract names do not reach from one network namespace into another
+      the device appears in the network namespace blue; the socket is a path there, or a name
+      with the namespace that it is in: @lab,netns=red (pid:1 is that of the first process)
   ip tuntap add dev tap0 mode tap user alice; ip link set dev tap0 up
       as root, so that alice can bridge without being root; the device stays when the bridge ends";
 
@@ -61,8 +61,7 @@ pub(crate) struct BridgeOptions {
 
     /// Bytes of the longest packet of the device, without the ethernet header [default: 1500; a device that exists
     /// keeps its own]
-    #[arg(long, value_name = "BYTES", value_parser = number::<u16>(68, 65521),
-        allow_negative_numbers = true)]
+    #[arg(long, value_name = "BYTES", value_parser = parse_mtu, allow_negative_numbers = true)]
     mtu: Option<u16>,
 
     /// Join a device of which another program has queues, too (made with: ip tuntap add ... multi_queue): the kernel
@@ -85,12 +84,17 @@ impl BridgeOptions {
     }
 }
 
+fn parse_mtu(text: &str) -> Result<u16, String> {
+    let mtu = packet_bytes(68, 65_521)(text)?;
+    u16::try_from(mtu).map_err(|error| error.to_string())
+}
+
 /// Runs the bridge until a signal ends it.
 pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     let interface = &options.end.interface;
     let role = interface.role();
     let address = interface.address()?;
-    let socket = interface.socket(address.clone(), role)?;
+    interface.check_socket(&address, role)?;
     // Looked at before there is a device, so that wrong use leaves nothing behind.
     options.config(options.mtu.unwrap_or(DEFAULT_MTU))?;
     let inbox = Inbox::new();
@@ -105,10 +109,13 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
         shared: options.shared,
     })?);
     let config = options.config(device.mtu())?;
-    let mut socket = socket.open()?;
-    socket.add_interface(config)?;
     let failure = Failure::new(inbox.sender());
-    let mut endpoint = Endpoint::start(socket, address, inbox, Told::say)?;
+    // The device is in the network namespace of this thread, whatever the socket is in.
+    let mut endpoint = interface.apart(|| {
+        let mut socket = interface.socket(address.clone(), role)?.open()?;
+        socket.add_interface(config)?;
+        Endpoint::start(socket, address, inbox, Told::say)
+    })?;
     announce(options, &device, wanted)?;
 
     let name = format!("{} (interface {})", device.name(), options.end.id);
@@ -116,6 +123,11 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     let mut session = Session::idle(&device, &failure)?;
     let ended = endpoint.serve(&stop, |endpoint, event| {
         let told = endpoint.teller().note(&event, |_| name.clone(), |_| options.end.id);
+        if let Event::Connected { link, .. } = &event
+            && let Some(shortfall) = interface.shortfall(role, link)
+        {
+            warn(format_args!("{name}: {shortfall}"));
+        }
         let switched = match event {
             Event::Connected { interface, link } => match prepare(&device, link, &failure) {
                 Ok(next) => {

@@ -11,7 +11,7 @@ use memif::{Event, InterfaceConfig, InterfaceKey, Link, Role, RxMode, SocketAddr
 use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::pinger::engine::Engine;
 use crate::endpoint::pinger::plan::Plan;
-use crate::endpoint::pinger::runner::{Ended, Runner};
+use crate::endpoint::pinger::runner::{Ended, Lines, Runner};
 use crate::endpoint::pinger::statistics::Statistics;
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::responder::report::ResponderReport;
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
         return Err(Error::Usage(format!("demo runs both ends: leave --role {role} out")));
     }
     let address = match &interface.socket {
-        Some(address) => address.clone(),
+        Some(place) => place.address.clone(),
         None => format!("@memif-demo-{}", std::process::id()).parse()?,
     };
     let masters = interface.for_own_slave();
@@ -120,7 +120,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
         timeout: TIMEOUT,
         deadline: None,
     };
-    let mut runner = Runner::new(&stop, responder(PINGER), false);
+    let mut runner = Runner::new(&stop, responder(PINGER), Lines::default());
     let (statistics, link_up) = ping_all_sizes(&plan, &mut runner, slave.ping, &stop)?;
     say(format_args!("\n--- {RESPONDER} ping statistics ---\n{statistics}\n"))?;
     report(&statistics.report(RESPONDER.into()))?;

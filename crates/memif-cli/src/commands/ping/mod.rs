@@ -10,12 +10,12 @@ use crate::endpoint::links::Links;
 use crate::endpoint::options::{EndpointOptions, WaitOptions};
 use crate::endpoint::pinger::engine::{Engine, Finish};
 use crate::endpoint::pinger::plan::{Plan, headers};
-use crate::endpoint::pinger::runner::{Ended, Runner, tell_so_far};
+use crate::endpoint::pinger::runner::{Ended, Lines, Runner, tell_so_far};
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::signals::Stop;
 use crate::endpoint::socket::Inbox;
-use crate::endpoint::values::{number, parse_any_host, parse_seconds};
+use crate::endpoint::values::{number, packet_bytes, parse_any_host, parse_period, parse_seconds};
 use crate::endpoint::vlan::VlanOption;
 use crate::error::Error;
 use crate::output::exit::{Outcome, STATUSES};
@@ -53,15 +53,27 @@ pub(crate) struct PingOptions {
         allow_negative_numbers = true)]
     count: Option<u64>,
 
-    /// Seconds between requests; 0 sends the next one when the reply came
-    #[arg(short, long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "1",
+    /// Time between requests, in seconds or as in 10ms; 0 sends the next one when the reply came
+    #[arg(short, long, value_name = "TIME", value_parser = parse_seconds, default_value = "1",
         allow_negative_numbers = true)]
     interval: Duration,
 
-    /// Bytes of data in each request, as in ping(8): 28 bytes of headers come on top (IPv6: 48), and 14 in ethernet
-    /// mode
-    #[arg(short, long, value_name = "BYTES", default_value_t = 56, value_parser = number::<u32>(0, 65535), allow_negative_numbers = true)]
+    /// Bytes of data in each request, as in ping(8), 9k are 9000: 28 bytes of headers come on top (IPv6: 48), and 14 in
+    /// ethernet mode
+    #[arg(short, long, value_name = "BYTES", default_value = "56", value_parser = packet_bytes(0, 65535), allow_negative_numbers = true)]
     size: u32,
+
+    /// End after that time, however many requests were sent, in seconds or as in 1500ms
+    #[arg(short = 'w', long, value_name = "TIME", value_parser = parse_period, allow_negative_numbers = true)]
+    deadline: Option<Duration>,
+
+    /// Print no line for each reply, only the summary
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Print when each line was printed, in seconds since 1970
+    #[arg(short = 'D', long)]
+    timestamps: bool,
 
     /// Send each request when the reply to the one before came, 100 per second at least; print only the summary
     #[arg(short, long, conflicts_with = "interval")]
@@ -83,8 +95,8 @@ pub(crate) struct PingOptions {
     #[command(flatten)]
     vlan: VlanOption,
 
-    /// Seconds to wait for an answer to ARP or neighbour discovery, and for the last replies
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, default_value = "5",
+    /// How long to wait for an answer to ARP or neighbour discovery, and for the last replies, in seconds or as in 500ms
+    #[arg(short = 'W', long, value_name = "TIME", value_parser = parse_seconds, default_value = "5",
         allow_negative_numbers = true)]
     timeout: Duration,
 
@@ -133,7 +145,7 @@ impl PingOptions {
             count: self.count,
             interval: (!self.flood && !self.interval.is_zero()).then_some(self.interval),
             timeout: self.timeout,
-            deadline: None,
+            deadline: self.deadline,
         })
     }
 }
@@ -186,7 +198,8 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
         target = plan.ends.target(),
     ))?;
     let responder = Responder::new(plan.mac, addresses, plan.encapsulation);
-    let mut runner = Runner::new(&stop, responder, options.flood);
+    let lines = Lines { quiet: options.flood || options.quiet, timestamps: options.timestamps };
+    let mut runner = Runner::new(&stop, responder, lines);
     let ended = match first {
         Some(first) => over_all_links(&mut links, first, &stop, &mut runner, &mut engine),
         None => Ok(Finish::Done),
@@ -278,6 +291,13 @@ mod tests {
         assert!(manner("10.0.0.1 --no-df --df").dont_fragment);
         assert!(!manner("10.0.0.1 --df --no-df").dont_fragment);
         assert_eq!(manner("10.0.0.1 -t 3").time_to_live, 3);
+    }
+
+    #[test]
+    fn times_and_sizes_have_units() {
+        let plan = plan("192.168.1.1 -i 10ms -s 9k -W 500ms -w 2").unwrap();
+        assert_eq!((plan.interval, plan.size), (Some(Duration::from_millis(10)), 9000));
+        assert_eq!((plan.timeout, plan.deadline), (Duration::from_millis(500), Some(Duration::from_secs(2))));
     }
 
     #[test]

@@ -181,9 +181,11 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
         endpoint.teller().say(told.as_ref())?;
         match event {
             Event::Connected { interface: key, link } => {
-                if let Some(interface) = served.get_mut(&key)
-                    && let Err(error) = interface.served.link_up(link)
-                {
+                let Some(interface) = served.get_mut(&key) else { return Ok(ControlFlow::Continue(())) };
+                if let Some(shortfall) = options.interface.shortfall(role, &link) {
+                    warn(format_args!("{}: {shortfall}", interface.name()));
+                }
+                if let Err(error) = interface.served.link_up(link) {
                     endpoint.give_up(key, &interface.name(), &error);
                 }
             }

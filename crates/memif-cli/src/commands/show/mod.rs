@@ -10,9 +10,9 @@ mod report;
 mod table;
 
 use clap::Args;
-use memif::SocketAddress;
 
-use crate::endpoint::address::{default_socket, parse_socket};
+use crate::endpoint::address::{SocketPlace, default_socket, parse_socket};
+use crate::endpoint::namespace;
 use crate::error::Error;
 use crate::output;
 use crate::output::exit::{Outcome, STATUSES};
@@ -32,16 +32,19 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
 pub(crate) struct ShowOptions {
-    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default: that of
-    /// MEMIF_SOCKET in the environment, or /run/vpp/memif.sock]
+    /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one, @NAME,netns=NS for one in
+    /// another network namespace [default: that of MEMIF_SOCKET in the environment, or /run/vpp/memif.sock]
     #[arg(value_name = "PATH|@NAME", value_parser = parse_socket)]
-    socket: Option<SocketAddress>,
+    socket: Option<SocketPlace>,
 }
 
 /// Explains the socket.
 pub(crate) fn run(options: &ShowOptions) -> Result<Outcome, Error> {
-    let socket = options.socket.clone().map_or_else(default_socket, Ok)?;
-    let report = examine::examine(&socket, &Survey::take());
+    let place = options.socket.clone().map_or_else(default_socket, Ok)?;
+    if let Some(namespace) = place.namespace {
+        namespace::enter(&namespace)?;
+    }
+    let report = examine::examine(&place.address, &Survey::take());
     output::say(format_args!("{report}"))?;
     output::report(&report)?;
     Ok(if report.verdict == Verdict::Ready { Outcome::Success } else { Outcome::No })

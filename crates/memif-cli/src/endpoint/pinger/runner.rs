@@ -1,6 +1,7 @@
 //! Drives a run of ping over the queues of a link.
 
-use std::time::{Duration, Instant};
+use std::fmt::Arguments;
+use std::time::{Duration, Instant, SystemTime};
 
 use memif::{Link, RecvError, RxQueue, SendError, TxQueue};
 
@@ -29,14 +30,22 @@ pub(crate) enum Ended {
     LinkDown,
 }
 
+/// Which lines are printed for replies, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lines {
+    /// None at all.
+    pub(crate) quiet: bool,
+    /// Each begins with the time of day.
+    pub(crate) timestamps: bool,
+}
+
 /// What lasts over all links of a run.
 #[derive(Debug)]
 pub(crate) struct Runner<'a> {
     stop: &'a Stop,
     /// Answers what the peer asks in between.
     responder: Responder,
-    /// Whether a line is printed for each reply.
-    quiet: bool,
+    lines: Lines,
     /// Whether it was said that the peer takes no packets.
     told_full: bool,
     /// Whether it was said that the peer's checksums are wrong.
@@ -47,9 +56,9 @@ pub(crate) struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     /// A runner that ends when `stop` says so and answers requests of the peer as `responder` does.
-    pub(crate) fn new(stop: &'a Stop, responder: Responder, quiet: bool) -> Self {
+    pub(crate) fn new(stop: &'a Stop, responder: Responder, lines: Lines) -> Self {
         let scratch = vec![0; usize::try_from(memif::MAX_PACKET_SIZE).unwrap_or_default()];
-        Self { stop, responder, quiet, told_full: false, told_checksum: false, request: Vec::new(), scratch }
+        Self { stop, responder, lines, told_full: false, told_checksum: false, request: Vec::new(), scratch }
     }
 
     /// Runs until the run is over or the link is down. Calls `idle` now and then, when there is nothing to send.
@@ -148,8 +157,8 @@ impl<'a> Runner<'a> {
                         // An answer that finds no room is one that the peer can ask for again.
                         let _ = tx.send(answer);
                     }
-                } else if !self.quiet {
-                    tell(engine, &heard)?;
+                } else if !self.lines.quiet {
+                    self.lines.tell(engine, &heard)?;
                 }
             }
         }
@@ -157,27 +166,37 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// Prints what was heard, in the manner of ping(8).
-fn tell(engine: &Engine, heard: &Heard) -> Result<(), Error> {
-    let target = engine.plan().ends.target();
-    report(HeardReport::new(target, engine.plan().size, heard).as_ref())?;
-    match heard {
-        Heard::Reply(reply) => say(format_args!("{}", line(target, reply))),
-        Heard::Duplicate(reply) => say(format_args!("{} (DUP!)", line(target, reply))),
-        Heard::Corrupt(sequence, wrong) => say(format_args!(
-            "from {target}: icmp_seq={sequence} wrong data byte #{} should be {:#04x} but was {:#04x}",
-            wrong.at, wrong.sent, wrong.found,
-        )),
-        Heard::Length { sequence, found } => say(format_args!(
-            "from {target}: icmp_seq={sequence} holds {found} data bytes, {} were sent",
-            engine.plan().size,
-        )),
-        Heard::Checksum(_) => say(format_args!("from {target}: a packet with a wrong checksum")),
-        Heard::Error(error) => {
-            let (from, sequence) = (error.from, error.invoking.sequence);
-            say(format_args!("from {from}: icmp_seq={sequence} {}", error.reason))
+impl Lines {
+    /// Prints what was heard, in the manner of ping(8).
+    fn tell(self, engine: &Engine, heard: &Heard) -> Result<(), Error> {
+        let target = engine.plan().ends.target();
+        report(HeardReport::new(target, engine.plan().size, heard).as_ref())?;
+        match heard {
+            Heard::Reply(reply) => self.line(format_args!("{}", reply_line(target, reply))),
+            Heard::Duplicate(reply) => self.line(format_args!("{} (DUP!)", reply_line(target, reply))),
+            Heard::Corrupt(sequence, wrong) => self.line(format_args!(
+                "from {target}: icmp_seq={sequence} wrong data byte #{} should be {:#04x} but was {:#04x}",
+                wrong.at, wrong.sent, wrong.found,
+            )),
+            Heard::Length { sequence, found } => self.line(format_args!(
+                "from {target}: icmp_seq={sequence} holds {found} data bytes, {} were sent",
+                engine.plan().size,
+            )),
+            Heard::Checksum(_) => self.line(format_args!("from {target}: a packet with a wrong checksum")),
+            Heard::Error(error) => {
+                let (from, sequence) = (error.from, error.invoking.sequence);
+                self.line(format_args!("from {from}: icmp_seq={sequence} {}", error.reason))
+            }
+            Heard::Resolved(_) | Heard::Fragment | Heard::Other => Ok(()),
         }
-        Heard::Resolved(_) | Heard::Fragment | Heard::Other => Ok(()),
+    }
+
+    fn line(self, line: Arguments<'_>) -> Result<(), Error> {
+        if !self.timestamps {
+            return say(line);
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        say(format_args!("[{}.{:06}] {line}", now.as_secs(), now.subsec_micros()))
     }
 }
 
@@ -188,7 +207,7 @@ pub(crate) fn tell_so_far(engine: &Engine) -> Result<(), Error> {
     so_far(format_args!("{lines}"), &statistics.report(engine.plan().ends.target()))
 }
 
-fn line(target: std::net::IpAddr, reply: &Reply) -> String {
+fn reply_line(target: std::net::IpAddr, reply: &Reply) -> String {
     format!(
         "{} bytes from {target}: icmp_seq={} ttl={} time={}",
         reply.icmp_len,

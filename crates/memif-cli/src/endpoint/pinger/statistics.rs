@@ -158,30 +158,41 @@ impl fmt::Display for Statistics {
         write!(f, ", time {}ms", self.time.as_millis())?;
         if self.received > 0 {
             let (mean, deviation) = self.mean_and_deviation();
+            // A unit in which the shortest has digits.
+            let (unit, times) = if self.shortest < SHORT { ("us", 1000.0) } else { ("ms", 1.0) };
             write!(
                 f,
-                "\nrtt min/avg/max/mdev = {:.3}/{mean:.3}/{:.3}/{deviation:.3} ms",
-                milliseconds(self.shortest),
-                milliseconds(self.longest),
+                "\nrtt min/avg/max/mdev = {:.3}/{:.3}/{:.3}/{:.3} {unit}",
+                milliseconds(self.shortest) * times,
+                mean * times,
+                milliseconds(self.longest) * times,
+                deviation * times,
             )?;
         }
         Ok(())
     }
 }
 
-/// A round trip time as ping(8) prints it: four digits, and never more than three decimals.
+/// Times below this are printed in microseconds: as milliseconds with three decimals they would have two digits at most.
+const SHORT: Duration = Duration::from_micros(100);
+
+/// A round trip time as ping(8) prints it, with four digits and never more than three decimals; and with three digits
+/// where it is so short that this leaves less.
 pub(crate) struct RoundTrip(pub(crate) Duration);
 
 impl fmt::Display for RoundTrip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = milliseconds(self.0);
-        let decimals = match self.0.as_micros() {
-            100_000.. => 0,
-            10_000.. => 1,
-            1_000.. => 2,
-            _ => 3,
+        let (time, decimals, unit) = match self.0.as_nanos() {
+            100_000_000.. => (time, 0, "ms"),
+            10_000_000.. => (time, 1, "ms"),
+            1_000_000.. => (time, 2, "ms"),
+            100_000.. => (time, 3, "ms"),
+            10_000.. => (time * 1e3, 1, "us"),
+            1_000.. => (time * 1e3, 2, "us"),
+            _ => (time * 1e6, 0, "ns"),
         };
-        write!(f, "{time:.decimals$} ms")
+        write!(f, "{time:.decimals$} {unit}")
     }
 }
 
@@ -244,6 +255,14 @@ mod tests {
     }
 
     #[test]
+    fn short_times_of_a_summary_have_digits() {
+        let mut statistics = Statistics { transmitted: 2, ..Statistics::default() };
+        statistics.reply(Duration::from_nanos(210));
+        statistics.reply(Duration::from_micros(1_200));
+        assert!(statistics.to_string().ends_with("rtt min/avg/max/mdev = 0.210/600.105/1200.000/599.895 us"));
+    }
+
+    #[test]
     fn runs_add_up() {
         let mut one = Statistics { transmitted: 1, ..Statistics::default() };
         one.reply(Duration::from_millis(3));
@@ -272,8 +291,12 @@ mod tests {
 
     #[test]
     fn times_have_four_digits() {
+        let short = |nanos| RoundTrip(Duration::from_nanos(nanos)).to_string();
+        assert_eq!(short(210), "210 ns");
+        assert_eq!(short(4_120), "4.12 us");
+        assert_eq!(short(41_230), "41.2 us");
+        assert_eq!(short(114_000), "0.114 ms");
         let text = |micros| RoundTrip(Duration::from_micros(micros)).to_string();
-        assert_eq!(text(4), "0.004 ms");
         assert_eq!(text(1234), "1.23 ms");
         assert_eq!(text(12_345), "12.3 ms");
         assert_eq!(text(123_456), "123 ms");

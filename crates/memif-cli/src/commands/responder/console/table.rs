@@ -192,7 +192,9 @@ impl Table {
         match event {
             Event::Connected { interface, link } => {
                 let many = self.entries.len() > 1;
+                let options = self.options.clone();
                 let Some((index, entry)) = self.find(interface) else { return Answer::default() };
+                let note = options.shortfall(entry.role, &link).map(|text| format!("note: interface {index}: {text}"));
                 if let Err(error) = entry.served.link_up(link) {
                     let reason = error.to_string();
                     // Its queues are gone: nobody would take packets from the link.
@@ -202,7 +204,8 @@ impl Table {
                 entry.up = true;
                 entry.trouble = None;
                 let which = if many { format!(" (interface {index})") } else { String::new() };
-                Answer::line(format!("INFO: memif connected!{which}")).and_event(for_programs)
+                let text = Some(format!("INFO: memif connected!{which}"));
+                Answer { text, note, ..Answer::default() }.and_event(for_programs)
             }
             Event::Disconnected { interface, reason } => {
                 let Some((index, entry)) = self.find(interface) else { return Answer::default() };
