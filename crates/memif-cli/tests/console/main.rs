@@ -230,6 +230,40 @@ fn a_pasted_session_loses_no_line() {
 }
 
 #[test]
+fn tab_completes_and_question_marks_explain() {
+    let socket = abstract_name();
+    let mut console = Terminal::start(&format!("responder --interactive --socket {socket}"));
+    console.prompt();
+    console.keys("c\t0 m\t");
+    console.wait_for("the whole command", |lines| {
+        lines.last().is_some_and(|last| last == "# conn 0 master").then_some(())
+    });
+    console.keys("\r");
+    console.keys("rx?");
+    console.last_two("  rx-mode <index> <qid> adaptive - poll while packets come, else sleep (the default)", "# rx");
+    console.keys("\t0 0 \t");
+    console.last_two("polling  interrupt  adaptive", "# rx-mode 0 0");
+    console.keys("p\r");
+    // The rest may be left out, and VPP's word for the end is known.
+    console.keys("sh\r");
+    console.expect(&format!("{SPACE}role: master"));
+    console.keys("q\r");
+    assert!(console.finish().0.success());
+}
+
+#[test]
+fn abbreviations_and_question_marks_come_from_a_pipe_too() {
+    let (mut console, mut keys) = piped(&format!("--json responder --interactive --socket {}", abstract_name()));
+    keys.write_all(b"c 0 1\nip?\ni 0 fd00::9\nsh\nq\n").unwrap();
+    console.expect(r#"{"type":"done","command":"c 0 1"}"#);
+    let help = console.expect(r#""type":"help""#);
+    assert!(help.contains("ip-set <index> <ip-addr> - set interface ip address"), "{help}");
+    assert!(!help.contains("conn"), "{help}");
+    console.expect(r#""ip6":"fd00::9""#);
+    console.finish().code(0);
+}
+
+#[test]
 fn the_terminal_is_given_back_as_it_was() {
     for signal in [Some(Signal::TERM), Some(Signal::INT), None] {
         let mut console = Terminal::start(&format!("responder --interactive --socket {}", abstract_name()));

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use memif::{Role, RxMode};
 
+use super::words::{mode, name, role};
 use crate::endpoint::values::not_an_address;
 use crate::packet::station::{is_host, is_host6};
 
@@ -26,12 +27,15 @@ pub(crate) const MORE_HELP: &str = "details:
 \t<index> - 0 to 254: the id of the interface; its address is 192.168.<index + 1>.2
 \tip-set <index> <IPv6 address> - answer for that address, too
 \trx-mode <index> <qid> adaptive - poll while packets come, else sleep (the default)
-\tCtrl-C, Ctrl-D or the end of the input is exit";
+\twords may be cut short, as in c 0; Tab completes them, and ? tells how a line goes on
+\tCtrl-C, Ctrl-D or the end of the input is exit, and so is quit";
 
 /// A command that can be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Help,
+    /// How the line goes on that ends with a question mark.
+    Explain,
     Exit,
     Conn(u8, Role),
     Del(u8),
@@ -48,9 +52,10 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
     // The prompt may come along when a session is copied from a document.
     let line = line.trim_start().strip_prefix("# ").unwrap_or(line);
     let mut words = line.split_whitespace();
-    let Some(name) = words.next() else { return Ok(None) };
+    let Some(typed) = words.next() else { return Ok(None) };
     let arguments: Vec<&str> = words.collect();
-    let command = match (name, arguments.as_slice()) {
+    let command = match (name(typed), arguments.as_slice()) {
+        _ if line.trim_end().ends_with('?') => Command::Explain,
         ("help", []) => Command::Help,
         ("exit", []) => Command::Exit,
         ("show", []) => Command::Show,
@@ -59,7 +64,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
         ("del", [at]) => Command::Del(index(at)?),
         ("ip-set", [at, ip]) => Command::IpSet(index(at)?, parse_ip(ip)?),
         ("rx-mode", [at, queue, mode]) => Command::RxMode(index(at)?, parse_queue(queue)?, parse_mode(mode)?),
-        _ => return Err(usage(name)),
+        (name, _) => return Err(usage(name)),
     };
     Ok(Some(command))
 }
@@ -92,7 +97,7 @@ fn parse_role(text: &str) -> Result<Role, String> {
     match text {
         "0" => Ok(Role::Slave),
         "1" => Ok(Role::Master),
-        _ => text.parse().map_err(|_| format!("{} is no role: give 0 for slave or 1 for master", quoted(text))),
+        _ => role(text).parse().map_err(|_| format!("{} is no role: give 0 for slave or 1 for master", quoted(text))),
     }
 }
 
@@ -117,7 +122,7 @@ fn parse_queue(text: &str) -> Result<u8, String> {
 }
 
 fn parse_mode(text: &str) -> Result<RxMode, String> {
-    text.parse().map_err(|_| format!("{} is no receive mode: give polling, interrupt or adaptive", quoted(text)))
+    mode(text).parse().map_err(|_| format!("{} is no receive mode: give polling, interrupt or adaptive", quoted(text)))
 }
 
 /// A word as it was typed, as far as that goes on a line.
@@ -151,6 +156,15 @@ mod tests {
             ("rx-mode 0 1 polling", Command::RxMode(0, 1, RxMode::Polling)),
             ("rx-mode 0 1 interrupt", Command::RxMode(0, 1, RxMode::Interrupt)),
             ("rx-mode 0 1 adaptive", Command::RxMode(0, 1, RxMode::Adaptive)),
+            ("c 3 m", Command::Conn(3, Role::Master)),
+            ("d 3", Command::Del(3)),
+            ("sh", Command::Show),
+            ("q", Command::Exit),
+            ("i 1 fd00::9", Command::IpSet(1, "fd00::9".parse().unwrap())),
+            ("rx 0 1 p", Command::RxMode(0, 1, RxMode::Polling)),
+            ("?", Command::Explain),
+            ("conn ?", Command::Explain),
+            ("conn 0?", Command::Explain),
         ] {
             assert_eq!(parse(line), Ok(Some(wanted)), "{line}");
         }

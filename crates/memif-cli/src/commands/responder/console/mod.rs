@@ -6,9 +6,12 @@
 
 mod answer;
 mod command;
+mod completion;
+mod editor;
 mod item;
 mod screen;
 mod table;
+mod words;
 
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -103,10 +106,9 @@ impl Console {
             };
             match item {
                 Item::Line(line) => {
-                    self.screen.typed();
                     let command = command::parse(&line);
                     let answer = match &command {
-                        Ok(Some(command)) => self.obey(*command),
+                        Ok(Some(command)) => self.obey(*command, &line),
                         Ok(None) => {
                             self.screen.let_type();
                             continue;
@@ -120,14 +122,10 @@ impl Console {
                     self.screen.let_type();
                 }
                 Item::Overlong => {
-                    self.screen.typed();
                     self.reject(None, "this line is too long for a command: type help".to_owned())?;
                     self.screen.let_type();
                 }
-                Item::End => {
-                    self.screen.typed();
-                    return Ok(());
-                }
+                Item::End => return Ok(()),
                 Item::Notice(Notice::Event(event)) => {
                     let answer = self.table.handle(event);
                     self.tell(&answer)?;
@@ -148,11 +146,16 @@ impl Console {
         self.table.finish().iter().try_for_each(|answer| self.tell(answer))
     }
 
-    fn obey(&mut self, command: Command) -> Result<Answer, String> {
+    fn obey(&mut self, command: Command, line: &str) -> Result<Answer, String> {
         let table = &mut self.table;
         match command {
             Command::Help => {
                 let text = format!("{COMMANDS}\n{MORE_HELP}");
+                Ok(Answer::line(text.clone()).and(HelpReport { text }))
+            }
+            Command::Explain => {
+                let lines = completion::help(line.trim_end().trim_end_matches('?'));
+                let text = if lines.is_empty() { COMMANDS.to_owned() } else { lines.join("\n") };
                 Ok(Answer::line(text.clone()).and(HelpReport { text }))
             }
             Command::Exit => Ok(Answer::default()),

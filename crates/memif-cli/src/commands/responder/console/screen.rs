@@ -1,118 +1,114 @@
 //! Where a person types and reads: a terminal with line editing, or two pipes with plain lines.
 //!
-//! A thread reads lines, one each time it is let. On a terminal, what has to be said goes through the editor, which
-//! prints it above the line that is typed.
+//! Lines are read one each time it is let: what is typed meanwhile waits. On a terminal a thread reads keys, and
+//! another has the line that is edited; what has to be said goes through the latter, which prints it above that line.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::collections::VecDeque;
+use std::io::{self, BufRead, IsTerminal, Read, Stdout};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
-use std::time::Duration;
 
+use crossterm::event::{self, Event};
+use crossterm::terminal;
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
-use rustyline_async::{Readline, ReadlineEvent, SharedWriter};
 
+use super::editor::{Editor, Typed};
 use super::item::Item;
 use crate::error::Error;
 use crate::output::{say, speaks_json};
 
-/// What is printed where a command is expected, on a terminal only.
-const PROMPT: &str = "# ";
 /// Bytes of the longest line from a pipe.
 const MAX_LINE: u64 = 4096;
-/// How long the printer waits for an editor that has more to print than it holds.
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// The place where lines are read and printed.
 #[derive(Debug)]
-pub(crate) struct Screen {
+pub(crate) struct Screen(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Terminal(Terminal),
     /// Lets the reading thread read one line.
-    turn: Sender<()>,
-    /// Whether it does.
-    reading: bool,
-    terminal: Option<Terminal>,
+    Pipe(Sender<()>),
 }
 
 /// A terminal with an editor.
 #[derive(Debug)]
 struct Terminal {
-    /// How the terminal was set before. The editor changes that while somebody types.
+    /// How the terminal was set before.
     before: Termios,
-    /// Lines to be printed above the one that is typed.
-    lines: Sender<String>,
+    orders: Sender<Order>,
     /// Closed once the editor has ended.
     end: Receiver<()>,
+}
+
+/// What the editor is told.
+#[derive(Debug)]
+enum Order {
+    /// Let the next line be typed.
+    LetType,
+    /// Print this above the line.
+    Print(String),
+    /// Something came from the terminal; `None` where nothing will any more.
+    Key(Option<Event>),
+    /// Print nothing more.
+    End,
 }
 
 impl Screen {
     /// Opens standard input and output. Lines go to `items` from the first [`let_type`](Self::let_type) on.
     pub(crate) fn open(items: Sender<Item>) -> Result<Self, Error> {
-        let (turn, turns) = mpsc::channel();
-        let terminal = match open_editor() {
-            Some((editor, writer, before)) => {
-                let (lines, queue) = mpsc::channel();
-                let (printer, printed) = mpsc::channel();
-                spawn("printer", move || {
-                    print_above(writer, &queue);
-                    drop(printer);
-                })?;
-                let (ended, end) = mpsc::channel();
-                spawn("editor", move || {
-                    edit(editor, &turns, &items, &printed);
-                    drop(ended);
-                })?;
-                Some(Terminal { before, lines, end })
-            }
-            None => {
-                spawn("input", move || read(&turns, &items))?;
-                None
-            }
+        let Some((editor, before)) = open_editor() else {
+            let (turn, turns) = mpsc::channel();
+            spawn("input", move || read(&turns, &items))?;
+            return Ok(Self(Kind::Pipe(turn)));
         };
-        Ok(Self { turn, reading: false, terminal })
+        let (orders, queue) = mpsc::channel();
+        let (ended, end) = mpsc::channel();
+        let keys = orders.clone();
+        spawn("editor", move || {
+            // Where the terminal is gone nobody types any more.
+            if edit(editor, &queue, &items).is_err() {
+                let _ = items.send(Item::End);
+            }
+            drop(ended);
+        })?;
+        spawn("keys", move || pass_keys(&keys))?;
+        Ok(Self(Kind::Terminal(Terminal { before, orders, end })))
     }
 
     /// Whether somebody types on a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
-        self.terminal.is_some()
+        matches!(self.0, Kind::Terminal(_))
     }
 
     /// Lets the next line be typed.
-    pub(crate) fn let_type(&mut self) {
-        self.reading = true;
+    pub(crate) fn let_type(&self) {
         // Without a reader the end of input is under way.
-        let _ = self.turn.send(());
-    }
-
-    /// Notes that a line came: nobody types until [`let_type`](Self::let_type).
-    pub(crate) fn typed(&mut self) {
-        self.reading = false;
+        match &self.0 {
+            Kind::Terminal(terminal) => drop(terminal.orders.send(Order::LetType)),
+            Kind::Pipe(turn) => drop(turn.send(())),
+        }
     }
 
     /// Prints one line or several.
     pub(crate) fn say(&self, text: &str) -> Result<(), Error> {
-        match &self.terminal {
-            // Not from here: the editor prints while it waits for keys, and this must not wait for it.
-            Some(terminal) => {
-                let _ = terminal.lines.send(format!("{text}\n"));
+        match &self.0 {
+            // Not from here: this does not wait for a terminal.
+            Kind::Terminal(terminal) => {
+                drop(terminal.orders.send(Order::Print(text.to_owned())));
                 Ok(())
             }
-            None => say(format_args!("{text}")),
+            Kind::Pipe(_) => say(format_args!("{text}")),
         }
     }
 
     /// Prints what is left to print and gives the terminal back as it was.
     pub(crate) fn close(self) {
-        let Some(Terminal { before, lines, end }) = self.terminal else { return };
-        drop(lines);
-        drop(self.turn);
-        if !self.reading {
-            // The editor waits for its turn, which does not come any more; so it prints the rest and ends.
-            let _ = end.recv();
-        }
+        let Kind::Terminal(Terminal { before, orders, end }) = self.0 else { return };
+        drop(orders.send(Order::End));
+        let _ = end.recv();
         // Where that fails the terminal is gone.
         let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &before);
-        if self.reading {
-            let _ = say(format_args!(""));
-        }
     }
 }
 
@@ -125,55 +121,57 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> 
     })
 }
 
-/// An editor, where its lines go, and how the terminal was set before; `None` where there is no terminal, or one that
-/// nothing can be edited on.
-fn open_editor() -> Option<(Readline, SharedWriter, Termios)> {
+/// An editor, and how the terminal was set before; `None` where there is no terminal, or one that nothing can be edited
+/// on.
+fn open_editor() -> Option<(Editor<Stdout>, Termios)> {
     let dumb = std::env::var_os("TERM").is_none_or(|kind| kind == "dumb");
     // The editor would draw its prompt among the objects for programs.
     if dumb || speaks_json() || !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         return None;
     }
     let before = tcgetattr(io::stdin()).ok()?;
-    let (editor, writer) = Readline::new(PROMPT.to_owned()).ok()?;
-    Some((editor, writer, before))
+    let (columns, _) = terminal::size().ok()?;
+    terminal::enable_raw_mode().ok()?;
+    Some((Editor::new(io::stdout(), columns), before))
 }
 
-/// Prints lines above the one that is typed.
-fn print_above(mut writer: SharedWriter, lines: &Receiver<String>) {
-    for line in lines {
-        let mut result = writer.write(line.as_bytes());
-        // The writer keeps what its editor has no room for, and tries that again when nothing is added.
-        while result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-            thread::sleep(PAUSE);
-            result = writer.write(b"");
-        }
-        if result.is_err() {
+/// Hands on what the terminal brings.
+fn pass_keys(orders: &Sender<Order>) {
+    loop {
+        let event = event::read().ok();
+        let end = event.is_none();
+        if orders.send(Order::Key(event)).is_err() || end {
             return;
         }
     }
 }
 
-/// Reads lines on a terminal; at the end prints what the printer, of which `printed` is closed then, still has.
-fn edit(mut editor: Readline, turns: &Receiver<()>, items: &Sender<Item>, printed: &Receiver<()>) {
-    for () in turns {
-        let item = match pollster::block_on(editor.readline()) {
-            Ok(ReadlineEvent::Line(line)) => {
-                if !line.trim().is_empty() {
-                    editor.add_history_entry(line.clone());
-                }
-                Item::Line(line)
+/// Has the line that is edited, until it is told to end.
+fn edit(mut editor: Editor<Stdout>, orders: &Receiver<Order>, items: &Sender<Item>) -> io::Result<()> {
+    let mut typing = false;
+    let mut waiting = VecDeque::new();
+    editor.draw()?;
+    for order in orders {
+        match order {
+            Order::LetType => typing = true,
+            Order::Print(text) => editor.print(&text)?,
+            Order::Key(event) => waiting.push_back(event),
+            Order::End if typing => return editor.leave(),
+            Order::End => return editor.clear(),
+        }
+        while typing && let Some(event) = waiting.pop_front() {
+            let item = match event.map_or(Ok(Typed::End), |event| editor.take(&event))? {
+                Typed::Nothing => continue,
+                Typed::Line(line) => Item::Line(line),
+                Typed::End => Item::End,
+            };
+            typing = false;
+            if items.send(item).is_err() {
+                return Ok(());
             }
-            Ok(ReadlineEvent::Eof | ReadlineEvent::Interrupted) | Err(_) => Item::End,
-        };
-        if items.send(item).is_err() {
-            break;
         }
     }
-    // Where printing fails the terminal is gone.
-    while printed.recv_timeout(PAUSE) == Err(mpsc::RecvTimeoutError::Timeout) {
-        let _ = editor.flush();
-    }
-    let _ = editor.flush();
+    Ok(())
 }
 
 /// Reads plain lines.
