@@ -83,15 +83,15 @@ impl FromStr for SocketAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |problem| Err(ConfigError::Address { given: text.to_owned(), problem });
-        let address = if let Some(name) = text.strip_prefix("abstract:") {
+        let name = text.strip_prefix("abstract:").or_else(|| text.strip_prefix('@'));
+        let address = if let Some(name) = name {
+            // Nobody means it as a part of the name.
             if name.contains(",netns_") {
                 return refuse(
                     "VPP's netns suffixes are not supported: \
-                     start this program in that namespace, for example with `ip netns exec`",
+                     open the socket on a thread in that namespace, or start the program there (`ip netns exec`)",
                 );
             }
-            SocketAddress::Abstract(name.as_bytes().to_vec())
-        } else if let Some(name) = text.strip_prefix('@') {
             SocketAddress::Abstract(name.as_bytes().to_vec())
         } else {
             SocketAddress::Path(PathBuf::from(text))
@@ -167,6 +167,7 @@ mod tests {
         assert!(problem("@").contains("at least one byte"));
         assert!(problem("abstract:").contains("at least one byte"));
         assert!(problem("abstract:x,netns_name=ns1").contains("ip netns exec"));
+        assert!(problem("@x,netns_name=ns1").contains("ip netns exec"));
         assert!(problem(&"/x".repeat(54)).contains("107 bytes"));
         assert!(problem(&format!("@{}", "x".repeat(108))).contains("107 bytes"));
         assert!(problem("a\0b").contains("zero byte"));

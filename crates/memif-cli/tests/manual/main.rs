@@ -55,6 +55,7 @@ tests!(
     rust,
     kernel,
     two_bridges,
+    netns,
     ping6,
     measure,
     measure_twice,

@@ -95,7 +95,8 @@ pub(crate) struct PingOptions {
     #[command(flatten)]
     vlan: VlanOption,
 
-    /// How long to wait for an answer to ARP or neighbour discovery, and for the last replies, in seconds or as in 500ms
+    /// How long to wait for an answer to ARP or neighbour discovery, and for the last replies, in seconds or as in
+    /// 500ms
     #[arg(short = 'W', long, value_name = "TIME", value_parser = parse_seconds, default_value = "5",
         allow_negative_numbers = true)]
     timeout: Duration,

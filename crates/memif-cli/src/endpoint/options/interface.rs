@@ -30,8 +30,8 @@ enum ModeOption {
 pub(crate) struct InterfaceOptions {
     /// The socket: a path, or @NAME (as VPP writes it: abstract:NAME) for an abstract one [default: that of
     /// MEMIF_SOCKET in the environment, or /run/vpp/memif.sock; demo, bench with both ends: an abstract name of its
-    /// own]. @NAME,netns=NS (VPP: abstract:NAME,netns_name=NS) is a name in another network namespace: NS of /run/netns,
-    /// a path, or pid:N
+    /// own]. @NAME,netns=NS (VPP: abstract:NAME,netns_name=NS) is a name in another network namespace: NS of
+    /// /run/netns, a path, or pid:N
     #[arg(long, value_name = "PATH|@NAME", value_parser = parse_socket)]
     pub(crate) socket: Option<SocketPlace>,
 

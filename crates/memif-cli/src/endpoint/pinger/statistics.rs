@@ -173,7 +173,8 @@ impl fmt::Display for Statistics {
     }
 }
 
-/// Times below this are printed in microseconds: as milliseconds with three decimals they would have two digits at most.
+/// Times below this are printed in microseconds: as milliseconds with three decimals they would have two digits at
+/// most.
 const SHORT: Duration = Duration::from_micros(100);
 
 /// A round trip time as ping(8) prints it, with four digits and never more than three decimals; and with three digits
