@@ -28,7 +28,7 @@ pub(crate) fn events_and_statistics() {
     let told = reports(&finished);
 
     let interface = only(&told, "interface");
-    has_fields(interface, "type interface_id role socket ip ip6 mac device");
+    has_fields(interface, "type interface_id role socket ip ip6 addresses mac device");
     assert_eq!((&interface["interface_id"], &interface["role"]), (&4.into(), &"master".into()));
     assert!(interface["ip"].is_null());
     let device = &interface["device"];

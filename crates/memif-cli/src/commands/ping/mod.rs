@@ -29,6 +29,8 @@ Examples:
       connects to VPP at /run/vpp/memif.sock as interface 0 and pings until Ctrl-C
   memif ping 192.168.1.2 --role master --socket @lab --count 3 --size 8000
       waits for a slave (as `memif responder --socket @lab`) and sends three large packets
+  memif ping fd00::2 --vlan 7 -i 10ms -w 5
+      IPv6 on VLAN 7, a hundred times a second for five seconds
   memif ping 192.168.1.2 --role master --socket @lab --flood --count 100000
       sends each request as soon as the reply to the one before it came";
 
