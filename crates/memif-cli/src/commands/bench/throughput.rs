@@ -60,7 +60,8 @@ pub(crate) fn both(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
         }
         let spreads: Vec<_> = rates.iter().map(|rates| spread(rates)).collect();
         for (from, (pps, bps)) in ways.iter().zip(&spreads).filter_map(|(from, spread)| Some((from, (*spread)?))) {
-            if plan.repeat > 1 {
+            // A signal may have left one.
+            if pps.runs > 1 {
                 let (text, report) = report::spread_of_rates(sizes, *from, pps, bps);
                 say(format_args!("{text}"))?;
                 output::report(&report)?;

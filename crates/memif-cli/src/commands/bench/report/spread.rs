@@ -74,7 +74,7 @@ const QUANTILES: [(&str, &str, f64); 5] = [
     ("max_ns", "max", 1.0),
 ];
 
-/// What several runs of round trips came to; `None` without any.
+/// What several runs of round trips came to; `None` where there are not several.
 pub(crate) fn spread_of_times(sizes: Sizes, runs: &[Histogram<u64>]) -> Option<(String, SpreadReport)> {
     let of = |quantile| {
         let runs = runs.iter().filter(|times| !times.is_empty());
@@ -82,7 +82,7 @@ pub(crate) fn spread_of_times(sizes: Sizes, runs: &[Histogram<u64>]) -> Option<(
     };
     let (mut words, mut figures) = (Vec::new(), Vec::new());
     for (figure, name, quantile) in QUANTILES {
-        let spread = of(quantile)?;
+        let spread = of(quantile).filter(|spread| spread.runs > 1)?;
         let [median, least, greatest] = [spread.median, spread.least, spread.greatest].map(short_time);
         words.push(format!("{name} {median} ({least}..{greatest})"));
         figures.push((figure, spread));
