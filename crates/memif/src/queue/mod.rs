@@ -2,6 +2,7 @@
 //! the cursors.
 
 mod buffers;
+mod flush;
 mod leftovers;
 mod memory;
 mod notify;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::tx::TxQueue;
 use super::tx_batch::TxBatch;
 use super::wait::Patience;
-use crate::error::{Breach, SendError};
+use crate::error::SendError;
 
 impl TxQueue {
     /// Starts a batch. Nothing is sent before [`TxBatch::commit`]. A peer that is gone shows as for
@@ -18,9 +18,7 @@ impl TxQueue {
         if self.link.is_down() {
             return Err(SendError::Disconnected);
         }
-        if self.memory.is_gone(&self.core.regions) {
-            return Err(SendError::Breach(self.link.fail(Breach::MemoryGone)));
-        }
+        self.check_memory()?;
         // A batch that was forgotten instead of dropped sends nothing either.
         self.roll_back();
         Ok(TxBatch::new(self))

@@ -242,7 +242,7 @@ impl TxQueue {
     }
 
     #[cold]
-    fn fail(&self, overrun: OutOfRange) -> SendError {
+    pub(super) fn fail(&self, overrun: OutOfRange) -> SendError {
         SendError::Breach(self.link.fail(overrun.of(self.shared.name)))
     }
 

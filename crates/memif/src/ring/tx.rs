@@ -80,6 +80,15 @@ impl TxCursor {
         Ok(())
     }
 
+    /// Whether the peer has returned, or posted a buffer anew in, every slot that was published: one load of its
+    /// cursor, which is not checked.
+    pub(crate) fn is_drained(&self, ring: &impl RingMemory) -> bool {
+        match self.role {
+            Role::Slave => ring.load_tail() == self.own,
+            Role::Master => ring.load_head() == self.own.wrapping_add(self.size),
+        }
+    }
+
     /// Publishes what was filled up to a slot with one release store.
     #[inline]
     pub(crate) fn publish(&mut self, to: u16, ring: &impl RingMemory) {

@@ -1,6 +1,7 @@
 //! Queues of both roles joined in one process, without a socket.
 
 mod descriptors;
+mod flush;
 mod forwarding;
 mod hostile;
 mod leftovers;
