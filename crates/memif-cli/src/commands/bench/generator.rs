@@ -22,9 +22,10 @@ pub(crate) const PATIENCE: u32 = 1000;
 /// How far a generator at a rate may fall behind before it leaves packets out. Sending them late, as fast as it
 /// goes, would make the receiver lose what it need not.
 const BEHIND: Duration = Duration::from_micros(20);
-/// How long the last packet may wait for room.
+/// How long the last packet may wait for room, and then all of them to be taken.
 const LAST: Duration = Duration::from_secs(1);
-/// How long the receiver has to take what is on the ring, unless it ends the link before.
+/// How long the link stays when it has taken everything, unless it ends the link before: a switch may not have sent all
+/// of it on.
 pub(crate) const LINGER: Duration = Duration::from_millis(500);
 /// How long the word that all was sent comes after the last packet, where the sink may be behind a switch: while the
 /// rings there are full, that word is dropped like anything else.
@@ -297,7 +298,7 @@ impl Generator {
         Ok(batch.commit())
     }
 
-    /// Tells a sink that all was sent, on each queue.
+    /// Tells a sink that all was sent, on each queue, and gives it the time to take it.
     pub(crate) fn close(&self, tx: &mut [TxQueue]) {
         let sent = self.packets();
         close(tx, self.framing, sent, sent + self.dropped);
@@ -312,6 +313,11 @@ impl Generator {
             while matches!(queue.send(&last), Err(SendError::Full)) && start.elapsed() < LAST {
                 between();
             }
+        }
+        let start = Instant::now();
+        for queue in tx {
+            // Some slaves never show that they took the last packets.
+            let _ = queue.flush(Some(LAST.saturating_sub(start.elapsed())));
         }
     }
 }
