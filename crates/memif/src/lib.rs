@@ -37,7 +37,8 @@
 //! - Polling the socket brings an [`Event`] at a time. [`Event::Connected`] carries a [`Link`]: the queues of one
 //!   connection and who is at its other end. When the link goes down, its queues say so from the next call on, receive
 //!   queues of a peer that left when they have given all that it had sent; the next connection brings new ones. A slave
-//!   connects again by itself, and either side may start first.
+//!   connects again by itself, and either side may start first. A link whose program has dropped it, with all its
+//!   queues, goes down; [`Link::keep_up`] is for programs that only watch.
 //! - A queue is one direction: [`RxQueue`] and [`TxQueue`]. Each belongs to one thread at a time and can be moved.
 //!   Nothing is locked or shared between them but counters.
 //! - Packets come and go in batches. An [`RxBatch`] is what was on the ring at one moment; dropping it gives the

@@ -7,7 +7,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::handle::LinkHandle;
 use crate::error::{Direction, QueueName};
-use crate::queue::{RxQueue, TxQueue};
+use crate::queue::{InUse, RxQueue, TxQueue};
 
 /// A link that is up: what the driver keeps and what the caller gets.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct Connected {
     pub(crate) handle: LinkHandle,
     pub(crate) rx: Vec<RxQueue>,
     pub(crate) tx: Vec<TxQueue>,
+    /// The caller's share beside those of the queues.
+    pub(crate) in_use: InUse,
 }
 
 /// The name of a queue.

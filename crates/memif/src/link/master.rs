@@ -11,7 +11,7 @@ use super::peer_fd;
 use crate::config::{InterfaceConfig, Role, RxMode};
 use crate::error::{Breach, Direction};
 use crate::proto::{RingSetup, Setup};
-use crate::queue::{DriverSignals, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
+use crate::queue::{DriverSignals, InUse, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
 use crate::ring::RingMemory;
 use crate::shm::{MappedRing, Mapping, Regions};
 use crate::wire::RingDirection;
@@ -102,10 +102,18 @@ impl MasterMemory {
             rx.iter().map(|(_, shared)| Arc::clone(shared)).collect(),
             tx.iter().map(|(_, shared)| Arc::clone(shared)).collect(),
         );
+        let in_use = InUse::new(&link);
         Connected {
-            rx: rx.into_iter().map(|(parts, shared)| RxQueue::new(config, &link, parts, shared, None)).collect(),
-            tx: tx.into_iter().map(|(parts, shared)| TxQueue::new(config, &link, parts, shared, None)).collect(),
+            rx: rx
+                .into_iter()
+                .map(|(parts, shared)| RxQueue::new(config, &link, parts, shared, &in_use, None))
+                .collect(),
+            tx: tx
+                .into_iter()
+                .map(|(parts, shared)| TxQueue::new(config, &link, parts, shared, &in_use, None))
+                .collect(),
             handle: LinkHandle(link),
+            in_use,
         }
     }
 }

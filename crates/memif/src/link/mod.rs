@@ -11,4 +11,4 @@ pub(crate) use handle::LinkHandle;
 pub(crate) use master::MasterMemory;
 pub(crate) use slave::SlaveMemory;
 
-pub(crate) use crate::queue::DriverSignals;
+pub(crate) use crate::queue::{DriverSignals, InUse};

@@ -12,7 +12,7 @@ use super::handle::LinkHandle;
 use super::peer_fd;
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::{Direction, SystemError};
-use crate::queue::{BufferRef, DriverSignals, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
+use crate::queue::{BufferRef, DriverSignals, InUse, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
 use crate::ring::RingMemory;
 use crate::shm::layout::{BufferPlace, Layout};
 use crate::shm::placement::HUGE_PAGE;
@@ -178,16 +178,18 @@ impl SlaveMemory {
             rx.iter().map(|(_, shared, _)| Arc::clone(shared)).collect(),
             tx.iter().map(|(_, shared, _)| Arc::clone(shared)).collect(),
         );
+        let in_use = InUse::new(&link);
         Connected {
             rx: rx
                 .into_iter()
-                .map(|(parts, shared, buffers)| RxQueue::new(config, &link, parts, shared, Some(buffers)))
+                .map(|(parts, shared, buffers)| RxQueue::new(config, &link, parts, shared, &in_use, Some(buffers)))
                 .collect(),
             tx: tx
                 .into_iter()
-                .map(|(parts, shared, buffers)| TxQueue::new(config, &link, parts, shared, Some(buffers)))
+                .map(|(parts, shared, buffers)| TxQueue::new(config, &link, parts, shared, &in_use, Some(buffers)))
                 .collect(),
             handle: LinkHandle(link),
+            in_use,
         }
     }
 }

@@ -47,7 +47,7 @@ impl TxQueue {
             if down {
                 return Err(SendError::Disconnected);
             }
-            if !patience.wait(self.link.down_event()) {
+            if !patience.wait(&self.link) {
                 return Ok(false);
             }
         }

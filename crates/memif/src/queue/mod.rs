@@ -32,7 +32,8 @@ pub use packet::{Packet, Segments};
 pub use rx::RxQueue;
 pub use rx_batch::{Packets, RxBatch};
 pub(crate) use shared::{
-    DriverSignals, LinkShared, PACKETS_PER_SIGNAL, PEER_GONE, QueueParts, QueueShared, drain, is_signalled, signal,
+    DriverSignals, InUse, LinkShared, PACKETS_PER_SIGNAL, PEER_GONE, QueueParts, QueueShared, drain, is_signalled,
+    signal,
 };
 pub use tx::TxQueue;
 pub use tx_batch::{ForwardError, PacketWriter, TxBatch};

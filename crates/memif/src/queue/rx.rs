@@ -14,7 +14,7 @@ use super::spin::Spin;
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role, RxMode};
 use crate::counters::Counters;
 use crate::error::{Breach, RecvError};
-use crate::queue::{LinkShared, QueueParts, QueueShared};
+use crate::queue::{InUse, LinkShared, QueueParts, QueueShared};
 use crate::ring::{OutOfRange, RingMemory, RxCursor};
 use crate::wire::ring::FLAG_MASK_INT;
 
@@ -47,6 +47,8 @@ pub struct RxQueue {
     pub(super) empty: u32,
     silence: Silence,
     memory: MemoryCheck,
+    #[cfg_attr(not(feature = "raw"), expect(dead_code, reason = "only to be dropped"))]
+    in_use: InUse,
     /// See [`readiness`](super::readiness); made when first needed, `None` inside where that failed.
     pub(super) readiness: OnceCell<Option<OwnedFd>>,
     /// Whether it was made readable for packets that nobody signalled.
@@ -63,6 +65,7 @@ impl RxQueue {
         link: &Arc<LinkShared>,
         parts: QueueParts,
         shared: Arc<QueueShared>,
+        in_use: &InUse,
         buffers: Option<Box<[BufferRef]>>,
     ) -> Self {
         let cursor = RxCursor::new(link.role, parts.log2);
@@ -91,6 +94,7 @@ impl RxQueue {
             empty: 0,
             silence: Silence::default(),
             memory: MemoryCheck::default(),
+            in_use: in_use.clone(),
             readiness: OnceCell::new(),
             nudged: Cell::new(false),
             #[cfg(feature = "raw")]
@@ -112,9 +116,9 @@ impl RxQueue {
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn into_slots(self) -> super::slots::RxSlots {
-        let Self { scan: RxScan { core, link, .. }, shared, mode, own, .. } = self;
+        let Self { scan: RxScan { core, link, .. }, shared, in_use, mode, own, .. } = self;
         let buffers = if own.is_empty() { super::buffers::buffers_of(&core.buffers) } else { own };
-        super::slots::RxSlots::new(core, link, shared, &buffers, mode)
+        super::slots::RxSlots::new(core, link, shared, in_use, &buffers, mode)
     }
 
     #[cfg(feature = "raw")]

@@ -10,7 +10,7 @@ use super::tx_core::{Room, TxCore};
 use crate::config::{InterfaceConfig, MAX_PACKET_SIZE, Role};
 use crate::counters::Counters;
 use crate::error::SendError;
-use crate::queue::{LinkShared, QueueParts, QueueShared};
+use crate::queue::{InUse, LinkShared, QueueParts, QueueShared};
 use crate::ring::{OutOfRange, TxCursor};
 use crate::wire::ring::FLAG_NEXT;
 
@@ -29,6 +29,8 @@ pub struct TxQueue {
     pub(super) memory: MemoryCheck,
     /// How long the peer has freed nothing of a full ring.
     silence: Silence,
+    #[cfg_attr(not(feature = "raw"), expect(dead_code, reason = "only to be dropped"))]
+    in_use: InUse,
     /// Buffers that go back empty with the next store of the cursor.
     empty: u64,
     /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
@@ -58,6 +60,7 @@ impl TxQueue {
         link: &Arc<LinkShared>,
         parts: QueueParts,
         shared: Arc<QueueShared>,
+        in_use: &InUse,
         buffers: Option<Box<[BufferRef]>>,
     ) -> Self {
         let cursor = TxCursor::new(link.role, parts.log2);
@@ -83,6 +86,7 @@ impl TxQueue {
             chaining: config.chaining,
             memory: MemoryCheck::default(),
             silence: Silence::default(),
+            in_use: in_use.clone(),
             empty: 0,
             #[cfg(feature = "raw")]
             own: if config.manual { own } else { Box::default() },
@@ -94,9 +98,9 @@ impl TxQueue {
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn into_slots(self) -> super::slots::TxSlots {
-        let Self { core, shared, link, own, .. } = self;
+        let Self { core, shared, link, in_use, own, .. } = self;
         let buffers = if own.is_empty() { super::buffers::buffers_of(&core.buffers) } else { own };
-        super::slots::TxSlots::new(core, shared, link, &buffers)
+        super::slots::TxSlots::new(core, shared, link, in_use, &buffers)
     }
 
     #[cfg(feature = "raw")]

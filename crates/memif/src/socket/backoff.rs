@@ -48,6 +48,14 @@ impl Backoff {
         }
     }
 
+    /// A link that was up for so long was dropped by its program. The master is there; a program that drops every link
+    /// gets them more and more rarely.
+    pub(super) fn link_dropped(&mut self, lived: Duration) {
+        if lived >= STABLE {
+            self.reset();
+        }
+    }
+
     /// Somebody listens. Where nobody did before, the rest is on its way.
     pub(super) fn somebody_listens(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.met, true) {
@@ -118,6 +126,21 @@ mod tests {
         backoff.nobody_listens();
         backoff.somebody_listens(now + EXPECTED);
         assert_eq!(pauses(&mut backoff, now + EXPECTED, 1), [2]);
+    }
+
+    #[test]
+    fn a_program_that_drops_every_link_gets_them_more_and_more_rarely() {
+        let mut backoff = Backoff::new();
+        let now = Instant::now();
+        let pauses: Vec<_> = (0..12)
+            .map(|_| {
+                backoff.link_dropped(STABLE / 2);
+                backoff.pause(now, Duration::from_secs(2)).as_millis()
+            })
+            .collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2000, 2000]);
+        backoff.link_dropped(STABLE);
+        assert_eq!(backoff.pause(now, Duration::from_secs(2)), FIRST_PAUSE);
     }
 
     #[test]

@@ -11,6 +11,14 @@ use super::trace::control_log;
 use crate::proto::Closed;
 use crate::terms::Role;
 
+/// How a link was.
+struct Life {
+    /// How long it was up.
+    lived: Duration,
+    /// Whether it ended because its program dropped it.
+    dropped: bool,
+}
+
 impl Driver {
     /// The connection is over, and all that was to be sent was sent.
     pub(super) fn finish(&mut self, token: u64, mut connection: Connection, closed: Closed) {
@@ -22,13 +30,14 @@ impl Driver {
             self.events.forget_request(token);
         }
         self.waits.remove(&connection);
-        let lived = connection.link.as_ref().map(|up| {
+        let life = connection.link.as_ref().map(|up| {
             match closed {
                 // Receivers first take what it published before.
                 Closed::Peer(_) | Closed::Hangup(_) => up.handle.leave(),
                 Closed::Local(_) | Closed::Refused(_) | Closed::UnknownId => up.handle.shut(),
             }
-            up.since.elapsed()
+            let dropped = matches!(closed, Closed::Local(_)) && up.handle.is_unused();
+            Life { lived: up.since.elapsed(), dropped }
         });
         let peer = connection.peer();
         control_log!(info, "{} is closed: {closed:?}", peer.app_name);
@@ -38,14 +47,14 @@ impl Driver {
         };
         let queues_of_master = connection.queues_of_master(&closed);
         drop(connection);
-        match lived {
-            Some(lived) => self.link_ended(token, &bound, closed, lived),
+        match life {
+            Some(life) => self.link_ended(token, &bound, closed, life),
             None => self.attempt_ended(token, &bound, closed, peer, queues_of_master),
         }
     }
 
-    /// A link was up for so long.
-    fn link_ended(&mut self, token: u64, bound: &Bound, closed: Closed, lived: Duration) {
+    /// A link was up.
+    fn link_ended(&mut self, token: u64, bound: &Bound, closed: Closed, life: Life) {
         let key = bound.interface;
         for queue in self.watches.last_signals(key) {
             self.events.push_readable(key, queue);
@@ -56,7 +65,8 @@ impl Driver {
             return;
         }
         if let Ok(interface) = self.interfaces.get_mut(key) {
-            interface.attempts.backoff.link_lost(lived, Instant::now());
+            let (Life { lived, dropped }, backoff) = (life, &mut interface.attempts.backoff);
+            if dropped { backoff.link_dropped(lived) } else { backoff.link_lost(lived, Instant::now()) }
         }
         self.schedule_connect(key);
         self.events.push_disconnected(key, closed.into());

@@ -8,6 +8,7 @@ use crate::address::SocketAddress;
 use crate::config::{Mode, Name, Role};
 use crate::counters::{QueueDetails, RegionDetails};
 use crate::error::{Breach, ConnectError, Refusal};
+use crate::link::InUse;
 use crate::proto::{Closed, PeerNames, is_dpdk};
 use crate::queue::{RxQueue, TxQueue};
 use crate::sys::Credentials;
@@ -24,7 +25,7 @@ pub enum Event {
         link: Link,
     },
     /// A link is down. Its queues say so from their next call on; where the peer left, its receive queues first give
-    /// what it published before. A slave connects again by itself.
+    /// what it published before. A slave connects again by itself, also where the program [dropped](Link) the link.
     Disconnected {
         /// The interface.
         interface: InterfaceKey,
@@ -97,6 +98,16 @@ pub enum Event {
 ///
 /// A slave brings its queues, so a master has as many as its peer wants: at most as many as configured, and at least
 /// one each way where any are, unless [`one_way`](crate::InterfaceConfig::one_way) allows none.
+///
+/// Queues can be taken out and given to threads. The link is there for those who have it: when this value and all its
+/// queues are dropped, it goes down the next time that the socket is polled, as by
+/// [`disconnect`](super::Socket::disconnect). Both sides are told that the program dropped it
+/// ([`DisconnectReason::Local`], [`DisconnectReason::Peer`]), and what the peer has not taken yet may be lost
+/// ([`TxQueue::flush`]). The interface stays: a slave connects again after a pause and a master takes the next
+/// connection, so a program that wants no link takes the interface down
+/// ([`set_admin_up`](super::Socket::set_admin_up)) or removes it. A program that wants the link to be up and does
+/// nothing with it keeps this value, or calls [`keep_up`](Self::keep_up).
+#[must_use = "a link goes down when it and all its queues are dropped"]
 #[non_exhaustive]
 pub struct Link {
     /// Queues to receive from, in order of their index.
@@ -105,6 +116,17 @@ pub struct Link {
     pub tx: Vec<TxQueue>,
     /// The other end.
     pub peer: Peer,
+    pub(super) in_use: InUse,
+}
+
+impl Link {
+    /// Lets go of this value, and the link stays up all the same, also when all its queues are dropped, until either
+    /// side ends it. For programs that only watch how links come and go.
+    ///
+    /// Nobody receives any more on queues that were dropped: a peer that sends there fills the ring and no more.
+    pub fn keep_up(self) {
+        self.in_use.keep_up();
+    }
 }
 
 /// What a person wants to know of it; each queue has a `Debug` of its own.
@@ -182,7 +204,7 @@ impl fmt::Display for Peer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// This side wanted so.
+    /// This side wanted so, or its program [dropped](Link) the link.
     Local(String),
     /// This side ended the link because the peer broke the protocol.
     Breach(Breach),

@@ -154,13 +154,15 @@ impl Event {
 mod tests {
     use super::*;
     use crate::error::Refusal;
+    use crate::link::InUse;
     use crate::socket::event::Peer;
 
     const ONE: InterfaceKey = InterfaceKey { socket: 0, number: 1 };
     const TWO: InterfaceKey = InterfaceKey { socket: 0, number: 2 };
 
     fn connected(interface: InterfaceKey) -> Event {
-        Event::Connected { interface, link: Link { rx: vec![], tx: vec![], peer: Peer::default() } }
+        let link = Link { rx: vec![], tx: vec![], peer: Peer::default(), in_use: InUse::of_nothing() };
+        Event::Connected { interface, link }
     }
 
     fn refused() -> Event {

@@ -246,7 +246,7 @@ impl Driver {
 
     /// Tells the caller of a link, in either role.
     pub(super) fn link_up(&mut self, connection: &mut Connection, bound: &Bound, connected: Connected) {
-        let Connected { handle, rx, tx } = connected;
+        let Connected { handle, rx, tx, in_use } = connected;
         let peer = connection.peer();
         control_log!(
             info,
@@ -260,7 +260,7 @@ impl Driver {
         connection.link = Some(Up { handle: handle.clone(), since: Instant::now() });
         let interface = bound.interface;
         self.look_for_surplus(interface, connection);
-        self.events.push(Event::Connected { interface, link: Link { rx, tx, peer } });
+        self.events.push(Event::Connected { interface, link: Link { rx, tx, peer, in_use } });
         if let Ok(Interface { watched, .. }) = self.interfaces.get(interface) {
             for queue in &watched.queues {
                 if self.watches.add(interface, *queue, &handle, watched, &mut self.waits) {

@@ -20,6 +20,7 @@
 //! a handshake, `ending` the end of a connection, `surplus` a quirk of DPDK.
 
 mod api;
+mod attention;
 mod backoff;
 mod builder;
 mod busy_poll;

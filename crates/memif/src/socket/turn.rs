@@ -47,11 +47,7 @@ impl Driver {
         match ready.token {
             tokens::LISTENER => return self.accept_some(),
             token @ (tokens::TIMER | tokens::WAKER | tokens::PENDING) => self.waits.own_ready(token),
-            tokens::ATTENTION => {
-                for (token, fault) in self.link_signals.faults(self.links()) {
-                    self.command(token, |connection| connection.refuse(fault));
-                }
-            }
+            tokens::ATTENTION => self.attend_to_links(),
             tokens::REPEAT => self.link_signals.repeat(self.links().map(|(_, link)| link)),
             tokens::PATH => {
                 self.reconnection.path_changed(&mut self.interfaces, &self.address, &mut self.waits);

@@ -304,7 +304,7 @@ impl Generator {
         close(tx, self.framing, sent, sent + self.dropped);
     }
 
-    /// The same for who has something to do while there is no room.
+    /// Tells a sink that all was sent, for who has something to do while there is no room.
     pub(crate) fn close_while(&self, tx: &mut [TxQueue], mut between: impl FnMut()) {
         let sent = self.packets();
         let last = last(self.framing, sent, sent + self.dropped);
@@ -314,19 +314,19 @@ impl Generator {
                 between();
             }
         }
-        let start = Instant::now();
-        for queue in tx {
-            // Some slaves never show that they took the last packets.
-            let _ = queue.flush(Some(LAST.saturating_sub(start.elapsed())));
-        }
     }
 }
 
 fn close(tx: &mut [TxQueue], framing: Framing, sent: u64, offered: u64) {
     let last = last(framing, sent, offered);
-    for queue in tx {
+    for queue in &mut *tx {
         // Whoever does not take it learns nothing from it.
         let _ = queue.send_timeout(&last, LAST);
+    }
+    let start = Instant::now();
+    for queue in tx {
+        // Some slaves never show that they took the last packets.
+        let _ = queue.flush(Some(LAST.saturating_sub(start.elapsed())));
     }
 }
 

@@ -102,7 +102,9 @@ fn serve(order: &Order, plan: &Plan, until: &Until, tell: impl FnOnce(String)) -
             let mut end = End::open(&place, role)?;
             let _pinned = cpus::pin_first(&order.cpus)?;
             while let Some(mut link) = end.link(until, true)? {
-                if plan.work != Work::Setup {
+                if plan.work == Work::Setup {
+                    link.keep_up();
+                } else {
                     echo::run(&mut link, plan.burst, plan.mode(), until, |_| ());
                 }
             }

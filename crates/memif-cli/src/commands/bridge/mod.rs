@@ -129,7 +129,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
             warn(format_args!("{name}: {shortfall}"));
         }
         let switched = match event {
-            Event::Connected { interface, link } => match prepare(&device, link, &failure) {
+            Event::Connected { interface, mut link } => match prepare(&device, &mut link, &failure) {
                 Ok(next) => {
                     tally += session.end();
                     session = next;
@@ -172,7 +172,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
 }
 
 /// The threads of a link, which do not pass packets yet: a shortage shows before anything else has changed.
-fn prepare(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Session, Error> {
+fn prepare(device: &Arc<Device>, link: &mut Link, failure: &Failure) -> Result<Session, Error> {
     if link.tx.iter().any(|tx| tx.max_packet() < usize::from(device.mtu())) {
         warn(format_args!("the peer takes shorter packets than the MTU of {}: lower that (--mtu)", device.name()));
     }

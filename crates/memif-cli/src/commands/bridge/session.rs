@@ -1,5 +1,6 @@
 //! The threads of a bridge: up to one per processor and direction, or a single one while there is no link.
 
+use std::mem;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -30,11 +31,13 @@ impl Session {
     /// Transmit queue `i` of `n` takes from queues `i`, `i + n`, `i + 2n` and so on of the device, and receive queue
     /// `i` gives to queue `i` of the device, modulo their number. The kernel sends the packets of a flow through the
     /// queue that the flow came in by, so a flow stays on one pair.
-    pub(super) fn linked(device: &Arc<Device>, link: Link, failure: &Failure) -> Result<Self, Error> {
+    ///
+    /// Takes the queues of the link. What is left of that keeps it up until the caller has said why it is given up.
+    pub(super) fn linked(device: &Arc<Device>, link: &mut Link, failure: &Failure) -> Result<Self, Error> {
         let mut session = Self::new(true)?;
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let transmit_queues = link.tx.len();
-        let fed = link.tx.into_iter().enumerate().map(|(at, queue)| {
+        let fed = mem::take(&mut link.tx).into_iter().enumerate().map(|(at, queue)| {
             let from: Vec<_> = (at..device.queues().len()).step_by(transmit_queues).collect();
             (from, queue)
         });
@@ -48,7 +51,7 @@ impl Session {
                 Tally { to_memif, ..Tally::default() }
             })?;
         }
-        for (number, mine) in spread(link.rx.into_iter(), threads).into_iter().enumerate() {
+        for (number, mine) in spread(mem::take(&mut link.rx).into_iter(), threads).into_iter().enumerate() {
             let (device, failure) = (Arc::clone(device), failure.clone());
             let order = session.order.clone();
             session.start(format!("from-memif-{number}"), move || {

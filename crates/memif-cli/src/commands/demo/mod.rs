@@ -96,8 +96,8 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     say(format_args!("responder (master) and pinger (slave) in this process, over {address}\n"))?;
     // The slave makes the memory and is told why the master refuses, so it is the one that knows why there is no link.
     // Where it has one, the master had it before.
-    let Some(slave) = wait(slave, &address)? else { return Ok(Outcome::Lost) };
-    let Some(master) = wait(master, &address)? else { return Ok(Outcome::Lost) };
+    let Some(mut slave) = wait(slave, &address)? else { return Ok(Outcome::Lost) };
+    let Some(mut master) = wait(master, &address)? else { return Ok(Outcome::Lost) };
     let (master_end, slave_end) = (master.endpoint, slave.endpoint);
     say(format_args!("{}", details::HEADING))?;
     print_details(0, &slave_end, slave.ping_key, PINGER)?;
@@ -107,7 +107,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     let encapsulation = Encapsulation::from(interface.framing());
     let responder =
         |ip: Ipv4Addr| Responder::new(Mac::from_ip(ip.into()), [ip.into()].into_iter().collect(), encapsulation);
-    let worker = Worker::start(master.ping, responder(RESPONDER))?;
+    let worker = Worker::start(&mut master.ping, responder(RESPONDER))?;
     let plan = Plan {
         mac: Mac::from_ip(PINGER.into()),
         ends: Ends::V4 { own: PINGER, target: RESPONDER },
@@ -121,7 +121,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
         deadline: None,
     };
     let mut runner = Runner::new(&stop, responder(PINGER), Lines::default());
-    let (statistics, link_up) = ping_all_sizes(&plan, &mut runner, slave.ping, &stop)?;
+    let (statistics, link_up) = ping_all_sizes(&plan, &mut runner, &mut slave.ping, &stop)?;
     say(format_args!("\n--- {RESPONDER} ping statistics ---\n{statistics}\n"))?;
     report(&statistics.report(RESPONDER.into()))?;
 
@@ -147,7 +147,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
 fn ping_all_sizes(
     plan: &Plan,
     runner: &mut Runner<'_>,
-    mut link: Link,
+    link: &mut Link,
     stop: &Stop,
 ) -> Result<(Statistics, bool), Error> {
     let mut statistics = Statistics::default();
@@ -164,7 +164,7 @@ fn ping_all_sizes(
         }
         say(format_args!("PING {RESPONDER} {size} bytes of data"))?;
         let mut engine = Engine::new(plan);
-        let ended = runner.drive(&mut engine, &mut link, || Ok(()))?;
+        let ended = runner.drive(&mut engine, link, || Ok(()))?;
         statistics.add(&engine.statistics());
         if ended == Ended::LinkDown {
             return Ok((statistics, false));

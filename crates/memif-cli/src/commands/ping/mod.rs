@@ -193,7 +193,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     }
 
     let mut engine = Engine::new(plan.clone());
-    let first = links.next(&stop, || tell_so_far(&engine))?;
+    let mut link = links.next(&stop, || tell_so_far(&engine))?;
     say(format_args!(
         "PING {target} ({target}) {}({}) bytes of data.",
         plan.size,
@@ -203,11 +203,13 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let responder = Responder::new(plan.mac, addresses, plan.encapsulation);
     let lines = Lines { quiet: options.flood || options.quiet, timestamps: options.timestamps };
     let mut runner = Runner::new(&stop, responder, lines);
-    let ended = match first {
-        Some(first) => over_all_links(&mut links, first, &stop, &mut runner, &mut engine),
+    let ended = match &mut link {
+        Some(link) => over_all_links(&mut links, link, &stop, &mut runner, &mut engine),
         None => Ok(Finish::Done),
     };
+    // Before the last link is dropped, which would be another end of it.
     links.close()?;
+    drop(link);
 
     let target = engine.plan().ends.target();
     let statistics = engine.statistics();
@@ -236,13 +238,13 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
 /// Drives the run over one link after the other.
 fn over_all_links(
     links: &mut Links,
-    mut link: Link,
+    link: &mut Link,
     stop: &Stop,
     runner: &mut Runner<'_>,
     engine: &mut Engine,
 ) -> Result<Finish, Error> {
     loop {
-        match runner.drive(engine, &mut link, || links.glance())? {
+        match runner.drive(engine, link, || links.glance())? {
             Ended::Finished(finish) => return Ok(finish),
             Ended::LinkDown => engine.link_down(),
         }
@@ -250,7 +252,7 @@ fn over_all_links(
             return Ok(finish);
         }
         match links.next(stop, || tell_so_far(engine))? {
-            Some(next) => link = next,
+            Some(next) => *link = next,
             None => return Ok(Finish::Done),
         }
     }

@@ -180,12 +180,12 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
         let told = endpoint.teller().note(&event, name, id);
         endpoint.teller().say(told.as_ref())?;
         match event {
-            Event::Connected { interface: key, link } => {
+            Event::Connected { interface: key, mut link } => {
                 let Some(interface) = served.get_mut(&key) else { return Ok(ControlFlow::Continue(())) };
                 if let Some(shortfall) = options.interface.shortfall(role, &link) {
                     warn(format_args!("{}: {shortfall}", interface.name()));
                 }
-                if let Err(error) = interface.served.link_up(link) {
+                if let Err(error) = interface.served.link_up(&mut link) {
                     endpoint.give_up(key, &interface.name(), &error);
                 }
             }

@@ -60,8 +60,8 @@ impl Served {
         self.modes.get(&queue).copied()
     }
 
-    /// Starts to serve a link.
-    pub(crate) fn link_up(&mut self, mut link: Link) -> Result<(), Error> {
+    /// Starts to serve a link, whose queues it takes.
+    pub(crate) fn link_up(&mut self, link: &mut Link) -> Result<(), Error> {
         self.link_down();
         for (queue, mode) in &self.modes {
             if let Some(rx) = link.rx.get_mut(usize::from(*queue)) {

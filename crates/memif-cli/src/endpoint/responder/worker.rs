@@ -1,6 +1,7 @@
 //! The thread that serves one link.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::mem;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -33,6 +34,12 @@ pub(crate) enum Order {
     Addresses(Addresses),
 }
 
+/// What a thread has of a link.
+struct Queues {
+    rx: Vec<RxQueue>,
+    tx: Vec<TxQueue>,
+}
+
 /// A thread that serves one link until it goes down.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -44,8 +51,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread.
-    pub(crate) fn start(link: Link, responder: Responder) -> Result<Self, Error> {
+    /// Starts the thread, which takes the queues of the link. What is left of that keeps the link up until the caller has
+    /// said why it is given up, where there is no thread.
+    pub(crate) fn start(link: &mut Link, responder: Responder) -> Result<Self, Error> {
         let failed = |source| Error::System {
             what: "cannot start a thread".to_owned(),
             advice: "raise the limits of processes and open files (ulimit -u, ulimit -n), or serve fewer interfaces",
@@ -56,9 +64,10 @@ impl Worker {
         let board = Arc::new(Board::default());
         let inbox = Inbox { orders: queue, ears };
         let public = Arc::clone(&board);
+        let queues = Queues { rx: mem::take(&mut link.rx), tx: mem::take(&mut link.tx) };
         let thread = thread::Builder::new()
             .name("responder".to_owned())
-            .spawn(move || serve(link, responder, &inbox, &public))
+            .spawn(move || serve(queues, responder, &inbox, &public))
             .map_err(failed)?;
         Ok(Self { thread, orders, bell, board })
     }
@@ -96,13 +105,13 @@ struct Inbox {
 }
 
 impl Inbox {
-    fn obey(&self, link: &mut Link, responder: &mut Responder) {
+    fn obey(&self, queues: &mut Queues, responder: &mut Responder) {
         while let Ok(order) = self.orders.try_recv() {
             // Its byte is there or about to be; without one the pipe is closed.
             let _ = (&self.ears).read(&mut [0]);
             match order {
                 Order::RxMode(queue, mode) => {
-                    if let Some(rx) = link.rx.get_mut(usize::from(queue)) {
+                    if let Some(rx) = queues.rx.get_mut(usize::from(queue)) {
                         rx.set_mode(mode);
                     }
                 }
@@ -112,17 +121,17 @@ impl Inbox {
     }
 }
 
-fn serve(mut link: Link, mut responder: Responder, inbox: &Inbox, board: &Board) {
+fn serve(mut queues: Queues, mut responder: Responder, inbox: &Inbox, board: &Board) {
     let mut scratch = vec![0; MAX_PACKET];
     loop {
-        let polling = link.rx.iter().any(|rx| rx.mode() == RxMode::Polling);
+        let polling = queues.rx.iter().any(|rx| rx.mode() == RxMode::Polling);
         let slice = polling.then_some(POLL_SLICE);
         // The end of the link is no news here: its reason comes as an event.
-        if RxQueue::wait_any_or(&mut link.rx, Some(inbox.ears.as_fd()), slice).is_err() {
+        if RxQueue::wait_any_or(&mut queues.rx, Some(inbox.ears.as_fd()), slice).is_err() {
             return;
         }
-        inbox.obey(&mut link, &mut responder);
-        let served = serve_once(&mut link, &mut responder, &mut scratch);
+        inbox.obey(&mut queues, &mut responder);
+        let served = serve_once(&mut queues, &mut responder, &mut scratch);
         board.publish(&responder.tally());
         if served.is_err() {
             return;
@@ -131,11 +140,11 @@ fn serve(mut link: Link, mut responder: Responder, inbox: &Inbox, board: &Board)
 }
 
 /// Answers up to a burst of each queue.
-fn serve_once(link: &mut Link, responder: &mut Responder, scratch: &mut [u8]) -> Result<(), LinkDown> {
+fn serve_once(served: &mut Queues, responder: &mut Responder, scratch: &mut [u8]) -> Result<(), LinkDown> {
     // An answer leaves by the queue with the number of the one it came by, as far as there are as many.
-    let queues = link.tx.len().max(1);
-    for (at, rx) in link.rx.iter_mut().enumerate() {
-        let tx = link.tx.get_mut(at % queues).ok_or(LinkDown)?;
+    let queues = served.tx.len().max(1);
+    for (at, rx) in served.rx.iter_mut().enumerate() {
+        let tx = served.tx.get_mut(at % queues).ok_or(LinkDown)?;
         burst(rx, tx, responder, scratch)?;
     }
     Ok(())

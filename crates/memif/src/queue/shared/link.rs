@@ -7,6 +7,7 @@ use super::QueueShared;
 use super::peer::Control;
 use super::signals::{DriverSignals, FIRST_REPEAT};
 use super::standing::Standing;
+use super::users::Users;
 use crate::config::Role;
 use crate::error::Breach;
 use crate::shm::{Decoy, Regions};
@@ -17,6 +18,7 @@ pub(crate) struct LinkShared {
     pub(crate) role: Role,
     pub(crate) regions: Regions,
     standing: Standing,
+    users: Users,
     fault: OnceLock<Breach>,
     /// Ours alone, so that no peer can drain it: readable for good once the link is down.
     down_event: OwnedFd,
@@ -42,6 +44,7 @@ impl LinkShared {
             role,
             regions,
             standing: Standing::default(),
+            users: Users::default(),
             fault: OnceLock::new(),
             down_event,
             control: Control::default(),
@@ -132,6 +135,23 @@ impl LinkShared {
 
     fn wake_sleepers(&self) {
         let _ = rustix::io::write(&self.down_event, &1u64.to_ne_bytes());
+    }
+
+    /// Nobody has the link or one of its queues any more. The driver takes it down, unless it is to stay up.
+    pub(super) fn users_are_gone(&self) {
+        if self.users.are_gone() && !self.is_down() {
+            self.signals.call_attention();
+        }
+    }
+
+    /// The link stays up without users.
+    pub(super) fn keep_up(&self) {
+        self.users.are_not_needed();
+    }
+
+    /// Whether it is to go because nobody has it.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.users.left_it()
     }
 
     /// The breach that a queue found, if one did.

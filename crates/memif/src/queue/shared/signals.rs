@@ -16,7 +16,7 @@ pub(crate) struct DriverSignals(Arc<Timer>);
 
 #[derive(Debug)]
 struct Timer {
-    /// An eventfd. A queue that found a breach writes it.
+    /// An eventfd. A queue that found a breach writes it, and the last one of a link.
     attention: Arc<OwnedFd>,
     /// A timerfd. Armed by a sender whose receiver may need another signal, and by the driver.
     repeat: Arc<OwnedFd>,
@@ -50,7 +50,7 @@ impl DriverSignals {
         }
     }
 
-    /// A queue found a breach.
+    /// A queue found a breach, or the last one is gone.
     pub(super) fn call_attention(&self) {
         let _ = rustix::io::write(&*self.0.attention, &1u64.to_ne_bytes());
     }

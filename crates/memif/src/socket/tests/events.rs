@@ -41,8 +41,8 @@ fn a_wait_finds_its_link_although_events_were_taken_back() {
         let key = slave.add_interface(InterfaceConfig::slave(1)).unwrap();
         slave.wait_connected(key, WATCHDOG).map(|link| (slave, link))
     });
-    socket.wait_connected(key, Duration::from_secs(5)).unwrap();
-    other.join().unwrap().unwrap();
+    socket.wait_connected(key, Duration::from_secs(5)).unwrap().keep_up();
+    other.join().unwrap().unwrap().1.keep_up();
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn the_last_event_tells_how_things_stand() {
         for _ in 0..20 {
             let mut slave = open(&address);
             let key = slave.add_interface(InterfaceConfig::slave(1)).unwrap();
-            slave.wait_connected(key, WATCHDOG).unwrap();
+            slave.wait_connected(key, WATCHDOG).unwrap().keep_up();
         }
     });
     while !other.is_finished() || socket.details(key).unwrap().link_up {

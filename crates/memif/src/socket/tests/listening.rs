@@ -35,7 +35,7 @@ fn the_socket_file_comes_with_the_first_master_and_goes_with_the_socket() {
     let key = socket.add_interface(InterfaceConfig::master(0)).unwrap();
     let mode = rustix::fs::lstat(path.as_path()).unwrap().st_mode;
     assert_eq!(mode & 0o777, 0o600);
-    expect_link(&mut socket, key);
+    expect_link(&mut socket, key).keep_up();
 
     let second = open(&address).add_interface(InterfaceConfig::master(0));
     assert!(matches!(second, Err(SocketError::InUse(_))), "{second:?}");
@@ -85,8 +85,8 @@ fn a_new_address_moves_the_listener_and_keeps_links() {
     a.tx[0].send(b"still there").unwrap();
     assert_eq!(b.rx[0].recv_into(&mut [0; 64]).unwrap(), Some(11));
     let late = socket.add_interface(InterfaceConfig::slave(1)).unwrap();
-    socket.wait_connected(late, WATCHDOG).unwrap();
-    socket.wait_connected(other, WATCHDOG).unwrap();
+    socket.wait_connected(late, WATCHDOG).unwrap().keep_up();
+    socket.wait_connected(other, WATCHDOG).unwrap().keep_up();
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn the_oldest_half_open_connection_gives_way() {
     assert_eq!(socket.driver.half_open.len(), 4);
     // With all places taken by idlers, a good slave still gets through.
     let slave = socket.add_interface(InterfaceConfig::slave(0)).unwrap();
-    socket.wait_connected(slave, WATCHDOG).unwrap();
-    socket.wait_connected(key, WATCHDOG).unwrap();
+    socket.wait_connected(slave, WATCHDOG).unwrap().keep_up();
+    socket.wait_connected(key, WATCHDOG).unwrap().keep_up();
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_listener_of_the_caller_is_used_and_its_file_left_alone() {
     let mut socket = Socket::builder(address.clone()).listener(fd).open().unwrap();
     let slave = socket.add_interface(InterfaceConfig::slave(0)).unwrap();
     let master = socket.add_interface(InterfaceConfig::master(0)).unwrap();
-    socket.wait_connected(slave, WATCHDOG).unwrap();
+    socket.wait_connected(slave, WATCHDOG).unwrap().keep_up();
     socket.remove_interface(master).unwrap();
     let error = expect_failure(&mut socket, slave);
     assert_eq!(error, ConnectError::Refused(Refusal::UnknownId(0).to_string()));
@@ -164,6 +164,6 @@ fn a_listener_pauses_when_accept_fails_and_goes_on() {
     let master = socket.add_interface(InterfaceConfig::master(0)).unwrap();
     socket.driver.listener.pause(Instant::now().checked_add(Duration::from_millis(20)), &mut socket.driver.waits);
     let slave = socket.add_interface(InterfaceConfig::slave(0)).unwrap();
-    socket.wait_connected(slave, WATCHDOG).unwrap();
-    socket.wait_connected(master, WATCHDOG).unwrap();
+    socket.wait_connected(slave, WATCHDOG).unwrap().keep_up();
+    socket.wait_connected(master, WATCHDOG).unwrap().keep_up();
 }

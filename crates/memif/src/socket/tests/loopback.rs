@@ -125,7 +125,7 @@ fn a_dropped_socket_says_goodbye() {
 #[test]
 fn administratively_down_and_up_again() {
     let mut both = Both::new(InterfaceConfig::master(4), InterfaceConfig::slave(4));
-    both.links();
+    both.up();
     both.master.set_admin_up(both.master_key, false).unwrap();
     let (own, peer) = both.run(reason, reason);
     assert_eq!(own, DisconnectReason::Local("interface is down".to_owned()));
@@ -175,7 +175,7 @@ fn settings_change_with_the_next_connection() {
 #[test]
 fn a_slave_can_become_a_master() {
     let mut both = Both::new(InterfaceConfig::master(0), InterfaceConfig::slave(0));
-    both.links();
+    both.up();
     both.master.remove_interface(both.master_key).unwrap();
     expect_down(&mut both.slave, both.slave_key);
     both.slave.reconfigure(both.slave_key, InterfaceConfig::master(0)).unwrap();
@@ -199,7 +199,7 @@ fn a_removed_interface_is_gone() {
     // With its last master the listener is gone, too.
     assert_eq!(expect_failure(&mut both.slave, both.slave_key), ConnectError::NobodyListens);
     both.master_key = both.master.add_interface(InterfaceConfig::master(0)).unwrap();
-    both.links();
+    both.up();
 }
 
 #[test]

@@ -215,14 +215,14 @@ fn a_goodbye_or_a_plain_end_takes_the_link_down_without_an_answer() {
     let raw = Raw::connect(&address);
     connect_raw(&raw, &mut socket);
     raw.send(farewell("had enough"));
-    expect_link(&mut socket, key);
+    expect_link(&mut socket, key).keep_up();
     let expected = DisconnectReason::Peer { code: 0, reason: "had enough".to_owned() };
     assert_eq!(expect_down(&mut socket, key), expected);
     assert!(raw.next(&mut socket).is_none());
 
     let raw = Raw::connect(&address);
     connect_raw(&raw, &mut socket);
-    expect_link(&mut socket, key);
+    expect_link(&mut socket, key).keep_up();
     drop(raw);
     assert_eq!(expect_down(&mut socket, key), DisconnectReason::Hangup);
     assert_serves(&mut socket, key, &address, 0);
@@ -310,7 +310,7 @@ fn an_unknown_id_can_become_a_question() {
     let master_key = socket.accept(request, InterfaceConfig::master(0)).unwrap();
     assert_eq!(socket.details(master_key).unwrap().id, 7);
     let mut both = Both { master: socket, slave, master_key, slave_key };
-    both.links();
+    both.up();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The driver on real sockets: both roles in one process, and scripted peers on the bare socket.
 
+mod dropped;
 mod edges;
 mod events;
 mod faces;
@@ -134,6 +135,13 @@ impl Both {
     #[track_caller]
     fn links(&mut self) -> (Link, Link) {
         self.run(link, link)
+    }
+
+    /// Brings the link up, to stay so without its queues.
+    fn up(&mut self) {
+        let (master, slave) = self.links();
+        master.keep_up();
+        slave.keep_up();
     }
 }
 

@@ -73,7 +73,7 @@ fn link_with(master: (Socket, InterfaceKey), slave: (Socket, InterfaceKey)) -> B
     let (master, master_key) = master;
     let (slave, slave_key) = slave;
     let mut both = Both { master, slave, master_key, slave_key };
-    both.links();
+    both.up();
     both
 }
 

@@ -255,7 +255,7 @@ fn a_slave_that_waited_in_line_still_connects_by_itself() {
     let mut other = open(&address);
     other.add_interface(InterfaceConfig::master(0)).unwrap();
     let served = std::thread::spawn(move || other.poll(Some(WATCHDOG)));
-    expect_link(&mut socket, key);
+    expect_link(&mut socket, key).keep_up();
     served.join().unwrap().unwrap();
 }
 
@@ -288,7 +288,7 @@ fn adopted_sockets_make_a_link() {
     both.master_key = both.master.add_interface(InterfaceConfig::master(3)).unwrap();
     both.slave_key = both.slave.add_connected(InterfaceConfig::slave(3), a).unwrap();
     both.master.adopt(b).unwrap();
-    both.links();
+    both.up();
     both.slave.disconnect(both.slave_key, "done").unwrap();
     both.run(reason, reason);
     assert!(both.slave.poll(Some(Duration::ZERO)).unwrap().is_none());

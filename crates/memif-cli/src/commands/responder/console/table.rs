@@ -190,12 +190,12 @@ impl Table {
         let for_programs = said.as_ref().and_then(|said| said.report.clone());
         let told = said.map(|said| self.inform(said)).unwrap_or_default();
         match event {
-            Event::Connected { interface, link } => {
+            Event::Connected { interface, mut link } => {
                 let many = self.entries.len() > 1;
                 let options = self.options.clone();
                 let Some((index, entry)) = self.find(interface) else { return Answer::default() };
                 let note = options.shortfall(entry.role, &link).map(|text| format!("note: interface {index}: {text}"));
-                if let Err(error) = entry.served.link_up(link) {
+                if let Err(error) = entry.served.link_up(&mut link) {
                     let reason = error.to_string();
                     // Its queues are gone: nobody would take packets from the link.
                     self.driver.with(move |socket| socket.disconnect(interface, "no resources"));

@@ -10,7 +10,7 @@ use crate::queue::memory::MemoryCheck;
 use crate::queue::rx_core::{Descriptor, RxCore, RxSettings, Walked};
 use crate::queue::slots::keeper::Keeper;
 use crate::queue::slots::slot::Slot;
-use crate::queue::{LinkShared, QueueShared, drain, signal};
+use crate::queue::{InUse, LinkShared, QueueShared, drain, signal};
 use crate::ring::RingMemory;
 use crate::shm::BufferTable;
 use crate::wire::ring::FLAG_MASK_INT;
@@ -36,6 +36,8 @@ pub struct RxSlots {
     pub(super) skipped_count: u16,
     interrupts: bool,
     memory: MemoryCheck,
+    #[expect(dead_code, reason = "only to be dropped")]
+    in_use: InUse,
 }
 
 /// What a call of [`RxSlots::receive`] brought.
@@ -53,6 +55,7 @@ impl RxSlots {
         core: RxCore,
         link: Arc<LinkShared>,
         shared: Arc<QueueShared>,
+        in_use: InUse,
         buffers: &[BufferRef],
         mode: RxMode,
     ) -> Self {
@@ -72,6 +75,7 @@ impl RxSlots {
             skipped_count: 0,
             interrupts: false,
             memory: MemoryCheck::default(),
+            in_use,
         };
         slots.set_interrupts(mode == RxMode::Interrupt);
         slots

@@ -10,7 +10,7 @@ use crate::queue::notify::notify;
 use crate::queue::slots::held::{Held, swap};
 use crate::queue::slots::keeper::Keeper;
 use crate::queue::tx_core::TxCore;
-use crate::queue::{LinkShared, QueueShared};
+use crate::queue::{InUse, LinkShared, QueueShared};
 use crate::ring::{OutOfRange, RingMemory};
 use crate::shm::Entry;
 use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_word};
@@ -37,6 +37,8 @@ pub struct TxSlots {
     /// Slave: where the data of each slot's descriptor begins, which is anywhere in its buffer. Master: empty.
     pub(super) written: Box<[usize]>,
     memory: MemoryCheck,
+    #[expect(dead_code, reason = "only to be dropped")]
+    in_use: InUse,
     pub(super) empty: Empty,
 }
 
@@ -99,6 +101,7 @@ impl TxSlots {
         core: TxCore,
         shared: Arc<QueueShared>,
         link: Arc<LinkShared>,
+        in_use: InUse,
         buffers: &[BufferRef],
     ) -> Self {
         let TxCore { ring, cursor, regions, max_segment: buffer_size, .. } = core;
@@ -119,6 +122,7 @@ impl TxSlots {
             buffer_size,
             written,
             memory: MemoryCheck::default(),
+            in_use,
             empty: Empty::default(),
         }
     }
