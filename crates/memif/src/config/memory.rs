@@ -17,14 +17,17 @@ pub enum Memory {
     /// Buffers in a file of the caller: a memfd, a file on tmpfs or on a huge page mount.
     /// The library maps `size` bytes of it and seals it against shrinking, and against further seals, where that is
     /// possible: seals of your own come before. The memory is reused by every later connection, and the peers of
-    /// earlier ones can still read and write it.
+    /// earlier ones can still read and write it. Where it cannot be sealed, they can also cut the file, now and later:
+    /// a slave then connects again as soon as the file is as long as before
+    /// ([`ConnectError::Local`](crate::ConnectError::Local) until then).
     File {
         /// The file; it must be at least `size` bytes long.
         fd: Arc<OwnedFd>,
         /// Bytes to share, from the start of the file.
         size: u64,
     },
-    /// Buffers in memory that the caller mapped, see [`Mapping::from_raw`].
+    /// Buffers in memory that the caller mapped, see [`Mapping::from_raw`]. What holds for a [`File`](Self::File) holds
+    /// for the file behind it.
     Mapped(Arc<Mapping>),
 }
 

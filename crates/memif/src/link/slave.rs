@@ -297,10 +297,16 @@ fn callers_mapping(mapping: Arc<Mapping>, size: u64) -> io::Result<(Arc<OwnedFd>
     if (mapping.len() as u64) < size {
         return Err(invalid("the mapping of the buffers is shorter than what is to be shared"));
     }
-    if check_callers_file(fd, size)? == peer_fd::Sealing::Guarded {
-        mapping.guard_callers()?;
+    let (fd, sealing) = (Arc::clone(fd), check_callers_file(fd, size)?);
+    if sealing == peer_fd::Sealing::Sealed {
+        return Ok((fd, mapping));
     }
-    Ok((Arc::clone(fd), mapping))
+    mapping.guard_callers()?;
+    let mapping = mapping.again().map_err(|error| {
+        let problem = format!("memory that a peer took away could not be mapped again ({error})");
+        io::Error::new(error.kind(), problem)
+    })?;
+    Ok((fd, mapping))
 }
 
 /// Maps a file of the caller.
@@ -314,7 +320,10 @@ fn map_callers_file(fd: &OwnedFd, size: u64) -> io::Result<Mapping> {
 fn check_callers_file(fd: &OwnedFd, size: u64) -> io::Result<peer_fd::Sealing> {
     let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidInput, problem);
     if u64::try_from(fstat(fd)?.st_size).unwrap_or(0) < size {
-        let problem = format!("the file for the buffers is shorter than the {size} bytes to share");
+        let problem = format!(
+            "the file for the buffers is shorter than the {size} bytes to share: make it so long, also where a peer \
+             has cut it"
+        );
         return Err(invalid(problem));
     }
     // This waits for the file's lock, which no peer can hold yet: the first time the file is still ours alone, and

@@ -26,6 +26,8 @@ pub(super) struct Slot {
 
 static SLOTS: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
 static FAULTS: AtomicUsize = AtomicUsize::new(0);
+/// Threads in [`mend`].
+static MENDING: AtomicUsize = AtomicUsize::new(0);
 
 /// Number of guarded mappings that were hit in this process so far. A queue looks at this one number and only
 /// when it changed at its own mappings.
@@ -112,9 +114,24 @@ pub(super) fn take_slot() -> &'static Slot {
     })
 }
 
+/// Whether a thread may be putting zeros somewhere and have overlooked a guard that was put up before this call.
+pub(super) fn is_mending() -> bool {
+    // With the one in `mend`: either that sees the guard, or this sees the thread.
+    fence(Ordering::SeqCst);
+    MENDING.load(Ordering::SeqCst) > 0
+}
+
 /// For the handler: puts zeros in place of the guarded mapping that holds the address and marks all guards of that
 /// memory, of which there can be several. Returns whether there is one. Only system calls and atomics.
 pub(super) fn mend(address: usize) -> bool {
+    MENDING.fetch_add(1, Ordering::SeqCst);
+    fence(Ordering::SeqCst);
+    let mended = mend_counted(address);
+    MENDING.fetch_sub(1, Ordering::SeqCst);
+    mended
+}
+
+fn mend_counted(address: usize) -> bool {
     let holds = |(start, len, _): &(usize, usize, usize)| address >= *start && address - *start < *len;
     let Some((start, len, page)) = slots().filter_map(Slot::range).find(holds) else {
         return false;
@@ -129,13 +146,19 @@ pub(super) fn mend(address: usize) -> bool {
     FAULTS.fetch_add(1, Ordering::Release);
     // Where memory is not to be had for all of it (`vm.overcommit_memory` of 2), the page alone.
     let only = address - (address - start) % page;
-    put_zeros(start, len) || put_zeros(only, page)
+    // SAFETY: all, or one page, of a mapping that is under guard, hence live because a thread is accessing it.
+    unsafe { put_zeros(start, len) || put_zeros(only, page) }
 }
 
-fn put_zeros(start: usize, len: usize) -> bool {
-    // SAFETY: the range is all, or one page, of a mapping that is under guard, hence live because a thread is
-    // accessing it; the new one takes its place in one step, so that other threads see old or new pages and never
-    // none. The pointer only carries the address. rustix makes the call without touching anything but `errno`.
+/// Puts zeroed memory in place of a range, in one step: other threads see old or new pages and never none. Returns
+/// whether it did. Only a system call.
+///
+/// # Safety
+/// The range must be in whole pages of its file, and all or a part of a mapping that belongs to the caller, or be
+/// where such a mapping was when the caller tried to put another in its place.
+pub(super) unsafe fn put_zeros(start: usize, len: usize) -> bool {
+    // SAFETY: the range is the caller's. The pointer only carries the address. rustix makes the call without touching
+    // anything but `errno`.
     let replaced = unsafe {
         mmap_anonymous(
             ptr::without_provenance_mut(start),

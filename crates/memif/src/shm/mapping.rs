@@ -9,6 +9,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::copy;
 use super::guard::Guarded;
+use super::guard_table;
 use super::prefetch;
 use super::slice::SharedSlice;
 
@@ -28,6 +29,8 @@ enum Owner {
     Library { mapped: usize, guard: Option<Guarded> },
     /// The caller mapped them; `fd` is what the peer is given. Guarded where the file cannot be sealed.
     Caller { fd: Arc<OwnedFd>, guard: OnceLock<Guarded> },
+    /// The same memory for a later link, after a peer took it away. The guard goes before the memory may.
+    Again { guard: Guarded, caller: Arc<Mapping> },
 }
 
 // SAFETY: a mapping is an address range; every access goes through the copy routine or atomics, which allow for
@@ -90,8 +93,10 @@ impl Mapping {
     /// [`Memory::Mapped`](crate::Memory::Mapped). The peer maps `fd` from its first byte.
     ///
     /// The library seals the file against shrinking. Where that is not possible, on huge pages for one, the peer can
-    /// take memory away at any time; the library then puts zeroed memory in place of the whole mapping and the
-    /// link goes down. Every link that used it, and the peers of those, can go on reading and writing the memory.
+    /// take memory away at any time; the library then puts zeroed memory in place of the whole mapping and the link
+    /// goes down. For the next link it maps the file there again, without what `mlock` or `madvise` had set, provided
+    /// that the file is as long as it was: to make it so is the caller's, since whoever has the file can hold that call
+    /// up. Every link that used it, and the peers of those, can go on reading and writing the memory.
     ///
     /// # Safety
     /// - `start` to `start + len` must be a whole shared mapping of `fd` from offset 0, readable and writable, and
@@ -107,9 +112,15 @@ impl Mapping {
     /// Puts a mapping of the caller under guard, for a file that cannot be sealed.
     pub(crate) fn guard_callers(&self) -> io::Result<()> {
         let Owner::Caller { fd, guard } = &self.owner else { return Ok(()) };
-        if guard.get().is_some() {
-            return Ok(());
+        if guard.get().is_none() {
+            // Should another thread have been faster, one guard is enough.
+            let _ = guard.set(self.new_guard(fd)?.0);
         }
+        Ok(())
+    }
+
+    /// Another guard for a mapping of the caller, and the length of that in whole pages.
+    fn new_guard(&self, fd: &OwnedFd) -> io::Result<(Guarded, usize)> {
         let page = page_size_of(fd)?;
         let invalid = |problem| io::Error::new(io::ErrorKind::InvalidInput, problem);
         if !self.start.addr().get().is_multiple_of(page) {
@@ -118,11 +129,42 @@ impl Mapping {
         let mapped = self.len.checked_next_multiple_of(page);
         let mapped = mapped.ok_or_else(|| invalid("the mapping of the buffers is too long"))?;
         // SAFETY: a whole mapping by the promise made to `from_raw`, which the kernel rounded up to pages of its
-        // file; it stays until this value is gone, and the guard goes with it.
-        let new = unsafe { Guarded::new(self.start, mapped, page) }?;
-        // Should another thread have been faster, one guard is enough.
-        let _ = guard.set(new);
-        Ok(())
+        // file; it stays until the value that the caller made is gone, and every guard goes before.
+        let guard = unsafe { Guarded::new(self.start, mapped, page) }?;
+        Ok((guard, mapped))
+    }
+
+    /// A mapping of the caller that is under guard, for a new link: this one, or where a peer of an earlier link took
+    /// the memory away, another of the same memory, for which the file was mapped again. What used this one goes on
+    /// saying that the memory is gone.
+    ///
+    /// # Errors
+    /// What `mmap` says; `WouldBlock` while another thread is in a fault of some mapping. The memory is as it was then.
+    pub(crate) fn again(self: Arc<Self>) -> io::Result<Arc<Self>> {
+        let Owner::Caller { fd, .. } = &self.owner else { return Ok(self) };
+        if !self.is_gone() {
+            return Ok(self);
+        }
+        let (guard, mapped) = self.new_guard(fd)?;
+        if guard_table::is_mending() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        // What can fail fails here, where it does no harm: the pages that a huge page file reserves are the file's.
+        let elsewhere = Self::map(fd, self.len as u64, false)?;
+        let flags = MapFlags::SHARED | MapFlags::FIXED;
+        // SAFETY: the range is a whole mapping of the caller by the promise made to `from_raw`, who was told there that
+        // the library puts others in its place; the new one does so in one step, and stays in place of it.
+        let placed =
+            unsafe { mmap(self.start.as_ptr().cast(), mapped, ProtFlags::READ | ProtFlags::WRITE, flags, fd, 0) };
+        if let Err(error) = placed {
+            // The kernel may have taken the old one away before it failed.
+            // SAFETY: the same range.
+            let _ = unsafe { guard_table::put_zeros(self.start.addr().get(), mapped) };
+            return Err(error.into());
+        }
+        drop(elsewhere);
+        let (start, len) = (self.start, self.len);
+        Ok(Arc::new(Self { start, len, owner: Owner::Again { guard, caller: self } }))
     }
 
     /// Number of bytes.
@@ -141,6 +183,7 @@ impl Mapping {
     pub(crate) fn caller_fd(&self) -> Option<&Arc<OwnedFd>> {
         match &self.owner {
             Owner::Caller { fd, .. } => Some(fd),
+            Owner::Again { caller, .. } => caller.caller_fd(),
             Owner::Library { .. } => None,
         }
     }
@@ -167,6 +210,7 @@ impl Mapping {
         let guard = match &self.owner {
             Owner::Library { guard, .. } => guard.as_ref(),
             Owner::Caller { guard, .. } => guard.get(),
+            Owner::Again { guard, .. } => Some(guard),
         };
         guard.is_some_and(Guarded::was_hit)
     }
@@ -369,6 +413,38 @@ pub(super) mod tests {
         let fd = memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
         assert!(Mapping::map(&fd, 0, false).is_err());
         assert!(Mapping::map(&fd, u64::MAX, false).is_err());
+    }
+
+    #[test]
+    fn memory_that_was_taken_away_is_mapped_again_for_the_next_link() {
+        use rustix::io::{pread, pwrite};
+
+        let size = 8192;
+        let fd = Arc::new(memfd_create("test", MemfdFlags::CLOEXEC).unwrap());
+        ftruncate(&fd, size).unwrap();
+        let callers = Arc::new(super::super::tests::mapped_by_the_caller(&fd, size));
+        callers.guard_callers().unwrap();
+        let first = Arc::clone(&callers).again().unwrap();
+        assert!(Arc::ptr_eq(&first, &callers), "while it is there");
+        let mut links = vec![first];
+        for round in 1..4 {
+            let here = links.last().unwrap();
+            ftruncate(&fd, 0).unwrap();
+            here.slice(0, 1).unwrap().read(0, &mut [0]);
+            assert!(here.is_gone());
+            ftruncate(&fd, size).unwrap();
+            pwrite(&fd, &[round; 3], 5000).unwrap();
+            let next = Arc::clone(&callers).again().unwrap();
+            let mut bytes = [0; 3];
+            // By the same addresses, so the caller sees it, too.
+            callers.slice(5000, 3).unwrap().read(0, &mut bytes);
+            assert_eq!(bytes, [round; 3]);
+            next.slice(6000, 1).unwrap().write(0, &[round]);
+            pread(&fd, &mut bytes[..1], 6000).unwrap();
+            assert_eq!(bytes[0], round);
+            assert!(!next.is_gone() && links.iter().all(|link| link.is_gone()));
+            links.push(next);
+        }
     }
 
     #[test]

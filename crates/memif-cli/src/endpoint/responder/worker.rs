@@ -51,8 +51,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread, which takes the queues of the link. What is left of that keeps the link up until the caller has
-    /// said why it is given up, where there is no thread.
+    /// Starts the thread, which takes the queues of the link. What is left of that keeps the link up until the caller
+    /// has said why it is given up, where there is no thread.
     pub(crate) fn start(link: &mut Link, responder: Responder) -> Result<Self, Error> {
         let failed = |source| Error::System {
             what: "cannot start a thread".to_owned(),

@@ -6,7 +6,8 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 use super::{Pair, packet};
 use crate::config::{InterfaceConfig, Memory};
-use crate::error::ConfigError;
+use crate::error::{Breach, ConfigError, SendError};
+use crate::link::SlaveMemory;
 use crate::shm::tests::mapped_by_the_caller;
 
 /// Bytes that a slave with rings of 64 and the default buffers needs.
@@ -58,7 +59,7 @@ fn nobody_can_run_memory_of_the_library_as_a_program() {
     // Kernels before 6.3 have no such seal.
     let known = memfd_create("probe", MemfdFlags::NOEXEC_SEAL).is_ok();
     for memory in [Memory::OneRegion, Memory::RingsApart] {
-        let memory = crate::link::SlaveMemory::allocate(&config(memory), 1, 1, 6).unwrap();
+        let memory = SlaveMemory::allocate(&config(memory), 1, 1, 6).unwrap();
         for (fd, _) in memory.regions() {
             assert_eq!(fcntl_get_seals(fd).unwrap().contains(SealFlags::EXEC), known);
         }
@@ -83,11 +84,11 @@ fn memory_that_is_too_small_is_refused_up_front() {
 fn a_file_shorter_than_said_is_an_error_and_no_fault() {
     let config = config(Memory::File { fd: memfd(4096), size: NEEDED });
     assert_eq!(config.validate(), Ok(()));
-    let error = crate::link::SlaveMemory::allocate(&config, 1, 1, 6).unwrap_err();
+    let error = SlaveMemory::allocate(&config, 1, 1, 6).unwrap_err();
     assert!(error.to_string().contains("shorter"), "{error}");
     let (pipe, _other) = rustix::pipe::pipe().unwrap();
     let config = config.memory(Memory::File { fd: Arc::new(pipe), size: NEEDED });
-    assert!(crate::link::SlaveMemory::allocate(&config, 1, 1, 6).is_err());
+    assert!(SlaveMemory::allocate(&config, 1, 1, 6).is_err());
 }
 
 #[test]
@@ -95,5 +96,32 @@ fn a_mapping_of_the_library_is_no_memory_of_the_caller() {
     let fd = memfd(NEEDED);
     let mapping = Arc::new(crate::shm::Mapping::map(&*fd, NEEDED, false).unwrap());
     let config = config(Memory::Mapped(mapping));
-    assert!(crate::link::SlaveMemory::allocate(&config, 1, 1, 6).is_err());
+    assert!(SlaveMemory::allocate(&config, 1, 1, 6).is_err());
+}
+
+/// A peer takes memory of the caller away that cannot be sealed, and a good one comes after it.
+#[test]
+fn memory_that_was_taken_away_serves_the_next_link() {
+    let fd = Arc::new(memfd_create("callers", MemfdFlags::CLOEXEC).unwrap());
+    ftruncate(&fd, NEEDED).unwrap();
+    let memory = Memory::Mapped(Arc::new(mapped_by_the_caller(&fd, NEEDED)));
+    let mut before: Vec<Pair> = Vec::new();
+    for _ in 0..3 {
+        carries_packets(memory.clone(), 2);
+        let mut pair = Pair::new(config(memory.clone()), InterfaceConfig::master(0));
+        assert_eq!(pair.slave.tx[0].send(&[1; 60]), Ok(()));
+        ftruncate(&fd, 0).unwrap();
+        let error = (0..3).find_map(|_| pair.slave.tx[0].send(&[1; 60]).err());
+        assert_eq!(error, Some(SendError::Breach(Breach::MemoryGone)));
+        assert!(!pair.slave.tx[0].is_drained());
+        let error = SlaveMemory::allocate(&config(memory.clone()), 1, 1, 6).unwrap_err().to_string();
+        assert!(error.contains("shorter") && error.contains("a peer has cut it"), "{error}");
+        ftruncate(&fd, NEEDED).unwrap();
+        // Nothing that went down comes back with the memory.
+        before.push(pair);
+        for Pair { slave, .. } in &mut before {
+            assert_eq!(slave.tx[0].send(&[1; 60]), Err(SendError::Disconnected));
+        }
+    }
+    carries_packets(memory, 2);
 }
