@@ -30,7 +30,7 @@ pub enum SendError {
     /// A packet of no bytes.
     #[error("a packet has at least one byte")]
     Empty,
-    /// The packet can never fit.
+    /// The packet does not fit, however long one waits: as master, by the buffers as the slave posted them last.
     #[error("packet of {len} bytes is longer than {max}")]
     TooLong {
         /// Bytes of the packet.

@@ -120,12 +120,22 @@ impl TxQueue {
         usize::from(self.core.cursor.size())
     }
 
-    /// Longest packet that this queue may send, in bytes. As master it can be less, which depends on the buffers
-    /// that the slave posts: where a ring of them is too small, [`SendError::TooLong`] says how much it takes. Without
-    /// chains a packet for which each of them is too short is [`SendError::Full`], now and later.
+    /// Longest packet that this queue can send, in bytes: by its settings, and by what the ring carries. As master that
+    /// is what the buffers hold together, or the longest of them without chains, as the slave posted them last. Where
+    /// it has posted none yet, just after the link came up, or one of no use, our own
+    /// [`buffer_size`](InterfaceConfig::buffer_size) counts.
     #[must_use]
     pub fn max_packet(&self) -> usize {
-        self.max_packet as usize
+        self.carries(self.max_packet) as usize
+    }
+
+    /// The same where it is less than `limit`.
+    fn carries(&self, limit: u32) -> u32 {
+        let limit = limit.min(self.max_packet);
+        match self.core.role {
+            Role::Slave => limit,
+            Role::Master => self.core.carries(self.chaining, limit),
+        }
     }
 
     /// Whether the link is up.
@@ -156,7 +166,7 @@ impl TxQueue {
         let longest = if self.chaining { self.max_packet } else { self.max_packet.min(self.core.max_segment) };
         let limit = longest as usize;
         if len > limit {
-            return Err((next, SendError::TooLong { len, max: limit }));
+            return Err((next, SendError::TooLong { len, max: self.max_packet() }));
         }
         let shortest = if self.chaining { 1 } else { len };
         match self.core.find_room(next, len, shortest, u16::MAX) {
@@ -201,8 +211,8 @@ impl TxQueue {
     fn judge(&mut self, first: u16, len: usize, room: Result<Room, OutOfRange>) -> Result<Place, (u16, SendError)> {
         match room {
             Ok(Room::Slots(slots)) => Ok(Place { first, slots }),
-            Ok(Room::Short { slots, bytes }) if slots == self.core.cursor.size() => {
-                Err((first, SendError::TooLong { len, max: bytes }))
+            Ok(Room::Short | Room::TooSmall) if self.is_too_long(len) => {
+                Err((first, SendError::TooLong { len, max: self.max_packet() }))
             }
             Ok(_) => Err((first, self.found_full())),
             Err(overrun) => Err((first, self.fail(overrun))),
@@ -214,6 +224,13 @@ impl TxQueue {
     fn found_full(&mut self) -> SendError {
         let silent = self.silence.is_due(u64::from(self.core.cursor.limit()));
         if silent && self.link.look_at_peer() { SendError::Disconnected } else { SendError::Full }
+    }
+
+    /// Whether all buffers together are too few for a packet for which there is no room. Without chains others may be
+    /// posted in place of those that go back.
+    #[cold]
+    fn is_too_long(&self, len: usize) -> bool {
+        self.chaining && u32::try_from(len).is_ok_and(|len| self.carries(len) < len)
     }
 
     #[cold]

@@ -29,8 +29,8 @@ pub(super) struct TxCore<R = Ring> {
 pub(super) enum Room {
     /// That many of them take the packet.
     Slots(u16),
-    /// That many are free, which take so many bytes.
-    Short { slots: u16, bytes: usize },
+    /// Too few are free.
+    Short,
     /// As many as were asked for do not take it.
     TooSmall,
     /// The buffer of the last of that many is of no use.
@@ -91,7 +91,7 @@ impl<R: RingMemory> TxCore<R> {
             if self.cursor.free(slot) == 0 {
                 self.refresh()?;
                 if self.cursor.free(slot) == 0 {
-                    return Ok(Room::Short { slots, bytes });
+                    return Ok(Room::Short);
                 }
             }
             let capacity = self.capacity(slot) as usize;
@@ -135,6 +135,37 @@ impl<R: RingMemory> TxCore<R> {
             }
             slot = slot.wrapping_add(1);
         }
+    }
+
+    /// Master: bytes, up to `limit`, that all buffers of the ring hold together, or the best one of them without
+    /// `chains`, as the slave posted them last. Where it has posted none yet, or one of no use, which goes back, the
+    /// longest one that would be filled counts.
+    pub(super) fn carries(&self, chains: bool, limit: u32) -> u32 {
+        let (first, size, published) = (self.cursor.limit(), self.cursor.size(), self.cursor.published());
+        // Posted since the last look. What is wrong with a cursor out of range, the next look will say.
+        let new = self.ring.load_head().wrapping_sub(first);
+        let new = if new <= published.wrapping_add(size).wrapping_sub(first) { new } else { 0 };
+        let mut most = 0_u32;
+        for number in 0..size {
+            let slot = first.wrapping_add(number);
+            let bytes = self.worth(if number < new {
+                (self.ring.load_word(slot, 0), self.ring.load_word(slot, 1))
+            } else {
+                self.posted.get(self.at(slot)).copied().unwrap_or_default()
+            });
+            most = if chains { most.saturating_add(bytes) } else { most.max(bytes) };
+            if most >= limit {
+                return limit;
+            }
+        }
+        most
+    }
+
+    /// Bytes of a buffer that is posted by these words, or that may be in place of it.
+    fn worth(&self, words: (u64, u64)) -> u32 {
+        let DescriptorHead { region, length, .. } = DescriptorHead::from_word(words.0);
+        let good = length > 0 && self.regions.contains(region, offset_from_word(words.1), length);
+        if good { length.min(self.max_segment) } else { self.max_segment }
     }
 
     /// Master: region, offset and length by which the buffer of a slot was posted.

@@ -73,7 +73,7 @@ proptest! {
                     next = next.wrapping_add(slots);
                 }
                 Room::Useless(slots) => next = next.wrapping_add(slots),
-                Room::Short { slots, .. } => prop_assert!(slots <= size),
+                Room::Short => {}
                 Room::TooSmall => prop_assert!(false, "as many as there are were asked for"),
             }
             prop_assert!(next.wrapping_sub(tx.cursor.published()) <= size);

@@ -46,8 +46,8 @@ impl Pair {
         let len = (lengths.len() as u32 - 1) * BUFFER + 1;
         match self.tx.find_room(self.next, len as usize, 1, u16::MAX).unwrap() {
             Room::Slots(slots) => assert_eq!(usize::from(slots), lengths.len()),
-            Room::Short { slots, .. } => {
-                assert_eq!(slots, self.tx.cursor.free(self.next));
+            Room::Short => {
+                assert!(usize::from(self.tx.cursor.free(self.next)) < lengths.len());
                 return false;
             }
             room => panic!("{room:?}"),

@@ -4,6 +4,7 @@ use super::{Pair, packet};
 use crate::config::InterfaceConfig;
 use crate::error::{RecvError, SendError};
 use crate::queue::{RxQueue, TxQueue};
+use crate::ring::RingMemory;
 
 fn crosses(tx: &mut TxQueue, rx: &mut RxQueue, bytes: &[u8]) {
     tx.send(bytes).unwrap();
@@ -61,6 +62,51 @@ fn a_packet_is_no_longer_than_was_set_though_a_buffer_takes_more() {
         assert_eq!(tx.send(&[0; 51]), Err(SendError::TooLong { len: 51, max: 50 }));
         crosses(tx, rx, &packet(2, 50));
     }
+}
+
+/// What a master can send depends on the buffers of its slave.
+#[test]
+fn the_longest_packet_of_a_master_is_what_the_ring_of_its_slave_carries() {
+    for (chains, most) in [(true, 200), (false, 100)] {
+        let slave = InterfaceConfig::slave(0).ring_size(2).buffer_size(100);
+        let mut pair = Pair::new(slave, InterfaceConfig::master(0).chaining(chains));
+        let (tx, rx) = (&mut pair.master.tx[0], &mut pair.slave.rx[0]);
+        // Before the first look, with a packet under way, and with all buffers back.
+        for _ in 0..2 {
+            assert_eq!(tx.max_packet(), most);
+            crosses(tx, rx, &packet(1, most));
+            tx.send(&packet(2, 60)).unwrap();
+            assert_eq!(tx.max_packet(), most);
+            if chains {
+                // It never fits, so it is not the ring that is full.
+                assert_eq!(tx.send(&[0; 201]), Err(SendError::TooLong { len: 201, max: 200 }));
+                assert_eq!(tx.send(&[0; 200]), Err(SendError::Full));
+            }
+            assert_eq!(tx.send(&[0; 65_536]), Err(SendError::TooLong { len: 65_536, max: most }));
+            assert_eq!(rx.recv(8).unwrap().packets().count(), 1);
+        }
+    }
+}
+
+#[test]
+fn buffers_that_are_not_posted_yet_count_as_long_as_ours() {
+    let slave = InterfaceConfig::slave(0).ring_size(4).buffer_size(100);
+    let mut pair = Pair::new(slave, InterfaceConfig::master(0).buffer_size(150));
+    let (m2s, tx) = (&pair.rings[1], &mut pair.master.tx[0]);
+    m2s.store_head(0);
+    assert_eq!(tx.max_packet(), 600);
+    m2s.store_head(3);
+    assert_eq!(tx.max_packet(), 450);
+    // In place of one that lies nowhere another will be posted.
+    m2s.store_word(2, 1, u64::from(u32::MAX));
+    assert_eq!(tx.max_packet(), 500);
+    tx.send(&[1; 60]).unwrap();
+    assert_eq!(tx.max_packet(), 500);
+    m2s.store_head(4);
+    assert_eq!(tx.max_packet(), 450);
+    // What the next call will name.
+    m2s.store_head(50);
+    assert_eq!(tx.max_packet(), 500);
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn useless_buffers_come_back_with_a_signal() {
     let slave = InterfaceConfig::slave(0).ring_size(16).buffer_size(1024).rx_mode(RxMode::Interrupt);
     let mut pair = Pair::new(slave, InterfaceConfig::master(0).chaining(false));
     let (tx, rx) = (&mut pair.master.tx[0], &mut pair.slave.rx[0]);
-    assert_eq!(tx.max_packet(), 2048);
+    assert_eq!(tx.max_packet(), 1024);
     assert_eq!(tx.send(&packet(1, 1500)), Err(SendError::Full));
     let within = Timespec { tv_sec: 10, tv_nsec: 0 };
     assert_eq!(poll(&mut [PollFd::new(&*rx, PollFlags::IN)], Some(&within)), Ok(1));

@@ -132,7 +132,7 @@ impl TxSlots {
         let most = u16::try_from(most).unwrap_or(u16::MAX);
         match self.core.find_room(self.next, size as usize, 1, most) {
             Ok(Room::Slots(slots)) => Ok(Some(slots)),
-            Ok(Room::Short { .. } | Room::TooSmall) => Ok(None),
+            Ok(Room::Short | Room::TooSmall) => Ok(None),
             Ok(Room::Useless(slots)) => Err(self.bad_buffer(self.next.wrapping_add(slots - 1))),
             Err(overrun) => Err(self.fail(overrun)),
         }
