@@ -9,6 +9,7 @@ mod notify;
 mod packet;
 mod readiness;
 mod receive;
+mod room;
 mod rx;
 mod rx_batch;
 mod rx_core;

@@ -8,6 +8,7 @@ mod leftovers;
 mod memory;
 mod pair;
 mod regressions;
+mod room;
 mod scans;
 mod spinning;
 mod traffic;
