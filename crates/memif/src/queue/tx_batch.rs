@@ -172,6 +172,32 @@ impl TxBatch<'_> {
         self.after(copied, len)
     }
 
+    /// Adds a received packet as [`push_packet`](Self::push_packet) does, with another routine for the copy: `copy` is
+    /// called with each piece of the packet and the room for it, which are of one length. So the copies of a batch can
+    /// be left to an engine of the machine or of its own threads, by the addresses of both
+    /// ([`SharedSlice::as_ptr`]): it must have finished before the batch is committed or dropped and before the packet
+    /// goes back. Bytes that are not copied are what was in the buffer.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push); `copy` is not called then.
+    #[inline(always)]
+    pub fn push_packet_with(
+        &mut self,
+        packet: &Packet<'_>,
+        mut copy: impl FnMut(SharedSlice<'_>, SharedSlice<'_>),
+    ) -> Result<(), SendError> {
+        self.push_with(packet.len(), |writer| {
+            let mut at = 0;
+            for segment in packet.segments() {
+                at += writer.each_room(at, segment.len(), |room, skip, from, count| {
+                    if let (Some(to), Some(from)) = (room.get(skip, count), segment.get(from, count)) {
+                        copy(from, to);
+                    }
+                });
+            }
+        })
+    }
+
     /// Publishes the batch with one store, and signals if the receiver asked for it. Returns the number of
     /// packets: none when the link went down meanwhile.
     #[inline]
@@ -300,6 +326,18 @@ impl PacketWriter<'_> {
         self.len
     }
 
+    /// Calls `each` with all rooms of the packet, in their order: where in the packet one begins, and the room. For
+    /// whoever copies by other means than [`write`](Self::write), see
+    /// [`push_packet_with`](TxBatch::push_packet_with).
+    #[inline(always)]
+    pub fn rooms(&mut self, mut each: impl FnMut(usize, SharedSlice<'_>)) {
+        self.each_room(0, self.len, |room, skip, from, count| {
+            if let Some(room) = room.get(skip, count) {
+                each(from, room);
+            }
+        });
+    }
+
     /// Writes from byte `offset` of the packet on, as many bytes as there are and as the packet has room for.
     /// Returns how many.
     #[inline(always)]
@@ -324,7 +362,12 @@ impl PacketWriter<'_> {
     /// Calls `copy` with each room that holds some of `len` bytes from `offset` on: the room, where in it, which
     /// of the bytes, and how many.
     #[inline(always)]
-    fn each_room(&self, offset: usize, len: usize, copy: impl Fn(SharedSlice<'_>, usize, usize, usize)) -> usize {
+    fn each_room(
+        &self,
+        offset: usize,
+        len: usize,
+        mut copy: impl FnMut(SharedSlice<'_>, usize, usize, usize),
+    ) -> usize {
         let (queue, place) = match self.room {
             Room::One(room) => {
                 let count = room.len().saturating_sub(offset).min(len);

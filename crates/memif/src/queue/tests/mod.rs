@@ -1,5 +1,6 @@
 //! Queues of both roles joined in one process, without a socket.
 
+mod copying;
 mod descriptors;
 mod flush;
 mod forwarding;
