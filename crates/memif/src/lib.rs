@@ -68,8 +68,8 @@
 //! Nothing signals a free slot. [`TxQueue::send`] says [`SendError::Full`] at once, [`TxQueue::send_timeout`] and
 //! [`TxQueue::send_wait`] look again after short pauses, [`TxQueue::reserve_timeout`] and [`TxQueue::reserve_wait`] for
 //! the room of a batch. So does [`TxQueue::flush`], which waits until the peer has taken everything: for the end of a
-//! program, since not every peer looks at a ring when its link is down. What is sent to a peer that just went is lost, a
-//! ring full at most.
+//! program, since not every peer looks at a ring when its link is down. What is sent to a peer that just went is lost,
+//! a ring full at most.
 //!
 //! # Settings that matter
 //!

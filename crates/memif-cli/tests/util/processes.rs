@@ -1,5 +1,6 @@
 //! What `/proc` tells of a process and its threads.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -29,8 +30,11 @@ pub(crate) fn sleeps(pid: u32) -> bool {
 pub(crate) fn limit_files(pid: u32, more: Option<u64>) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
     let all = getrlimit(Resource::Nofile);
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("a process of ours").count() as u64;
-    let current = more.map_or(all.current, |more| Some(open + more));
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("a process of ours");
+    let open: HashSet<u64> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // The limit is on numbers, and one that was inherited may be high.
+    let free = |more: u64| (0..).filter(|number| !open.contains(number)).nth(more.try_into().expect("a few"));
+    let current = more.map_or(all.current, free);
     prlimit(Some(pid), Resource::Nofile, Rlimit { current, ..all }).expect("limits can be set");
 }
 

@@ -15,6 +15,7 @@ mod rx_batch;
 mod rx_core;
 mod rx_scan;
 mod send;
+mod several;
 mod shared;
 mod silence;
 mod sleep;

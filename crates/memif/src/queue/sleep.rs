@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::rx::RxQueue;
-use super::wait::{each, each_mut};
+use super::several::{each, each_mut};
 use crate::queue::{LinkShared, PEER_GONE};
 
 /// Signals in a row without any packet after which the eventfd is not listened to in a sleep, which is short then: a

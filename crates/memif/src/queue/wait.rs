@@ -1,12 +1,13 @@
 //! Sleeping until packets come, or until slots are free.
 
-use std::borrow::{Borrow, BorrowMut};
+use std::borrow::BorrowMut;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::rx::RxQueue;
+use super::several::{each, each_mut};
 use super::sleep::sleep;
 use crate::config::RxMode;
 use crate::error::RecvError;
@@ -151,15 +152,6 @@ fn wait<Q: BorrowMut<RxQueue>>(
         }
     }
     Ok(Some(found))
-}
-
-/// The queues of a wait, however they are held.
-pub(super) fn each<Q: BorrowMut<RxQueue>>(queues: &[Q]) -> impl Iterator<Item = &RxQueue> {
-    queues.iter().map(Borrow::borrow)
-}
-
-pub(super) fn each_mut<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> impl Iterator<Item = &mut RxQueue> {
-    queues.iter_mut().map(BorrowMut::borrow_mut)
 }
 
 impl RxQueue {

@@ -111,7 +111,8 @@ impl Socket {
         result
     }
 
-    /// Waits until the interface is connected, at most that long (without limit for `None`). All other events are kept for [`poll`](Self::poll).
+    /// Waits until the interface is connected, at most that long (without limit for `None`). All other events are kept
+    /// for [`poll`](Self::poll).
     ///
     /// A link that was handed out before does not count: wait once per connection.
     ///
