@@ -185,6 +185,14 @@ impl Listening {
         std::mem::replace(&mut self.failing, failing) != failing
     }
 
+    /// Newcomers that waited for others come in. Not in a pause since something is missing: its end tries again, and
+    /// says so, whether or not somebody comes.
+    pub(super) fn room_again(&mut self, waits: &mut Waits) {
+        if !self.failing {
+            self.resume(waits);
+        }
+    }
+
     pub(super) fn resume(&mut self, waits: &mut Waits) {
         waits.set(Timer::Listener, None);
         let Some(listener) = self.listener.as_mut().filter(|listener| listener.paused) else {
@@ -294,6 +302,18 @@ mod tests {
         assert!(is_reported(&mut waits) && waits.next_time().is_none());
         assert!(matches!(listening.accept(), Ok(Accepted::Connection(_))));
         assert!(matches!(listening.accept(), Ok(Accepted::Nobody)));
+    }
+
+    #[test]
+    fn room_for_one_more_does_not_end_a_pause_for_want_of_descriptors() {
+        let (mut listening, mut waits, _address) = bound("failing");
+        listening.set_failing(true);
+        listening.pause_for_failure(&mut waits);
+        listening.room_again(&mut waits);
+        assert!(listening.is_paused() && waits.next_time().is_some());
+        listening.set_failing(false);
+        listening.room_again(&mut waits);
+        assert!(!listening.is_paused() && waits.next_time().is_none());
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Driver {
     /// A handshake is done, or given up: newcomers that waited for that come in.
     pub(super) fn handshake_is_done(&mut self, token: u64) {
         if self.half_open.done(token, Instant::now()) {
-            self.listener.resume(&mut self.waits);
+            self.listener.room_again(&mut self.waits);
         }
     }
 
@@ -174,7 +174,7 @@ impl Driver {
         interface.connection = Some(token);
         connection.bound = Some(Bound { interface: key, config });
         if self.half_open.admitted(token) {
-            self.listener.resume(&mut self.waits);
+            self.listener.room_again(&mut self.waits);
         }
         Ok(())
     }
