@@ -49,7 +49,7 @@ fn send(tx: &mut TxQueue) -> Result<(), memif::SendError> {
         while sent < PACKETS && batch.len() < 64 {
             // Written in place, without a buffer in between.
             let full = batch.push_with(60, |writer| {
-                writer.write(0, &sent.to_be_bytes());
+                writer.write_at(0, &sent.to_be_bytes());
             });
             if full.is_err() {
                 break;

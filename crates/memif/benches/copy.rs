@@ -20,7 +20,7 @@ fn copies(criterion: &mut Criterion) {
         batch
             .push_with(size, |writer| {
                 group.bench_function(format!("to shared/{size}"), |bencher| {
-                    bencher.iter(|| writer.write(0, black_box(&bytes)));
+                    bencher.iter(|| writer.write_at(0, black_box(&bytes)));
                 });
             })
             .unwrap();

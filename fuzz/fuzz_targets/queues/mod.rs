@@ -294,9 +294,9 @@ impl Bed {
                     let len = usize::from(*len);
                     result = batch.push_with(len, |writer| {
                         let bytes = vec![6; len + 9];
-                        assert_eq!(writer.write(0, &bytes), len);
-                        assert_eq!(writer.write(len / 2, &bytes), len - len / 2);
-                        assert_eq!(writer.write(len, &bytes), 0);
+                        assert_eq!(writer.write_at(0, &bytes), len);
+                        assert_eq!(writer.write_at(len / 2, &bytes), len - len / 2);
+                        assert_eq!(writer.write_at(len, &bytes), 0);
                     });
                     if result.is_err() {
                         break;

@@ -32,8 +32,8 @@ impl TxQueue {
     /// # Errors
     /// [`SendError::Disconnected`] when the link went down before everything was taken, and [`SendError::Breach`] when
     /// the peer broke the protocol.
-    pub fn flush(&mut self, timeout: Option<Duration>) -> Result<bool, SendError> {
-        let mut patience = Patience::new(timeout);
+    pub fn flush(&mut self, timeout: impl Into<Option<Duration>>) -> Result<bool, SendError> {
+        let mut patience = Patience::new(timeout.into());
         loop {
             // In this order, so that the last look comes after the end.
             let down = self.link.is_down();

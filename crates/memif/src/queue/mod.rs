@@ -7,6 +7,7 @@ mod leftovers;
 mod memory;
 mod notify;
 mod packet;
+mod packet_writer;
 mod readiness;
 mod receive;
 mod room;
@@ -31,6 +32,7 @@ mod wait;
 
 pub(crate) use buffers::BufferRef;
 pub use packet::{Packet, Segments};
+pub use packet_writer::PacketWriter;
 pub use rx::RxQueue;
 pub use rx_batch::{Packets, RxBatch};
 pub(crate) use shared::{
@@ -38,7 +40,7 @@ pub(crate) use shared::{
     signal,
 };
 pub use tx::TxQueue;
-pub use tx_batch::{ForwardError, PacketWriter, TxBatch};
+pub use tx_batch::{ForwardError, TxBatch};
 #[cfg(feature = "raw")]
 pub use view::QueueView;
 

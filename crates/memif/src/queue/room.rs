@@ -16,8 +16,12 @@ impl TxQueue {
     ///
     /// # Errors
     /// As [`reserve`](Self::reserve); [`SendError::Full`] when the time is over.
-    pub fn reserve_timeout(&mut self, slots: usize, timeout: Duration) -> Result<TxBatch<'_>, SendError> {
-        self.wait_for_room(slots, Some(timeout))?;
+    pub fn reserve_timeout(
+        &mut self,
+        slots: usize,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<TxBatch<'_>, SendError> {
+        self.wait_for_room(slots, timeout.into())?;
         self.reserve()
     }
 

@@ -43,8 +43,8 @@ impl TxQueue {
     ///
     /// # Errors
     /// As [`send`](Self::send); [`SendError::Full`] when the time is over.
-    pub fn send_timeout(&mut self, packet: &[u8], timeout: Duration) -> Result<(), SendError> {
-        self.send_patiently(packet, Some(timeout))
+    pub fn send_timeout(&mut self, packet: &[u8], timeout: impl Into<Option<Duration>>) -> Result<(), SendError> {
+        self.send_patiently(packet, timeout.into())
     }
 
     /// Sends one packet, waiting for free slots as long as the link is up, and ends with the peer as
@@ -70,7 +70,7 @@ impl TxQueue {
     fn try_send(&mut self, packet: &[u8]) -> Result<(), SendError> {
         let mut batch = self.reserve()?;
         batch.add(packet.len(), |writer| {
-            writer.write(0, packet);
+            writer.write_at(0, packet);
         })?;
         batch.commit();
         Ok(())

@@ -277,6 +277,17 @@ impl TxQueue {
             self.core.write_descriptor(slot, if left > 0 { FLAG_NEXT } else { 0 }, length);
         }
     }
+
+    /// As much of a place as so many bytes take, at least one of them.
+    pub(super) fn cut(&self, place: Place, len: usize) -> Place {
+        let mut left = len;
+        let taken = (0..place.slots).take_while(|at| {
+            let before = left;
+            left = left.saturating_sub(self.core.capacity(place.first.wrapping_add(*at)) as usize);
+            before > 0
+        });
+        Place { first: place.first, slots: u16::try_from(taken.count()).unwrap_or(place.slots) }
+    }
 }
 
 impl std::fmt::Debug for TxQueue {

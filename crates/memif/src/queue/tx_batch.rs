@@ -1,11 +1,13 @@
 //! A batch of packets on their way out.
 
+use std::io;
 use std::sync::Arc;
 
 use super::notify::notify;
 use super::packet::Packet;
+use super::packet_writer::PacketWriter;
 use super::rx_core::MOVED;
-use super::tx::{Place, TxQueue};
+use super::tx::TxQueue;
 use crate::config::Role;
 use crate::error::SendError;
 use crate::ring::RingMemory;
@@ -116,7 +118,7 @@ impl TxBatch<'_> {
     pub(super) fn add(&mut self, len: usize, fill: impl FnOnce(&mut PacketWriter<'_>)) -> Result<(), SendError> {
         if let Some((room, region)) = self.single(len) {
             // The packet counts when it is whole, also should `fill` panic.
-            fill(&mut PacketWriter { room: Room::One(room), len });
+            fill(&mut PacketWriter::of_one(room, len));
             self.finish_single(region, len);
             return Ok(());
         }
@@ -124,7 +126,7 @@ impl TxBatch<'_> {
             Ok(place) => {
                 // Useless buffers may have gone back for good, also should `fill` panic.
                 self.next = place.first;
-                fill(&mut PacketWriter { room: Room::Chain(self.queue, place), len });
+                fill(&mut PacketWriter::of_chain(self.queue, place, len));
                 self.queue.finish(place, len);
                 Ok(place.end())
             }
@@ -133,12 +135,62 @@ impl TxBatch<'_> {
         self.after(added, len)
     }
 
+    /// Adds a packet whose length shows when it is written: `write` gets a [`Write`](io::Write) with room for `max`
+    /// bytes, and the packet is as long as what it wrote. Returns its bytes.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use std::io::Write;
+    /// # use memif::{InterfaceConfig, Socket};
+    /// # let mut socket = Socket::builder("@memif-doc-push-written").open()?;
+    /// # let (master, slave) = (InterfaceConfig::master(0), InterfaceConfig::slave(0));
+    /// # let (master, slave) = (socket.add_interface(master)?, socket.add_interface(slave)?);
+    /// # let _there = socket.wait_connected(master, Duration::from_secs(10))?;
+    /// # let mut here = socket.wait_connected(slave, Duration::from_secs(10))?;
+    /// # let tx = &mut here.tx[0];
+    /// let mut batch = tx.reserve()?;
+    /// let len = batch.push_written(1500, |packet| write!(packet, "hello, {}", "world"))?;
+    /// assert_eq!((len, batch.commit()), (12, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `write` says, [`WriteZero`](io::ErrorKind::WriteZero) where it has more than `max` bytes; otherwise those
+    /// of [`push`](Self::push) for a packet of `max` bytes, and of no bytes where none were written. Nothing was added.
+    pub fn push_written(
+        &mut self,
+        max: usize,
+        write: impl FnOnce(&mut PacketWriter<'_>) -> io::Result<()>,
+    ) -> io::Result<usize> {
+        let place = match self.queue.place(self.next, max) {
+            Ok(place) => place,
+            Err((next, error)) => {
+                self.next = next;
+                self.queue.count_full(&error);
+                return Err(error.into());
+            }
+        };
+        // As in `push_with`.
+        self.next = place.first;
+        let mut writer = PacketWriter::of_chain(self.queue, place, max);
+        write(&mut writer)?;
+        let len = writer.written();
+        if len == 0 {
+            return Err(SendError::Empty.into());
+        }
+        let place = self.queue.cut(place, len);
+        self.queue.finish(place, len);
+        self.after(Ok(place.end()), len)?;
+        Ok(len)
+    }
+
     /// Sends a received packet on. Between queues of one slave link the buffers change places and no byte is
     /// copied; between all others it is one copy, shared memory to shared memory. A packet that was forwarded in a
     /// batch that is not committed is lost.
     ///
     /// # Errors
-    /// As [`push`](Self::push), with the packet, which can be tried again.
+    /// As [`push`](Self::push), with the packet, which can be tried again. Where that is not wanted:
+    /// `batch.forward(packet).map_err(SendError::from)?`.
     #[inline(always)]
     pub fn forward<'b>(&mut self, packet: Packet<'b>) -> Result<(), ForwardError<'b>> {
         let len = packet.len();
@@ -221,7 +273,7 @@ impl TxBatch<'_> {
 #[inline(never)]
 fn push_rest(queue: &mut TxQueue, next: u16, packet: &[u8]) -> Result<u16, (u16, SendError)> {
     let place = queue.place(next, packet.len()).inspect_err(|(_, error)| queue.count_full(error))?;
-    PacketWriter { room: Room::Chain(queue, place), len: packet.len() }.write(0, packet);
+    PacketWriter::of_chain(queue, place, packet.len()).write_at(0, packet);
     queue.finish(place, packet.len());
     Ok(place.end())
 }
@@ -231,10 +283,10 @@ fn push_rest(queue: &mut TxQueue, next: u16, packet: &[u8]) -> Result<u16, (u16,
 fn copy_rest(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> Result<u16, (u16, SendError)> {
     let len = packet.len();
     let place = queue.place(next, len).inspect_err(|(_, error)| queue.count_full(error))?;
-    let mut writer = PacketWriter { room: Room::Chain(queue, place), len };
+    let mut writer = PacketWriter::of_chain(queue, place, len);
     let mut at = 0;
     for segment in packet.segments() {
-        at += writer.write_shared(at, segment);
+        at += writer.write_shared_at(at, segment);
     }
     queue.finish(place, len);
     Ok(place.end())
@@ -282,12 +334,6 @@ impl std::fmt::Debug for TxBatch<'_> {
     }
 }
 
-impl std::fmt::Debug for PacketWriter<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PacketWriter").field("len", &self.len).finish_non_exhaustive()
-    }
-}
-
 impl Drop for TxBatch<'_> {
     #[inline]
     fn drop(&mut self) {
@@ -305,96 +351,9 @@ pub struct ForwardError<'b> {
     pub packet: Packet<'b>,
 }
 
-/// Room for one packet in the buffers of a transmit queue.
-pub struct PacketWriter<'w> {
-    room: Room<'w>,
-    len: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Room<'w> {
-    /// As long as the packet.
-    One(SharedSlice<'w>),
-    Chain(&'w TxQueue, Place),
-}
-
-impl PacketWriter<'_> {
-    /// Bytes of the packet.
-    #[must_use]
-    #[allow(clippy::len_without_is_empty, reason = "a packet has at least one byte")]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Calls `each` with all rooms of the packet, in their order: where in the packet one begins, and the room. For
-    /// whoever copies by other means than [`write`](Self::write), see
-    /// [`push_packet_with`](TxBatch::push_packet_with).
-    #[inline(always)]
-    pub fn rooms(&mut self, mut each: impl FnMut(usize, SharedSlice<'_>)) {
-        self.each_room(0, self.len, |room, skip, from, count| {
-            if let Some(room) = room.get(skip, count) {
-                each(from, room);
-            }
-        });
-    }
-
-    /// Writes from byte `offset` of the packet on, as many bytes as there are and as the packet has room for.
-    /// Returns how many.
-    #[inline(always)]
-    pub fn write(&mut self, offset: usize, bytes: &[u8]) -> usize {
-        let len = bytes.len().min(self.len.saturating_sub(offset));
-        self.each_room(offset, len, |room, at, from, count| {
-            room.write(at, bytes.get(from..from + count).unwrap_or_default());
-        })
-    }
-
-    /// Writes shared bytes from byte `offset` of the packet on, as [`write`](Self::write) does.
-    #[inline(always)]
-    pub fn write_shared(&mut self, offset: usize, bytes: SharedSlice<'_>) -> usize {
-        let len = bytes.len().min(self.len.saturating_sub(offset));
-        self.each_room(offset, len, |room, at, from, count| {
-            if let (Some(to), Some(from)) = (room.get(at, count), bytes.get(from, count)) {
-                from.copy_to(&to);
-            }
-        })
-    }
-
-    /// Calls `copy` with each room that holds some of `len` bytes from `offset` on: the room, where in it, which
-    /// of the bytes, and how many.
-    #[inline(always)]
-    fn each_room(
-        &self,
-        offset: usize,
-        len: usize,
-        mut copy: impl FnMut(SharedSlice<'_>, usize, usize, usize),
-    ) -> usize {
-        let (queue, place) = match self.room {
-            Room::One(room) => {
-                let count = room.len().saturating_sub(offset).min(len);
-                if count > 0 {
-                    copy(room, offset, 0, count);
-                }
-                return count;
-            }
-            Room::Chain(queue, place) => (queue, place),
-        };
-        let mut skip = offset;
-        let mut done = 0;
-        for i in 0..place.slots {
-            if done == len {
-                break;
-            }
-            let room = queue.core.room(place.first.wrapping_add(i));
-            if skip >= room.len() {
-                skip -= room.len();
-                continue;
-            }
-            let count = (room.len() - skip).min(len - done);
-            copy(room, skip, done, count);
-            done += count;
-            skip = 0;
-        }
-        done
+impl From<ForwardError<'_>> for SendError {
+    fn from(not_forwarded: ForwardError<'_>) -> Self {
+        not_forwarded.error
     }
 }
 

@@ -116,7 +116,7 @@ fn fill(tx: &mut TxQueue, len: usize) {
         } else {
             batch
                 .push_with(len, |writer| {
-                    assert_eq!(writer.write(0, &PACKET[..len]), len);
+                    assert_eq!(writer.write_at(0, &PACKET[..len]), len);
                 })
                 .unwrap();
         }

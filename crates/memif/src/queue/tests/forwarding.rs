@@ -144,7 +144,7 @@ fn packets_of_every_origin_go_in_one_batch() {
         out.forward(received.next().unwrap()).unwrap();
         out.push_packet(&far.packets().next().unwrap()).unwrap();
         out.forward(received.next().unwrap()).unwrap();
-        out.push_with(90, |writer| _ = writer.write(0, &packet(round, 90))).unwrap();
+        out.push_with(90, |writer| _ = writer.write_at(0, &packet(round, 90))).unwrap();
         assert_eq!((out.len(), out.commit()), (5, 5));
         drop(received);
         drop((near, far));

@@ -15,6 +15,7 @@ mod spinning;
 mod traffic;
 mod waiting;
 mod watched;
+mod written;
 
 pub(super) use watched::Watched;
 

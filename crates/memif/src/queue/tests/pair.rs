@@ -225,10 +225,10 @@ fn any_part_of_a_chain_can_be_read_and_written() {
         batch
             .push_with(450, |writer| {
                 assert_eq!(writer.len(), 450);
-                assert_eq!(writer.write(from, &bytes[from.min(450)..]), 450 - from.min(450));
-                assert_eq!(writer.write(0, &bytes[..from.min(450)]), from.min(450));
-                assert_eq!(writer.write(450, &[1]), 0);
-                assert_eq!(writer.write(usize::MAX, &[1]), 0);
+                assert_eq!(writer.write_at(from, &bytes[from.min(450)..]), 450 - from.min(450));
+                assert_eq!(writer.write_at(0, &bytes[..from.min(450)]), from.min(450));
+                assert_eq!(writer.write_at(450, &[1]), 0);
+                assert_eq!(writer.write_at(usize::MAX, &[1]), 0);
             })
             .unwrap();
         batch.commit();
