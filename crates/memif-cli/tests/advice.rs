@@ -109,6 +109,13 @@ fn polling() {
         assert_eq!(finished.err.contains("2 threads poll"), warned, "{ids} {mode}: {finished:#?}");
         assert_eq!(finished.err.contains("may run on 1"), warned, "{ids} {mode}: {finished:#?}");
     }
+    // With commands, the one that is too many says so.
+    let console = command(&format!("responder --interactive --socket {} --rx-mode polling", abstract_name()));
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", "0"]).arg(console.get_program()).args(console.get_args());
+    let (console, mut pipe) = util::start_piped(pinned, "console on one processor");
+    pipe.write_all(b"conn 0\nconn 1\nexit\n").expect("somebody has the other end");
+    console.finish().code(0).complains("2 threads poll");
 }
 
 /// Whatever number of descriptors it gets too few of, it says what to do.

@@ -75,7 +75,8 @@ impl Table {
         let served = Served::new(mac, addresses, self.framing.into());
         let up = false;
         self.entries.insert(index, Entry { key, role, served, up, trouble: None });
-        let answer = self.note_on_roles().map_or_else(Answer::default, Answer::note);
+        let doubt = self.note_on_roles().or_else(|| Some(format!("note: {}", self.too_many_polls()?)));
+        let answer = doubt.map_or_else(Answer::default, Answer::note);
         Ok(answer.and(made))
     }
 
@@ -260,6 +261,11 @@ impl Table {
     }
 
     /// A socket that this program listens on leads its slaves to itself, where no master has their ids.
+    /// What is to be said of threads that poll, one for each interface.
+    fn too_many_polls(&self) -> Option<String> {
+        self.options.too_many_polls(self.entries.len())
+    }
+
     fn note_on_roles(&self) -> Option<String> {
         let indices = |role| {
             let of_role = self.entries.iter().filter(move |(_, entry)| entry.role == role);
