@@ -46,6 +46,11 @@ impl LinkHandle {
         self.0.rx.get(usize::from(index)).is_some_and(|queue| queue.ask_for_signals())
     }
 
+    /// Whether a queue, or the driver, took it down.
+    pub(crate) fn is_down(&self) -> bool {
+        self.0.is_down()
+    }
+
     /// Whether it is to go because nobody has it or one of its queues any more.
     pub(crate) fn is_unused(&self) -> bool {
         self.0.is_unused()

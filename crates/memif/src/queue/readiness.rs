@@ -127,7 +127,7 @@ impl RxQueue {
         };
         let is_ready = |of| events.iter().any(|event| event.data.u64() == of);
         if is_ready(PEER) {
-            self.scan.link.leave();
+            self.scan.link.lost_peer();
         }
         Some(Ok(is_ready(SIGNAL)))
     }

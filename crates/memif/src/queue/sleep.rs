@@ -101,7 +101,7 @@ fn sleep_together<Q: BorrowMut<RxQueue>>(
         at += 1;
         if link.control().is_some() {
             if !fds[at].revents().is_empty() {
-                link.leave();
+                link.lost_peer();
             }
             at += 1;
         }

@@ -336,7 +336,7 @@ impl Patience {
         let mut fds = [control.unwrap_or_else(|| down.clone()), down];
         let _ = poll(&mut fds, until.left().as_ref());
         if link.control().is_some() && !fds[0].revents().is_empty() {
-            link.leave();
+            link.lost_peer();
         }
         self.pause = (self.pause * 2).min(Self::LONGEST);
         true

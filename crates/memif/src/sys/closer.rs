@@ -103,8 +103,13 @@ impl Job {
             Job::Descriptor(fd) => close(fd),
             Job::Connection(fd) => {
                 let mut bytes = [0; MESSAGE_SIZE];
-                while let Received::Message { fds, .. } = receive(&fd, &mut bytes) {
-                    fds.into_iter().for_each(close);
+                while left(&fd) != Left::Nothing {
+                    match receive(&fd, &mut bytes) {
+                        Received::Message { fds, .. } => fds.into_iter().for_each(close),
+                        // A message of no bytes looks so.
+                        Received::Closed | Received::Reset => {}
+                        Received::Empty | Received::Failed(_) => return,
+                    }
                 }
             }
         }
@@ -271,6 +276,32 @@ mod tests {
             wait_until_idle(&closer);
             assert!(matches!(receive(&peer, &mut bytes), Received::Closed), "a reset came");
             assert_eq!(rustix::io::read(&read, &mut [0; 1]), Ok(0), "the pipe is still open");
+        }
+    }
+
+    /// What a queue holds of a connection must hold nothing of the peer's, whatever came before it.
+    #[test]
+    fn messages_of_no_bytes_hide_no_descriptors() {
+        use rustix::net::SendFlags;
+        use rustix::pipe::{PipeFlags, pipe_with};
+
+        for empty_first in 0..3 {
+            let closer = Closer::default();
+            let (ours, peer) = pair();
+            let ours = ControlSocket::new(ours, &closer);
+            let (read, write) = pipe_with(PipeFlags::NONBLOCK).unwrap();
+            for _ in 0..empty_first {
+                rustix::net::send(&peer, &[], SendFlags::empty()).unwrap();
+            }
+            send(&peer, &[1; MESSAGE_SIZE], Some(write.as_fd())).unwrap();
+            rustix::net::send(&peer, &[], SendFlags::empty()).unwrap();
+            send(&peer, &[1; MESSAGE_SIZE], Some(write.as_fd())).unwrap();
+            drop(write);
+            let kept = ours.shared();
+            drop(ours);
+            wait_until_idle(&closer);
+            assert_eq!(rustix::io::read(&read, &mut [0; 1]), Ok(0), "{empty_first}: the pipe is still open");
+            assert_eq!(left(&kept), Left::Nothing);
         }
     }
 }

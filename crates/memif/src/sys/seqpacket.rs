@@ -178,7 +178,7 @@ pub(crate) fn peek(fd: impl AsFd, bytes: &mut [u8; MESSAGE_SIZE]) -> Received {
 /// What waits in a socket that was shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
-    /// Nothing more can come. An empty message looks the same.
+    /// Nothing more can come.
     Nothing,
     /// A message.
     Message,
@@ -188,13 +188,24 @@ pub(super) enum Left {
 
 /// Looks what is left to be read of a socket that was shut down.
 pub(super) fn left(fd: impl AsFd) -> Left {
-    // Without room for descriptors, which a look does not take away.
-    let mut control = RecvAncillaryBuffer::new(&mut []);
-    let mut bytes = [0; MESSAGE_SIZE];
-    match receive_with(fd.as_fd(), &mut bytes, &mut control, RecvFlags::PEEK) {
-        Ok(message) if message.flags.contains(ReturnFlags::CTRUNC) => Left::Descriptors,
-        Ok(message) if message.bytes > 0 => Left::Message,
-        Ok(_) | Err(_) => Left::Nothing,
+    let fd = fd.as_fd();
+    let look = || {
+        // Without room for descriptors, which a look does not take away.
+        let mut control = RecvAncillaryBuffer::new(&mut []);
+        let message = receive_with(fd, &mut [0; MESSAGE_SIZE], &mut control, RecvFlags::PEEK).ok()?;
+        Some((message.bytes, message.flags.contains(ReturnFlags::CTRUNC)))
+    };
+    match look() {
+        Some((_, true)) => Left::Descriptors,
+        Some((1.., false)) => Left::Message,
+        // A message of no bytes, or the end. Every message has credentials for those who ask, and no room for them
+        // here; the end has none.
+        Some((0, false)) if sockopt::set_socket_passcred(fd, true).is_ok() => {
+            let message = look().is_some_and(|(_, cut)| cut);
+            let _ = sockopt::set_socket_passcred(fd, false);
+            if message { Left::Message } else { Left::Nothing }
+        }
+        _ => Left::Nothing,
     }
 }
 
@@ -235,7 +246,14 @@ fn classify(fd: BorrowedFd<'_>, result: rustix::io::Result<RecvMsg>, fds: Vec<Ow
 pub(crate) fn hung_up(fd: impl AsFd) -> bool {
     const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
     let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::RDHUP)];
-    poll(&mut fds, Some(&NOW)) != Ok(0)
+    loop {
+        match poll(&mut fds, Some(&NOW)) {
+            // A handler that runs meanwhile ends even a call that does not wait.
+            Err(Errno::INTR) => {}
+            // Not to be asked is no end.
+            result => return result.is_ok_and(|ready| ready > 0),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,10 @@ macro_rules! tests {
 }
 
 fn main() {
-    let suite = Suite::new().scenario("end", helper::obey).scenario("halted", halted::helper);
+    let suite = Suite::new()
+        .scenario("end", helper::obey)
+        .scenario("halted", halted::helper)
+        .scenario("stormed", halted::stormed);
     let suite = tests!(suite, sizes:
         every_ring_size_past_the_wrap_of_its_cursors &[],
         chains_over_any_buffer_size &[],
@@ -63,6 +66,7 @@ fn main() {
         second_slave_is_refused &[],
     );
     let suite = tests!(suite, halted:
+        handlers_of_signals_end_no_link &[],
         waits_go_on_after_a_stop &[],
     );
     let suite = tests!(suite, addresses:

@@ -84,7 +84,7 @@ impl LinkShared {
     }
 
     /// The connection that the link belongs to, to be waited for with [`PEER_GONE`](super::PEER_GONE); then it is to
-    /// be taken down with [`leave`](Self::leave).
+    /// be taken down with [`lost_peer`](Self::lost_peer).
     pub(crate) fn control(&self) -> Option<&OwnedFd> {
         self.control.get()
     }
@@ -98,9 +98,18 @@ impl LinkShared {
     /// Takes the link down if the peer is gone. One system call at most. Returns whether it is down.
     pub(crate) fn look_at_peer(&self) -> bool {
         if !self.is_down() && self.control.is_gone() {
-            self.leave();
+            self.lost_peer();
         }
         self.is_down()
+    }
+
+    /// A queue found that the peer is gone. The driver is told, which has the connection still and reads why: what its
+    /// queues take for over must not stay up to it.
+    pub(crate) fn lost_peer(&self) {
+        if self.standing.leave() {
+            self.wake_sleepers();
+            self.signals.call_attention();
+        }
     }
 
     /// Readable once the link is down.
