@@ -51,6 +51,8 @@ pub struct RxQueue {
     in_use: InUse,
     /// See [`readiness`](super::readiness); made when first needed, `None` inside where that failed.
     pub(super) readiness: OnceCell<Option<OwnedFd>>,
+    /// Whether the last wait for several queues found this one: the next begins behind it.
+    pub(super) served: bool,
     /// Whether it was made readable for packets that nobody signalled.
     pub(super) nudged: Cell<bool>,
     /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
@@ -96,6 +98,7 @@ impl RxQueue {
             memory: MemoryCheck::default(),
             in_use: in_use.clone(),
             readiness: OnceCell::new(),
+            served: false,
             nudged: Cell::new(false),
             #[cfg(feature = "raw")]
             own: if config.manual { buffers } else { Box::default() },

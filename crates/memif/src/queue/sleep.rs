@@ -14,6 +14,8 @@ use crate::queue::{LinkShared, PEER_GONE};
 /// Signals in a row without any packet after which the eventfd is not listened to in a sleep, which is short then: a
 /// peer that only signals costs a thousand looks a second and not a core.
 const FRUITLESS_SIGNALS: u32 = 64;
+/// Nanoseconds of a time-out from which on a millisecond more is no matter.
+const ROUGH: u32 = 100_000_000;
 /// Queues that one sleep handles without memory of its own.
 const FEW: usize = 8;
 
@@ -45,8 +47,11 @@ pub(super) fn sleep<Q: BorrowMut<RxQueue>>(
     other: Option<BorrowedFd<'_>>,
     left: Option<&Timespec>,
 ) -> rustix::io::Result<bool> {
+    // Its time-out counts milliseconds, rounded up, which is much for a short one.
+    let exact = left.is_some_and(|left| left.tv_sec == 0 && left.tv_nsec < ROUGH.into());
     if let ([queue], None) = (&mut *queues, other)
         && let queue = (*queue).borrow_mut()
+        && !exact
         && queue.listens()
         && let Some(slept) = queue.sleep_alone(left)
     {

@@ -170,6 +170,10 @@ impl TxQueue {
         }
         let shortest = if self.chaining { 1 } else { len };
         match self.core.find_room(next, len, shortest, u16::MAX) {
+            // Nor would any other do: handed back, the same would come again, as fast as they go.
+            Ok(Room::Useless(_)) if !self.chaining && self.exceeds_buffers(len) => {
+                Err((next, SendError::TooLong { len, max: self.max_packet() }))
+            }
             Ok(Room::Useless(slots)) => self.place_behind(next, slots, len, shortest),
             other => self.judge(next, len, other),
         }
@@ -230,7 +234,13 @@ impl TxQueue {
     /// posted in place of those that go back.
     #[cold]
     fn is_too_long(&self, len: usize) -> bool {
-        self.chaining && u32::try_from(len).is_ok_and(|len| self.carries(len) < len)
+        self.chaining && self.exceeds_buffers(len)
+    }
+
+    /// Whether the buffers cannot hold so many bytes: all of them, or each without chains.
+    #[cold]
+    fn exceeds_buffers(&self, len: usize) -> bool {
+        u32::try_from(len).is_ok_and(|len| self.carries(len) < len)
     }
 
     #[cold]

@@ -40,9 +40,10 @@ impl RxQueue {
     }
 
     /// Waits as [`wait`](Self::wait) does until one of several queues has a packet, or the peer of one is gone. Returns
-    /// the place of the first that has one; `None` when the time is over.
+    /// the place of one that has: the next behind the one that the last such wait gave. `None` when the time is over.
     ///
-    /// The queues may be of one link or of several: a slice of queues, or of references to them.
+    /// The queues may be of one link or of several: a slice of queues, or of references to them. Where one of them is
+    /// down every wait ends at once, so take those out that are not [connected](Self::is_connected).
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -86,6 +87,22 @@ impl RxQueue {
 }
 
 fn wait<Q: BorrowMut<RxQueue>>(
+    queues: &mut [Q],
+    other: Option<BorrowedFd<'_>>,
+    timeout: Option<Duration>,
+) -> Result<Option<usize>, RecvError> {
+    let found = wait_for_one(queues, other, timeout)?;
+    if queues.len() > 1
+        && let Some(found) = found
+    {
+        for (at, queue) in each_mut(queues).enumerate() {
+            queue.served = at == found;
+        }
+    }
+    Ok(found)
+}
+
+fn wait_for_one<Q: BorrowMut<RxQueue>>(
     queues: &mut [Q],
     other: Option<BorrowedFd<'_>>,
     timeout: Option<Duration>,
@@ -198,7 +215,19 @@ impl RxQueue {
     }
 }
 
-/// The first of the queues that has a packet.
+/// The first of the queues that has a packet, from the one on that comes behind what the last wait found: none keeps
+/// the others from being served.
+fn find<Q: BorrowMut<RxQueue>>(queues: &[Q]) -> Option<usize> {
+    let start = match queues {
+        [_] => 0,
+        _ => each(queues).position(|queue| queue.served).map_or(0, |last| last + 1),
+    };
+    let (before, behind) = queues.split_at_checked(start)?;
+    let found = each(behind).position(RxQueue::has_work).map(|at| start + at);
+    found.or_else(|| each(before).position(RxQueue::has_work))
+}
+
+/// The next of the queues that has a packet.
 fn look<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> Result<Option<usize>, RecvError> {
     if !each(queues).all(RxQueue::is_connected) {
         return look_for_leftovers(queues).map(Some);
@@ -206,7 +235,7 @@ fn look<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> Result<Option<usize>, RecvEr
     for queue in each_mut(queues) {
         queue.check_memory()?;
     }
-    Ok(each(queues).position(RxQueue::has_work))
+    Ok(find(queues))
 }
 
 /// Where a link is down: the first of the queues that has packets that the peer left.
@@ -229,8 +258,8 @@ fn look_for_leftovers<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> Result<usize, 
 /// Looks for a moment. The queue that has a packet learns that it paid; the call that receives it checks the rest.
 fn look_often<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> Result<Option<usize>, RecvError> {
     for _ in 0..LOOKS {
-        if let Some((at, queue)) = each_mut(queues).enumerate().find(|(_, queue)| queue.has_work()) {
-            queue.spin.brought_one();
+        if let Some(at) = find(queues) {
+            each_mut(queues).skip(at).take(1).for_each(|queue| queue.spin.brought_one());
             return Ok(Some(at));
         }
         std::hint::spin_loop();

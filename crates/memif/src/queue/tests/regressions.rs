@@ -247,14 +247,17 @@ fn a_lost_link_is_told_through_the_descriptor_of_a_queue() {
 /// A slave that sleeps hears of buffers that came back empty, or it would never post them again.
 #[test]
 fn useless_buffers_come_back_with_a_signal() {
-    let slave = InterfaceConfig::slave(0).ring_size(16).buffer_size(1024).rx_mode(RxMode::Interrupt);
+    let slave = InterfaceConfig::slave(0).ring_size(16).rx_mode(RxMode::Interrupt);
     let mut pair = Pair::new(slave, InterfaceConfig::master(0).chaining(false));
+    pair.rings[M2S].store_word(15, 0, head(0, 0, 100));
     let (tx, rx) = (&mut pair.master.tx[0], &mut pair.slave.rx[0]);
-    assert_eq!(tx.max_packet(), 1024);
+    (0..15).for_each(|_| tx.send(&packet(1, 60)).unwrap());
+    // It has heard of these, and takes its time.
+    rx.acknowledge();
     assert_eq!(tx.send(&packet(1, 1500)), Err(SendError::Full));
     let within = Timespec { tv_sec: 10, tv_nsec: 0 };
     assert_eq!(poll(&mut [PollFd::new(&*rx, PollFlags::IN)], Some(&within)), Ok(1));
-    assert!(rx.recv(64).unwrap().is_empty());
+    assert_eq!((&mut rx.recv(64).unwrap()).into_iter().count(), 15);
     tx.send(&packet(2, 60)).unwrap();
     assert_eq!(rx.recv(64).unwrap().packets().map(|packet| packet.to_vec()).collect::<Vec<_>>(), [packet(2, 60)]);
 }
@@ -275,4 +278,21 @@ fn a_chain_without_an_end_is_walked_once() {
         assert!(rx.recv(64).unwrap().is_empty());
         assert!(rx.scan.core.ring.loads().is_empty());
     }
+}
+
+/// Handed back, such buffers would come again at once, as fast as both processors can do it.
+#[test]
+fn what_no_buffer_holds_is_too_long_without_chains() {
+    let slave = InterfaceConfig::slave(0).ring_size(16).buffer_size(1024);
+    let mut pair = Pair::new(slave, InterfaceConfig::master(0).chaining(false));
+    let (tx, rx) = (&mut pair.master.tx[0], &mut pair.slave.rx[0]);
+    assert_eq!(tx.max_packet(), 1024);
+    for _ in 0..3 {
+        assert_eq!(tx.send(&packet(1, 1500)), Err(SendError::TooLong { len: 1500, max: 1024 }));
+        assert_eq!(tx.send_wait(&packet(1, 1500)), Err(SendError::TooLong { len: 1500, max: 1024 }));
+    }
+    assert!(rx.recv(64).unwrap().is_empty());
+    assert_eq!((tx.counters().bad_descriptors, rx.counters().bad_descriptors), (0, 0));
+    tx.send(&packet(2, 1024)).unwrap();
+    assert_eq!(rx.recv(64).unwrap().packets().count(), 1);
 }

@@ -249,6 +249,18 @@ fn one_wait_serves_queues_of_several_links() {
 }
 
 #[test]
+fn a_busy_queue_does_not_hide_the_others() {
+    let config = |mode| InterfaceConfig::slave(0).rx_queues(3).ring_size(16).rx_mode(mode);
+    for mode in [RxMode::Polling, RxMode::Interrupt, RxMode::Adaptive] {
+        let mut pair = Pair::new(config(mode), InterfaceConfig::master(0).tx_queues(3));
+        pair.master.tx.iter_mut().for_each(|tx| tx.send(&[1; 60]).unwrap());
+        // Nobody takes anything: each has its turn.
+        let found: Vec<_> = (0..5).map(|_| crate::RxQueue::wait_any(&mut pair.slave.rx, None).unwrap()).collect();
+        assert_eq!(found, [0, 1, 2, 0, 1].map(Some), "{mode}");
+    }
+}
+
+#[test]
 fn waiting_for_no_queue_is_an_error_and_no_busy_loop() {
     let (readable, mut write) = std::io::pipe().unwrap();
     write.write_all(&[0]).unwrap();
