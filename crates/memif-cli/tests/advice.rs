@@ -115,7 +115,7 @@ fn polling() {
     pinned.args(["-c", "0"]).arg(console.get_program()).args(console.get_args());
     let (console, mut pipe) = util::start_piped(pinned, "console on one processor");
     pipe.write_all(b"conn 0\nconn 1\nexit\n").expect("somebody has the other end");
-    console.finish().code(0).complains("2 threads poll");
+    console.finish().code(0).says("2 threads poll");
 }
 
 /// Whatever number of descriptors it gets too few of, it says what to do.

@@ -86,9 +86,9 @@ impl FromStr for SocketAddress {
         let name = text.strip_prefix("abstract:").or_else(|| text.strip_prefix('@'));
         let address = if let Some(name) = name {
             // Nobody means it as a part of the name.
-            if name.contains(",netns_") {
+            if name.contains(",netns") {
                 return refuse(
-                    "VPP's netns suffixes are not supported: \
+                    "no suffix names a network namespace here: \
                      open the socket on a thread in that namespace, or start the program there (`ip netns exec`)",
                 );
             }
@@ -168,6 +168,8 @@ mod tests {
         assert!(problem("abstract:").contains("at least one byte"));
         assert!(problem("abstract:x,netns_name=ns1").contains("ip netns exec"));
         assert!(problem("@x,netns_name=ns1").contains("ip netns exec"));
+        // As the command takes it, which enters the namespace itself.
+        assert!(problem("@x,netns=ns1").contains("thread in that namespace"));
         assert!(problem(&"/x".repeat(54)).contains("107 bytes"));
         assert!(problem(&format!("@{}", "x".repeat(108))).contains("107 bytes"));
         assert!(problem("a\0b").contains("zero byte"));

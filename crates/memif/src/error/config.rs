@@ -1,6 +1,7 @@
 //! Settings that cannot be.
 
 use std::convert::Infallible;
+use std::io;
 
 /// A setting, or a pair of settings, that cannot be. The text names the one to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -119,5 +120,11 @@ pub enum ConfigError {
 impl From<Infallible> for ConfigError {
     fn from(never: Infallible) -> Self {
         match never {}
+    }
+}
+
+impl From<ConfigError> for io::Error {
+    fn from(error: ConfigError) -> Self {
+        io::Error::new(io::ErrorKind::InvalidInput, error)
     }
 }

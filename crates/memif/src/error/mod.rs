@@ -60,6 +60,10 @@ mod tests {
             (io::Error::from(SendError::Full), io::ErrorKind::WouldBlock),
             (io::Error::from(SendError::TooLong { len: 2, max: 1 }), io::ErrorKind::InvalidInput),
             (io::Error::from(SendError::Disconnected), io::ErrorKind::NotConnected),
+            (io::Error::from(ConfigError::NoQueues), io::ErrorKind::InvalidInput),
+            (io::Error::from(SocketError::io("x")(io::ErrorKind::AddrInUse.into())), io::ErrorKind::AddrInUse),
+            (io::Error::from(WaitError::TimedOut { last: None }), io::ErrorKind::TimedOut),
+            (io::Error::from(WaitError::from(SocketError::NoSuchInterface)), io::ErrorKind::NotFound),
         ];
         for (error, kind) in kinds {
             assert_eq!(error.kind(), kind, "{error}");

@@ -137,3 +137,31 @@ pub enum WaitError {
     #[error(transparent)]
     Socket(#[from] SocketError),
 }
+
+/// With the kind of what the kernel said, or of the cause.
+impl From<SocketError> for io::Error {
+    fn from(error: SocketError) -> Self {
+        let kind = match &error {
+            SocketError::Config(_) | SocketError::WrongDescriptor(_) => io::ErrorKind::InvalidInput,
+            SocketError::IdInUse { .. } => io::ErrorKind::AlreadyExists,
+            SocketError::InUse(_) => io::ErrorKind::AddrInUse,
+            SocketError::NoDirectory(_) | SocketError::NoSuchInterface => io::ErrorKind::NotFound,
+            SocketError::Permission(_) | SocketError::Ownership(_) => io::ErrorKind::PermissionDenied,
+            SocketError::RequestGone => io::ErrorKind::NotConnected,
+            SocketError::Io { error, .. } => error.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+impl From<WaitError> for io::Error {
+    fn from(error: WaitError) -> Self {
+        let kind = match error {
+            WaitError::Socket(error) => return error.into(),
+            WaitError::TimedOut { .. } => io::ErrorKind::TimedOut,
+            WaitError::Woken => io::ErrorKind::Interrupted,
+        };
+        io::Error::new(kind, error)
+    }
+}

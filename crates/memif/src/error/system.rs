@@ -18,6 +18,12 @@ impl SystemError {
         Self { words: format!("{what}: {error}"), number: number(error) }
     }
 
+    /// What the kernel said. No conversion, which would make the library that has the number a part of this one's
+    /// interface.
+    pub(crate) fn of(error: Errno) -> Self {
+        io::Error::from(error).into()
+    }
+
     /// The kernel's error number (`errno`); `None` where it was not the kernel that refused.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
@@ -52,12 +58,6 @@ impl From<io::Error> for SystemError {
     }
 }
 
-impl From<Errno> for SystemError {
-    fn from(error: Errno) -> Self {
-        io::Error::from(error).into()
-    }
-}
-
 /// Keeps the number, which an error in other words does not have.
 impl From<SystemError> for io::Error {
     fn from(error: SystemError) -> Self {
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn the_number_survives_other_words() {
         let kernel = io::Error::from(Errno::MFILE);
-        let plain = SystemError::from(Errno::MFILE);
+        let plain = SystemError::of(Errno::MFILE);
         assert_eq!((plain.raw_os_error(), plain.to_string()), (kernel.raw_os_error(), kernel.to_string()));
         let told = SystemError::because("no room", &kernel);
         assert_eq!(told.to_string(), format!("no room: {kernel}"));

@@ -23,6 +23,9 @@ impl AsFd for RxQueue {
     /// came before. In [`RxMode::Polling`](crate::RxMode::Polling) the peer never signals, so only the end makes it
     /// readable: change the mode with [`set_mode`](RxQueue::set_mode) first.
     ///
+    /// Where the process has no descriptor left at the first call, this is what the peer signals alone, for good: it
+    /// does not tell the end.
+    ///
     /// ```
     /// use std::time::Duration;
     /// use memif::{InterfaceConfig, Socket};
@@ -75,6 +78,14 @@ impl RxQueue {
         self.readiness.get_or_init(|| self.new_readiness().ok()).as_ref()
     }
 
+    /// The same for a wait, which tries again where none was to be had: what [`AsFd`] once gave must stay the same.
+    fn readiness_now(&self) -> Option<&OwnedFd> {
+        if self.readiness.get().is_none() {
+            let _ = self.readiness.set(Some(self.new_readiness().ok()?));
+        }
+        self.readiness()
+    }
+
     fn new_readiness(&self) -> rustix::io::Result<OwnedFd> {
         let all = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let data = epoll::EventData::new_u64;
@@ -117,7 +128,7 @@ impl RxQueue {
     ///
     /// A round trip between two ends that sleep takes 0.93 of what it takes with `poll` on the three descriptors.
     pub(super) fn sleep_alone(&self, left: Option<&Timespec>) -> Option<rustix::io::Result<bool>> {
-        let all = self.readiness()?;
+        let all = self.readiness_now()?;
         self.end_nudge();
         let mut space = [MaybeUninit::uninit(); 3];
         let events = match epoll::wait(all, &mut space, left) {

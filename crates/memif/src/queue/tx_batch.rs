@@ -230,6 +230,10 @@ impl TxBatch<'_> {
     /// ([`SharedSlice::as_ptr`]): it must have finished before the batch is committed or dropped and before the packet
     /// goes back. Bytes that are not copied are what was in the buffer.
     ///
+    /// The peer writes to both meanwhile, and where this side is master it chose both addresses, which may overlap: no
+    /// copy that is undefined for either will do ([`SharedSlice::copy_to`] is one that will). An engine sees memory that
+    /// the peer took away as a fault of its own.
+    ///
     /// # Errors
     /// As [`push`](Self::push); `copy` is not called then.
     #[inline(always)]

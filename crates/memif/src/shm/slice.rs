@@ -92,7 +92,8 @@ impl<'a> SharedSlice<'a> {
         len
     }
 
-    /// Where the bytes lie. Safe to call; anything done with the pointer is not.
+    /// Where the bytes lie. Safe to call; anything done with the pointer is not: the peer writes there meanwhile, can
+    /// take the memory away, and as slave decides whether it overlaps with another slice of its link.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
         self.start.as_ptr()

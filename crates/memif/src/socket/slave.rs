@@ -218,8 +218,8 @@ fn connect_failure(error: Errno, address: &SocketAddress) -> ConnectError {
         Errno::ACCESS | Errno::PERM => ConnectError::Permission,
         Errno::PROTOTYPE => ConnectError::WrongSocketType,
         Errno::AGAIN => ConnectError::Busy,
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => ConnectError::Local(error.into()),
-        error => ConnectError::Io(error.into()),
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => ConnectError::Local(SystemError::of(error)),
+        error => ConnectError::Io(SystemError::of(error)),
     }
 }
 
