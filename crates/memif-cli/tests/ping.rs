@@ -269,6 +269,9 @@ fn lines_and_time_are_as_ping_has_them() {
     // It would go on for ever.
     let ended = ping("-i 10ms -w 100ms").code(0).says(", 0% packet loss");
     assert!(ended.out.contains("icmp_seq=2 "), "{ended:#?}");
+    // Every request was answered, but not as many as were asked for.
+    ping("-c 3 -i 60 -w 1").code(1).says("1 packets transmitted, 1 received, 0% packet loss");
+    ping("-c 3 -i 1ms -w 60").code(0).says("3 received");
     let other = memif(&format!("ping 192.168.1.3 --socket {socket} -w 100ms")).finish();
     other.code(1).complains("nobody answered ARP");
     let other = memif(&format!("ping 192.168.1.3 --socket {socket} -W 50ms")).finish();

@@ -65,7 +65,8 @@ pub(crate) struct PingOptions {
     #[arg(short, long, value_name = "BYTES", default_value = "56", value_parser = packet_bytes(0, 65535), allow_negative_numbers = true)]
     size: u32,
 
-    /// End after that time, however many requests were sent, in seconds or as in 1500ms
+    /// End after that time, however many requests were sent, in seconds or as in 1500ms. With --count, fewer replies
+    /// than that are a failure (exit status 1)
     #[arg(short = 'w', long, value_name = "TIME", value_parser = parse_period, allow_negative_numbers = true)]
     deadline: Option<Duration>,
 
@@ -216,7 +217,11 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     say(format_args!("\n--- {target} ping statistics ---\n{statistics}"))?;
     report(&statistics.report(target))?;
     match ended? {
-        Finish::Done if statistics.complete() => Ok(Outcome::Success),
+        Finish::Done if statistics.complete() => {
+            // As of ping(8): where both were given, all of them had to come in time.
+            let short = engine.plan().falls_short(statistics.received);
+            Ok(if short { Outcome::Lost } else { Outcome::Success })
+        }
         Finish::Done => {
             if let Some(cause) = links.silence().filter(|_| statistics.is_silence()) {
                 warn(format_args!("nothing came back: {cause}"));

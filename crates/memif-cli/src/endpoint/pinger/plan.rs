@@ -31,6 +31,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Whether so many replies are fewer than were to come by the deadline, where both numbers are set.
+    pub(crate) fn falls_short(&self, received: u64) -> bool {
+        self.deadline.is_some() && self.count.is_some_and(|count| received < count)
+    }
+
     /// Bytes of each request as it is sent.
     pub(crate) fn packet_len(&self) -> usize {
         self.encapsulation.header_len() + headers(self.ends) + self.size
