@@ -98,6 +98,7 @@ pub(crate) fn echo_serves_all() {
     let socket = abstract_name();
     let mut echo = memif(&format!("bench --part echo --role master --socket {socket} --json"));
     echo.expect("bench_link");
+    echo.expect_complaint(&format!("waiting for a slave on {socket}"));
     for arguments in ["latency --size 64,1500", "latency --rate 1000", "ndr --return", "setup"] {
         let arguments = format!("bench {arguments} --part generator --socket {socket} --json --seconds 0.05");
         let finished = memif(&arguments).finish();
@@ -116,7 +117,8 @@ pub(crate) fn echo_serves_all() {
 pub(crate) fn echo_of_many() {
     let socket = abstract_name();
     let count = "--count 20 --id 7";
-    let echo = memif(&format!("bench interfaces --part echo --role master --socket {socket} {count}"));
+    let mut echo = memif(&format!("bench interfaces --part echo --role master --socket {socket} {count}"));
+    echo.expect_complaint(&format!("waiting for a slave on {socket}"));
     let found = memif(&format!("bench interfaces --part generator --socket {socket} {count} --seconds 0.1 --json"));
     let found = reports(&found.finish().code(0));
     let report = only(&found, "bench_interfaces");

@@ -169,12 +169,31 @@ impl Many {
     }
 }
 
-/// Sends back what comes on so many interfaces. `ready` is called when all of them are there to be connected.
-pub(crate) fn echo(place: &Place, role: Role, count: u32, until: &Until, ready: impl FnOnce()) -> Result<(), Error> {
+/// Sends back what comes on so many interfaces. `ready` is called when all of them are there to be connected. Waits for the first
+/// link no longer than one may take, or for ever if `patient`.
+pub(crate) fn echo(
+    place: &Place,
+    role: Role,
+    count: u32,
+    patient: bool,
+    until: &Until,
+    ready: impl FnOnce(),
+) -> Result<(), Error> {
     let mut many = Many::open(place, role, count)?;
     ready();
+    let start = Instant::now();
+    let (mut linked, mut waiting) = (false, place.waiting(role, start));
     while !until.is_over() {
-        let Some((key, queue)) = many.next(LOOK)? else { continue };
+        let next = many.next(LOOK)?;
+        linked |= !many.links.is_empty();
+        if !linked {
+            waiting.tell(place);
+            if !patient && start.elapsed() >= place.timeout {
+                many.teller.finish()?;
+                return Err(place.not_connected(role, many.last));
+            }
+        }
+        let Some((key, queue)) = next else { continue };
         let Some(link) = many.links.get_mut(&key) else { continue };
         let back = queue % link.tx.len().max(1);
         let (Some(rx), Some(tx)) = (link.rx.get_mut(queue), link.tx.get_mut(back)) else {

@@ -87,7 +87,9 @@ impl End {
     fn next_link(&mut self, until: &Until, patient: bool, other: &mut Option<Other>) -> Result<Option<Link>, Error> {
         let start = Instant::now();
         let mut last = None;
+        let mut waiting = self.place.waiting(self.role, start);
         while !until.is_over() {
+            waiting.tell(&self.place);
             let event = match self.endpoint.next(Some(Instant::now() + LOOK))? {
                 Next::Event(event) => event,
                 Next::Failed(error) => return Err(error.into()),

@@ -16,8 +16,8 @@ use crate::output::plot::parse_file;
 use crate::packet::numbered::Sizes;
 
 /// What is waited for so long.
-const PATIENCE: &str =
-    "Seconds to wait for the link to come up, at first and with --reconnect, and for the first packet";
+const PATIENCE: &str = "Seconds to wait for the link to come up, at first and with --reconnect, and for the first packet [default: 10; echo: \
+     without end, and what is given is for the first link]";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,7 +78,7 @@ pub(crate) enum Part {
     Generator,
     /// Receives and counts
     Sink,
-    /// Sends back what comes
+    /// Sends back what comes, on one link after the other, until Ctrl-C: when its peer ends it waits for the next one
     Echo,
 }
 
@@ -203,6 +203,9 @@ impl BenchOptions {
         }
         if !self.size.is_empty() && matches!(self.part, Some(Part::Sink | Part::Echo)) {
             return wrong("the generator chooses the size: give --size there".to_owned());
+        }
+        if self.seconds.is_some() && self.part == Some(Part::Echo) {
+            return wrong("an echo runs until Ctrl-C: give --seconds to the generator".to_owned());
         }
         self.check_runs()?;
         self.check_link()?;

@@ -142,7 +142,7 @@ fn generator_threads(
 /// Sends back what comes over one link after the other, until a signal.
 pub(crate) fn echo(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let mut end = End::open(&plan.place, plan.role)?;
-    let Some(mut link) = end.link(until, true)? else { return Ok(Outcome::Success) };
+    let Some(mut link) = end.link(until, plan.patient)? else { return Ok(Outcome::Success) };
     let _pinned = plan.pin()?;
     let mut again = Reconnect::patient(&mut end, plan.reconnect);
     loop {
@@ -161,6 +161,6 @@ pub(crate) fn echo(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
 /// The same on many interfaces.
 pub(crate) fn echo_many(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let _pinned = plan.pin()?;
-    crowd::echo(&plan.place, plan.role, plan.count, until, || {})?;
+    crowd::echo(&plan.place, plan.role, plan.count, plan.patient, until, || {})?;
     Ok(Outcome::Success)
 }

@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     /// Both directions at once.
     pub(crate) duplex: bool,
     pub(crate) thread_per_queue: bool,
+    /// Whether the first link is waited for without end, as an echo does that was not told how long.
+    pub(crate) patient: bool,
     pub(crate) repeat: u32,
     pub(crate) interval: Option<Duration>,
     pub(crate) plot: Option<PathBuf>,
@@ -71,7 +73,7 @@ impl Plan {
             work: options.work,
             part: options.part,
             role: interface.role(),
-            place: Place { interface, address, id: options.end.id, both, timeout: options.wait.connect_timeout },
+            place: Place { interface, address, id: options.end.id, both, timeout: options.wait.connect_timeout() },
             threads: options.threads,
             sizes,
             burst: usize::try_from(options.burst).unwrap_or(1),
@@ -86,6 +88,7 @@ impl Plan {
             pinned: both || options.cpus.is_some(),
             duplex: options.duplex,
             thread_per_queue: options.thread_per_queue,
+            patient: options.part == Some(Part::Echo) && options.wait.given().is_none(),
             repeat: options.repeat,
             interval: options.interval,
             plot: options.plot.clone(),

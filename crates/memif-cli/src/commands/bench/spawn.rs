@@ -96,7 +96,7 @@ fn serve(order: &Order, plan: &Plan, until: &Until, tell: impl FnOnce(String)) -
     match &order.task {
         Task::Crowd(count) => {
             let _pinned = cpus::pin_first(&order.cpus)?;
-            crowd::echo(&place, role, *count, until, || tell(String::new()))
+            crowd::echo(&place, role, *count, true, until, || tell(String::new()))
         }
         Task::Echo => {
             let mut end = End::open(&place, role)?;

@@ -186,7 +186,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     }
     let inbox = Inbox::new();
     let stop = Stop::listen_as_ping(inbox.sender())?;
-    let mut links = Links::open(&options.end, config, options.wait.connect_timeout, inbox)?;
+    let mut links = Links::open(&options.end, config, options.wait.connect_timeout(), inbox)?;
     let addresses: Addresses = [plan.ends.own()].into_iter().collect();
     report(&InterfaceReport::with_station(options.end.id, role, &address, plan.mac, &addresses))?;
     if role == Role::Master {

@@ -32,10 +32,24 @@ pub(crate) struct EndpointOptions {
 /// How long a link is waited for. A subcommand says with `mut_arg`, too, for what else it waits so long.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct WaitOptions {
-    /// How long to wait for the link to come up, and to come back, in seconds or as in 500ms
-    #[arg(long, value_name = "TIME", value_parser = parse_seconds, default_value = "10",
-        allow_negative_numbers = true)]
-    pub(crate) connect_timeout: Duration,
+    /// How long to wait for the link to come up, and to come back, in seconds or as in 500ms [default: 10]
+    #[arg(long, value_name = "TIME", value_parser = parse_seconds, allow_negative_numbers = true)]
+    connect_timeout: Option<Duration>,
+}
+
+impl WaitOptions {
+    /// How long a link is waited for where nothing is said.
+    const DEFAULT: Duration = Duration::from_secs(10);
+
+    /// The time, if one was given.
+    pub(crate) fn given(&self) -> Option<Duration> {
+        self.connect_timeout
+    }
+
+    /// The time.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout.unwrap_or(Self::DEFAULT)
+    }
 }
 
 impl EndpointOptions {
