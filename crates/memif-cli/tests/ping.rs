@@ -194,13 +194,20 @@ fn one_interface_has_several_addresses() {
 fn a_vlan_is_a_network_of_its_own() {
     let socket = abstract_name();
     let mut responder =
-        memif(&format!("responder --socket {socket} --role master --vlan 7 --ip 10.0.0.2 --ip fd00::2"));
-    responder.expect("master on");
+        memif(&format!("responder --socket {socket} --role master --vlan 7 --id 0 --ip 10.0.0.2 --ip fd00::2 --id 1"));
+    responder.expect(&format!("interface 0 (10.0.0.2, fd00::2): master on {socket}, VLAN 7"));
+    responder.expect(&format!("interface 1 (192.168.2.2): master on {socket}, VLAN 7"));
     let ping = |options: &str| memif(&format!("ping {options} --socket {socket} --count 2 --interval 0")).finish();
     ping("10.0.0.2 --vlan 7 --timeout 30").code(0).says("2 received");
     ping("fd00::2 --vlan 7 --timeout 30 --size 4000").code(0).says("2 received");
-    ping("10.0.0.2 --vlan 8 --timeout 0.3").code(1).complains("nobody answered ARP");
-    ping("10.0.0.2 --timeout 0.3").code(1).complains("nobody answered ARP");
+    ping("10.0.0.2 --vlan 8 --timeout 0.3")
+        .code(1)
+        .complains("nobody answered ARP")
+        .complains("on VLAN 8, too (--vlan)");
+    ping("10.0.0.2 --timeout 0.3")
+        .code(1)
+        .complains("nobody answered ARP")
+        .complains("whether it is on a VLAN (--vlan)");
     responder.terminate();
     responder.finish().code(0).says("other VLAN: ");
 }

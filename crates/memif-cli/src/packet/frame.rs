@@ -49,6 +49,14 @@ impl From<Framing> for Encapsulation {
 }
 
 impl Encapsulation {
+    /// The VLAN, if there is one.
+    pub(crate) fn vlan(self) -> Option<u16> {
+        match self {
+            Self::Vlan(vlan) => Some(vlan.value()),
+            Self::Ethernet | Self::Ip => None,
+        }
+    }
+
     /// Bytes before the network layer.
     pub(crate) const fn header_len(self) -> usize {
         match self {

@@ -231,8 +231,12 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
         Finish::Unresolved => {
             let cause = links.silence().map(|cause| format!("; {cause}")).unwrap_or_default();
             let question = if target.is_ipv6() { "neighbour discovery" } else { "ARP" };
+            let vlan = match engine.plan().encapsulation.vlan() {
+                Some(vlan) => format!("whether it is on VLAN {vlan}, too (--vlan)"),
+                None => "whether it is on a VLAN (--vlan)".to_owned(),
+            };
             warn(format_args!(
-                "nobody answered {question} for {target} in {} s; check the address, and whether the peer is up{cause}",
+                "nobody answered {question} for {target} in {} s; check the address, whether the peer is up, and {vlan}{cause}",
                 options.timeout.as_secs_f64(),
             ));
             Ok(Outcome::Lost)

@@ -38,9 +38,12 @@ Examples:
   memif responder --id 0 --ip 10.0.0.1 --ip fd00::1 --id 1 --ip 10.0.1.1
       two interfaces on one socket, the first with two addresses";
 
+const VLAN: &str =
+    "On all interfaces: send with the tag of this VLAN (802.1Q), and take nothing but what has it: 1 to 4094";
+
 /// Options of `memif responder`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
+#[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"), mut_arg("vlan", |vlan| vlan.help(VLAN)))]
 pub(crate) struct ResponderOptions {
     // First: reading any other field takes its values away.
     #[command(flatten)]
@@ -141,6 +144,7 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     }
     let inbox = Inbox::new();
     let stop = Stop::listen(inbox.sender())?;
+    let vlan = encapsulation.vlan().map(|vlan| format!(", VLAN {vlan}")).unwrap_or_default();
     let mut socket = options.interface.socket(address.clone(), role)?.open()?;
     let mut served = HashMap::new();
     let mut order = Vec::new();
@@ -156,7 +160,7 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     let mut endpoint = Endpoint::start(socket, address.clone(), inbox, Told::say)?;
     for key in &order {
         if let Some(interface) = served.get(key) {
-            say(format_args!("{}: {role} on {address}", interface.name()))?;
+            say(format_args!("{}: {role} on {address}{vlan}", interface.name()))?;
             let (mac, addresses) = (interface.served.mac(), interface.served.addresses());
             let made = InterfaceReport::with_station(interface.id, role, &address, mac, addresses);
             report(&made)?;
