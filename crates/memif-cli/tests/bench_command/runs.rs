@@ -70,6 +70,12 @@ pub(crate) fn both_directions() {
             assert_eq!((&way["corrupted_packets"], &way["missing_packets"]), (&0.into(), &0.into()), "{way}");
         }
     }
+    memif("bench --duplex --seconds 0.1 --repeat 2")
+        .finish()
+        .code(0)
+        .says("median of 2 runs, slave to master: ")
+        .says("median of 2 runs, master to slave: ")
+        .says("median of 2 runs, both ways: ");
     let directory = Directory::new();
     let path = directory.text("both.svg");
     memif(&format!("bench --duplex --seconds 0.2 --plot {path}"))

@@ -29,7 +29,7 @@ pub(crate) fn both(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
     let (mut drawn, mut complete): (Vec<Rates>, bool) = (Vec::new(), true);
     let mut failed = None;
     'sizes: for &sizes in &plan.sizes {
-        let mut rates = vec![Vec::new(); ways.len()];
+        let (mut rates, mut sums) = (vec![Vec::new(); ways.len()], Vec::new());
         for run in 1..=plan.repeat {
             if plan.interval.is_none() {
                 progress.show(&format!("{sizes} bytes"), plan.time);
@@ -52,20 +52,26 @@ pub(crate) fn both(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
                 rates.extend(received.rates());
             }
             if let Some(all) = all.filter(|_| plan.duplex) {
-                say(format_args!("{}", report::both_ways(sizes, &all)))?;
+                let sum = all.iter().fold((0.0, 0.0), |sum, way| (sum.0 + way.0, sum.1 + way.1));
+                say(format_args!("{}", report::both_ways(sizes, sum)))?;
+                sums.push(sum);
             }
             if until.is_over() {
                 break;
             }
         }
         let spreads: Vec<_> = rates.iter().map(|rates| spread(rates)).collect();
-        for (from, (pps, bps)) in ways.iter().zip(&spreads).filter_map(|(from, spread)| Some((from, (*spread)?))) {
-            // A signal may have left one.
-            if pps.runs > 1 {
-                let (text, report) = report::spread_of_rates(sizes, *from, pps, bps);
+        // A signal may have left one.
+        let several = |spread: &(Spread, Spread)| spread.0.runs > 1;
+        for (from, spread) in ways.iter().zip(&spreads).filter_map(|(from, spread)| Some((from, (*spread)?))) {
+            if several(&spread) {
+                let (text, report) = report::spread_of_rates(sizes, *from, plan.duplex.then(|| way(*from)), spread);
                 say(format_args!("{text}"))?;
                 output::report(&report)?;
             }
+        }
+        if let Some(sums) = spread(&sums).filter(several) {
+            say(format_args!("{}", report::spread_of_both_ways(sizes, sums)))?;
         }
         if spreads.iter().any(Option::is_some) {
             drawn.push((sizes.in_words(), spreads));
@@ -74,7 +80,7 @@ pub(crate) fn both(plan: &Plan, until: &Until) -> Result<Outcome, Error> {
             break 'sizes;
         }
     }
-    let names: Vec<_> = if plan.duplex { ways.iter().map(|from| way(*from)).collect() } else { Vec::new() };
+    let names: Vec<_> = if plan.duplex { ways.iter().map(|from| way(*from).to_owned()).collect() } else { Vec::new() };
     // What was measured before something failed is drawn, too.
     draw_rates(plan, &names, &drawn)?;
     failed.map_or(Ok(outcome(complete)), Err)
@@ -84,10 +90,10 @@ fn spread(rates: &[(f64, f64)]) -> Option<(Spread, Spread)> {
     Spread::of(rates.iter().map(|rate| rate.0)).zip(Spread::of(rates.iter().map(|rate| rate.1)))
 }
 
-fn way(from: Role) -> String {
+fn way(from: Role) -> &'static str {
     match from {
-        Role::Slave => "slave to master".to_owned(),
-        Role::Master => "master to slave".to_owned(),
+        Role::Slave => "slave to master",
+        Role::Master => "master to slave",
     }
 }
 

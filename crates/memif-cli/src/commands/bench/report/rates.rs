@@ -133,10 +133,9 @@ pub(crate) fn throughput(of: Of, received: &Received) -> (String, ThroughputRepo
     (row, report)
 }
 
-/// A row of what came both ways together, each as packets and bits per second.
-pub(crate) fn both_ways(sizes: Sizes, ways: &[(f64, f64)]) -> String {
-    let sum = |of: fn(&(f64, f64)) -> f64| ways.iter().map(of).sum::<f64>();
-    let (pps, bps) = (sum(|way| way.0) / 1e6, sum(|way| way.1) / 1e9);
+/// A row of what came both ways together, as packets and bits per second.
+pub(crate) fn both_ways(sizes: Sizes, (pps, bps): (f64, f64)) -> String {
+    let (pps, bps) = (pps / 1e6, bps / 1e9);
     format!("{sizes:>8} {pps:>10.3} {bps:>10.3} {:>52}both ways", "")
 }
 

@@ -49,20 +49,34 @@ fn report(work: &'static str, sizes: Sizes, from: Option<Role>, figures: &[(&'st
     }
 }
 
-/// What several runs one way came to: packets and bits per second.
-pub(crate) fn spread_of_rates(sizes: Sizes, from: Role, pps: Spread, bps: Spread) -> (String, SpreadReport) {
+/// What several runs one way came to: packets and bits per second. `way` names the direction where there are two.
+pub(crate) fn spread_of_rates(
+    sizes: Sizes,
+    from: Role,
+    way: Option<&str>,
+    (pps, bps): (Spread, Spread),
+) -> (String, SpreadReport) {
+    let figures = [("packets_per_second", pps), ("bits_per_second", bps)];
+    (rates(sizes, way, (pps, bps)), report("throughput", sizes, Some(from), &figures))
+}
+
+/// What several runs both ways together came to.
+pub(crate) fn spread_of_both_ways(sizes: Sizes, rates_of_runs: (Spread, Spread)) -> String {
+    rates(sizes, Some("both ways"), rates_of_runs)
+}
+
+fn rates(sizes: Sizes, way: Option<&str>, (pps, bps): (Spread, Spread)) -> String {
     let of = |spread: Spread, unit: f64| {
         format!("{:.3} ({:.3}..{:.3})", spread.median / unit, spread.least / unit, spread.greatest / unit)
     };
-    let text = format!(
-        "{sizes:>8} median of {} runs: {} Mpps, {} Gb/s; spread {:.1} %",
+    let way = way.map(|way| format!(", {way}")).unwrap_or_default();
+    format!(
+        "{sizes:>8} median of {} runs{way}: {} Mpps, {} Gb/s; spread {:.1} %",
         pps.runs,
         of(pps, 1e6),
         of(bps, 1e9),
         pps.percent()
-    );
-    let figures = [("packets_per_second", pps), ("bits_per_second", bps)];
-    (text, report("throughput", sizes, Some(from), &figures))
+    )
 }
 
 /// The quantiles that runs are compared by: their fields in reports, and their names.
