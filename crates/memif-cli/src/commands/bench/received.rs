@@ -88,6 +88,11 @@ impl Received {
         self.sent.map(|(_, offered)| offered.saturating_sub(arrived))
     }
 
+    /// Packets that were due and not sent; none are known where the generator does not say.
+    pub(crate) fn unsent(&self) -> u64 {
+        self.sent.map_or(0, |(sent, offered)| offered.saturating_sub(sent))
+    }
+
     /// Whether every packet came that should have been sent: once, unchanged, and in order on its queue.
     pub(crate) fn is_complete(&self) -> bool {
         let wrong = self.corrupted + self.duplicates + self.reordered;

@@ -65,6 +65,7 @@ pub(crate) fn tell(of: Of, received: &Received) -> Result<bool, Error> {
     }
     output::report(&report)?;
     for (count, what) in [
+        (received.unsent(), "found the ring full, or no link, at their time: not sent, and counted as lost"),
         (received.missing(), "did not come, though later ones did"),
         (received.reordered, "came after a later one on the same queue"),
         (received.duplicates, "came again"),
