@@ -8,6 +8,7 @@ use etherparse::{EtherType, IpNumber, Ipv4Header, UdpHeader};
 
 use super::frame::{self, Framing};
 use super::mac::Mac;
+use crate::endpoint::values::packet_bytes;
 
 /// Bytes of the shortest packet.
 pub(crate) const SHORTEST: usize = 64;
@@ -97,8 +98,11 @@ impl std::str::FromStr for Sizes {
         if text.eq_ignore_ascii_case("imix") {
             return Ok(Sizes::Imix);
         }
-        let size = text.parse().ok().filter(|size| (SHORTEST..=LONGEST).contains(size));
-        size.map(Sizes::Fixed).ok_or_else(|| format!("give {SHORTEST} to {LONGEST} bytes, or imix, as in 64,imix,1500"))
+        let least = u32::try_from(SHORTEST).unwrap_or_default();
+        let most = u32::try_from(LONGEST).unwrap_or(u32::MAX);
+        let size = packet_bytes(least, most)(text).ok().and_then(|size| usize::try_from(size).ok());
+        size.map(Sizes::Fixed)
+            .ok_or_else(|| format!("give {SHORTEST} to {LONGEST} bytes, or imix, as in 64,imix,1500,9k"))
     }
 }
 
@@ -395,6 +399,7 @@ mod tests {
     #[test]
     fn sizes_say_what_to_give() {
         assert_eq!("64".parse(), Ok(Sizes::Fixed(64)));
+        assert_eq!("9k".parse(), Ok(Sizes::Fixed(9000)));
         assert_eq!("IMIX".parse(), Ok(Sizes::Imix));
         for text in ["", "63", "65536", "-1", "x"] {
             let error = text.parse::<Sizes>().unwrap_err();

@@ -110,7 +110,8 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "SECONDS", value_parser = parse_time, allow_negative_numbers = true)]
     pub(super) seconds: Option<Duration>,
 
-    /// Bytes of each packet, 64 to 65535, or imix (64, 570 and 1518 as 7 to 4 to 1); several with commas [default: 64]
+    /// Bytes of each packet, 64 to 65535, 9k are 9000, or imix (64, 570 and 1518 as 7 to 4 to 1); several with commas
+    /// [default: 64]
     #[arg(long, value_name = "BYTES|imix", value_delimiter = ',', allow_negative_numbers = true)]
     pub(super) size: Vec<Sizes>,
 
