@@ -100,7 +100,7 @@ pub(crate) struct PingOptions {
 
     /// How long to wait for an answer to ARP or neighbour discovery, and for the last replies, in seconds or as in
     /// 500ms
-    #[arg(short = 'W', long, value_name = "TIME", value_parser = parse_seconds, default_value = "5",
+    #[arg(short = 'W', long, value_name = "TIME", value_parser = parse_period, default_value = "5",
         allow_negative_numbers = true)]
     timeout: Duration,
 
@@ -350,6 +350,8 @@ mod tests {
             ("192.168.1.1 --interval soon", "number of seconds"),
             ("192.168.1.1 --interval -1", "0 to 86400 seconds"),
             ("192.168.1.1 --size -1", "--size"),
+            ("192.168.1.1 -w 0", "give a time from 1ms to a day"),
+            ("192.168.1.1 -W 0", "give a time from 1ms to a day"),
             ("192.168.1.1 --flood --interval 1", "cannot be used with"),
             ("192.168.1.1 --mac 02", "six bytes"),
         ] {
