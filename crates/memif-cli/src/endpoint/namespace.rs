@@ -1,11 +1,11 @@
 //! Network namespaces, to which abstract names of sockets belong.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread;
 
+use rustix::fs::{Mode, OFlags, open};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::Error;
@@ -14,7 +14,9 @@ use crate::error::Error;
 /// where they are. A socket is where the thread that made it was.
 pub(crate) fn enter(namespace: &Path) -> Result<(), Error> {
     let name = namespace.display();
-    let file = File::open(namespace).map_err(|source| Error::System {
+    // A pipe, or a device, must not be waited for.
+    let opened = open(namespace, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
+    let file = opened.map_err(io::Error::from).map_err(|source| Error::System {
         what: format!("cannot open the network namespace {name}"),
         advice: cannot_open(namespace, source.kind()),
         source,
@@ -58,6 +60,16 @@ pub(crate) fn apart<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_is_no_namespace_and_is_not_waited_for() {
+        use rustix::fs::{CWD, FileType, mknodat};
+
+        let pipe = std::env::temp_dir().join(format!("memif-netns-{}", std::process::id()));
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe can be made");
+        assert!(enter(&pipe).is_err());
+        std::fs::remove_file(&pipe).expect("it is there");
+    }
 
     #[test]
     fn what_keeps_a_namespace_closed_has_advice_that_fits() {

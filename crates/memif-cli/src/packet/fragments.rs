@@ -1,6 +1,8 @@
 //! An IP packet cut into fragments (RFC 791, RFC 8200).
 
-use etherparse::{IpFragOffset, IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeader, Ipv6Header, Ipv6HeaderSlice};
+use etherparse::{
+    IpFragOffset, IpNumber, Ipv4HeaderSlice, Ipv4Options, Ipv6FragmentHeader, Ipv6Header, Ipv6HeaderSlice,
+};
 
 /// Every fragment but the last holds a multiple of so many bytes of what was cut.
 const UNIT: usize = 8;
@@ -23,8 +25,11 @@ pub(crate) fn cut(packet: &[u8], longest: usize, identification: u32, mut each: 
 
 fn cut4(packet: &[u8], longest: usize, mut each: impl FnMut(&[u8])) -> Option<()> {
     let mut header = Ipv4HeaderSlice::from_slice(packet).ok()?.to_header();
+    let payload = packet.get(header.header_len()..)?;
+    // With the options of whoever asks in each, few fragments would be answered by many.
+    header.options = Ipv4Options::new();
     let head = header.header_len();
-    for (offset, more, part) in parts(packet.get(head..)?, longest.checked_sub(head)?)? {
+    for (offset, more, part) in parts(payload, longest.checked_sub(head)?)? {
         header.total_len = u16::try_from(head + part.len()).ok()?;
         header.dont_fragment = false;
         header.fragment_offset = offset;

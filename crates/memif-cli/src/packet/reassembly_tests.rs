@@ -230,3 +230,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn options_of_whoever_asks_make_no_more_fragments() {
+    use etherparse::{Ipv4HeaderSlice, Ipv4Options};
+
+    let plain = request(4000);
+    let mut header = Ipv4HeaderSlice::from_slice(&plain).unwrap().to_header();
+    let payload = plain[header.header_len()..].to_vec();
+    header.options = Ipv4Options::from([1; 40]);
+    header.total_len = (60 + payload.len()).try_into().unwrap();
+    let with_options = [&header.to_bytes()[..], &payload].concat();
+    let (few, same) = (cut(&plain, 68), cut(&with_options, 68));
+    assert_eq!(same.len(), few.len());
+    assert_eq!(put_together(&mut Reassembly::default(), &same)[20..], payload);
+}
