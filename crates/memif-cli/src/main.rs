@@ -11,6 +11,7 @@ mod error;
 mod output;
 mod packet;
 mod paths;
+mod units;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::unistd::{Group, User};
 
 use crate::packet::station::{is_any_host, is_host6};
+use crate::units::quantity;
 
 /// The longest time that an option takes, in seconds: a day.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -34,29 +35,6 @@ pub(crate) fn not_an_address(text: &str, wanted: &str) -> String {
             format!("give {wanted}, without /{length}")
         }
         _ => format!("give {wanted}"),
-    }
-}
-
-/// A reader of numbers from `least` to `most`, to which k or M may be added; `k` is how many k stands for.
-fn quantity(text: &str, k: u32, least: u32, most: u32) -> Option<u32> {
-    let (digits, unit) = match text.char_indices().next_back()? {
-        (at, 'k' | 'K') => (&text[..at], k),
-        (at, 'M') => (&text[..at], k.checked_mul(k)?),
-        _ => (text, 1),
-    };
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let number = digits.parse::<u32>().ok().filter(|_| plain)?.checked_mul(unit)?;
-    (least..=most).contains(&number).then_some(number)
-}
-
-/// A reader of bytes of a packet, of which 9k are 9000, as people say of long ones.
-pub(crate) fn packet_bytes(
-    least: u32,
-    most: u32,
-) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync + 'static {
-    move |text| {
-        quantity(text, 1000, least, most)
-            .ok_or_else(|| format!("give a whole number from {least} to {most}, as in 64 or 9k (9000)"))
     }
 }
 
@@ -160,7 +138,7 @@ mod tests {
 
     #[test]
     fn sizes_take_units_and_name_all_limits_at_once() {
-        let packet = packet_bytes(0, 65_535);
+        let packet = crate::units::packet_bytes(0, 65_535);
         assert_eq!((packet("9k"), packet("9000"), packet("0")), (Ok(9000), Ok(9000), Ok(0)));
         assert_eq!((memory_bytes("2k"), memory_bytes("2048")), (Ok(2048), Ok(2048)));
         assert_eq!((ring_slots("1k"), ring_slots("16K"), ring_slots("1")), (Ok(1024), Ok(16_384), Ok(1)));

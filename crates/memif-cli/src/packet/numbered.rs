@@ -8,7 +8,7 @@ use etherparse::{EtherType, IpNumber, Ipv4Header, UdpHeader};
 
 use super::frame::{self, Framing};
 use super::mac::Mac;
-use crate::endpoint::values::packet_bytes;
+use crate::units::packet_bytes;
 
 /// Bytes of the shortest packet.
 pub(crate) const SHORTEST: usize = 64;

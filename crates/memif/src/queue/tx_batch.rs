@@ -231,8 +231,8 @@ impl TxBatch<'_> {
     /// goes back. Bytes that are not copied are what was in the buffer.
     ///
     /// The peer writes to both meanwhile, and where this side is master it chose both addresses, which may overlap: no
-    /// copy that is undefined for either will do ([`SharedSlice::copy_to`] is one that will). An engine sees memory that
-    /// the peer took away as a fault of its own.
+    /// copy that is undefined for either will do ([`SharedSlice::copy_to`] is one that will). An engine sees memory
+    /// that the peer took away as a fault of its own.
     ///
     /// # Errors
     /// As [`push`](Self::push); `copy` is not called then.

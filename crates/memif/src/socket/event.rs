@@ -58,8 +58,9 @@ pub enum Event {
         /// Who it was, as far as it came.
         peer: Peer,
     },
-    /// No slave can be taken in now, for want of descriptors or memory here: they wait in line. Tried again every 100
-    /// ms, told once, until [`AcceptResumed`](Self::AcceptResumed).
+    /// No slave can be taken in now: this process is short of descriptors or memory, or still closes what peers sent.
+    /// Slaves wait in line, but for one that was taken in already. Tried again every 100 ms, told once, until
+    /// [`AcceptResumed`](Self::AcceptResumed).
     AcceptFailed {
         /// What the kernel said.
         error: std::io::Error,

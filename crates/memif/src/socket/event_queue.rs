@@ -34,13 +34,15 @@ impl EventQueue {
     pub(super) fn push(&mut self, event: Event) {
         let dispensable = matches!(
             event,
-            Event::Refused { .. }
-                | Event::Left { .. }
-                | Event::ConnectFailed { .. }
-                | Event::AcceptFailed { .. }
-                | Event::AcceptResumed
-                | Event::SurplusQueues { .. }
+            Event::Refused { .. } | Event::Left { .. } | Event::ConnectFailed { .. } | Event::SurplusQueues { .. }
         );
+        // What is over before anybody heard of it is no news; so at most one of both waits.
+        if matches!(event, Event::AcceptResumed)
+            && let Some(unseen) = self.0.iter().position(|event| matches!(event, Event::AcceptFailed { .. }))
+        {
+            self.0.remove(unseen);
+            return;
+        }
         if !dispensable || self.0.len() < MANY {
             self.0.push_back(event);
         }
@@ -163,6 +165,23 @@ mod tests {
     fn connected(interface: InterfaceKey) -> Event {
         let link = Link { rx: vec![], tx: vec![], peer: Peer::default(), in_use: InUse::of_nothing() };
         Event::Connected { interface, link }
+    }
+
+    #[test]
+    fn the_end_of_a_shortage_is_told_to_those_who_heard_of_it() {
+        let failed = || Event::AcceptFailed { error: std::io::ErrorKind::OutOfMemory.into() };
+        let mut events = EventQueue::default();
+        (0..2 * MANY).for_each(|_| events.push(refused()));
+        let many = events.len();
+        for _ in 0..3 {
+            events.push(failed());
+            events.push(Event::AcceptResumed);
+        }
+        assert_eq!(events.len(), many, "nobody heard of it");
+        events.push(failed());
+        assert!(std::iter::from_fn(|| events.pop()).any(|event| matches!(event, Event::AcceptFailed { .. })));
+        events.push(Event::AcceptResumed);
+        assert!(matches!(events.pop(), Some(Event::AcceptResumed)));
     }
 
     fn refused() -> Event {

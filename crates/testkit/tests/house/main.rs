@@ -55,7 +55,7 @@ const LAYERS: &[Layers] = &[
     },
     Layers {
         sources: "crates/memif-cli/src",
-        order: &[&["commands"], &["endpoint"], &["output", "packet"], &["counts", "error", "paths"]],
+        order: &[&["commands"], &["endpoint"], &["output", "packet"], &["counts", "error", "paths", "units"]],
         apart: &["commands"],
     },
 ];

@@ -169,8 +169,8 @@ impl Many {
     }
 }
 
-/// Sends back what comes on so many interfaces. `ready` is called when all of them are there to be connected. Waits for the first
-/// link no longer than one may take, or for ever if `patient`.
+/// Sends back what comes on so many interfaces. `ready` is called when all of them are there to be connected. Waits for
+/// the first link no longer than one may take, or for ever if `patient`.
 pub(crate) fn echo(
     place: &Place,
     role: Role,

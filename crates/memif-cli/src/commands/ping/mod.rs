@@ -15,13 +15,14 @@ use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::signals::Stop;
 use crate::endpoint::socket::Inbox;
-use crate::endpoint::values::{number, packet_bytes, parse_any_host, parse_period, parse_seconds};
+use crate::endpoint::values::{number, parse_any_host, parse_period, parse_seconds};
 use crate::endpoint::vlan::VlanOption;
 use crate::error::Error;
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::{report, say, warn};
 use crate::packet::echo::{Manner, TIME_TO_LIVE};
 use crate::packet::{Addresses, Encapsulation, Ends, Mac};
+use crate::units::packet_bytes;
 
 const EXAMPLES: &str = "\
 Examples:
