@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use super::crew::Crew;
-use super::report::{self, Way};
+use super::report::{self, Period, Way};
 use crate::error::Error;
 use crate::output::times::histogram;
 
@@ -31,9 +31,9 @@ impl Interval {
     pub(crate) fn of_counts(period: Option<Duration>, way: Way, crew: &Arc<Crew>) -> Result<Option<Self>, Error> {
         let crew = Arc::clone(crew);
         let mut before = crew.counts();
-        let tell = move |from, to| {
+        let tell = move |period| {
             let now = crew.counts();
-            let told = report::counts(way, from, to, (now.0 - before.0, now.1 - before.1));
+            let told = report::counts(way, period, (now.0 - before.0, now.1 - before.1));
             before = now;
             told
         };
@@ -43,8 +43,8 @@ impl Interval {
     /// Says how long round trips of each period took.
     pub(crate) fn of_times(period: Option<Duration>, recent: &Recent) -> Result<Option<Self>, Error> {
         let (Some(period), Some(slot)) = (period, recent.slot.clone()) else { return Ok(None) };
-        let tell = move |from, to| match slot.take() {
-            Some(times) => report::round_trips(from, to, &times),
+        let tell = move |period| match slot.take() {
+            Some(times) => report::round_trips(period, &times),
             None => Ok(()),
         };
         Self::start(period, tell).map(Some)
@@ -52,9 +52,10 @@ impl Interval {
 
     fn start(
         period: Duration,
-        mut tell: impl FnMut(Duration, Duration) -> Result<(), Error> + Send + 'static,
+        mut tell: impl FnMut(Period) -> Result<(), Error> + Send + 'static,
     ) -> Result<Self, Error> {
         let (over, ended) = mpsc::channel::<()>();
+        let decimals = Period::decimals(period);
         let run = move || {
             let (start, mut from) = (Instant::now(), Duration::ZERO);
             for number in 1_u32.. {
@@ -64,7 +65,7 @@ impl Interval {
                 }
                 let to = start.elapsed();
                 // A pipe that closed is met again by the report of the end.
-                if tell(from, to).is_err() {
+                if tell(Period { from, to, decimals }).is_err() {
                     return;
                 }
                 from = to;

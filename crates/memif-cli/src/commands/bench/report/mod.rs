@@ -9,7 +9,7 @@ mod times;
 mod trials;
 
 pub(crate) use crowd::{crowd, crowd_so_far, named};
-pub(crate) use interval::{Way, counts, round_trips};
+pub(crate) use interval::{Period, Way, counts, round_trips};
 pub(crate) use link::LinkReport;
 pub(crate) use rates::{
     Of, THROUGHPUT, both_ways, echo, echo_so_far, generator, queues, received_so_far, sent_so_far, throughput,
