@@ -50,7 +50,7 @@ impl PacketWriter<'_> {
 
     /// Calls `each` with all rooms of the packet, in their order: where in the packet one begins, and the room. For
     /// whoever copies by other means than [`write_at`](Self::write_at), see
-    /// [`push_packet_with`](TxBatch::push_packet_with).
+    /// [`push_packet_with`](crate::TxBatch::push_packet_with).
     #[inline(always)]
     pub fn rooms(&mut self, mut each: impl FnMut(usize, SharedSlice<'_>)) {
         self.each_room(0, self.len, |room, skip, from, count| {
