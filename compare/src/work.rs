@@ -243,7 +243,11 @@ impl Work<'_> {
         let mut packets = 0;
         while !self.control.stopped() {
             match answer(port, &mut self.scratch, self.job.burst) {
-                Ok(0) => port.wait()?,
+                Ok(0) => match port.wait() {
+                    // A wait ends with its peer, too.
+                    Err(_) if self.control.stopped() => break,
+                    waited => waited?,
+                },
                 Ok(count) => packets += count as u64,
                 Err(_) if self.control.stopped() => break,
                 Err(error) => return Err(error),
