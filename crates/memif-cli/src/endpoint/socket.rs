@@ -102,27 +102,12 @@ impl Endpoint {
         None
     }
 
-    /// Hands on one event after the other, and itself, until a signal comes or `handle` breaks, and says what is left
-    /// to say.
+    /// Hands on one event after the other, or that somebody asks for figures, and itself, until a signal comes or
+    /// `handle` breaks, and says what is left to say.
     ///
     /// Gives the error that kept the socket from being served until then, if one did: what was counted is still to be
     /// told.
     pub(crate) fn serve(
-        &mut self,
-        stop: &Stop,
-        mut handle: impl FnMut(&mut Self, Event) -> Result<ControlFlow<()>, Error>,
-    ) -> Result<Option<SocketError>, Error> {
-        self.serve_and_tell(stop, |endpoint, happening| match happening {
-            Happening::Event(event) => handle(endpoint, event),
-            Happening::Asked => {
-                warn(format_args!("the figures of this command come at its end"));
-                Ok(ControlFlow::Continue(()))
-            }
-        })
-    }
-
-    /// The same for who has figures while it goes on.
-    pub(crate) fn serve_and_tell(
         &mut self,
         stop: &Stop,
         mut handle: impl FnMut(&mut Self, Happening) -> Result<ControlFlow<()>, Error>,

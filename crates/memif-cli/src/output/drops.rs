@@ -29,6 +29,9 @@ impl<R, const N: usize> Default for Drops<R, N> {
 }
 
 impl<R, const N: usize> Drops<R, N> {
+    /// How many reasons there are.
+    pub(crate) const REASONS: usize = N;
+
     /// The counts in the order of the reasons.
     pub(crate) fn from_counts(counts: [u64; N]) -> Self {
         Self { counts, reason: PhantomData }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::process::Signal;
 use testkit::{Namespace, eventually};
 
 use crate::bed::{Pair, Single, TAP, bridge, has_carrier, ping};
@@ -36,6 +37,25 @@ pub(crate) fn either_bridge_killed_in_traffic() {
         other.terminate();
         other.expect("to memif:");
     }
+}
+
+pub(crate) fn figures_are_told_while_it_goes_on() {
+    let mut single = Single::new("slave", "", "");
+    for (replies, answers) in [(5_u64, "-c 5 -i 0.01"), (25, "-c 20 -i 0.01")] {
+        single.ping(answers);
+        // The last packets are counted just after they were passed on.
+        eventually("figures of all replies", || {
+            single.bridge.signal(Signal::USR1);
+            let line = single.bridge.expect_complaint("so far: tap0: to memif: ");
+            let packets = |after: &str| -> u64 {
+                let (_, rest) = line.split_once(after).expect("both ways");
+                rest.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+            };
+            (packets("to memif: ") >= replies && packets("from memif: ") >= replies).then_some(())
+        });
+    }
+    single.bridge.terminate();
+    single.bridge.expect("to memif:");
 }
 
 pub(crate) fn device_stays_while_the_peer_is_away() {

@@ -59,6 +59,7 @@ fn main() {
         .test("download_arrives_unchanged", CURL, pair::download_arrives_unchanged)
         .test("either_bridge_killed_in_traffic", CURL, life::either_bridge_killed_in_traffic)
         .test("device_stays_while_the_peer_is_away", IP, life::device_stays_while_the_peer_is_away)
+        .test("figures_are_told_while_it_goes_on", IP, life::figures_are_told_while_it_goes_on)
         .test("first_packet_of_each_link_is_answered", IP, life::first_packet_of_each_link_is_answered)
         .test("shortage_costs_one_link", LIMITED_USER, device::shortage_costs_one_link)
         .test("device_down_and_up_again", IP, life::device_down_and_up_again)

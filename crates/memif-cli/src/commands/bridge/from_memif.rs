@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use tun_rs::SyncDevice;
 
 use super::device::{BURST, Device, MAX_PACKET, is_gone};
+use super::live::Live;
 use super::stop::Failure;
 use super::tally::{Flow, Reason};
 
@@ -22,17 +23,23 @@ impl From<RecvError> for Ended {
 }
 
 /// Runs until the link is down or the device is gone. Waits as the receive mode of the queues says.
-pub(super) fn run(device: &Device, mut queues: Vec<RxQueue>, failure: &Failure) -> Flow {
+pub(super) fn run(device: &Device, mut queues: Vec<RxQueue>, failure: &Failure, live: &Live) -> Flow {
     let mut flow = Flow::default();
     let mut buffer = vec![0; MAX_PACKET];
     let ended = loop {
         if let Err(ended) = serve(device, &mut queues, &mut buffer, &mut flow) {
             break ended;
         }
+        live.publish(&with_malformed(flow, &queues));
     };
     if matches!(ended, Ended::DeviceGone) {
         failure.tell(device.gone());
     }
+    with_malformed(flow, &queues)
+}
+
+/// With what the queues dropped themselves.
+fn with_malformed(mut flow: Flow, queues: &[RxQueue]) -> Flow {
     flow.dropped.add(Reason::Malformed, queues.iter().map(|rx| rx.counters().dropped).sum());
     flow
 }

@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::device::{Device, MAX_PACKET, cannot_wait, is_gone};
+use super::live::Live;
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Reason};
 use crate::error::Error;
@@ -14,21 +15,22 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Runs until the order to end. Without a carrier the kernel sends nothing new; what it sent before is as lost as on a
 /// cable that is pulled out, and not kept for the next peer. Where others use the device, too, it has a carrier, and
 /// our queues get out of the way of theirs.
-pub(super) fn run(device: &Device, order: &Order, failure: &Failure) -> Flow {
+pub(super) fn run(device: &Device, order: &Order, failure: &Failure, live: &Live) -> Flow {
     let mut flow = Flow::default();
-    if let Err(error) = watch(device, order, &mut flow) {
+    if let Err(error) = watch(device, order, &mut flow, live) {
         failure.tell(error);
     }
     flow
 }
 
-fn watch(device: &Device, order: &Order, flow: &mut Flow) -> Result<(), Error> {
+fn watch(device: &Device, order: &Order, flow: &mut Flow, live: &Live) -> Result<(), Error> {
     let mut buffer = vec![0; MAX_PACKET];
     let mut fds = Vec::new();
     let mut looked: Option<Instant> = None;
     loop {
         let aside = device.is_aside();
         let came = !aside && discard(device, &mut buffer, flow)?;
+        live.publish(flow);
         if (aside || came) && looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
             device.withdraw()?;
             looked = Some(Instant::now());

@@ -5,6 +5,7 @@ mod device;
 mod from_memif;
 mod holders;
 mod idle;
+mod live;
 mod query;
 mod ready;
 mod report;
@@ -22,11 +23,11 @@ use memif::{Event, InterfaceConfig, Link};
 use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::report::{DeviceReport, InterfaceReport};
 use crate::endpoint::signals::Stop;
-use crate::endpoint::socket::{Endpoint, Inbox};
+use crate::endpoint::socket::{Endpoint, Happening, Inbox};
 use crate::error::Error;
 use crate::output::exit::{Outcome, STATUSES};
 use crate::output::said::Told;
-use crate::output::{report, say, warn};
+use crate::output::{report, say, so_far, warn};
 use crate::packet::Framing;
 use crate::units::packet_bytes;
 use device::{DEFAULT_MTU, Device, Wish, parse_name};
@@ -121,7 +122,18 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     let name = format!("{} (interface {})", device.name(), options.end.id);
     let mut tally = Tally::default();
     let mut session = Session::idle(&device, &failure)?;
-    let ended = endpoint.serve(&stop, |endpoint, event| {
+    let ended = endpoint.serve(&stop, |endpoint, happening| {
+        let event = match happening {
+            Happening::Event(event) => event,
+            Happening::Asked => {
+                let mut sum = tally;
+                sum += session.so_far();
+                let Tally { to_memif, from_memif } = sum;
+                let text = format_args!("{}: to memif: {to_memif}; from memif: {from_memif}", device.name());
+                so_far(text, &BridgeReport::new(options.end.id, device.name(), &sum))?;
+                return Ok(ControlFlow::Continue(()));
+            }
+        };
         let told = endpoint.teller().note(&event, |_| name.clone(), |_| options.end.id);
         if let Event::Connected { link, .. } = &event
             && let Some(shortfall) = interface.shortfall(role, link)

@@ -9,8 +9,9 @@ use std::thread::{self, JoinHandle};
 use memif::Link;
 
 use super::device::Device;
+use super::live::Live;
 use super::stop::{Failure, Order};
-use super::tally::Tally;
+use super::tally::{Flow, Tally};
 use super::{from_memif, idle, ready, to_memif};
 use crate::error::Error;
 
@@ -19,6 +20,8 @@ use crate::error::Error;
 pub(super) struct Session {
     order: Order,
     threads: Vec<JoinHandle<Tally>>,
+    /// The counts of each thread so far: of those that send to the peer, and of those that receive.
+    live: (Vec<Arc<Live>>, Vec<Arc<Live>>),
     /// One for each thread that was not let run yet.
     gates: Vec<Sender<()>>,
     linked: bool,
@@ -45,18 +48,18 @@ impl Session {
         let fed = fed.filter(|(from, _)| !from.is_empty());
         for (number, mine) in spread(fed, threads).into_iter().enumerate() {
             let (device, failure) = (Arc::clone(device), failure.clone());
-            let order = session.order.clone();
+            let (order, live) = (session.order.clone(), Self::counts(&mut session.live.0));
             session.start(format!("to-memif-{number}"), move || {
-                let to_memif = to_memif::run(&device, mine, &order, &failure);
+                let to_memif = to_memif::run(&device, mine, &order, &failure, &live);
                 Tally { to_memif, ..Tally::default() }
             })?;
         }
         for (number, mine) in spread(mem::take(&mut link.rx).into_iter(), threads).into_iter().enumerate() {
             let (device, failure) = (Arc::clone(device), failure.clone());
-            let order = session.order.clone();
+            let (order, live) = (session.order.clone(), Self::counts(&mut session.live.1));
             session.start(format!("from-memif-{number}"), move || {
                 ready::wait(&device, &order);
-                let from_memif = from_memif::run(&device, mine, &failure);
+                let from_memif = from_memif::run(&device, mine, &failure, &live);
                 Tally { from_memif, ..Tally::default() }
             })?;
         }
@@ -67,9 +70,9 @@ impl Session {
     pub(super) fn idle(device: &Arc<Device>, failure: &Failure) -> Result<Self, Error> {
         let mut session = Self::new(false)?;
         let (device, failure) = (Arc::clone(device), failure.clone());
-        let order = session.order.clone();
+        let (order, live) = (session.order.clone(), Self::counts(&mut session.live.0));
         session.start("no-link".to_owned(), move || {
-            let to_memif = idle::run(&device, &order, &failure);
+            let to_memif = idle::run(&device, &order, &failure, &live);
             Tally { to_memif, ..Tally::default() }
         })?;
         session.begin();
@@ -77,7 +80,26 @@ impl Session {
     }
 
     fn new(linked: bool) -> Result<Self, Error> {
-        Ok(Self { order: Order::new()?, threads: Vec::new(), gates: Vec::new(), linked })
+        let (threads, gates) = (Vec::new(), Vec::new());
+        Ok(Self { order: Order::new()?, threads, live: Default::default(), gates, linked })
+    }
+
+    /// Room for the counts of one more thread.
+    fn counts(live: &mut Vec<Arc<Live>>) -> Arc<Live> {
+        let new = Arc::<Live>::default();
+        live.push(Arc::clone(&new));
+        new
+    }
+
+    /// What the threads have counted until now.
+    pub(super) fn so_far(&self) -> Tally {
+        let sum = |live: &[Arc<Live>]| {
+            live.iter().fold(Flow::default(), |mut sum, live| {
+                sum += live.flow();
+                sum
+            })
+        };
+        Tally { to_memif: sum(&self.live.0), from_memif: sum(&self.live.1) }
     }
 
     /// Whether it passes packets of a link.
@@ -112,6 +134,7 @@ impl Session {
         self.order.give();
         self.gates.clear();
         let mut tally = Tally::default();
+        self.live = Default::default();
         for thread in self.threads.drain(..) {
             // A panic there was reported by the thread itself; its counts are lost with it.
             tally += thread.join().unwrap_or_default();

@@ -7,6 +7,7 @@ use memif::{SendError, TxQueue};
 use tun_rs::SyncDevice;
 
 use super::device::{BURST, Device, MAX_PACKET, cannot_wait, is_gone};
+use super::live::Live;
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Reason};
 
@@ -42,7 +43,13 @@ struct Lane<'d> {
 }
 
 /// Runs until the link is down, the order to end, or the device is gone.
-pub(super) fn run(device: &Device, queues: Vec<(Vec<usize>, TxQueue)>, order: &Order, failure: &Failure) -> Flow {
+pub(super) fn run(
+    device: &Device,
+    queues: Vec<(Vec<usize>, TxQueue)>,
+    order: &Order,
+    failure: &Failure,
+    live: &Live,
+) -> Flow {
     let mut flow = Flow::default();
     let mut lanes: Vec<Lane<'_>> = queues
         .into_iter()
@@ -52,7 +59,7 @@ pub(super) fn run(device: &Device, queues: Vec<(Vec<usize>, TxQueue)>, order: &O
             kept: Vec::new(),
         })
         .collect();
-    if let Err(error) = serve(&mut lanes, order, &mut flow) {
+    if let Err(error) = serve(&mut lanes, order, &mut flow, live) {
         match error {
             Stopped::By(Ended::LinkDown) => {}
             Stopped::By(Ended::DeviceGone) => failure.tell(device.gone()),
@@ -70,7 +77,7 @@ enum Stopped {
     CannotWait(std::io::Error),
 }
 
-fn serve(lanes: &mut [Lane<'_>], order: &Order, flow: &mut Flow) -> Result<(), Stopped> {
+fn serve(lanes: &mut [Lane<'_>], order: &Order, flow: &mut Flow, live: &Live) -> Result<(), Stopped> {
     let mut buffer = vec![0; MAX_PACKET];
     let mut fds = Vec::new();
     let mut pause = SHORTEST;
@@ -81,6 +88,7 @@ fn serve(lanes: &mut [Lane<'_>], order: &Order, flow: &mut Flow) -> Result<(), S
             more |= found == Found::More;
             full |= found == Found::Full;
         }
+        live.publish(flow);
         if more {
             continue;
         }

@@ -167,7 +167,7 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
         }
     }
 
-    let ended = endpoint.serve_and_tell(&stop, |endpoint, happening| {
+    let ended = endpoint.serve(&stop, |endpoint, happening| {
         let event = match happening {
             Happening::Event(event) => event,
             Happening::Asked => {
