@@ -24,7 +24,8 @@ pub enum RecvError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Too few free slots now.
+    /// Too few free slots now; as master without chains also where the buffers that are posted now are all too short
+    /// and others of the slave are not. The peer decides when, or whether, that changes.
     #[error("ring is full")]
     Full,
     /// A packet of no bytes.
