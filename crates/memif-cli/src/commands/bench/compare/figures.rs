@@ -167,24 +167,14 @@ impl Found {
     }
 }
 
-/// A value without the marks of JSON.
+/// A value without the marks of JSON. A file may come from anywhere, so what a terminal or a picture would take for a
+/// command is escaped.
 fn said(value: &Value) -> String {
     match value {
-        Value::String(text) => printable(text),
+        Value::String(text) => text.escape_debug().to_string(),
         Value::Array(list) => list.iter().map(said).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }
-}
-
-/// A text of a file, which may come from anywhere, with what a terminal or a picture would take for a command escaped.
-fn printable(text: &str) -> String {
-    text.chars().fold(String::new(), |mut safe, c| {
-        match c {
-            c if c.is_control() => safe.extend(c.escape_default()),
-            c => safe.push(c),
-        }
-        safe
-    })
 }
 
 /// What a report tells of, beside its figure.
@@ -199,7 +189,7 @@ fn subject(kind: &str, report: &Value, duplex: bool) -> String {
         None => {}
     }
     if kind == "bench_throughput" && duplex {
-        parts.extend(report["from_role"].as_str().map(|role| format!("from {}", printable(role))));
+        parts.extend(report["from_role"].as_str().map(|role| format!("from {}", role.escape_debug())));
     }
     if let Some(rate) = report["asked_per_second"].as_f64() {
         parts.push(format!("{rate} per second"));
@@ -213,7 +203,8 @@ mod tests {
 
     #[test]
     fn texts_of_a_file_are_no_commands() {
-        assert_eq!(printable("slave \u{1b}[2J\u{7}\u{9b}x"), "slave \\u{1b}[2J\\u{7}\\u{9b}x");
+        let text = serde_json::json!("slave \u{1b}[2J\u{7}\u{9b}\u{202e}x");
+        assert_eq!(said(&text), "slave \\u{1b}[2J\\u{7}\\u{9b}\\u{202e}x");
         assert_eq!(said(&serde_json::json!(["a", "\n", 3])), "a,\\n,3");
     }
 }
