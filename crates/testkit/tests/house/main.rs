@@ -54,6 +54,11 @@ const LAYERS: &[Layers] = &[
         apart: &[],
     },
     Layers {
+        sources: "crates/memif-capture/src",
+        order: &[&["decode", "filter", "read", "write"], &["link_type"]],
+        apart: &[],
+    },
+    Layers {
         sources: "crates/memif-cli/src",
         order: &[&["commands"], &["endpoint"], &["output", "packet"], &["counts", "error", "paths", "units"]],
         apart: &["commands"],
@@ -72,7 +77,8 @@ const MOST_LINES: usize = 500;
 const MOST_COLUMNS: usize = 120;
 
 /// The crates whose files are short.
-const SHORT_FILES: &[&str] = &["crates/memif/src", "crates/memif-capi/src", "crates/memif-cli/src"];
+const SHORT_FILES: &[&str] =
+    &["crates/memif/src", "crates/memif-capi/src", "crates/memif-capture/src", "crates/memif-cli/src"];
 
 fn main() {
     let suite = Suite::new()

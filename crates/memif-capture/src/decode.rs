@@ -1,0 +1,1 @@
+//! A packet in one line, in the manner of tcpdump.

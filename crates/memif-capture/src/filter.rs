@@ -1,0 +1,1 @@
+//! Which packets: a subset of pcap-filter(7).
