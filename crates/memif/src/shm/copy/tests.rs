@@ -30,6 +30,14 @@ fn copies_exactly() {
     check(between_shared);
 }
 
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
+#[test]
+fn long_copies_do_without_the_string_instruction() {
+    if is_x86_feature_detected!("avx") {
+        check(machine::without_string);
+    }
+}
+
 #[cfg(not(miri))]
 #[test]
 fn the_routine_for_all_other_processors_copies_exactly() {

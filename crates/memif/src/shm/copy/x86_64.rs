@@ -1,7 +1,7 @@
 //! For x86-64: steps, and AVX and string instructions where they are faster.
 
 use std::arch::asm;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::short::short;
 
@@ -14,6 +14,8 @@ const STRING_COPY_FROM_SSE: usize = 1024;
 
 /// Whether there are registers of 32 bytes.
 static AVX: AtomicBool = AtomicBool::new(false);
+/// Bytes from which the string instruction is used.
+static STRING_FROM: AtomicUsize = AtomicUsize::new(STRING_COPY_FROM_SSE);
 
 /// The same for every kind of memory: one block of assembly is one access that the compiler knows nothing of.
 ///
@@ -25,15 +27,14 @@ pub(super) unsafe fn copy<const SHARED_TO: bool, const SHARED_FROM: bool>(dst: *
         // SAFETY: the caller's promise.
         return unsafe { short(dst, src, len) };
     }
-    let avx = AVX.load(Ordering::Relaxed);
-    if len >= (if avx { STRING_COPY_FROM } else { STRING_COPY_FROM_SSE }) {
+    if len >= STRING_FROM.load(Ordering::Relaxed) {
         // SAFETY: `rep movsb` reads `len` bytes at `src` and writes `len` at `dst`, both valid by the
         // caller's promise; the direction flag is clear on entry by the ABI of inline assembly.
         unsafe {
             asm!("rep movsb", inout("rcx") len => _, inout("rdi") dst => _, inout("rsi") src => _,
                 options(nostack, preserves_flags));
         }
-    } else if avx {
+    } else if AVX.load(Ordering::Relaxed) {
         // SAFETY: the processor has the instructions, and 128 is less than `LONG`.
         unsafe { blocks128(dst, src, len) };
     } else {
@@ -44,8 +45,38 @@ pub(super) unsafe fn copy<const SHARED_TO: bool, const SHARED_FROM: bool>(dst: *
 
 /// Finds out what the processor has. Not done by [`copy`], where a call that is never made costs registers: 8
 /// instructions of the 75 that it takes to send 64 bytes.
+///
+/// With wide registers, AMD's processors do without the string instruction: Zen 3 and 4 take several times as long for
+/// it where source and destination lie alike in their pages (glibc's bug 30994, which left it out there in 2.40), and
+/// buffers lie alike in theirs for a whole run.
 pub(super) fn prepare() {
-    AVX.store(is_x86_feature_detected!("avx"), Ordering::Relaxed);
+    let avx = is_x86_feature_detected!("avx");
+    let string_from = match (avx, is_amd()) {
+        (false, _) => STRING_COPY_FROM_SSE,
+        (true, false) => STRING_COPY_FROM,
+        (true, true) => usize::MAX,
+    };
+    STRING_FROM.store(string_from, Ordering::Relaxed);
+    AVX.store(avx, Ordering::Relaxed);
+}
+
+/// As [`copy`] on a processor of AMD.
+///
+/// # Safety
+/// As [`copy`], on a processor with AVX.
+#[cfg(test)]
+pub(super) unsafe fn without_string(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: the caller's promise, and 128 is less than `LONG`.
+    unsafe { if len < LONG { short(dst, src, len) } else { blocks128(dst, src, len) } };
+}
+
+/// Whether AMD made the processor, or Hygon, whose processors are AMD's.
+fn is_amd() -> bool {
+    #[allow(unused_unsafe, reason = "safe in newer compilers")]
+    // SAFETY: every x86-64 processor has the instruction and its leaf 0.
+    let vendor = unsafe { std::arch::x86_64::__cpuid(0) };
+    let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+    matches!(name.as_flattened(), b"AuthenticAMD" | b"HygonGenuine")
 }
 
 /// Blocks of 128 bytes, the last one flush with the end: bytes that it shares with the one before are moved twice.
