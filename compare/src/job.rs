@@ -133,6 +133,8 @@ pub(crate) struct Job {
     pub(crate) shared: bool,
     /// The other end's core, on which this one begins.
     pub(crate) visits: Option<usize>,
+    /// Microseconds between a round trip and the next one.
+    pub(crate) pause: u64,
     /// Milliseconds that are measured, after those of the warm-up.
     pub(crate) milliseconds: u64,
     pub(crate) warm_up: u64,

@@ -22,7 +22,7 @@ use std::process::{Command, ExitCode, Stdio};
 use clap::Parser;
 
 use crate::port::Result;
-use crate::rows::{OURS, Peers, Row};
+use crate::rows::{BENCH, OURS, Peers, Row, USUAL_ROUNDS};
 use crate::runner::Runner;
 use crate::table::Measured;
 
@@ -36,8 +36,11 @@ struct Options {
     /// Our libmemif.so; built from this repository when not given
     #[arg(long, value_name = "FILE")]
     ours: Option<PathBuf>,
+    /// The command memif; built from this repository when not given
+    #[arg(long, value_name = "FILE")]
+    memif: Option<PathBuf>,
     /// How often each is measured
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = USUAL_ROUNDS, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Milliseconds of each measurement
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=5000))]
@@ -103,7 +106,7 @@ fn run(mut options: Options) -> Result<()> {
     let mut runner = Runner::new(cpus, options.milliseconds)?;
     let mut summaries = Vec::new();
     for row in rows {
-        let rounds = options.rounds.min(row.most_rounds);
+        let rounds = row.rounds(options.rounds);
         let measured = measure(&mut runner, row, rounds);
         let summary = measured.summary();
         print!("{}", summary.markdown());
@@ -125,42 +128,56 @@ fn peers(options: &Options) -> Result<Peers> {
     if references.is_empty() {
         eprintln!("left out: the reference library (give it with --reference FILE)");
     }
-    let asked = options.only.is_empty() || options.only.iter().any(|word| OURS.contains(word));
+    let asked = |name: &str| options.only.is_empty() || options.only.iter().any(|word| name.contains(word));
+    let has = |row: &str| options.rows.is_empty() || options.rows.iter().any(|name| name == row);
+    // For a list the names will do.
+    let build =
+        |target, package, option| if options.list { Ok(target_file(target)) } else { build(target, package, option) };
     let ours = match &options.ours {
-        _ if !asked => None,
+        _ if !asked(OURS) => None,
         Some(path) => Some(absolute(path)?),
-        None => Some(build_ours()?),
+        None => Some(build("memif_capi", "memif-capi", "--ours")?),
+    };
+    let memif = match &options.memif {
+        _ if !asked(BENCH) || !has("bench") => None,
+        Some(path) => Some(absolute(path)?),
+        None => Some(build("memif", "memif-cli", "--memif")?),
     };
     let testpmd = Command::new("dpdk-testpmd").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if testpmd.is_err() {
         eprintln!("left out: dpdk-testpmd, which is not installed (Debian: apt install dpdk dpdk-dev)");
     }
-    Ok(Peers { ours, references, testpmd: testpmd.is_ok() })
+    Ok(Peers { ours, references, memif, testpmd: testpmd.is_ok() })
 }
 
-/// Builds the library of this repository.
-fn build_ours() -> Result<PathBuf> {
+/// What the file of a target is called.
+fn target_file(target: &str) -> PathBuf {
+    if target == "memif" { target.into() } else { format!("lib{target}.so").into() }
+}
+
+/// Builds a target of this repository and says where its file is.
+fn build(target: &str, package: &str, option: &str) -> Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    eprintln!("building libmemif.so");
+    eprintln!("building {package}");
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(workspace)
-        .args(["build", "--release", "--locked", "-p", "memif-capi", "--lib"])
+        .args(["build", "--release", "--locked", "-p", package])
         .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit())
         .output()
         .map_err(|e| format!("running cargo: {e}"))?;
     if !output.status.success() {
-        return Err("building libmemif.so failed; give one with --ours FILE".to_owned());
+        return Err(format!("building {package} failed; give what it builds with {option} FILE"));
     }
-    // Each line is a message; the one about the library names its files.
+    // Each line is a message; the one about the target names its files.
     let file = String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "memif_capi")
+        .filter(|message| message["target"]["name"] == target)
         .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
         .filter_map(|name| name.as_str().map(PathBuf::from))
-        .find(|name| name.extension().is_some_and(|e| e == "so"));
-    file.ok_or_else(|| "cargo built no libmemif.so; give one with --ours FILE".to_owned())
+        .find(|name| name.file_name() == Some(target_file(target).as_os_str()));
+    file.ok_or_else(|| format!("cargo built no {}; give one with {option} FILE", target_file(target).display()))
 }
 
 /// The rows that were asked for, with the contenders that were.

@@ -56,7 +56,20 @@ pub(crate) struct Row {
     pub(crate) plot: Plot,
     /// Rounds that are enough.
     pub(crate) most_rounds: u32,
+    /// Rounds that it takes, unless the whole comparison is a short one.
+    pub(crate) least_rounds: u32,
 }
+
+impl Row {
+    /// Rounds of this row, where so many were asked for.
+    pub(crate) fn rounds(&self, asked: u32) -> u32 {
+        let least = if asked < USUAL_ROUNDS { 0 } else { self.least_rounds };
+        asked.max(least).min(self.most_rounds)
+    }
+}
+
+/// Rounds that are measured if nothing else is asked for.
+pub(crate) const USUAL_ROUNDS: u32 = 9;
 
 /// Names of contenders, as targets and tables have them.
 pub(crate) const RUST: &str = "Rust API";
@@ -64,6 +77,8 @@ pub(crate) const OURS: &str = "our libmemif.so";
 pub(crate) const REFERENCE: &str = "reference";
 pub(crate) const BARE: &str = "bare ring";
 pub(crate) const BARE_AGAIN: &str = "bare ring, again";
+/// The command, which `memif` brings.
+pub(crate) const BENCH: &str = "memif bench";
 const LINE: &str = "one cache line, there and back";
 const TESTPMD: &str = "testpmd to testpmd";
 const TO_TESTPMD: &str = "Rust API to testpmd";
@@ -78,6 +93,8 @@ type Contenders = Vec<(String, Slice)>;
 pub(crate) struct Peers {
     pub(crate) ours: Option<PathBuf>,
     pub(crate) references: Vec<PathBuf>,
+    /// The command.
+    pub(crate) memif: Option<PathBuf>,
     pub(crate) testpmd: bool,
 }
 
@@ -156,8 +173,10 @@ pub(crate) fn all(peers: &Peers) -> Vec<Row> {
         one_way_large(peers, "one-way-9000", "One way, 9000 B as chains of 2048 B", 9000, 2048),
         one_way_large(peers, "one-way-9000-whole", "One way, 9000 B in one buffer", 9000, 16_384),
         one_way_waiting(peers),
+        command(peers),
         round_trip(peers),
         round_trip_waiting(peers),
+        round_trip_paused(peers),
         round_trip_one_core(peers),
         round_trip_moved(),
         echo(peers),
@@ -178,7 +197,16 @@ pub(crate) fn all(peers: &Peers) -> Vec<Row> {
 }
 
 fn row(id: &'static str, title: &'static str, metrics: &'static [Metric], contenders: Contenders) -> Row {
-    Row { id, title, metrics, contenders, targets: Vec::new(), plot: Plot::None, most_rounds: u32::MAX }
+    Row {
+        id,
+        title,
+        metrics,
+        contenders,
+        targets: Vec::new(),
+        plot: Plot::None,
+        most_rounds: u32::MAX,
+        least_rounds: 0,
+    }
 }
 
 fn small_targets() -> Vec<Target> {
@@ -192,6 +220,7 @@ fn small_targets() -> Vec<Target> {
 fn one_way_s2m(peers: &Peers) -> Row {
     let mut contenders = peers.with_limit(Spec::one_way);
     let mut targets = small_targets();
+    targets.extend([Target::at_least(OURS, REFERENCE, 2.5), Target::at_least(OURS, BARE, 0.93)]);
     if peers.testpmd {
         contenders.extend([
             (TESTPMD.to_owned(), Slice::TestpmdAlone),
@@ -214,7 +243,12 @@ fn one_way_m2s(peers: &Peers) -> Row {
 
 fn one_way_large(peers: &Peers, id: &'static str, title: &'static str, size: usize, buffer_size: u32) -> Row {
     let spec = |carrier| Spec { size, buffer_size, ..Spec::one_way(carrier) };
-    let targets = vec![Target::at_least(RUST, REFERENCE, 1.0), Target::at_least(OURS, REFERENCE, 1.0)];
+    let mut targets = vec![Target::at_least(RUST, REFERENCE, 1.0), Target::at_least(OURS, REFERENCE, 1.0)];
+    if size > buffer_size as usize {
+        targets.push(Target::at_least(OURS, RUST, 0.95));
+    } else if size > 2048 {
+        targets.extend([RUST, OURS].map(|name| Target::at_least(name, BARE, 0.95)));
+    }
     Row { targets, ..row(id, title, RATE, peers.with_limit(spec)) }
 }
 
@@ -278,6 +312,28 @@ fn kernel_that_blocks(spec: impl Fn(Carrier) -> Spec) -> Contenders {
             (name.to_owned(), Slice::Pair(spec))
         })
         .into()
+}
+
+/// Far enough apart that both ends sleep deeply in between: what a wake-up costs.
+fn round_trip_paused(peers: &Peers) -> Row {
+    let spec = |carrier| Spec { pause: 1000, ..Spec::round_trip(carrier) };
+    let contenders = waiting(peers, &[Waiting::Interrupt], spec);
+    let targets = [RUST, OURS]
+        .map(|name| {
+            let [who, base] = [name, REFERENCE].map(|name| format!("{name}, {}", Waiting::Interrupt));
+            Target::at_most(Metric::P50, &who, &base, 1.05)
+        })
+        .into();
+    let title = "Round trip, 64 B, asleep, one in a millisecond";
+    Row { targets, least_rounds: 40, ..row("round-trip-paused", title, TIMES, contenders) }
+}
+
+/// The command's generator and sink, which number and check every packet, beside the loop of the row above.
+fn command(peers: &Peers) -> Row {
+    let mut contenders = vec![(RUST.to_owned(), Slice::Pair(Spec::one_way(Carrier::Rust)))];
+    contenders.extend(peers.memif.iter().map(|path| (BENCH.to_owned(), Slice::Bench(path.clone()))));
+    let targets = vec![Target::at_least(BENCH, RUST, 0.85)];
+    Row { targets, ..row("bench", "One way, 64 B, memif bench", RATE, contenders) }
 }
 
 fn round_trip_one_core(peers: &Peers) -> Row {
@@ -359,12 +415,19 @@ fn interfaces(peers: &Peers) -> Row {
         })
     });
     let name = |count: u32| format!("{RUST}, {count}");
-    let targets = vec![
+    let mut targets = vec![
         // Linear: the thousandth costs no more than the tenth.
         Target::at_most(Metric::Each, &name(1000), &name(10), 1.5),
         // Independent of the others.
         Target::at_most(Metric::P50, &name(1000), &name(1), 1.2),
     ];
+    for who in [RUST, OURS] {
+        let to_reference = |metric, count: u32, ratio| {
+            Target::at_most(metric, &format!("{who}, {count}"), &format!("{REFERENCE}, {count}"), ratio)
+        };
+        targets.extend([10, 100, 1000].map(|count| to_reference(Metric::Each, count, 1.0)));
+        targets.push(to_reference(Metric::Memory, 1000, 1.1));
+    }
     let title =
         "Interfaces on one socket: set-up, round trip beside idle ones, memory and descriptors of the slave's process";
     let metrics = &[Metric::Each, Metric::P50, Metric::Memory, Metric::Descriptors];

@@ -34,6 +34,8 @@ pub(crate) struct Spec {
     pub(crate) queues: u8,
     pub(crate) interfaces: u32,
     pub(crate) cores: Cores,
+    /// Microseconds between a round trip and the next one.
+    pub(crate) pause: u64,
     /// Whether the socket has an abstract name and no path.
     pub(crate) abstract_name: bool,
 }
@@ -53,6 +55,7 @@ impl Spec {
             queues: 1,
             interfaces: 1,
             cores: Cores::Apart,
+            pause: 0,
             abstract_name: false,
         }
     }
@@ -70,6 +73,8 @@ pub(crate) enum Slice {
     Pair(Spec),
     /// testpmd sends to testpmd.
     TestpmdAlone,
+    /// The command at this path measures both of its ends.
+    Bench(PathBuf),
     /// Our Rust API sends to testpmd, receives from it, or has its packets sent back by it.
     Testpmd(&'static str, Task),
 }
@@ -116,6 +121,7 @@ impl Runner {
         self.control.reset();
         match slice {
             Slice::Pair(spec) => self.pair(spec),
+            Slice::Bench(program) => self.bench(program),
             Slice::TestpmdAlone => {
                 let done = self.testpmd_alone();
                 if done.is_err() {
@@ -150,6 +156,7 @@ impl Runner {
             cpu: if first_core { self.cpus.0 } else { self.cpus.1 },
             shared: spec.cores == Cores::Shared,
             visits,
+            pause: spec.pause,
             milliseconds: self.milliseconds,
             warm_up: WARM_UP + visits.map_or(0, |_| AFTER_VISIT),
             own_packets: true,
@@ -186,6 +193,26 @@ impl Runner {
         }
         let measuring = usize::from(!spec.tasks.0.measures()).min(reports.len() - 1);
         Ok(reports.swap_remove(measuring))
+    }
+
+    /// The command says itself what it measured.
+    fn bench(&self, program: &Path) -> Result<Report> {
+        let seconds = format!("{:.3}", Duration::from_millis(self.milliseconds).as_secs_f64());
+        let output = Command::new(program)
+            .args(["--json", "bench", "--size", "64", "--seconds", &seconds, "--cpus"])
+            .arg(format!("{},{}", self.cpus.0, self.cpus.1))
+            .stdin(Stdio::null())
+            .output()
+            .map_err(io_error("running memif bench"))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let rate = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .find_map(|line| line["packets_per_second"].as_f64());
+        match rate {
+            Some(rate) if output.status.success() => Ok(of_rate(rate)),
+            _ => Err(format!("memif bench: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())),
+        }
     }
 
     /// The bare ring starts with cursors at zero.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::job::Report;
 use crate::metric::Metric;
-use crate::rows::{BARE, BARE_AGAIN, REFERENCE, Relation, Row};
+use crate::rows::{BARE, BARE_AGAIN, OURS, REFERENCE, RUST, Relation, Row};
 
 /// Everything that was measured for a row: figures by metric, contender and round, NaN where a slice failed.
 #[derive(Clone, Debug)]
@@ -56,8 +56,7 @@ pub(crate) struct Summary {
     pub(crate) title: &'static str,
     pub(crate) lines: Vec<Line>,
     pub(crate) verdicts: Vec<Verdict>,
-    /// Median of how far apart the two runs of the bare ring in one round were, as a part of their mean.
-    pub(crate) noise: Option<f64>,
+    pub(crate) noise: Option<Noise>,
     /// Part of the cores' time that the host of a virtual machine kept for others.
     pub(crate) stolen: f64,
     /// Nanoseconds of a cache line between the cores, there and back, in the slices that count, and how many slices do
@@ -67,11 +66,45 @@ pub(crate) struct Summary {
     pub(crate) mixed: bool,
 }
 
+/// What the two runs of the bare ring in each round say of a row.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Noise {
+    /// Median of how far apart the two were, as a part of their mean.
+    pub(crate) apart: f64,
+    /// From the first quartile of all of them to the third, as a part of their median.
+    pub(crate) spread: f64,
+    /// What they made of the fastest library or API, by the median of the pairs: what makes clearly less is no limit of
+    /// that work, but met something that the others did not.
+    pub(crate) to_best: f64,
+}
+
+impl Noise {
+    /// Whether the machine was too noisy, or the bare ring is not known.
+    fn is_loud(&self) -> bool {
+        self.apart.is_nan() || self.apart > TOO_NOISY || self.spread.is_nan() || self.spread > TOO_SPREAD
+    }
+
+    /// Why the row cannot be judged, if so.
+    fn reason(&self) -> Option<&'static str> {
+        if self.is_loud() {
+            Some("TOO NOISY, nothing here can be judged")
+        } else if self.to_best < TOO_SLOW {
+            Some("NO LIMIT, since others make clearly more: this row cannot be called quiet")
+        } else {
+            None
+        }
+    }
+}
+
 /// Distances of cores count as the same up to this factor.
 const SAME: f64 = 1.5;
 
 /// Beyond this noise nothing can be judged.
 pub(crate) const TOO_NOISY: f64 = 0.1;
+/// Nor where half of the bare ring's slices spread by more than that.
+const TOO_SPREAD: f64 = 0.2;
+/// Nor against a bare ring that makes less than this part of somebody else's rate.
+const TOO_SLOW: f64 = 0.75;
 
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
@@ -81,6 +114,14 @@ pub(crate) fn median(values: &[f64]) -> f64 {
         n if n % 2 == 1 => sorted[n / 2],
         n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
     }
+}
+
+/// From the first quartile to the third, as a part of the median.
+fn spread(values: &[f64]) -> f64 {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let at = |part: usize| sorted.get((sorted.len().saturating_sub(1) * part).div_ceil(4)).copied().unwrap_or(f64::NAN);
+    (at(3) - at(1)) / median(&sorted)
 }
 
 /// Median of the ratios of pairs that were measured in the same round.
@@ -204,22 +245,33 @@ impl Measured {
                 });
             }
         }
-        let metric = self.row.metrics[0];
-        let noise = self
-            .of(metric, BARE)
-            .zip(self.of(metric, BARE_AGAIN))
-            .map(|(a, b)| median(&a.iter().zip(b).map(|(a, b)| (a - b).abs() / ((a + b) / 2.0)).collect::<Vec<_>>()));
         Summary {
             id: self.row.id,
             title: self.row.title,
             lines,
             verdicts: self.verdicts(),
-            noise,
+            noise: self.noise(),
             stolen: self.stolen,
             distance: self.usual_distance(),
             left_out: self.left_out,
             mixed: self.mixed,
         }
+    }
+
+    fn noise(&self) -> Option<Noise> {
+        let metric = self.row.metrics[0];
+        let (bare, again) = self.of(metric, BARE).zip(self.of(metric, BARE_AGAIN))?;
+        let pairs = bare.iter().zip(again);
+        let apart = median(&pairs.map(|(a, b)| (a - b).abs() / ((a + b) / 2.0)).collect::<Vec<_>>());
+        let memif = self.row.contenders.iter().map(|(name, _)| name.as_str());
+        let memif = memif.filter(|name| *name == RUST || *name == OURS || name.starts_with(REFERENCE));
+        // Of a time less is more.
+        let to_best = memif.filter_map(|name| self.of(metric, name)).map(|other| match metric {
+            Metric::Rate => ratio(bare, other),
+            _ => ratio(other, bare),
+        });
+        let to_best = to_best.filter(|ratio| ratio.is_finite()).fold(f64::INFINITY, f64::min);
+        Some(Noise { apart, spread: spread(&[bare, again].concat()), to_best })
     }
 
     fn verdicts(&self) -> Vec<Verdict> {
@@ -293,8 +345,13 @@ impl Summary {
             let _ = writeln!(out, "- {word}: {} (is {})", verdict.text, figure(verdict.ratio));
         }
         if let Some(noise) = self.noise {
-            let judged = if noise <= TOO_NOISY { "" } else { ": TOO NOISY, nothing here can be judged" };
-            let _ = writeln!(out, "- noise: the bare ring against itself differs by {:.1} %{judged}", noise * 100.0);
+            let judged = noise.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "- noise: the bare ring against itself differs by {:.1} %, half of its slices by {:.1} %{judged}",
+                noise.apart * 100.0,
+                noise.spread * 100.0
+            );
         }
         if self.distance.is_finite() {
             let _ = write!(out, "- cores: a cache line there and back in {:.0} ns", self.distance);
@@ -318,19 +375,24 @@ pub(crate) fn judgement(summaries: &[Summary]) -> String {
     let verdicts = || summaries.iter().flat_map(|summary| &summary.verdicts);
     let (all, reached) = (verdicts().count(), verdicts().filter(|v| v.reached).count());
     let mut out = format!("{reached} of {all} targets reached.");
-    let noises: Vec<f64> = summaries.iter().filter_map(|summary| summary.noise).collect();
-    let loud = noises.iter().filter(|noise| noise.is_nan() || **noise > TOO_NOISY).count();
+    let noises: Vec<Noise> = summaries.iter().filter_map(|summary| summary.noise).collect();
+    let loud = noises.iter().filter(|noise| noise.is_loud()).count();
+    let no_limit = noises.iter().filter(|noise| !noise.is_loud() && noise.reason().is_some()).count();
     if loud > 0 {
         let _ = write!(
             out,
-            " The machine was TOO NOISY to judge {loud} of {} rows: there the bare ring against itself spreads by more \
-             than {:.0} %.",
+            " The machine was TOO NOISY to judge {loud} of {} rows: there the bare ring against itself differs by more \
+             than {:.0} %, or half of its slices by more than {:.0} %.",
             noises.len(),
-            TOO_NOISY * 100.0
+            TOO_NOISY * 100.0,
+            TOO_SPREAD * 100.0
         );
     } else if !noises.is_empty() {
-        let worst = noises.iter().copied().fold(0.0, f64::max) * 100.0;
+        let worst = noises.iter().map(|noise| noise.apart).fold(0.0, f64::max) * 100.0;
         let _ = write!(out, " The bare ring against itself spreads by {worst:.1} % at most.");
+    }
+    if no_limit > 0 {
+        let _ = write!(out, " In {no_limit} rows the bare ring is no limit.");
     }
     out.push('\n');
     out
@@ -340,7 +402,7 @@ pub(crate) fn judgement(summaries: &[Summary]) -> String {
 mod tests {
     use super::*;
     use crate::metric;
-    use crate::rows::{self, Peers, RUST};
+    use crate::rows::{self, Peers};
 
     #[test]
     fn medians_leave_out_what_failed() {
@@ -415,8 +477,30 @@ mod tests {
         assert_eq!((rust.to_reference, rust.to_bare), (Some(1.5), Some(0.75)));
         let reached: Vec<bool> = summary.verdicts.iter().map(|v| v.reached).collect();
         assert_eq!(reached, [true, false]);
-        assert_eq!(summary.noise, Some(0.4));
+        assert_eq!(summary.noise.map(|noise| noise.apart), Some(0.4));
         assert!(summary.markdown().contains("TOO NOISY"));
         assert!(judgement(&[summary]).contains("1 of 2 targets reached. The machine was TOO NOISY"));
+    }
+
+    /// A row in which both runs of the bare ring agree, and still say nothing.
+    fn noise_of(reference: [f64; 4], bare: [f64; 4]) -> Noise {
+        let peers = Peers { references: vec!["/ref.so".into()], ..Peers::default() };
+        let row = rows::all(&peers).into_iter().find(|row| row.id == "one-way-9000-whole").unwrap();
+        let mut measured = Measured::new(row);
+        for (name, values) in [(REFERENCE, reference), (BARE, bare), (BARE_AGAIN, bare)] {
+            let at = measured.place(name).unwrap();
+            measured.values[0][at] = values.to_vec();
+        }
+        measured.noise().unwrap()
+    }
+
+    #[test]
+    fn a_row_is_not_quiet_because_the_bare_ring_agrees_with_itself() {
+        let quiet = noise_of([3.0; 4], [3.1, 3.2, 3.1, 3.0]);
+        assert_eq!((quiet.apart, quiet.reason()), (0.0, None));
+        let swinging = noise_of([3.0; 4], [2.0, 4.0, 2.0, 4.0]);
+        assert!(swinging.apart == 0.0 && swinging.is_loud());
+        let slow = noise_of([5.3; 4], [1.8; 4]);
+        assert!(!slow.is_loud() && slow.reason().is_some_and(|reason| reason.contains("NO LIMIT")));
     }
 }

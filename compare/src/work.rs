@@ -24,8 +24,8 @@ const DISTANCE_BOUNCES: u32 = 3000;
 
 /// Runs the job's task. The port is connected.
 pub(crate) fn run(port: &mut impl Port, job: &Job, control: &Control) -> Result<Report> {
-    let payload = job.payload();
-    let mut work = Work { job, control, payload, scratch: vec![0; 65_536 + 64], rarely: 0 };
+    let payload = Placed::new(&job.payload());
+    let mut work = Work { job, control, payload, scratch: Placed::new(&[0; 65_536 + 64]), rarely: 0 };
     match job.task {
         Task::Send => work.send(port),
         Task::Receive => work.receive(port),
@@ -42,9 +42,48 @@ pub(crate) fn run(port: &mut impl Port, job: &Job, control: &Control) -> Result<
 struct Work<'a> {
     job: &'a Job,
     control: &'a Control,
-    payload: Vec<u8>,
-    scratch: Vec<u8>,
+    payload: Placed,
+    scratch: Placed,
     rarely: u32,
+}
+
+/// Private bytes at the same place of their page in every slice: where a copy's two ends lie alike in their pages, some
+/// processors take several times as long (glibc's bug 30994), and where the heap has them changes with the length of a
+/// path.
+struct Placed {
+    bytes: Vec<u8>,
+    range: std::ops::Range<usize>,
+}
+
+/// Bytes of a page.
+const PAGE: usize = 4096;
+/// Place in a page: far from the beginning, where ring buffers of whole pages have theirs.
+const PLACE: usize = 2112;
+
+impl Placed {
+    fn new(content: &[u8]) -> Self {
+        let mut bytes = vec![0; content.len() + PAGE];
+        let start = PLACE.wrapping_sub(bytes.as_ptr().addr()) % PAGE;
+        let range = start..start + content.len();
+        bytes[range.clone()].copy_from_slice(content);
+        Self { bytes, range }
+    }
+}
+
+impl std::ops::Deref for Placed {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.range.clone()]
+    }
+}
+
+impl std::ops::DerefMut for Placed {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.range.clone()]
+    }
 }
 
 /// The part of a slice that counts.
@@ -60,6 +99,8 @@ pub(crate) struct Meter {
     bursts: u32,
     packets: u64,
     counting: bool,
+    /// Bursts have pauses in between, so that the clock is looked at after each.
+    paused: bool,
 }
 
 impl Meter {
@@ -77,6 +118,7 @@ impl Meter {
             bursts: 0,
             packets: 0,
             counting: false,
+            paused: job.pause > 0,
         }
     }
 
@@ -85,7 +127,7 @@ impl Meter {
     pub(crate) fn count(&mut self, packets: usize) -> bool {
         self.packets += packets as u64;
         self.bursts += 1;
-        self.bursts.is_multiple_of(BURSTS) && self.look()
+        (self.paused || self.bursts.is_multiple_of(BURSTS)) && self.look()
     }
 
     #[cold]
@@ -181,7 +223,7 @@ impl Work<'_> {
 
     /// Compares the packet that came last with what was sent.
     fn verify(&self) -> Result<()> {
-        let same = !self.job.own_packets || self.scratch[..self.job.size] == self.payload;
+        let same = !self.job.own_packets || self.scratch[..self.job.size] == *self.payload;
         if same { Ok(()) } else { Err("the last packet has other bytes than were sent".to_owned()) }
     }
 
@@ -197,6 +239,9 @@ impl Work<'_> {
             pin(cpu)?;
         }
         loop {
+            if self.job.pause > 0 {
+                std::thread::sleep(std::time::Duration::from_micros(self.job.pause));
+            }
             let start = ticks();
             while port.send(&self.payload, 1)? == 0 {}
             let mut idle = 0_u32;

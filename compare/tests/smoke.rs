@@ -11,7 +11,7 @@ fn measures_what_needs_nothing_else() {
         .arg(&out)
         .args([
             "--rows",
-            "one-way-64,one-way-9000,round-trip-waiting,round-trip-one-core,round-trip-moved,echo-64,\
+            "one-way-64,one-way-9000,round-trip-waiting,round-trip-paused,round-trip-one-core,round-trip-moved,echo-64,\
              forward-1500,queues,set-up,reconnection",
         ])
         .args(["--only", "Rust API,bare ring,seqpacket"])
@@ -21,7 +21,7 @@ fn measures_what_needs_nothing_else() {
     let json = std::fs::read_to_string(out.join("tables.json")).expect("tables");
     let rows: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let rows = rows.as_array().expect("rows");
-    assert_eq!(rows.len(), 10);
+    assert_eq!(rows.len(), 11);
     for row in rows {
         for line in row["lines"].as_array().expect("lines") {
             // testpmd is there or not; its ends have tests of their own.
