@@ -72,12 +72,8 @@ fn more(cursor: &mut Cursor<'_>, mut left: Value, weaker: u32) -> Result<Value, 
         let first = operand(cursor)?;
         // As deep as there are strengths.
         let right = more(cursor, first, strength)?;
-        match (operator, right.constant()) {
-            (Operator::Divide, Some(0)) => return Err(cursor.error(place, "nothing can be divided by zero")),
-            (Operator::ShiftLeft | Operator::ShiftRight, Some(bits)) if bits > 31 => {
-                return Err(cursor.error(place, "numbers have 32 bits: shift by 31 at most"));
-            }
-            _ => {}
+        if let Some(reason) = unusable(operator, &right) {
+            return Err(cursor.error(place.start..cursor.last_place().end, reason));
         }
         left = left.with(operator, right);
         if left.most > STACK {
@@ -85,6 +81,27 @@ fn more(cursor: &mut Cursor<'_>, mut left: Value, weaker: u32) -> Result<Value, 
         }
     }
     Ok(left)
+}
+
+/// Why nothing can be divided or shifted by that. libpcap looks at the first constant of it, whatever follows, so
+/// `len / ip[0]` is a division by zero there; what it refuses is not taken here either.
+fn unusable(operator: Operator, right: &Value) -> Option<&'static str> {
+    let first = match right.steps.first() {
+        Some(Arithmetic::Constant(number)) => Some(*number),
+        _ => None,
+    };
+    let wrong: fn(u32) -> bool = match operator {
+        Operator::Divide => |number| number == 0,
+        Operator::ShiftLeft | Operator::ShiftRight => |bits| bits > 31,
+        _ => return None,
+    };
+    match (first.is_some_and(wrong), right.constant().is_some_and(wrong), operator) {
+        (_, true, Operator::Divide) => Some("nothing can be divided by zero"),
+        (_, true, _) => Some("numbers have 32 bits: shift by 31 at most"),
+        (true, false, Operator::Divide) => Some("libpcap takes this for a division by zero, since it begins with 0"),
+        (true, false, _) => Some("libpcap takes this for a shift by more than 31, since it begins with such a number"),
+        (false, false, _) => None,
+    }
 }
 
 fn operand(cursor: &mut Cursor<'_>) -> Result<Value, FilterError> {
@@ -106,10 +123,7 @@ fn operand(cursor: &mut Cursor<'_>) -> Result<Value, FilterError> {
             cursor.enter()?;
             let mut value = operand(cursor)?;
             cursor.leave();
-            match value.constant() {
-                Some(number) => value = Value::of(Arithmetic::Constant(number.wrapping_neg())),
-                None => value.steps.push(Arithmetic::Negate),
-            }
+            value.steps.push(Arithmetic::Negate);
             Ok(value)
         }
         Some(Kind::Open) => {
@@ -161,20 +175,7 @@ impl Value {
         Self { steps: vec![step], most: 1, checks: Vec::new() }
     }
 
-    /// The number, if it is the same for every packet.
-    pub(super) fn constant(&self) -> Option<u32> {
-        match self.steps.as_slice() {
-            [Arithmetic::Constant(number)] => Some(*number),
-            _ => None,
-        }
-    }
-
     fn with(mut self, operator: Operator, right: Self) -> Self {
-        if let (Some(left), Some(right)) = (self.constant(), right.constant())
-            && let Some(number) = operator.apply(left, right)
-        {
-            return Self::of(Arithmetic::Constant(number));
-        }
         self.most = self.most.max(right.most + 1);
         self.steps.extend(right.steps);
         self.steps.push(Arithmetic::Two(operator));

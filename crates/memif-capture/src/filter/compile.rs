@@ -3,6 +3,7 @@
 
 use super::expression::{
     Arithmetic, Check, Ends, Expression, Ipv4In, Joint, Network, Operator, Relation, Test, Value, Versions, Width,
+    folded,
 };
 use super::program::{self, Draft, Load, Part, Program, TooLong};
 use super::words::Protocol;
@@ -334,7 +335,7 @@ impl Compiler {
 
     /// A number that is a field at a fixed place, or some of its bits, in one step: what it is most of the time.
     fn simple(&self, value: &Value) -> Option<(Load, u32)> {
-        let (index, field, mask) = match *value.steps.as_slice() {
+        let (index, field, mask) = match *folded(value.steps.iter().copied()).as_slice() {
             [Arithmetic::Length] => return Some((Load::Length, u32::MAX)),
             [Arithmetic::Constant(index), field] => (index, field, u32::MAX),
             [Arithmetic::Constant(index), field, Arithmetic::Constant(mask), Arithmetic::Two(Operator::And)] => {
@@ -355,8 +356,8 @@ impl Compiler {
     }
 
     fn stacked(&mut self, left: &Value, relation: Relation, right: &Value) -> Made {
-        let steps = |made: &Self, of: &Value| of.steps.iter().map(|step| made.step(*step)).collect::<Vec<_>>();
-        let (left, right) = (steps(self, left), steps(self, right));
+        let steps = |of: &Value| folded(of.steps.iter().copied()).into_iter().map(|step| self.step(step)).collect();
+        let (left, right): (Vec<_>, Vec<_>) = (steps(left), steps(right));
         let (left, middle) = self.draft.arithmetic(left)?;
         let (right, end) = self.draft.arithmetic(right)?;
         debug_assert_eq!(middle, right);

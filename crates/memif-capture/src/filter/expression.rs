@@ -94,6 +94,41 @@ pub(super) struct Value {
     pub(super) checks: Vec<Check>,
 }
 
+impl Value {
+    /// The number, if it is the same for every packet.
+    pub(super) fn constant(&self) -> Option<u32> {
+        match *folded(self.steps.iter().copied()).as_slice() {
+            [Arithmetic::Constant(number)] => Some(number),
+            _ => None,
+        }
+    }
+}
+
+/// The steps with those done that are the same for every packet; a division by zero stays.
+pub(super) fn folded(steps: impl Iterator<Item = Arithmetic>) -> Vec<Arithmetic> {
+    let mut done: Vec<Arithmetic> = Vec::new();
+    for step in steps {
+        match (step, done.as_slice()) {
+            (Arithmetic::Negate, [.., Arithmetic::Constant(number)]) => {
+                let negative = number.wrapping_neg();
+                done.pop();
+                done.push(Arithmetic::Constant(negative));
+            }
+            (Arithmetic::Two(operator), [.., Arithmetic::Constant(left), Arithmetic::Constant(right)]) => {
+                match operator.apply(*left, *right) {
+                    Some(number) => {
+                        done.truncate(done.len().saturating_sub(2));
+                        done.push(Arithmetic::Constant(number));
+                    }
+                    None => done.push(step),
+                }
+            }
+            _ => done.push(step),
+        }
+    }
+    done
+}
+
 /// One step of working out a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arithmetic {
