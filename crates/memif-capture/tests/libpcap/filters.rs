@@ -70,8 +70,8 @@ pub(crate) fn mutated(random: &mut Random, link_type: LinkType) -> String {
     let text = filter(random, link_type);
     // Cut at blanks and around parentheses, so that these are changed, too.
     let text = text.replace('(', " ( ").replace(')', " ) ");
-    let mut words: Vec<&str> = text.split_whitespace().take(14).collect();
-    for _ in 0..=random.below(3) {
+    let mut words: Vec<&str> = text.split_whitespace().take(20).collect();
+    for _ in 0..=random.below(2) {
         let at = random.below(words.len() + 1);
         match random.below(4) {
             0 => words.insert(at, random.pick(WORDS)),

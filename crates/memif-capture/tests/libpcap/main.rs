@@ -51,7 +51,7 @@ fn what_is_taken_here_libpcap_takes() {
     let mut refused = 0;
     for round in 0..setting("MEMIF_FILTER_ROUNDS", 8) {
         let link_type = bed.next_file(round);
-        for _ in 0..5 * FILTERS {
+        for _ in 0..10 * FILTERS {
             let text = filters::mutated(&mut bed.random, link_type);
             match Filter::parse(&text, link_type) {
                 Ok(filter) => bed.compare(&text, &filter, link_type),
