@@ -114,16 +114,15 @@ fn compared(cursor: &mut Cursor<'_>, value: Value) -> Result<Operand, FilterErro
 
 /// Whether addresses come next that leave out the words before them, and not another test.
 fn begins_addresses(cursor: &Cursor<'_>) -> bool {
-    let count = |from: usize, kind: &Kind| (from..).take_while(|at| cursor.peek(*at) == Some(kind)).count();
-    let nots = count(0, &Kind::Word(Word::Not));
-    let opened = count(nots, &Kind::Open);
-    let first = nots + opened;
+    let before = |kind: &Kind| matches!(kind, Kind::Open | Kind::Word(Word::Not));
+    let first = (0..).take_while(|at| cursor.peek(*at).is_some_and(before)).count();
     match cursor.peek(first) {
         Some(Kind::Number(_)) => {
-            let closed = count(first + 1, &Kind::Close).min(opened);
+            let opened = (0..first).filter(|at| cursor.peek(*at) == Some(&Kind::Open)).count();
+            let closed = (1..=opened).take_while(|at| cursor.peek(first + at) == Some(&Kind::Close)).count();
             !arithmetic::goes_on(cursor.peek(first + 1 + closed))
         }
-        kind => opened <= 1 && primitive::is_address(kind),
+        kind => primitive::is_address(kind),
     }
 }
 
@@ -151,11 +150,12 @@ fn is_enclosed_number(cursor: &Cursor<'_>) -> bool {
         && (1..=opened).all(|further| cursor.peek(opened + further) == Some(&Kind::Close))
 }
 
-/// Addresses in parentheses. The first of them is a single one.
+/// Addresses in parentheses. The first of them has no parentheses of its own, unless after "not".
 fn addresses(cursor: &mut Cursor<'_>, before: Option<&Qualifiers>) -> Result<Expression, FilterError> {
     cursor.take();
     cursor.enter()?;
-    let first = single(cursor, before)?;
+    let negated = cursor.peek(0) == Some(&Kind::Word(Word::Not));
+    let first = if negated { addresses_or_not(cursor, before)?.0 } else { single(cursor, before)? };
     let mut more = Vec::new();
     while let Some(joint) = joint(cursor) {
         more.push((joint, addresses_or_not(cursor, before)?.0));

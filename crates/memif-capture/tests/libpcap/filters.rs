@@ -175,7 +175,7 @@ impl Generator<'_> {
         let mut text = head;
         text += &match self.random.below(5) {
             0 => {
-                let mut list = one(self);
+                let mut list = self.negated(one);
                 while self.random.one_in(2) {
                     list += &self.joint();
                     list += &self.negated(one);
@@ -314,7 +314,7 @@ impl Generator<'_> {
             2 if depth > 0 => {
                 // Never zero, and never more than libpcap shifts by.
                 let operator = self.pick(&[" / ", " << ", " >> "]);
-                format!("{}{operator}{}", self.field(depth), 1 + self.random.below(9))
+                format!("({}{operator}{})", self.field(depth), 1 + self.random.below(9))
             }
             // Of a divisor that begins with 0 libpcap says that it is zero.
             3 if depth > 0 => {

@@ -84,13 +84,24 @@ struct Bed {
     matched: u64,
     cut: u64,
     optimised_away: u64,
+    mistaken: u64,
 }
 
 impl Bed {
     fn new() -> Self {
         let path = std::env::temp_dir().join(format!("memif-filters-{}.pcap", std::process::id()));
         let random = Random::new(setting("MEMIF_FILTER_SEED", 1));
-        Self { random, path, packets: Vec::new(), filters: 0, pairs: 0, matched: 0, cut: 0, optimised_away: 0 }
+        Self {
+            random,
+            path,
+            packets: Vec::new(),
+            filters: 0,
+            pairs: 0,
+            matched: 0,
+            cut: 0,
+            optimised_away: 0,
+            mistaken: 0,
+        }
     }
 
     /// Packets of another kind now and then.
@@ -101,8 +112,9 @@ impl Bed {
         link_type
     }
 
-    /// The verdict has to be that of libpcap without its optimiser. With it, that is the same wherever the filter asks
-    /// for no byte that is not there: of those tests the optimiser leaves some out.
+    /// The verdict has to be that of libpcap without its optimiser. With it, two things differ: of tests for a byte that
+    /// is not there, which end a filter with no, the optimiser leaves some out; and now and then it leaves out one that
+    /// mattered (`findings/`), once in some thousand filters of this kind.
     fn compare(&mut self, text: &str, filter: &Filter, link_type: LinkType) {
         let ask = |optimised| {
             tcpdump::passed(&self.path, text, optimised, self.packets.len())
@@ -112,6 +124,7 @@ impl Bed {
         // An empty filter has no opposite.
         let opposite = Filter::parse(&format!("not ({text})"), link_type).ok();
         self.filters += 1;
+        let mut mistaken = false;
         for ((packet, plain), optimised) in self.packets.iter().zip(plain).zip(optimised) {
             let Packet { data, original_length } = packet;
             let ours = filter.matches(data, *original_length);
@@ -119,20 +132,25 @@ impl Bed {
             assert_eq!(ours, plain, "tcpdump -O differs, {}", told());
             // Such a test ends the filter, and its opposite, with no.
             let cut = !ours && opposite.as_ref().is_some_and(|filter| !filter.matches(data, *original_length));
-            assert!(cut || ours == optimised, "tcpdump differs, {}", told());
+            if !cut && ours != optimised {
+                println!("tcpdump and tcpdump -O differ, {}", told());
+                mistaken = true;
+            }
             self.pairs += 1;
             self.matched += u64::from(ours);
             self.cut += u64::from(cut);
-            self.optimised_away += u64::from(ours != optimised);
+            self.optimised_away += u64::from(cut && ours != optimised);
         }
+        self.mistaken += u64::from(mistaken);
     }
 
     fn conclude(&self) {
-        let Self { filters, pairs, matched, cut, optimised_away, .. } = self;
+        let Self { filters, pairs, matched, cut, optimised_away, mistaken, .. } = self;
         println!(
             "{filters} filters, {pairs} pairs, {matched} matched; {cut} ended at a byte that is not there, of which the \
-             optimiser lets {optimised_away} pass"
+             optimiser lets {optimised_away} pass; {mistaken} filters that it makes others of"
         );
+        assert!(mistaken * 100 <= *filters, "more than the optimiser's mistakes");
     }
 }
 

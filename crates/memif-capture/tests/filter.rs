@@ -1,0 +1,180 @@
+//! Filters as people write them: what is refused, where and with which words; that nothing can make one fail.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
+
+use memif_capture::LinkType;
+use memif_capture::filter::{Filter, FilterError};
+use proptest::prelude::*;
+
+fn refused(text: &str) -> FilterError {
+    match Filter::parse(text, LinkType::Ethernet) {
+        Ok(_) => panic!("{text:?} is taken"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn errors_name_the_place_and_what_may_be_done() {
+    for (text, marked, reason) in [
+        ("tcp and htp", "htp", "is no word of a filter"),
+        ("TCP port 80", "TCP", "written \"tcp\""),
+        ("10.0.0.1", "10.0.0.1", "needs a word before it"),
+        ("tcp or 80", "80", "needs a word before it, such as \"port\""),
+        ("02:00:00:00:00:01", "02:00:00:00:00:01", "\"ether host\""),
+        ("host 02:00:00:00:00:01", "02:00:00:00:00:01", "\"ether host\""),
+        ("host", "", "the filter ends where an address is to come"),
+        ("host router", "router", "names are not looked up"),
+        ("port http", "http", "write 80"),
+        ("port frobnicate", "frobnicate", "give its number"),
+        ("port 80-90", "80-90", "\"portrange\""),
+        ("port 70000", "70000", "65535 at most"),
+        ("portrange a-b", "a-b", "two numbers up to 65535"),
+        ("tcp host 10.0.0.1", "tcp host", "hosts are of"),
+        ("ip port 80", "ip port", "ports are of tcp, udp or sctp"),
+        ("ip6 host 10.0.0.1", "10.0.0.1", "an IPv6 address"),
+        ("ip host fe80::1", "fe80::1", "an IPv4 address"),
+        ("ether host 10.0.0.1", "10.0.0.1", "a MAC address"),
+        ("net 10/8", "10", "\"10.0.0.0\""),
+        ("net 10.0.0.1/8", "10.0.0.1/8", "bits that its mask does not"),
+        ("net fe80::1/10", "fe80::1/10", "bits that its mask does not"),
+        ("host 10.0.0.0/8", "10.0.0.0/8", "a mask goes with \"net\" only"),
+        ("net 10.0.0.0/33", "33", "32 bits at most"),
+        ("host 10.0.0.256", "10.0.0.256", "up to 255"),
+        ("port 089", "089", "octal"),
+        ("port 0x100000000", "0x100000000", "32 bits"),
+        ("vlan 4096", "4096", "4095 at most"),
+        ("ether", "", "host, src, dst, proto"),
+        ("ip broadcast", "ip broadcast", "network mask"),
+        ("proto tcp", "tcp", "the number of a protocol"),
+        ("gateway 10.0.0.1", "gateway", "left out here"),
+        ("ip protochain 6", "protochain", "left out here"),
+        ("tcp[13", "", "\"]\""),
+        ("tcp[0:3] = 1", "3", "1, 2 or 4"),
+        ("esp[0] = 1", "esp", "no fields"),
+        ("tcp[13] &", "", "a number, a field"),
+        ("tcp[13] & 2", "", "a comparison"),
+        ("len % 2 = 0", "%", "precedence"),
+        ("len / 0 = 1", "0", "divided by zero"),
+        ("len / (2 - 2) = 1", "(2 - 2)", "divided by zero"),
+        ("len / ip[0] = 1", "ip[0]", "libpcap"),
+        ("1 << 32 = 1", "32", "31 at most"),
+        ("(tcp", "", "\")\""),
+        ("tcp)", ")", "closes nothing"),
+        ("tcp udp", "udp", "\"and\", \"or\" or the end"),
+        ("tcp and and udp", "and", "a test such as"),
+        ("tcp \"and\" udp", "\"", "quotation marks"),
+        ("tcp \u{e9}", "\u{e9}", "no part of a filter"),
+    ] {
+        let error = refused(text);
+        assert_eq!(&text[error.place()], marked, "{text}: {error}");
+        assert!(error.reason().contains(reason), "{text}: {error}");
+        assert!(error.to_string().starts_with(&format!("column {} of the filter: ", error.column())));
+    }
+    assert_eq!(refused("\u{e9}\u{e9}").column(), 1);
+    assert_eq!(refused("tcp and \u{e9}").column(), 9);
+}
+
+#[test]
+fn an_error_points_at_its_place() {
+    let shown = refused("tcp and port http or udp").pointed().to_string();
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(lines[0], "column 14 of the filter: names of ports are not looked up: for \"http\" write 80");
+    assert_eq!(lines[1..], ["  tcp and port http or udp", "               ^^^^"]);
+
+    // Of a long one only what is near, and nothing that a terminal obeys.
+    let long = format!("{} or \u{1b}[31m or {}", ["port 1"; 100].join(" or "), ["port 2"; 100].join(" or "));
+    let shown = refused(&long).pointed().to_string();
+    assert!(shown.lines().all(|line| line.len() < 200 && !line.contains(char::is_control)), "{shown}");
+    let caret = shown.lines().last().unwrap().find('^').unwrap();
+    assert!(shown.lines().nth(1).unwrap()[caret..].starts_with(char::REPLACEMENT_CHARACTER), "{shown}");
+}
+
+/// libpcap would take these; it has no bounds, or others.
+#[test]
+fn depth_and_length_are_bounded() {
+    let nested = |depth: usize| format!("{}tcp{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(Filter::parse(&nested(64), LinkType::Ethernet).is_ok());
+    assert!(refused(&nested(65)).reason().contains("nested"));
+    assert!(refused(&"(".repeat(60_000)).reason().contains("nested"));
+    assert!(refused(&format!("{}tcp", "not ".repeat(10_000))).reason().contains("nested"));
+    assert!(refused(&format!("host {}1", "!".repeat(10_000))).reason().contains("nested"));
+    assert!(refused(&format!("{}1 = 1", "-".repeat(10_000))).reason().contains("nested"));
+    assert!(refused(&format!("{}len", "ip[".repeat(10_000))).reason().contains("nested"));
+    assert!(refused(&format!("{}1{}", "len & (1 + ".repeat(20), ")".repeat(20))).reason().contains("at one time"));
+    assert!(refused(&["port 1"; 20_000].join(" or ")).reason().contains("65536 bytes"));
+    let ports: Vec<_> = (1..4000_u16).map(|port| port.to_string()).collect();
+    assert!(refused(&format!("port {}", ports.join(" or "))).reason().contains("tests"));
+
+    // What is long but not deep is none of these.
+    let sum = format!("len{} > 1", " + 1".repeat(5000));
+    let filter = Filter::parse(&sum, LinkType::Ethernet).unwrap();
+    assert!(filter.matches(&[], 0));
+    let ports: Vec<_> = (1..2000_u16).map(|port| port.to_string()).collect();
+    let filter = Filter::parse(&format!("tcp port {}", ports.join(" or ")), LinkType::Ethernet).unwrap();
+    assert!(!filter.matches(&[0; 60], 60));
+}
+
+#[test]
+fn a_filter_is_shared_between_threads() {
+    fn shared<T: Clone + std::fmt::Debug + Send + Sync + 'static>() {}
+    shared::<Filter>();
+    shared::<FilterError>();
+}
+
+#[test]
+fn an_empty_filter_matches_all() {
+    for text in ["", " ", "\n\t"] {
+        let filter = Filter::parse(text, LinkType::RawIp).unwrap();
+        assert!(filter.matches(&[], 0) && filter.matches(&[0x45; 20], 20));
+    }
+}
+
+/// A test for a byte that is not there ends the filter, also where "not" stands before it.
+#[test]
+fn a_byte_that_is_not_there_is_the_end() {
+    let verdict = |text: &str, data: &[u8]| Filter::parse(text, LinkType::RawIp).unwrap().matches(data, 100);
+    assert!(!verdict("ip[50] = 0", &[0x45; 50]));
+    assert!(!verdict("not ip[50] = 0", &[0x45; 50]));
+    assert!(!verdict("ip[50] = 0 or ip", &[0x45; 50]));
+    assert!(verdict("ip or ip[50] = 0", &[0x45; 50]));
+    assert!(!verdict("len / ip[1] > 0 or ip", &[0x45, 0]));
+    // How long the packet was on the wire is known all the same.
+    assert!(verdict("len = 100 and greater 100 and less 100", &[]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_text_is_a_filter_or_has_a_place(text in "\\PC{0,60}", raw: bool) {
+        check(&text, raw)?;
+    }
+
+    #[test]
+    fn any_words_are_a_filter_or_have_a_place(words in words(), raw: bool, data in prop::collection::vec(any::<u8>(), 0..80)) {
+        if let Some(filter) = check(&words.join(" "), raw)? {
+            let _ = filter.matches(&data, data.len());
+        }
+    }
+}
+
+fn words() -> impl Strategy<Value = Vec<&'static str>> {
+    const WORDS: &[&str] = &[
+        "ip", "tcp", "[", "]", "13", ":2", "(", ")", "not", "and", "or", "host", "10.0.0.1", "::1", "net", "/", "8",
+        "port", "ether", "=", "&", "-", "len", "vlan", "less", "src", "dst", "proto", "mask", "icmp6", "<<", "0x10",
+    ];
+    prop::collection::vec(prop::sample::select(WORDS), 0..12)
+}
+
+fn check(text: &str, raw: bool) -> Result<Option<Filter>, TestCaseError> {
+    let link_type = if raw { LinkType::RawIp } else { LinkType::Ethernet };
+    match Filter::parse(text, link_type) {
+        Ok(filter) => Ok(Some(filter)),
+        Err(error) => {
+            prop_assert!(text.get(error.place()).is_some(), "{error:?}");
+            prop_assert!(!error.reason().is_empty());
+            prop_assert!(!error.pointed().to_string().contains(|letter: char| letter.is_control() && letter != '\n'));
+            Ok(None)
+        }
+    }
+}
