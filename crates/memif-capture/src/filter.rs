@@ -3,6 +3,7 @@
 mod arithmetic;
 mod compile;
 mod cursor;
+mod draft;
 mod error;
 mod expression;
 mod parse;
@@ -37,7 +38,7 @@ impl Filter {
         }
         let Some(expression) = parse::parse(text, link_type)? else { return Ok(Self { program: None }) };
         let program = compile::compile(&expression, link_type)
-            .map_err(|_| too_long(format!("this filter makes more than {} tests of a packet", program::MOST_TESTS)))?;
+            .map_err(|_| too_long(format!("this filter makes more than {} tests of a packet", draft::MOST_TESTS)))?;
         Ok(Self { program: Some(program) })
     }
 

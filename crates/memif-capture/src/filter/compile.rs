@@ -1,11 +1,12 @@
 //! From what a filter says to the tests it makes, in libpcap's order: which test comes first decides about packets that
 //! were cut, since a test beyond their end is the end of the filter.
 
+use super::draft::{Draft, Part, TooLong};
 use super::expression::{
     Arithmetic, Check, Ends, Expression, Ipv4In, Joint, Network, Operator, Relation, Test, Value, Versions, Width,
     folded,
 };
-use super::program::{self, Draft, Load, Part, Program, TooLong};
+use super::program::{self, Load, Program};
 use super::words::Protocol;
 use crate::LinkType;
 
