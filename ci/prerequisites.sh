@@ -26,6 +26,7 @@ needs=(
   "python3 python3"
   "shellcheck shellcheck"
   "strace strace"
+  "tcpdump tcpdump"
   "valgrind valgrind"
   "/usr/lib/*/dpdk/pmds-*/librte_net_memif.so* librte-net-memif"
   "/usr/lib/*/dpdk/pmds-*/librte_mempool_ring.so* librte-mempool-ring"

@@ -178,3 +178,40 @@ fn check(text: &str, raw: bool) -> Result<Option<Filter>, TestCaseError> {
         }
     }
 }
+
+/// docs/filter.md: what it shows is taken, and says what it says.
+#[test]
+fn the_manual_is_right() {
+    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/filter.md")).unwrap();
+    let taken = |text: &str| Filter::parse(text, LinkType::Ethernet).is_ok();
+
+    let (_, examples) = manual.split_once("## Examples\n").unwrap();
+    let examples: Vec<_> = examples.trim().lines().filter(|line| !line.starts_with("```")).collect();
+    assert!(examples.len() > 10);
+    for text in examples {
+        assert!(taken(text), "{}", refused(text).pointed());
+    }
+
+    let (error, _) = manual.split_once("\n```\n\n## The language").unwrap();
+    let (_, error) = error.rsplit_once("```\n").unwrap();
+    assert_eq!(refused("tcp port http").pointed().to_string(), error);
+
+    // The first column of the tests: whole, or the words before an address.
+    let tests = manual.lines().skip_while(|line| !line.starts_with("| test |")).skip(2);
+    let spans = tests
+        .take_while(|line| line.starts_with('|'))
+        .flat_map(|line| line.split('|').nth(1).unwrap().split('`').skip(1).step_by(2));
+    let mut count = 0;
+    for text in spans.map(|text| text.trim_end_matches(" ...")) {
+        let ends = ["", " 10.0.0.1", " ::1", " 53", " 1-2", " 02:00:00:00:00:01"];
+        assert!(ends.iter().any(|end| taken(&format!("{text}{end}"))), "{text}");
+        count += 1;
+    }
+    assert!(count > 40, "{count}");
+
+    let (_, names) = manual.split_once("| where |").unwrap();
+    let (names, _) = names.split_once("\n### ").unwrap();
+    for name in names.split('`').skip(1).step_by(2) {
+        assert!(taken(&format!("len = {name}")), "{name}");
+    }
+}

@@ -25,6 +25,7 @@ const FILTERS: usize = 30;
 fn main() {
     Suite::new()
         .test("same_verdict_as_libpcap", NEEDS, same_verdict_as_libpcap)
+        .test("same_verdict_for_the_examples", NEEDS, same_verdict_for_the_examples)
         .test("what_is_taken_here_libpcap_takes", NEEDS, what_is_taken_here_libpcap_takes)
         .run()
 }
@@ -43,6 +44,19 @@ fn same_verdict_as_libpcap() {
     }
     bed.conclude();
     assert!(bed.pairs >= 100_000);
+}
+
+/// Those of docs/filter.md.
+fn same_verdict_for_the_examples() {
+    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/filter.md")).unwrap();
+    let (_, examples) = manual.split_once("## Examples\n").unwrap();
+    let mut bed = Bed::new();
+    let link_type = bed.next_file(0);
+    for text in examples.trim().lines().filter(|line| !line.starts_with("```")) {
+        let filter = Filter::parse(text, link_type).unwrap_or_else(|error| panic!("{}", error.pointed()));
+        bed.compare(text, &filter, link_type);
+    }
+    bed.conclude();
 }
 
 /// Filters with words changed: most are none any more, and what still is one here is one there, with the same verdict.
