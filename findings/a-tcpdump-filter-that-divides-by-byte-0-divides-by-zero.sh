@@ -14,8 +14,8 @@
 #   1 << ip[40] = 2: shift by more than 31 bits
 #   1 << ip[8] = 2: taken
 #
-# Needs a Debian-like machine with bookworm's packages at hand, for `apt-get download`, and the libraries that they depend
-# on (libdbus-1-3, libssl3).
+# Needs a Debian-like machine with bookworm's packages at hand, for `apt-get download`, and the libraries that they
+# depend on (libdbus-1-3, libssl3).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -12,8 +12,8 @@
 #   1 + tcp[13] = 3: 1
 #   tcp and 1 + tcp[13] = 3: 0
 #
-# Needs a Debian-like machine with bookworm's packages at hand, for `apt-get download`, the libraries that they depend on
-# (libdbus-1-3, libssl3), and python3.
+# Needs a Debian-like machine with bookworm's packages at hand, for `apt-get download`, the libraries that they depend
+# on (libdbus-1-3, libssl3), and python3.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

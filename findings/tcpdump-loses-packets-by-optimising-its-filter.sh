@@ -2,18 +2,18 @@
 # tcpdump's filters are optimised, and the optimiser of libpcap makes another filter of some: packets that match are not
 # shown, unless it is switched off (-O).
 #
-# "ip host A and B or A or C" takes what has A or C as source or destination: an address that stands alone keeps the words
-# before it, and whatever has A and B has A. tcpdump -O shows a packet from C to somebody else; tcpdump does not, and the
-# program of eight instructions that "tcpdump -d" prints compares the destination with C, but not the source. It takes a
-# test that stands there twice, as in a filter that was put together by a script, and no truncated packet, tag or option.
-# So where packets seem to be missing, ask again with -O, or take the repetition out.
+# "ip host A and B or A or C" takes what has A or C as source or destination: an address that stands alone keeps the
+# words before it, and whatever has A and B has A. tcpdump -O shows a packet from C to somebody else; tcpdump does not,
+# and the program of eight instructions that "tcpdump -d" prints compares the destination with C, but not the source. It
+# takes a test that stands there twice, as in a filter that was put together by a script, and no truncated packet, tag
+# or option. So where packets seem to be missing, ask again with -O, or take the repetition out.
 #
 # Seen with tcpdump 4.99.3-1 and libpcap0.8 1.10.3-1 of Debian 12, on a file, on Linux 6.18, x86-64:
 #   tcpdump: 1 of 2
 #   tcpdump -O: 2 of 2
 #
-# Needs a Debian-like machine with bookworm's packages at hand, for `apt-get download`, the libraries that they depend on
-# (libdbus-1-3, libssl3), and python3.
+# Needs a Debian-like machine with bookworm's packages at hand, for `apt-get download`, the libraries that they depend
+# on (libdbus-1-3, libssl3), and python3.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

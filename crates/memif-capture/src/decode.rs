@@ -1,8 +1,8 @@
 //! A packet in one line, in the manner of tcpdump.
 //!
-//! Told are Ethernet, tags of VLANs, ARP, IPv4 and IPv6 with fragments and extension headers, ICMP and ICMPv6, TCP, UDP,
-//! and what is inside of VXLAN (UDP port 4789), GTP-U (UDP port 2152) and IP in IP; of all else its type and length.
-//! What is cut off is marked as tcpdump does it: `[|tcp]` stands where a header of TCP is not all there.
+//! Told are Ethernet, tags of VLANs, ARP, IPv4 and IPv6 with fragments and extension headers, ICMP and ICMPv6, TCP,
+//! UDP, and what is inside of VXLAN (UDP port 4789), GTP-U (UDP port 2152) and IP in IP; of all else its type and
+//! length. What is cut off is marked as tcpdump does it: `[|tcp]` stands where a header of TCP is not all there.
 //!
 //! A packet may hold anything. It is looked through once, from its beginning, and no further than so many layers; the
 //! line has numbers, addresses and words of this module only, none of its bytes.
@@ -29,7 +29,7 @@ pub fn line(link_type: LinkType, data: &[u8], original_length: usize) -> Line<'_
     Line { link_type, data, original_length }
 }
 
-/// A packet that can be printed: [`line`].
+/// A packet that can be printed: [`line()`].
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
     link_type: LinkType,

@@ -215,3 +215,48 @@ fn the_manual_is_right() {
         assert!(taken(&format!("len = {name}")), "{name}");
     }
 }
+
+/// What the tests against libpcap compare, for machines without tcpdump: TCP over IPv4 and IPv6, tagged and not.
+#[test]
+fn verdicts() {
+    use etherparse::{PacketBuilder, VlanId};
+    let mut tcp4 = Vec::new();
+    let ip4 = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]).ipv4([10, 0, 0, 1], [10, 1, 0, 2], 64);
+    ip4.tcp(1000, 80, 1, 512).syn().write(&mut tcp4, b"payload").unwrap();
+    let mut tagged = Vec::new();
+    let vlan = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [0xff; 6]).single_vlan(VlanId::try_new(100).unwrap());
+    vlan.ipv6([0xfe; 16], [0xff; 16], 64).udp(53, 5353).write(&mut tagged, &[]).unwrap();
+
+    let verdict = |text: &str, data: &[u8]| {
+        let filter = Filter::parse(text, LinkType::Ethernet).unwrap_or_else(|error| panic!("{}", error.pointed()));
+        filter.matches(data, data.len())
+    };
+    for (text, first, second) in [
+        ("ip", true, false),
+        ("tcp", true, false),
+        ("tcp port 80", true, false),
+        ("port 80 or 81", true, false),
+        ("port (81 or 80)", true, false),
+        ("dst port 1000", false, false),
+        ("src and dst portrange 80-1000", true, false),
+        ("host 10.0.0.1", true, false),
+        ("src net 10.0.0.0/16 and dst net 10.1", true, false),
+        ("src or dst host 10.1.0.2", true, false),
+        ("not host 10.0.0.1", false, true),
+        ("tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn", true, false),
+        ("(ip[2:2] - ((ip[0] & 0xf) << 2)) - ((tcp[12] & 0xf0) >> 2) = 7", true, false),
+        ("less 61", true, false),
+        ("ether src 02:00:00:00:00:01 and not ether broadcast", true, false),
+        ("multicast", false, true),
+        ("vlan", false, true),
+        ("vlan 100 and udp src port 53", false, true),
+        ("vlan 7", false, false),
+        ("udp", false, false),
+        ("vlan and ip6 multicast", false, true),
+        ("tcp or vlan and ip6", false, true),
+        ("ip or (vlan and ip6)", true, true),
+        ("(vlan and ip6) or ip", false, true),
+    ] {
+        assert_eq!((verdict(text, &tcp4), verdict(text, &tagged)), (first, second), "{text}");
+    }
+}

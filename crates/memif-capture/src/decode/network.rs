@@ -31,7 +31,7 @@ fn ipv4<'a>(f: &mut fmt::Formatter<'_>, part: Part<'a>) -> Result<Next<'a>, fmt:
     if header_length < IPV4_HEADER {
         return nothing(write!(f, "IP bad header length {header_length}"));
     }
-    // Options are not told, so they need not be there: a packet that is cut within them is one of these addresses still.
+    // Options are not told, so they need not be there: a packet that is cut within them still has its addresses.
     fixed[0] = 0x45;
     let Ok(header) = Ipv4HeaderSlice::from_slice(&fixed) else { return nothing(f.write_str("IP [|ip]")) };
     let total = usize::from(header.total_len());

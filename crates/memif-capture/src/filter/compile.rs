@@ -31,8 +31,8 @@ pub(super) fn compile(expression: &Expression, link_type: LinkType) -> Result<Pr
 struct Compiler {
     draft: Draft,
     link_type: LinkType,
-    /// The tags so far, in bytes. As in libpcap, `vlan` moves this for all that stands after it in the text, also behind
-    /// "or" and parentheses.
+    /// The tags so far, in bytes. As in libpcap, `vlan` moves this for all that stands after it in the text, behind
+    /// "or" and parentheses as well.
     shift: u32,
 }
 
