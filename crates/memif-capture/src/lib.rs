@@ -1,4 +1,4 @@
-//! Packets of memif interfaces in files: pcapng [written](mod@write), pcap and pcapng [read](read), chosen by
+//! Packets of memif interfaces in files: pcapng [written](mod@write), pcap and pcapng [read], chosen by
 //! [filters](filter) in a subset of pcap-filter(7), and [told](decode) in a line each.
 //!
 //! Nothing here knows of links: packets are bytes with a time and a [`LinkType`]. All of it may be foreign: whatever a

@@ -176,7 +176,11 @@ fn group(cursor: &mut Cursor<'_>, protocol: Protocol, place: Range<usize>) -> Re
         }
         Protocol::Ip if !broadcast => Ok(Test::IpMulticast),
         Protocol::Ip6 if !broadcast => Ok(Test::Ip6Multicast),
-        Protocol::Ip => Err(cursor.error(place, "which addresses are broadcasts depends on a network mask, and none is known here; use \"dst host\" with the address")),
+        Protocol::Ip => Err(cursor.error(
+            place,
+            "which addresses are broadcasts depends on a network mask, and none is known here; use \"dst host\" with the \
+             address",
+        )),
         _ => {
             let able = if broadcast { "only ether has a broadcast" } else { "only ether, ip and ip6 have multicasts" };
             Err(cursor.error(place, able))

@@ -127,8 +127,8 @@ impl Bed {
     }
 
     /// The verdict has to be that of libpcap without its optimiser. With it, two things differ: of tests for a byte
-    /// that is not there, which end a filter with no, the optimiser leaves some out; and now and then it leaves out one that
-    /// mattered (`findings/`), once in some thousand filters of this kind.
+    /// that is not there, which end a filter with no, the optimiser leaves some out; and now and then it leaves out one
+    /// that mattered (`findings/`), once in some thousand filters of this kind.
     fn compare(&mut self, text: &str, filter: &Filter, link_type: LinkType) {
         let ask = |optimised| {
             tcpdump::passed(&self.path, text, optimised, self.packets.len())
