@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use commands::{bench, bridge, demo, ping, responder, show};
+use commands::{bench, bridge, capture, demo, ping, responder, show};
 use output::exit;
 
 const EXAMPLES: &str = "\
@@ -30,6 +30,8 @@ Examples:
       connects to VPP and pings it
   memif bridge --tap tap0
       connects to VPP and gives the kernel's programs the device tap0
+  memif capture
+      connects to VPP and tells of each packet that it sends there, in a line
   memif bench
       measures how fast it is here, with both ends in two processes
   memif show /run/vpp/memif.sock
@@ -59,6 +61,8 @@ enum Command {
     Ping(Box<ping::PingOptions>),
     /// Join an interface to a TAP device, so that programs of the kernel's network reach it
     Bridge(Box<bridge::BridgeOptions>),
+    /// Write the packets of an interface, or of a link that leads through here, to a file, or tell of each in a line
+    Capture(Box<capture::CaptureOptions>),
     /// Run both ends in this process and measure
     Demo(Box<demo::DemoOptions>),
     /// Measure throughput, round trips, the rate without loss, set-up and many interfaces
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
         Command::Responder(options) => responder::run(options, arguments.verbose > 0),
         Command::Ping(options) => ping::run(options),
         Command::Bridge(options) => bridge::run(options),
+        Command::Capture(options) => capture::run(options),
         Command::Demo(options) => demo::run(options),
         Command::Bench(options) => bench::run(options),
         Command::Show(options) => show::run(options),

@@ -161,12 +161,6 @@ impl Batch<'_> {
             state.dropped(interface, packets);
         }
     }
-
-    /// Whether all packets came that are wanted.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.state.as_ref().is_some_and(|state| state.is_complete())
-    }
 }
 
 impl Drop for Batch<'_> {

@@ -189,11 +189,6 @@ impl State {
         true
     }
 
-    /// Whether all packets that were wanted came.
-    pub(super) fn is_complete(&self) -> bool {
-        self.left == 0
-    }
-
     /// What there is for the writer; `now`: also what may wait.
     pub(super) fn work(&mut self, now: bool) -> Work {
         if let Some(chunk) = self.full.pop_front() {

@@ -4,6 +4,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod bridge;
+pub(crate) mod capture;
 pub(crate) mod demo;
 pub(crate) mod ping;
 pub(crate) mod responder;

@@ -6,6 +6,7 @@ pub(crate) mod links;
 pub(crate) mod namespace;
 pub(crate) mod options;
 pub(crate) mod pinger;
+pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod responder;
 pub(crate) mod signals;

@@ -58,6 +58,11 @@ impl InterfaceReport {
 
     /// An interface that is bridged to a device.
     pub(crate) fn with_device(interface_id: u32, role: Role, socket: &SocketAddress, device: DeviceReport) -> Self {
+        Self { device: Some(device), ..Self::plain(interface_id, role, socket) }
+    }
+
+    /// An interface without addresses.
+    pub(crate) fn plain(interface_id: u32, role: Role, socket: &SocketAddress) -> Self {
         Self {
             interface_id,
             role: role.to_string(),
@@ -66,7 +71,7 @@ impl InterfaceReport {
             ip6: None,
             addresses: Vec::new(),
             mac: None,
-            device: Some(device),
+            device: None,
         }
     }
 }

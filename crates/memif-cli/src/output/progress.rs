@@ -24,6 +24,20 @@ impl Progress {
         }
     }
 
+    /// Whether there is a terminal.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.shown
+    }
+
+    /// Shows how far it has come. A line that comes next takes its place.
+    pub(crate) fn tell(&self, what: &str) {
+        if self.shown {
+            let passed = self.start.elapsed().as_secs_f64();
+            // A terminal that is gone needs no progress.
+            let _ = write!(stderr(), "\r\x1b[K[{passed:.0} s] {what}\r");
+        }
+    }
+
     /// Takes the line away, before others come.
     pub(crate) fn clear(&self) {
         if self.shown {

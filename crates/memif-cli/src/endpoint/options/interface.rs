@@ -131,6 +131,17 @@ impl InterfaceOptions {
         Ok(self.control.socket(address))
     }
 
+    /// The same for one of two ends that have these options: those for a master are for whichever is one.
+    pub(crate) fn socket_of_end(&self, address: SocketAddress, role: Role) -> Result<SocketBuilder, Error> {
+        if role == Role::Master {
+            return self.socket(address, role);
+        }
+        if let Some(namespace) = self.place()?.namespace {
+            namespace::enter(&namespace)?;
+        }
+        Ok(self.control.slave_socket(address))
+    }
+
     /// Whether the options of the socket make sense together.
     pub(crate) fn check_socket(&self, address: &SocketAddress, role: Role) -> Result<(), Error> {
         let more = [(self.require_sealed, "--require-sealed"), (self.queues.limits_slaves(), "--max-queues")];
