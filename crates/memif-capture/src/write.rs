@@ -6,8 +6,11 @@
 //! [`Files`] is the sink for pcapng: one file or stream, or many in a row, compressed or not.
 //!
 //! Each file has one section, all of whose interfaces have the same link type and snap length: other readers refuse, or
-//! misread, anything else. Buffers hold whole blocks and are written whole, each compressed on its own, so what is in a
-//! file ends with a whole packet whenever its writer is stopped.
+//! misread, anything else. In a file of raw IP one interface stands for all, and the packets say their queue and
+//! direction.
+//!
+//! Buffers hold whole blocks and are written whole, each compressed on its own, so what is in a file ends with a whole
+//! packet whenever its writer is stopped.
 
 mod block;
 mod chunk;

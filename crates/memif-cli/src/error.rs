@@ -11,6 +11,9 @@ pub(crate) enum Error {
     /// Options that do not go together, or whose value cannot be.
     #[error("{0}; see --help")]
     Usage(String),
+    /// A filter that is not understood, with a mark below the place.
+    #[error("{0}")]
+    Filter(String),
     /// An interface setting that cannot be.
     #[error(transparent)]
     Config(#[from] ConfigError),

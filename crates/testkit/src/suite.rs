@@ -88,11 +88,20 @@ fn closed_to_others(directory: &Path) -> Option<PathBuf> {
     directory.ancestors().find(closed).map(Path::to_owned)
 }
 
+/// Python's modules as Debian installs them, for its own `/usr/bin/python3`.
+pub const DPKT: &str = "/usr/lib/python3/dist-packages/dpkt/__init__.py";
+/// See [`DPKT`].
+pub const SCAPY: &str = "/usr/lib/python3/dist-packages/scapy/__init__.py";
+
 fn package(program: &str) -> &str {
     match program {
         "dpdk-testpmd" => "dpdk-dev, with librte-net-memif23 and librte-mempool-ring23",
         "ip" | "tc" => "iproute2",
         "ping" => "iputils-ping",
+        "dumpcap" => "tshark",
+        "editcap" => "wireshark-common",
+        DPKT => "python3-dpkt",
+        SCAPY => "python3-scapy",
         "prlimit" | "setpriv" | "unshare" => "util-linux",
         crate::ovs::DAEMON => "openvswitch-switch-dpdk, with librte-net-memif23 and librte-mempool-ring23",
         other => other,

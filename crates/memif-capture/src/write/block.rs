@@ -66,6 +66,14 @@ pub struct Interface {
     pub queue: u32,
 }
 
+impl Interface {
+    /// One that stands for all.
+    pub(super) fn all() -> Self {
+        let (name, description) = ("memif".to_owned(), "all queues, both directions: see the packets".to_owned());
+        Self { name, description, direction: Direction::Inbound, queue: 0 }
+    }
+}
+
 /// Which way a packet goes, as seen by who captures it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -86,6 +94,12 @@ impl Direction {
 }
 
 impl Section {
+    /// Whether one interface stands for all. libpcap takes a second one of raw IP for one of another link type (seen with
+    /// 1.10.3): it compares the number in the file with its own for that type, which is another one.
+    pub(super) fn joins_interfaces(&self) -> bool {
+        self.link_type == LinkType::RawIp
+    }
+
     /// The block that each file begins with.
     pub(super) fn header(&self) -> Vec<u8> {
         block(SECTION_HEADER, |body| {

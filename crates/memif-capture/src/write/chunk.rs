@@ -202,6 +202,19 @@ impl<'c> Recorded<'c> {
         usize::try_from(word_at(self.block, 8)).unwrap_or(usize::MAX)
     }
 
+    /// Which way it went.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        let flags = self.block.len().checked_sub(TAIL - 4).map_or(0, |at| word_at(self.block, at));
+        if flags == Direction::Outbound.flags() { Direction::Outbound } else { Direction::Inbound }
+    }
+
+    /// The queue that it came or went by.
+    #[must_use]
+    pub fn queue(&self) -> u32 {
+        self.block.len().checked_sub(TAIL - 12).map_or(0, |at| word_at(self.block, at))
+    }
+
     /// When it was recorded, in nanoseconds since 1970.
     #[must_use]
     pub fn stamp(&self) -> u64 {

@@ -51,7 +51,7 @@ pub struct Files {
 #[derive(Debug)]
 struct Open {
     output: Output,
-    /// Interfaces that are described in it.
+    /// Interfaces that are described in it; 1 where one stands for all.
     described: usize,
     /// When its first packet was recorded.
     first: Option<u64>,
@@ -128,6 +128,9 @@ impl Files {
 
     fn statistics(&self, counts: &[Counts]) -> Vec<u8> {
         let end = self.open.last.max(self.begin);
+        let mut sum = Counts::default();
+        counts.iter().for_each(|more| sum += *more);
+        let counts = if self.section.joins_interfaces() { &[sum] } else { counts };
         let of_each = (0_u32..).zip(counts).take(self.open.described);
         of_each.flat_map(|(interface, counts)| statistics(interface, self.begin, end, counts)).collect()
     }
@@ -173,6 +176,8 @@ fn nanoseconds(time: Duration) -> u64 {
 impl Open {
     fn begin(mut output: Output, section: &Section, interfaces: &[Interface]) -> io::Result<Self> {
         let mut blocks = section.header();
+        let joined = [Interface::all()];
+        let interfaces = if section.joins_interfaces() { &joined } else { interfaces };
         interfaces.iter().for_each(|interface| blocks.extend(section.interface(interface)));
         output.write(&blocks)?;
         Ok(Self { output, described: interfaces.len(), first: None, last: 0 })
@@ -181,7 +186,7 @@ impl Open {
     /// Describes interfaces that came since.
     fn describe(&mut self, section: &Section, interfaces: &[Interface]) -> io::Result<()> {
         let new = interfaces.get(self.described..).unwrap_or_default();
-        if !new.is_empty() {
+        if !new.is_empty() && !section.joins_interfaces() {
             let blocks: Vec<u8> = new.iter().flat_map(|interface| section.interface(interface)).collect();
             self.output.write(&blocks)?;
             self.described = interfaces.len();
@@ -228,6 +233,10 @@ impl Sink for Files {
     fn finish(&mut self, interfaces: &[Interface], counts: &[Counts]) -> io::Result<()> {
         self.open.describe(&self.section, interfaces)?;
         self.end(counts)
+    }
+
+    fn joins_interfaces(&self) -> bool {
+        self.section.joins_interfaces()
     }
 
     fn bytes(&self) -> u64 {

@@ -85,8 +85,9 @@ impl Recorder {
     ) -> io::Result<(Self, Writer)> {
         let Limits { snap_length, packets, patience, filter } = limits;
         let snap = usize::try_from(snap_length).unwrap_or(usize::MAX);
+        let joined = sink.joins_interfaces();
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(CHUNKS, CHUNK, snap, filter, packets)),
+            state: Mutex::new(State::new((CHUNKS, CHUNK), snap, joined, filter, packets)),
             work: Condvar::new(),
             written: AtomicU64::new(0),
             bytes: AtomicU64::new(0),

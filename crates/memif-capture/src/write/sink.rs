@@ -21,6 +21,11 @@ pub trait Sink: Send {
     /// Why the end could not be written.
     fn finish(&mut self, interfaces: &[Interface], counts: &[Counts]) -> io::Result<()>;
 
+    /// Whether all packets are to be of its first interface, whatever they came by.
+    fn joins_interfaces(&self) -> bool {
+        false
+    }
+
     /// Bytes that went out so far.
     fn bytes(&self) -> u64;
 }

@@ -23,6 +23,8 @@ pub(super) struct State {
     /// Full ones, the oldest first.
     full: VecDeque<Chunk>,
     interfaces: Vec<Known>,
+    /// All packets are said to be of the first interface.
+    joined: bool,
     snap: usize,
     filter: Option<Filter>,
     /// Where the filter sees packets for which there is no room.
@@ -79,13 +81,21 @@ struct Incoming {
 }
 
 impl State {
-    pub(super) fn new(chunks: usize, bytes: usize, snap: usize, filter: Option<Filter>, most: Option<u64>) -> Self {
+    /// With so many buffers of so many bytes.
+    pub(super) fn new(
+        (chunks, bytes): (usize, usize),
+        snap: usize,
+        joined: bool,
+        filter: Option<Filter>,
+        most: Option<u64>,
+    ) -> Self {
         let mut free: Vec<_> = (0..chunks).map(|_| Chunk::new(bytes.max(ONE))).collect();
         Self {
             current: free.pop(),
             free,
             full: VecDeque::with_capacity(chunks),
             interfaces: Vec::new(),
+            joined,
             snap,
             aside: Chunk::new(if filter.is_some() { ONE } else { 0 }),
             filter,
@@ -103,7 +113,8 @@ impl State {
         let place = known.unwrap_or(self.interfaces.len());
         let number = u32::try_from(place).unwrap_or(u32::MAX);
         if known.is_none() {
-            let form = Form::new(number, interface.direction, interface.queue);
+            let said = if self.joined { 0 } else { number };
+            let form = Form::new(said, interface.direction, interface.queue);
             self.interfaces.push(Known { interface, form, counts: Counts::default(), lost: 0 });
         }
         number

@@ -119,6 +119,11 @@ impl Links {
         self.endpoint.teller().finish()
     }
 
+    /// The number of the interface.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
     /// What may be the matter when nothing came over the last link.
     pub(crate) fn silence(&self) -> Option<&str> {
         self.silence.as_deref()

@@ -40,7 +40,7 @@ impl Lines {
 
     fn print(&self, out: &mut impl Write, interface: &Interface, packet: &Recorded<'_>) -> io::Result<()> {
         let line = decode::line(self.link_type, packet.data(), packet.original_length());
-        let (short, word) = match interface.direction {
+        let (short, word) = match packet.direction() {
             Direction::Inbound => ("In ", "in"),
             Direction::Outbound => ("Out", "out"),
         };
@@ -48,7 +48,7 @@ impl Lines {
             let report = PacketReport {
                 time_nanoseconds: packet.stamp(),
                 interface: &interface.name,
-                queue: interface.queue,
+                queue: packet.queue(),
                 direction: word,
                 length_bytes: packet.original_length(),
                 captured_bytes: packet.data().len(),

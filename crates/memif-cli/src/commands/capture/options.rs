@@ -147,7 +147,7 @@ impl CaptureOptions {
             return Ok(None);
         }
         let filter = Filter::parse(&text, link_type(self.end.framing()));
-        let filter = filter.map_err(|error| Error::Usage(error.pointed().to_string()))?;
+        let filter = filter.map_err(|error| Error::Filter(error.pointed().to_string()))?;
         Ok(Some((text, filter)))
     }
 

@@ -107,7 +107,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     let encapsulation = Encapsulation::from(interface.framing());
     let responder =
         |ip: Ipv4Addr| Responder::new(Mac::from_ip(ip.into()), [ip.into()].into_iter().collect(), encapsulation);
-    let worker = Worker::start(&mut master.ping, responder(RESPONDER))?;
+    let worker = Worker::start(&mut master.ping, responder(RESPONDER), None)?;
     let plan = Plan {
         mac: Mac::from_ip(PINGER.into()),
         ends: Ends::V4 { own: PINGER, target: RESPONDER },

@@ -11,6 +11,7 @@ use crate::endpoint::options::{EndpointOptions, WaitOptions};
 use crate::endpoint::pinger::engine::{Engine, Finish};
 use crate::endpoint::pinger::plan::{Plan, headers};
 use crate::endpoint::pinger::runner::{Ended, Lines, Runner, tell_so_far};
+use crate::endpoint::record::{Named, RecordOptions, Recording, RecordingView};
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::signals::Stop;
@@ -109,6 +110,9 @@ pub(crate) struct PingOptions {
     wait: WaitOptions,
 
     #[command(flatten)]
+    record: RecordOptions,
+
+    #[command(flatten)]
     end: EndpointOptions,
 }
 
@@ -185,6 +189,9 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
         // Our own ring must carry the requests; the error names the setting to change.
         config.clone().max_packet(packet).validate()?;
     }
+    let name = format!("{role} interface {} on {address}", options.end.id);
+    let comment = format!("memif ping {}: {name}", plan.ends.target());
+    let recording = Recording::beside(&options.record, options.end.framing(), comment)?;
     let inbox = Inbox::new();
     let stop = Stop::listen_as_ping(inbox.sender())?;
     let mut links = Links::open(&options.end, config, options.wait.connect_timeout(), inbox)?;
@@ -205,8 +212,9 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let responder = Responder::new(plan.mac, addresses, plan.encapsulation);
     let lines = Lines { quiet: options.flood || options.quiet, timestamps: options.timestamps };
     let mut runner = Runner::new(&stop, responder, lines);
+    let recorded = recording.as_ref().map(|recording| (recording.view(), name.as_str()));
     let ended = match &mut link {
-        Some(link) => over_all_links(&mut links, link, &stop, &mut runner, &mut engine),
+        Some(link) => over_all_links(&mut links, link, (&stop, recorded), &mut runner, &mut engine),
         None => Ok(Finish::Done),
     };
     // Before the last link is dropped, which would be another end of it.
@@ -217,6 +225,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let statistics = engine.statistics();
     say(format_args!("\n--- {target} ping statistics ---\n{statistics}"))?;
     report(&statistics.report(target))?;
+    recording.map_or(Ok(()), Recording::finish)?;
     match ended? {
         Finish::Done if statistics.complete() => {
             // As of ping(8): where both were given, all of them had to come in time.
@@ -249,11 +258,16 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
 fn over_all_links(
     links: &mut Links,
     link: &mut Link,
-    stop: &Stop,
+    (stop, recorded): (&Stop, Option<(RecordingView, &str)>),
     runner: &mut Runner<'_>,
     engine: &mut Engine,
 ) -> Result<Finish, Error> {
     loop {
+        let queues = (link.rx.len(), link.tx.len());
+        runner.record(recorded.as_ref().map(|(view, description)| {
+            let name = format!("memif{}", links.id());
+            view.tap(&Named { name: &name, description }, queues)
+        }));
         match runner.drive(engine, link, || links.glance())? {
             Ended::Finished(finish) => return Ok(finish),
             Ended::LinkDown => engine.link_down(),

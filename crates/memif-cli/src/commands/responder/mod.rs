@@ -13,6 +13,7 @@ use clap::{ArgMatches, Args, FromArgMatches};
 use memif::{Event, InterfaceKey};
 
 use crate::endpoint::options::InterfaceOptions;
+use crate::endpoint::record::{Named as Recorded, RecordOptions, Recording};
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::report::ResponderReport;
 use crate::endpoint::responder::served::Served;
@@ -77,8 +78,11 @@ pub(crate) struct ResponderOptions {
     vlan: VlanOption,
 
     /// Take commands (help lists them), which make the interfaces. So it is without any interface option, too
-    #[arg(long, conflicts_with_all = ["id", "ip", "ip6", "mac", "role"])]
+    #[arg(long, conflicts_with_all = ["id", "ip", "ip6", "mac", "role", "write"])]
     interactive: bool,
+
+    #[command(flatten)]
+    record: RecordOptions,
 
     #[command(flatten)]
     interface: InterfaceOptions,
@@ -142,6 +146,8 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     for station in &stations {
         configs.push(options.interface.interface(role, station.id)?);
     }
+    let comment = format!("memif responder: {role} on {address}");
+    let recording = Recording::beside(&options.record, options.interface.framing(), comment)?;
     let inbox = Inbox::new();
     let stop = Stop::listen(inbox.sender())?;
     let vlan = encapsulation.vlan().map(|vlan| format!(", VLAN {vlan}")).unwrap_or_default();
@@ -189,7 +195,12 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
                 if let Some(shortfall) = options.interface.shortfall(role, &link) {
                     warn(format_args!("{}: {shortfall}", interface.name()));
                 }
-                if let Err(error) = interface.served.link_up(&mut link) {
+                let tap = recording.as_ref().map(|recording| {
+                    let (name, description) = (format!("memif{}", interface.id), interface.name());
+                    let queues = (link.rx.len(), link.tx.len());
+                    recording.view().tap(&Recorded { name: &name, description: &description }, queues)
+                });
+                if let Err(error) = interface.served.link_up(&mut link, tap) {
                     endpoint.give_up(key, &interface.name(), &error);
                 }
             }
@@ -213,6 +224,7 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
             report(&ResponderReport::new(id, &tally))?;
         }
     }
+    recording.map_or(Ok(()), Recording::finish)?;
     ended?.map_or(Ok(Outcome::Success), |error| Err(error.into()))
 }
 

@@ -9,6 +9,7 @@ use super::engine::{Engine, Finish, Step};
 use super::heard::{Heard, Reply};
 use super::report::HeardReport;
 use super::statistics::RoundTrip;
+use crate::endpoint::record::Tap;
 use crate::endpoint::responder::engine::Responder;
 use crate::endpoint::signals::Stop;
 use crate::error::Error;
@@ -50,6 +51,8 @@ pub(crate) struct Runner<'a> {
     told_full: bool,
     /// Whether it was said that the peer's checksums are wrong.
     told_checksum: bool,
+    /// Records the packets of the link.
+    tap: Option<Tap>,
     request: Vec<u8>,
     scratch: Vec<u8>,
 }
@@ -58,7 +61,12 @@ impl<'a> Runner<'a> {
     /// A runner that ends when `stop` says so and answers requests of the peer as `responder` does.
     pub(crate) fn new(stop: &'a Stop, responder: Responder, lines: Lines) -> Self {
         let scratch = vec![0; usize::try_from(memif::MAX_PACKET_SIZE).unwrap_or_default()];
-        Self { stop, responder, lines, told_full: false, told_checksum: false, request: Vec::new(), scratch }
+        Self { stop, responder, lines, told_full: false, told_checksum: false, tap: None, request: Vec::new(), scratch }
+    }
+
+    /// Has the packets of the next link recorded.
+    pub(crate) fn record(&mut self, tap: Option<Tap>) {
+        self.tap = tap;
     }
 
     /// Runs until the run is over or the link is down. Calls `idle` now and then, when there is nothing to send.
@@ -90,7 +98,7 @@ impl<'a> Runner<'a> {
                     let queues = link.tx.len().max(1);
                     turn = (turn + 1) % queues;
                     let Some(tx) = link.tx.get_mut(turn) else { return Ok(Ended::LinkDown) };
-                    self.transmit(engine, tx)?
+                    self.transmit(engine, turn, tx)?
                 }
             };
             if ended {
@@ -103,10 +111,17 @@ impl<'a> Runner<'a> {
     }
 
     /// Sends the request that was written. Tells whether the link is down.
-    fn transmit(&mut self, engine: &mut Engine, tx: &mut TxQueue) -> Result<bool, Error> {
+    fn transmit(&mut self, engine: &mut Engine, queue: usize, tx: &mut TxQueue) -> Result<bool, Error> {
         engine.sent(Instant::now());
+        // Before it goes: its answer may be there before this thread goes on.
+        let sending = self.tap.as_ref().map(Tap::now);
         match tx.send_timeout(&self.request, PATIENCE) {
-            Ok(()) => Ok(false),
+            Ok(()) => {
+                if let (Some(tap), Some(time)) = (&self.tap, sending) {
+                    tap.sent_at(time, queue).packet(&self.request);
+                }
+                Ok(false)
+            }
             Err(SendError::Full) => {
                 if !self.told_full {
                     self.told_full = true;
@@ -138,6 +153,9 @@ impl<'a> Runner<'a> {
                 let len = packet.copy_to(&mut self.scratch);
                 let now = Instant::now();
                 let Some(bytes) = self.scratch.get_mut(..len) else { continue };
+                if let Some(tap) = &self.tap {
+                    tap.received(at).packet(bytes);
+                }
                 let heard = engine.handle(now, bytes);
                 if let Heard::Reply(reply) | Heard::Duplicate(reply) = &heard
                     && !reply.checksum_ok
@@ -155,7 +173,9 @@ impl<'a> Runner<'a> {
                     let Some(tx) = link.tx.get_mut(at % queues) else { continue };
                     for answer in self.responder.answers(verdict, bytes) {
                         // An answer that finds no room is one that the peer can ask for again.
-                        let _ = tx.send(answer);
+                        if let (Ok(()), Some(tap)) = (tx.send(answer), &self.tap) {
+                            tap.sent(at % queues).packet(answer);
+                        }
                     }
                 } else if !self.lines.quiet {
                     self.lines.tell(engine, &heard)?;

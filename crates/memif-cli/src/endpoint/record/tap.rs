@@ -25,20 +25,32 @@ impl Tap {
     /// Packets that came by that queue, until what is returned is dropped; other threads wait for that.
     #[inline]
     pub(crate) fn received(&self, queue: usize) -> Lane<'_> {
-        self.lane(&self.inbound, queue)
+        self.lane(&self.inbound, queue, self.now())
     }
 
     /// Packets that go by that queue.
     #[inline]
     pub(crate) fn sent(&self, queue: usize) -> Lane<'_> {
-        self.lane(&self.outbound, queue)
+        self.sent_at(self.now(), queue)
+    }
+
+    /// Packets that went by that queue at that time. Where others were recorded since, they get the time of those.
+    #[inline]
+    pub(crate) fn sent_at(&self, time: u64, queue: usize) -> Lane<'_> {
+        self.lane(&self.outbound, queue, time)
+    }
+
+    /// The time now, as packets get it.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
     }
 
     #[inline]
-    fn lane(&self, interfaces: &[u32], queue: usize) -> Lane<'_> {
+    fn lane(&self, interfaces: &[u32], queue: usize, time: u64) -> Lane<'_> {
         // A number that no interface has records nothing.
         let interface = interfaces.get(queue).copied().unwrap_or(u32::MAX);
-        Lane { batch: self.recorder.batch(self.clock.now()), interface }
+        Lane { batch: self.recorder.batch(time), interface }
     }
 }
 

@@ -8,6 +8,7 @@ use memif::{Link, RxMode};
 use super::engine::Responder;
 use super::tally::Tally;
 use super::worker::{Order, Worker};
+use crate::endpoint::record::Tap;
 use crate::error::Error;
 use crate::packet::{Addresses, Encapsulation, Mac};
 
@@ -60,8 +61,8 @@ impl Served {
         self.modes.get(&queue).copied()
     }
 
-    /// Starts to serve a link, whose queues it takes.
-    pub(crate) fn link_up(&mut self, link: &mut Link) -> Result<(), Error> {
+    /// Starts to serve a link, whose queues it takes. With `tap`, its packets are recorded.
+    pub(crate) fn link_up(&mut self, link: &mut Link, tap: Option<Tap>) -> Result<(), Error> {
         self.link_down();
         for (queue, mode) in &self.modes {
             if let Some(rx) = link.rx.get_mut(usize::from(*queue)) {
@@ -69,7 +70,7 @@ impl Served {
             }
         }
         let responder = Responder::new(self.mac, self.addresses.clone(), self.encapsulation);
-        self.worker = Some(Worker::start(link, responder)?);
+        self.worker = Some(Worker::start(link, responder, tap)?);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use memif::{Link, RecvError, RxMode, RxQueue, SendError, TxQueue};
 
 use super::engine::Responder;
 use super::tally::{Board, Tally};
+use crate::endpoint::record::Tap;
 use crate::error::Error;
 use crate::packet::Addresses;
 
@@ -38,6 +39,7 @@ pub(crate) enum Order {
 struct Queues {
     rx: Vec<RxQueue>,
     tx: Vec<TxQueue>,
+    tap: Option<Tap>,
 }
 
 /// A thread that serves one link until it goes down.
@@ -53,7 +55,9 @@ pub(crate) struct Worker {
 impl Worker {
     /// Starts the thread, which takes the queues of the link. What is left of that keeps the link up until the caller
     /// has said why it is given up, where there is no thread.
-    pub(crate) fn start(link: &mut Link, responder: Responder) -> Result<Self, Error> {
+    ///
+    /// With `tap`, packets that come and go are recorded.
+    pub(crate) fn start(link: &mut Link, responder: Responder, tap: Option<Tap>) -> Result<Self, Error> {
         let failed = |source| Error::System {
             what: "cannot start a thread".to_owned(),
             advice: "raise the limits of processes and open files (ulimit -u, ulimit -n), or serve fewer interfaces",
@@ -64,7 +68,7 @@ impl Worker {
         let board = Arc::new(Board::default());
         let inbox = Inbox { orders: queue, ears };
         let public = Arc::clone(&board);
-        let queues = Queues { rx: mem::take(&mut link.rx), tx: mem::take(&mut link.tx) };
+        let queues = Queues { rx: mem::take(&mut link.rx), tx: mem::take(&mut link.tx), tap };
         let thread = thread::Builder::new()
             .name("responder".to_owned())
             .spawn(move || serve(queues, responder, &inbox, &public))
@@ -145,7 +149,7 @@ fn serve_once(served: &mut Queues, responder: &mut Responder, scratch: &mut [u8]
     let queues = served.tx.len().max(1);
     for (at, rx) in served.rx.iter_mut().enumerate() {
         let tx = served.tx.get_mut(at % queues).ok_or(LinkDown)?;
-        burst(rx, tx, responder, scratch)?;
+        burst(rx, (at % queues, tx), served.tap.as_ref().map(|tap| (tap, at)), responder, scratch)?;
     }
     Ok(())
 }
@@ -166,7 +170,13 @@ impl From<SendError> for LinkDown {
 }
 
 /// Answers what lies on one receive queue, up to a burst.
-fn burst(rx: &mut RxQueue, tx: &mut TxQueue, responder: &mut Responder, scratch: &mut [u8]) -> Result<(), LinkDown> {
+fn burst(
+    rx: &mut RxQueue,
+    (to, tx): (usize, &mut TxQueue),
+    tap: Option<(&Tap, usize)>,
+    responder: &mut Responder,
+    scratch: &mut [u8],
+) -> Result<(), LinkDown> {
     let mut batch = rx.recv(BURST)?;
     if batch.is_empty() {
         return Ok(());
@@ -177,11 +187,17 @@ fn burst(rx: &mut RxQueue, tx: &mut TxQueue, responder: &mut Responder, scratch:
     for packet in &mut batch {
         let len = packet.copy_to(scratch);
         let Some(bytes) = scratch.get_mut(..len) else { continue };
+        if let Some((tap, from)) = tap {
+            tap.received(from).packet(bytes);
+        }
         let verdict = responder.answer(now, bytes);
         let mut unsent = false;
         for answer in responder.answers(verdict, bytes) {
             match out.push(answer) {
-                Ok(()) => continue,
+                Ok(()) => {
+                    record(tap, to, answer);
+                    continue;
+                }
                 Err(SendError::Full) => {}
                 // The peer sends longer packets than it offers room for.
                 Err(SendError::TooLong { .. }) => {
@@ -193,7 +209,7 @@ fn burst(rx: &mut RxQueue, tx: &mut TxQueue, responder: &mut Responder, scratch:
             // No peer signals room: hand over what there is, then wait a little.
             out.commit();
             match tx.send_timeout(answer, deadline.saturating_duration_since(Instant::now())) {
-                Ok(()) => {}
+                Ok(()) => record(tap, to, answer),
                 Err(SendError::Full | SendError::TooLong { .. }) => unsent = true,
                 Err(error) => return Err(error.into()),
             }
@@ -208,4 +224,10 @@ fn burst(rx: &mut RxQueue, tx: &mut TxQueue, responder: &mut Responder, scratch:
     }
     out.commit();
     Ok(())
+}
+
+fn record(tap: Option<(&Tap, usize)>, to: usize, answer: &[u8]) {
+    if let Some((tap, _)) = tap {
+        tap.sent(to).packet(answer);
+    }
 }

@@ -196,7 +196,7 @@ impl Table {
                 let options = self.options.clone();
                 let Some((index, entry)) = self.find(interface) else { return Answer::default() };
                 let note = options.shortfall(entry.role, &link).map(|text| format!("note: interface {index}: {text}"));
-                if let Err(error) = entry.served.link_up(&mut link) {
+                if let Err(error) = entry.served.link_up(&mut link, None) {
                     let reason = error.to_string();
                     // Its queues are gone: nobody would take packets from the link.
                     self.driver.with(move |socket| socket.disconnect(interface, "no resources"));
