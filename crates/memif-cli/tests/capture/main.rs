@@ -1,0 +1,107 @@
+//! `memif capture` and `--write`: what stands in files and lines, and what becomes of the links.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail so")]
+
+mod failures;
+mod files;
+mod lines;
+mod traffic;
+#[path = "../util/mod.rs"]
+mod util;
+
+use std::fs;
+use std::path::Path;
+
+use testkit::{Need, Suite};
+
+use util::{Program, memif};
+
+fn main() {
+    Suite::new()
+        .test("pinger_tap_and_responder_write_the_same", &[], traffic::all_write_the_same)
+        .test("all_queues_are_captured", &[], traffic::all_queues)
+        .test("a_tap_joins_any_two_roles", &[], traffic::any_two_roles)
+        .test("a_peer_that_comes_back_is_captured_again", &[], traffic::peer_comes_back)
+        .test("raw_ip_is_written_as_such", &[], traffic::raw_ip)
+        .test("what_ends_a_capture", &[], files::what_ends_a_capture)
+        .test("files_are_rotated_and_compressed", &[Need::Program("gzip")], files::rotated_and_compressed)
+        .test("a_file_is_whole_after_sigkill", &[], files::whole_after_sigkill)
+        .test("statistics_in_json", &[], files::statistics_in_json)
+        .test("each_packet_has_a_line", &[], lines::each_packet_has_a_line)
+        .test("packets_in_json", &[], lines::packets_in_json)
+        .test("a_reader_that_goes_is_no_error", &[], failures::reader_that_goes)
+        .test("a_tap_outlives_its_reader", &[], failures::tap_outlives_its_reader)
+        .test("a_full_disk_ends_a_capture_and_no_tap", &[Need::Root], failures::full_disk)
+        .test("wrong_use_has_an_answer", &[], failures::wrong_use)
+        .run();
+}
+
+/// A packet of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Packet {
+    data: Vec<u8>,
+    /// 1: came in, 2: went out.
+    direction: u32,
+    queue: u32,
+    stamp: u64,
+}
+
+/// A file that was written.
+#[derive(Debug, Default)]
+struct Read {
+    link_type: u16,
+    interfaces: usize,
+    packets: Vec<Packet>,
+    /// Whether it has its statistics, and so its end.
+    complete: bool,
+}
+
+/// Reads a file, all of whose blocks must be whole.
+#[track_caller]
+fn read(path: impl AsRef<Path>) -> Read {
+    let all = fs::read(path).unwrap();
+    let mut bytes = &all[..];
+    let mut read = Read::default();
+    while !bytes.is_empty() {
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        let length = word(4) as usize;
+        assert_eq!(word(length - 4) as usize, length, "both lengths are the same");
+        match word(0) {
+            1 => {
+                read.interfaces += 1;
+                read.link_type = u16::from_le_bytes(bytes[8..10].try_into().unwrap());
+            }
+            5 => read.complete = true,
+            6 => {
+                let data = bytes[28..28 + word(20) as usize].to_vec();
+                let stamp = u64::from(word(12)) << 32 | u64::from(word(16));
+                assert!(read.packets.last().is_none_or(|before| before.stamp <= stamp), "time goes on");
+                read.packets.push(Packet { data, direction: word(length - 20), queue: word(length - 12), stamp });
+            }
+            _ => {}
+        }
+        bytes = &bytes[length..];
+    }
+    read
+}
+
+/// Packets without what differs between who captures them.
+fn data(read: &Read) -> Vec<&[u8]> {
+    read.packets.iter().map(|packet| &packet.data[..]).collect()
+}
+
+/// A capture that has its socket as master.
+#[track_caller]
+fn capture(socket: &str, options: &str) -> Program {
+    let mut capture = memif(&format!("capture --role master --socket {socket} {options}"));
+    capture.expect("capturing on");
+    capture
+}
+
+/// A tap between the slaves of one socket and the master of another.
+#[track_caller]
+fn tap(master: &str, slaves: &str, options: &str) -> Program {
+    let mut tap = memif(&format!("capture --socket {master} --via {slaves} {options}"));
+    tap.expect("connected to");
+    tap
+}
