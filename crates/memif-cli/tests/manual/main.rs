@@ -57,6 +57,8 @@ tests!(
     two_bridges,
     netns,
     ping6,
+    tap,
+    lines,
     measure,
     measure_twice,
     measure_parts,
@@ -81,7 +83,7 @@ fn needs(name: &str) -> &'static [Need] {
 
 /// The words that the help texts show and the manual must explain.
 fn every_option_is_explained() {
-    for command in ["demo", "responder", "ping", "bridge", "bench", "show"] {
+    for command in ["demo", "responder", "ping", "bridge", "capture", "bench", "show"] {
         let output =
             std::process::Command::new(env!("CARGO_BIN_EXE_memif")).args([command, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
