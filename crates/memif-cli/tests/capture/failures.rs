@@ -124,7 +124,7 @@ pub(crate) fn wrong_use() {
         (format!("capture -w {nowhere}"), "make the directory"),
         (format!("ping 10.0.0.1 --write {nowhere}"), "make the directory"),
         (format!("capture -w {}", directory.text("")), "name a file in it"),
-        ("capture tcp prot 80".to_owned(), "filter, column 5"),
+        ("capture tcp prot 80".to_owned(), "column 5 of the filter"),
     ] {
         memif(&format!("{arguments} --socket {}", abstract_name())).finish().code(2).complains(answer);
     }

@@ -217,7 +217,7 @@ mod tests {
             ("-w - --rotate-size 1M", "standard output is one file"),
             ("-w x --rotate-size 1T", "as in 500k"),
             ("-w x --rotate-time 0", "give a time"),
-            ("nonsense here", "filter, column 1"),
+            ("nonsense here", "column 1 of the filter"),
         ] {
             let error = ends(arguments).unwrap_err();
             assert!(error.contains(answer), "{arguments}: {error}");
