@@ -94,8 +94,8 @@ impl Direction {
 }
 
 impl Section {
-    /// Whether one interface stands for all. libpcap takes a second one of raw IP for one of another link type (seen with
-    /// 1.10.3): it compares the number in the file with its own for that type, which is another one.
+    /// Whether one interface stands for all. libpcap takes a second one of raw IP for one of another link type (seen
+    /// with 1.10.3): it compares the number in the file with its own for that type, which is another one.
     pub(super) fn joins_interfaces(&self) -> bool {
         self.link_type == LinkType::RawIp
     }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::Duration;
 
 use memif_capture::write::{Chunk, Counts, Ending, Interface, Limits, Recorder, Refused, Rotation, Sink, Target};
@@ -64,6 +65,38 @@ pub(crate) fn too_slow() {
     assert_eq!(summary.written + summary.counts.missed, summary.counts.accepted);
     let taken: usize = chunks.try_iter().map(|(lengths, _)| lengths.len()).sum();
     assert_eq!(taken as u64, summary.written);
+}
+
+pub(crate) fn next_tells() {
+    let (mut reader, stream) = pipe();
+    let (recorder, writer, first) = record(Target::Stream(stream), Rotation::default(), limits(65_535), |_| {});
+    let large = packet(1, 60_000);
+    while recorder.summary().counts.missed < 100 {
+        put(&recorder, first, BEGIN, &large);
+    }
+    let reading = thread::spawn(move || {
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).map(|_| all)
+    });
+    // Until one is taken again, after which none is missed.
+    let delivered = recorder.summary().counts.delivered();
+    while recorder.summary().counts.delivered() == delivered {
+        put(&recorder, first, BEGIN, &large);
+    }
+    let (summary, finished) = writer.finish(Duration::from_secs(60));
+    finished.unwrap();
+    drop(recorder);
+    let bytes = reading.join().unwrap().unwrap();
+    let packets = packets_of(&bytes);
+    assert_eq!(packets.len() as u64, summary.written);
+    let told: Vec<u64> = packets
+        .iter()
+        .map(|packet| packet.packet_option(4).map_or(0, |count| u64::from_le_bytes(count.try_into().unwrap())))
+        .collect();
+    assert_eq!(told.iter().sum::<u64>(), summary.counts.missed);
+    assert_eq!(told.last(), Some(&summary.counts.missed), "the one that came next");
+    let blocks = super::blocks_of(&bytes);
+    assert_eq!(blocks.last().unwrap().option(12, 7).unwrap(), summary.counts.missed.to_le_bytes());
 }
 
 pub(crate) fn full_disk() {

@@ -29,6 +29,7 @@ fn main() {
         .test("files_begin_with_their_time", &[], rotation::by_time)
         .test("the_oldest_files_go", &[], rotation::oldest_go)
         .test("who_is_too_slow_misses_packets_and_counts_them", &[], failures::too_slow)
+        .test("the_next_packet_tells_of_those_missed", &[], failures::next_tells)
         .test("a_full_disk_leaves_whole_packets", &[Need::Root], failures::full_disk)
         .test("a_pipe_that_closes_ends_the_recording", &[], failures::closed_pipe)
         .test("a_reader_that_stops_reading_holds_nobody_for_ever", &[], failures::stuck_pipe)
