@@ -23,6 +23,9 @@ pub(crate) enum Error {
     /// The link did not come up, or did not come back. Holds the reason and the advice.
     #[error("{0}")]
     NotConnected(String),
+    /// A file that is not what it should be. Holds its name, what is wrong with it, and what to do.
+    #[error("{0}")]
+    File(String),
     /// Standard output took no more.
     #[error("cannot write to standard output: {0}; check where it leads")]
     Output(#[source] io::Error),

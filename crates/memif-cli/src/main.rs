@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use commands::{bench, bridge, capture, demo, ping, responder, show};
+use commands::{bench, bridge, capture, demo, ping, replay, responder, show};
 use output::exit;
 
 const EXAMPLES: &str = "\
@@ -32,6 +32,8 @@ Examples:
       connects to VPP and gives the kernel's programs the device tap0
   memif capture
       connects to VPP and tells of each packet that it sends there, in a line
+  memif replay trace.pcap
+      sends the packets of a capture file to VPP, as they were captured
   memif bench
       measures how fast it is here, with both ends in two processes
   memif show /run/vpp/memif.sock
@@ -63,6 +65,8 @@ enum Command {
     Bridge(Box<bridge::BridgeOptions>),
     /// Write the packets of an interface, or of a link that leads through here, to a file, or tell of each in a line
     Capture(Box<capture::CaptureOptions>),
+    /// Send the packets of a capture file, as they were captured or at a rate
+    Replay(Box<replay::ReplayOptions>),
     /// Run both ends in this process and measure
     Demo(Box<demo::DemoOptions>),
     /// Measure throughput, round trips, the rate without loss, set-up and many interfaces
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         Command::Ping(options) => ping::run(options),
         Command::Bridge(options) => bridge::run(options),
         Command::Capture(options) => capture::run(options),
+        Command::Replay(options) => replay::run(options),
         Command::Demo(options) => demo::run(options),
         Command::Bench(options) => bench::run(options),
         Command::Show(options) => show::run(options),

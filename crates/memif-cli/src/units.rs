@@ -12,6 +12,18 @@ pub(crate) fn quantity(text: &str, k: u32, least: u32, most: u32) -> Option<u32>
     (least..=most).contains(&number).then_some(number)
 }
 
+/// A number with decimals, to which k, M or G may be added.
+pub(crate) fn decimal(text: &str) -> Option<f64> {
+    let (number, unit) = match text.char_indices().next_back()? {
+        (at, 'k' | 'K') => (&text[..at], 1e3),
+        (at, 'M' | 'm') => (&text[..at], 1e6),
+        (at, 'G' | 'g') => (&text[..at], 1e9),
+        _ => (text, 1.0),
+    };
+    let number = number.parse::<f64>().ok().filter(|number| number.is_finite())?;
+    Some(number * unit)
+}
+
 /// A reader of bytes of a packet, of which 9k are 9000, as people say of long ones.
 pub(crate) fn packet_bytes(
     least: u32,

@@ -7,5 +7,6 @@ pub(crate) mod bridge;
 pub(crate) mod capture;
 pub(crate) mod demo;
 pub(crate) mod ping;
+pub(crate) mod replay;
 pub(crate) mod responder;
 pub(crate) mod show;

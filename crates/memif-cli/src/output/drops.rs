@@ -58,9 +58,8 @@ impl<R: Reason, const N: usize> Drops<R, N> {
     }
 
     /// Packets dropped for that reason.
-    #[cfg(test)]
     pub(crate) fn of(&self, reason: R) -> u64 {
-        self.counts[reason.index()]
+        self.counts.get(reason.index()).copied().unwrap_or_default()
     }
 
     fn by_reason(&self) -> impl Iterator<Item = (R, u64)> {

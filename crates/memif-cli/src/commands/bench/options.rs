@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::output::exit::STATUSES;
 use crate::output::plot::parse_file;
 use crate::packet::numbered::Sizes;
+use crate::units::decimal;
 
 /// What is waited for so long.
 const PATIENCE: &str = "Seconds to wait for the link to come up, at first and with --reconnect, and for the first packet [default: 10; echo: \
@@ -294,12 +295,7 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 
 /// Packets per second.
 fn parse_rate(text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.char_indices().next_back() {
-        Some((at, 'k' | 'K')) => (&text[..at], 1e3),
-        Some((at, 'M' | 'm')) => (&text[..at], 1e6),
-        _ => (text, 1.0),
-    };
-    let rate = number.parse::<f64>().ok().map(|number| number * unit);
+    let rate = decimal(text);
     rate.filter(|rate| (1.0..=1e9).contains(rate))
         .ok_or_else(|| "give 1 to 1000M packets per second, as in 250000, 250k or 1.5M".to_owned())
 }
