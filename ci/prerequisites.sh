@@ -33,6 +33,7 @@ needs=(
   "shellcheck shellcheck"
   "strace strace"
   "tcpdump tcpdump"
+  "text2pcap wireshark-common"
   "tshark tshark"
   "valgrind valgrind"
   "zstd zstd"

@@ -99,7 +99,7 @@ fn package(program: &str) -> &str {
         "ip" | "tc" => "iproute2",
         "ping" => "iputils-ping",
         "dumpcap" => "tshark",
-        "editcap" | "mergecap" => "wireshark-common",
+        "editcap" | "mergecap" | "text2pcap" => "wireshark-common",
         DPKT => "python3-dpkt",
         SCAPY | "scapy" => "python3-scapy",
         "prlimit" | "setpriv" | "unshare" => "util-linux",

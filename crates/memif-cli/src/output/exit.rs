@@ -9,12 +9,13 @@ use crate::error::Error;
 /// Shown at the end of every help text.
 pub(crate) const STATUSES: &str = "\
 Exit status:
-  0    done; ping, demo: every reply came; bench: no packet was lost, changed,
-       doubled or out of order on its queue; bench ndr: a rate was found for
-       each size; show: a master listens and this user may connect
+  0    done; ping, demo: every reply came; replay: every packet was sent;
+       bench: no packet was lost, changed, doubled or out of order on its
+       queue; bench ndr: a rate was found for each size; show: a master
+       listens and this user may connect
   1    ping, demo: replies did not come, or came with wrong bytes, or ping's
-       --deadline came before --count replies; bench: packets were lost,
-       changed, doubled or out of order, or the link went down before the
+       --deadline came before --count replies; replay: packets were left
+       out; bench: packets were lost, changed, doubled or out of order, or the link went down before the
        end; bench ndr: no rate was found; show: no master to connect to
   2    wrong use, no connection, or another error; the message says what to do
   130  ended by a second Ctrl-C or SIGTERM, 300 ms or more after the first

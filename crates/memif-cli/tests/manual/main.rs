@@ -65,10 +65,14 @@ tests!(
     json,
     secret,
     explain,
+    replay,
 );
 
 const NEEDS: &[Need] = &[Need::Root, Need::NetNamespace, Need::Program("nsenter")];
 const NEEDS_DPDK: &[Need] = &[Need::Root, Need::NetNamespace, Need::Program("nsenter"), Need::Program("dpdk-testpmd")];
+
+const NEEDS_WIRESHARK: &[Need] =
+    &[Need::Root, Need::NetNamespace, Need::Program("nsenter"), Need::Program("text2pcap")];
 
 const NEEDS_OVS: &[Need] =
     &[Need::Root, Need::NetNamespace, Need::Program("nsenter"), Need::Program(testkit::ovs::DAEMON)];
@@ -77,13 +81,14 @@ fn needs(name: &str) -> &'static [Need] {
     match name {
         "dpdk_server" | "dpdk_client" => NEEDS_DPDK,
         "ovs" => NEEDS_OVS,
+        "replay" => NEEDS_WIRESHARK,
         _ => NEEDS,
     }
 }
 
 /// The words that the help texts show and the manual must explain.
 fn every_option_is_explained() {
-    for command in ["demo", "responder", "ping", "bridge", "capture", "bench", "show"] {
+    for command in ["demo", "responder", "ping", "bridge", "capture", "replay", "bench", "show"] {
         let output =
             std::process::Command::new(env!("CARGO_BIN_EXE_memif")).args([command, "--help"]).output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();

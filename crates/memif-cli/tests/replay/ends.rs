@@ -19,8 +19,8 @@ pub(crate) fn a_peer_that_comes_back_gets_the_rest() {
     let mut link = master.link();
     assert_eq!(take(&mut link, 100), bytes_of(&all[..100]));
     drop(link);
-    program.expect_complaint("link down");
     let mut link = master.link();
+    program.expect_complaint("link down");
     program.expect_complaint("connected to");
     let rest = take(&mut link, 500);
     // What was on its way when the link went down is lost, and nothing comes twice or in another order.
@@ -113,11 +113,11 @@ pub(crate) fn figures_for_programs() {
         let statistics = only(&reports, "replay_statistics");
         has_fields(
             statistics,
-            "type file sent_packets sent_bytes seconds packets_per_second bits_per_second read_packets passes \
-             filtered_packets outside_packets left_out_packets padded_packets out_of_order_packets ring_full_waits \
+            "type file sent_packets sent_bytes duration_ms packets_per_second bits_per_second read_packets passes \
+             filtered_packets outside_packets left_out_packets left_out_packets_by_reason padded_packets out_of_order_packets ring_full_waits \
              links cut_at_byte late",
         );
-        has_fields(&statistics["left_out_packets"], "link_type not_ip empty truncated too_long refused");
+        has_fields(&statistics["left_out_packets_by_reason"], "link_type not_ip empty truncated too_long refused");
         assert_eq!(statistics["late"].is_null(), !late);
         assert_eq!((&statistics["passes"], &statistics["links"]), (&1.into(), &1.into()));
     }

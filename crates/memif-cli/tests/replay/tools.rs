@@ -1,7 +1,8 @@
 //! Files that other programs wrote, of packets that are known: they arrive unchanged, all of them, in their order.
 
 use std::fs;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use super::files::{Packet, bytes_of, packets, pcap, write};
 use super::receiver::replayed;
@@ -131,7 +132,8 @@ for data, meta in RawPcapReader('base.pcap'):
 writer.close()
 ";
     fs::write(directory.path("write.py"), script).unwrap();
-    run(&directory, "python3", "write.py");
+    // Debian's, which has the package; another may come first in PATH.
+    run(&directory, "/usr/bin/python3", "write.py");
     for file in ["little.pcap", "big.pcap", "bignano.pcap", "scapy.pcapng"] {
         arrives(&directory, file, &packets);
     }
@@ -152,7 +154,14 @@ pub(crate) fn files_packed_by_zstd() {
         run(&directory, "zstd", &format!("-q -f {level} base.pcap -o packed"));
         arrives(&directory, "packed", &packets);
     }
-    run(&directory, "zstd", "-q -f --ultra --long=27 --no-content-size --stream-size=500000000 base.pcap -o wide");
+    // From a pipe, so that it does not know how little there is.
+    let mut wide = Command::new("zstd");
+    wide.args(["-q", "--long=27", "-c"])
+        .stdin(Stdio::piped())
+        .stdout(fs::File::create(directory.path("wide")).unwrap());
+    let mut wide = wide.spawn().unwrap();
+    wide.stdin.take().unwrap().write_all(&fs::read(directory.path("base.pcap")).unwrap()).unwrap();
+    assert!(wide.wait().unwrap().success());
     let finished = memif(&format!("replay {} --socket @nobody-is-there", directory.text("wide"))).finish();
     finished.code(2).complains("a window of 134217728 bytes").complains("zstd -dc --long=31");
 }

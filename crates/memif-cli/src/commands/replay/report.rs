@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::send::{Sender, lateness};
 use super::tally::{LeftOut, Reason};
 use crate::counts::real;
+use crate::output::json::milliseconds;
 use crate::output::times::TimesReport;
 
 /// What became of a file.
@@ -16,7 +17,7 @@ pub(super) struct Statistics {
     file: String,
     sent_packets: u64,
     sent_bytes: u64,
-    seconds: f64,
+    duration_ms: f64,
     packets_per_second: f64,
     bits_per_second: f64,
     /// Packets of the file, in all passes.
@@ -25,7 +26,8 @@ pub(super) struct Statistics {
     passes: u64,
     filtered_packets: u64,
     outside_packets: u64,
-    left_out_packets: LeftOut,
+    left_out_packets: u64,
+    left_out_packets_by_reason: LeftOut,
     padded_packets: u64,
     out_of_order_packets: u64,
     /// How often a packet had to wait for a full ring.
@@ -50,14 +52,15 @@ impl Statistics {
             file: file.to_owned(),
             sent_packets: sent.packets,
             sent_bytes: sent.bytes,
-            seconds,
+            duration_ms: milliseconds(sender.time()),
             packets_per_second: rate(real(sent.packets)),
             bits_per_second: rate(8.0 * real(sent.bytes)),
             read_packets: read.packets,
             passes: sender.end.as_ref().map_or(0, |end| end.passes),
             filtered_packets: read.unmatched,
             outside_packets: read.outside,
-            left_out_packets: left_out,
+            left_out_packets: left_out.all(),
+            left_out_packets_by_reason: left_out,
             padded_packets: read.padded,
             out_of_order_packets: read.out_of_order,
             ring_full_waits: sent.waits,
@@ -70,12 +73,12 @@ impl Statistics {
 
     /// Whether every packet that was to be sent was.
     pub(super) fn is_complete(&self) -> bool {
-        self.left_out_packets.all() == 0
+        self.left_out_packets == 0
     }
 
     /// Whether packets were left out for that reason.
     pub(super) fn is_short_of(&self, reason: Reason) -> bool {
-        self.left_out_packets.of(reason) > 0
+        self.left_out_packets_by_reason.of(reason) > 0
     }
 
     /// What is to be said of a run that sent nothing, though nothing failed.
@@ -97,11 +100,11 @@ impl fmt::Display for Statistics {
             "{} packets sent, {} bytes in {:.2} s: {:.0} packets/s, {:.3} Mbit/s",
             self.sent_packets,
             self.sent_bytes,
-            self.seconds,
+            self.duration_ms / 1000.0,
             self.packets_per_second,
             self.bits_per_second / 1e6,
         )?;
-        let left_out = self.left_out_packets.to_string().replacen(" dropped", " left out", 1);
+        let left_out = self.left_out_packets_by_reason.to_string().replacen(" dropped", " left out", 1);
         write!(f, "\n{left_out}")?;
         for (count, what) in [
             (self.filtered_packets, "not matched by the filter"),
