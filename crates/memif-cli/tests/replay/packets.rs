@@ -118,7 +118,7 @@ pub(crate) fn passes_follow_each_other() {
     for (count, times) in [(100, 3), (30_000, 2)] {
         let all = packets(count, 0);
         let (_directory, file) = file_of(&all);
-        let (arrived, finished) = replayed(&format!("{file} --topspeed --loop {times} udp"));
+        let (arrived, finished) = replayed(&format!("{file} --topspeed --loop {times} ip"));
         let expected = bytes_of(&vec![&all[..]; times].concat());
         assert!(arrived == expected, "{} of {}", arrived.len(), expected.len());
         finished.code(0);

@@ -1,9 +1,22 @@
 //! Packets on their way from the reading thread to the sending one: many at once, ready to be sent.
 
-/// Bytes after which a chunk is handed over.
-const BYTES: usize = 256 << 10;
-/// Packets after which it is.
-const PACKETS: usize = 4096;
+/// How large chunks are, and how many are read ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Bytes after which one is handed over.
+    pub(super) bytes: usize,
+    /// Packets after which it is.
+    pub(super) packets: usize,
+    pub(super) ahead: usize,
+}
+
+impl Size {
+    /// Where packets have a time: the reading thread may run where the sending one does, and takes 20 us for one of
+    /// these, which is as late as it can make a packet. With 4096 packets it was a millisecond.
+    pub(super) const PACED: Self = Self { bytes: 64 << 10, packets: 256, ahead: 128 };
+    /// As fast as it goes: as few turns as possible.
+    pub(super) const TOP: Self = Self { bytes: 256 << 10, packets: 4096, ahead: 8 };
+}
 
 /// Packets one behind the other.
 #[derive(Debug, Default)]
@@ -38,9 +51,9 @@ impl Chunk {
         self.items.clear();
     }
 
-    /// Whether it should be handed over.
-    pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() >= BYTES || self.items.len() >= PACKETS
+    /// Whether it is as large as that.
+    pub(super) fn is_full(&self, size: Size) -> bool {
+        self.bytes.len() >= size.bytes || self.items.len() >= size.packets
     }
 
     pub(super) fn is_empty(&self) -> bool {

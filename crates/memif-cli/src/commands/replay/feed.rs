@@ -10,15 +10,13 @@ use std::time::Duration;
 
 use memif_capture::read::{Cut, ReadError, Reader};
 
-use super::chunk::Chunk;
-use super::pace::Schedule;
+use super::chunk::{Chunk, Size};
+use super::pace::{Pace, Schedule};
 use super::plan::{Plan, Source};
 use super::prepare::{Preparation, is_misfit, misfit};
 use super::tally::Read;
 use crate::error::Error;
 
-/// Chunks that are read ahead.
-const AHEAD: usize = 8;
 /// Bytes of a file that are kept between passes, ready to be sent again.
 const KEPT: usize = 16 << 20;
 
@@ -63,10 +61,12 @@ pub(super) struct End {
 impl Feed {
     /// Starts to read.
     pub(super) fn start(plan: Plan) -> Result<Self, Error> {
-        let (sender, messages) = mpsc::sync_channel(AHEAD);
+        let size = if plan.pace == Pace::Top { Size::TOP } else { Size::PACED };
+        let (sender, messages) = mpsc::sync_channel(size.ahead);
         let (spare, empty) = mpsc::channel();
         let work = move || {
-            let mut reading = Reading { plan: &plan, to: &sender, empty, begun: false, told: Vec::new(), cut: None };
+            let mut reading =
+                Reading { plan: &plan, size, to: &sender, empty, begun: false, told: Vec::new(), cut: None };
             let (mut read, mut passes) = (Read::default(), 0);
             let error = reading.all(&mut read, &mut passes).err();
             let cut = reading.cut;
@@ -128,6 +128,7 @@ impl From<Error> for Left {
 
 struct Reading<'a> {
     plan: &'a Plan,
+    size: Size,
     to: &'a SyncSender<Message>,
     empty: Receiver<Chunk>,
     begun: bool,
@@ -198,7 +199,7 @@ impl Reading<'_> {
         };
         loop {
             // Before it may have to wait, so that nothing lies here meanwhile.
-            if (chunk.is_full() || !reader.is_ready()) && !chunk.is_empty() {
+            if (chunk.is_full(self.size) || !reader.is_ready()) && !chunk.is_empty() {
                 hand_over(&mut chunk, preparation.read, read, kept)?;
             }
             match reader.next_packet() {
