@@ -31,6 +31,7 @@ mod clock;
 mod error;
 mod formats;
 mod limits;
+mod magic;
 mod order;
 mod packet;
 mod pcap;
@@ -75,7 +76,7 @@ impl<R: Read> Reader<R> {
     /// unknown version, and what reading the source said.
     pub fn new(source: R) -> Result<Self, ReadError> {
         let mut buffer = Buffer::new(Unpacked::new(source)?);
-        let kind = match formats::format_of(&mut buffer)? {
+        let kind = match format_of(&mut buffer)? {
             Format::Pcap => Kind::Pcap(Pcap::new(&mut buffer)?),
             Format::Pcapng => Kind::Pcapng(Pcapng::default()),
         };
@@ -152,5 +153,22 @@ impl<R: Read> Reader<R> {
             Kind::Pcap(pcap) => Some(pcap.link_type()),
             Kind::Pcapng(_) => None,
         }
+    }
+}
+
+/// The format of what begins here.
+fn format_of<R: Read>(buffer: &mut Buffer<R>) -> Result<Format, ReadError> {
+    if !buffer.have(1)? {
+        return Err(ReadError::Empty { packed: buffer.source().compression() });
+    }
+    buffer.have(4)?;
+    let first = buffer.available();
+    if pcapng::begins(first) {
+        Ok(Format::Pcapng)
+    } else if pcap::begins(first) {
+        Ok(Format::Pcap)
+    } else {
+        let first = first.get(..first.len().min(4)).unwrap_or_default();
+        Err(ReadError::NotACapture { first: first.to_vec() })
     }
 }

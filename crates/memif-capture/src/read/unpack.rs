@@ -8,8 +8,9 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::error::ReadError;
-use super::formats::{Compression, MAGIC, compression_of};
+use super::formats::Compression;
 use super::limits::MAX_WINDOW;
+use super::magic::{MAGIC, compression_of};
 use super::watched::Watched;
 
 /// Packed bytes that are read at once.

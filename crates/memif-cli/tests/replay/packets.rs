@@ -106,7 +106,7 @@ pub(crate) fn flows_keep_their_order_on_several_queues() {
         let of_flow = |packet: &&Vec<u8>| port(packet) == (1000 + number).to_be_bytes();
         let expected: Vec<_> = all.iter().map(|packet| &packet.bytes).filter(of_flow).collect();
         let found: Vec<Vec<_>> = queues.iter().map(|packets| packets.iter().filter(of_flow).collect()).collect();
-        assert!(found.iter().any(|found| *found == expected), "flow {number}");
+        assert!(found.contains(&expected), "flow {number}");
     }
     // Unless they are asked for there is one.
     let (arrived, _) = replayed(&format!("{file} --topspeed"));

@@ -195,7 +195,7 @@ impl Reading<'_> {
             kept.add(&chunk, of_pass);
             *read = before;
             *read += of_pass;
-            self.to.send(Message::Packets(Packets { start, chunk, read: *read }))
+            self.to.send(Message::Packets(Packets { start, chunk, read: *read })).map_err(Left::from)
         };
         loop {
             // Before it may have to wait, so that nothing lies here meanwhile.
