@@ -1,6 +1,8 @@
 //! How it ends: with the file, its peer, or a signal.
 
 use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -70,6 +72,17 @@ pub(crate) fn signals_end_it_and_ask_for_figures() {
 pub(crate) fn a_signal_ends_the_wait_for_a_file() {
     // Nothing is written into it.
     let (program, pipe) = piped("replay - --socket @nobody-is-there");
+    // Nothing is said before either: what shows is that it listens.
+    let listens = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", program.pid())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() >> (Signal::TERM.as_raw() - 1) & 1 == 1
+    };
+    let start = Instant::now();
+    while !listens() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it does not listen to signals");
+        thread::yield_now();
+    }
     program.terminate();
     program.finish().code(0);
     drop(pipe);
