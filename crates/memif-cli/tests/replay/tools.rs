@@ -154,6 +154,12 @@ pub(crate) fn files_packed_by_zstd() {
         run(&directory, "zstd", &format!("-q -f {level} base.pcap -o packed"));
         arrives(&directory, "packed", &packets);
     }
+    // Cut within its last block: what was unpacked before, though all of it is still within the window.
+    let packed = fs::read(directory.path("packed")).unwrap();
+    fs::write(directory.path("packed"), &packed[..packed.len() - 8]).unwrap();
+    let (arrived, finished) = replayed(&format!("{} --topspeed", directory.text("packed")));
+    assert!(arrived.len() > 50 && arrived[..] == bytes_of(&packets)[..arrived.len()], "{} came", arrived.len());
+    finished.code(0).complains("the file ends within the packet or block");
     // From a pipe, so that it does not know how little there is.
     let mut wide = Command::new("zstd");
     wide.args(["-q", "--long=27", "-c"])
