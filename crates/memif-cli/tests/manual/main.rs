@@ -57,6 +57,7 @@ tests!(
     two_bridges,
     tap,
     lines,
+    replay,
     netns,
     ping6,
     measure,
@@ -65,7 +66,6 @@ tests!(
     json,
     secret,
     explain,
-    replay,
 );
 
 const NEEDS: &[Need] = &[Need::Root, Need::NetNamespace, Need::Program("nsenter")];
