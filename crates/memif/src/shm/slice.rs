@@ -57,7 +57,7 @@ impl<'a> SharedSlice<'a> {
     }
 
     /// Copies from `offset` on into `to`, as many bytes as both have. Returns how many.
-    #[inline]
+    #[inline(always)]
     pub fn read(&self, offset: usize, to: &mut [u8]) -> usize {
         let len = self.len.saturating_sub(offset).min(to.len());
         if len > 0 {
@@ -68,7 +68,7 @@ impl<'a> SharedSlice<'a> {
     }
 
     /// Copies `from` to `offset` on, as many bytes as both have room for. Returns how many.
-    #[inline]
+    #[inline(always)]
     pub fn write(&self, offset: usize, from: &[u8]) -> usize {
         let len = self.len.saturating_sub(offset).min(from.len());
         if len > 0 {

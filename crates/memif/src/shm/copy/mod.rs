@@ -39,7 +39,7 @@ mod tests;
 /// - `src` must be valid for reads and `dst` for writes of `len` bytes.
 /// - `dst` must be private to the caller. The bytes at `src` may be changed by anyone at any time, this process
 ///   included.
-#[inline]
+#[inline(always)]
 pub(in crate::shm) unsafe fn from_shared(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY: the caller's promise is what either routine asks for.
     unsafe { machine::copy::<false, true>(dst, src, len) };
@@ -50,7 +50,7 @@ pub(in crate::shm) unsafe fn from_shared(dst: *mut u8, src: *const u8, len: usiz
 /// # Safety
 /// - `src` must be valid for reads and `dst` for writes of `len` bytes.
 /// - Nobody may change the bytes at `src` meanwhile. Those at `dst` may be changed and read by anyone.
-#[inline]
+#[inline(always)]
 pub(in crate::shm) unsafe fn to_shared(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY: as above.
     unsafe { machine::copy::<true, false>(dst, src, len) };

@@ -2,20 +2,30 @@
 
 use super::steps::{step1, step2, step4, step8, step16, step32, step64};
 
+/// The usual smallest packets, which are most of those that are counted by the million: two steps, no loop. Returns
+/// whether that was it. In every loop of a caller, where all else may be called.
+///
+/// # Safety
+/// As [`super::between_shared`].
+#[inline(always)]
+pub(super) unsafe fn smallest(dst: *mut u8, src: *const u8, len: usize) -> bool {
+    if len.wrapping_sub(33) >= 32 {
+        return false;
+    }
+    // SAFETY: 33 to 64 bytes: both steps of 32 lie within them.
+    unsafe {
+        step32(dst, src);
+        step32(dst.add(len - 32), src.add(len - 32));
+    }
+    true
+}
+
 /// Steps of 64 bytes, then smaller ones.
 ///
 /// # Safety
 /// As [`super::between_shared`].
 #[inline]
 pub(super) unsafe fn short(mut dst: *mut u8, mut src: *const u8, mut len: usize) {
-    // The usual smallest packets, which are most of those that are counted by the million: two steps, no loop.
-    if len.wrapping_sub(33) < 32 {
-        // SAFETY: 33 to 64 bytes: both steps of 32 lie within them.
-        return unsafe {
-            step32(dst, src);
-            step32(dst.add(len - 32), src.add(len - 32));
-        };
-    }
     while len >= 64 {
         // SAFETY: at least 64 bytes are left on both sides.
         unsafe { step64(dst, src) };

@@ -3,7 +3,7 @@
 use std::arch::asm;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::short::short;
+use super::short::{short, smallest};
 
 /// Bytes from which wider registers are used, if there are any.
 const LONG: usize = 512;
@@ -21,8 +21,22 @@ static STRING_FROM: AtomicUsize = AtomicUsize::new(STRING_COPY_FROM_SSE);
 ///
 /// # Safety
 /// As [`super::from_shared`], [`super::to_shared`] or [`super::between_shared`].
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn copy<const SHARED_TO: bool, const SHARED_FROM: bool>(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !smallest(dst, src, len) {
+            others(dst, src, len);
+        }
+    }
+}
+
+/// As [`copy`], of whatever length.
+///
+/// # Safety
+/// As [`copy`].
+#[inline]
+unsafe fn others(dst: *mut u8, src: *const u8, len: usize) {
     if len < LONG {
         // SAFETY: the caller's promise.
         return unsafe { short(dst, src, len) };
