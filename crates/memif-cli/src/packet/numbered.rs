@@ -106,14 +106,22 @@ impl std::str::FromStr for Sizes {
     }
 }
 
+/// Bytes of two cache lines. Our buffers lie at multiples of it. Where a packet that is read lies like one that was
+/// just written, both modulo a page, the processor takes the two for the same and waits; so packets that are ready
+/// begin at the odd lines.
+const LINES: usize = 128;
+
 /// Packets ready to send on one queue. Each already carries its number.
 #[derive(Debug)]
 pub(crate) struct Packets {
-    /// One packet after the other, each in as many bytes as the longest has.
+    /// One packet after the other from `from` on, each in a place that the longest fits in.
     ready: Vec<u8>,
+    from: usize,
     place: usize,
     /// Bytes of each.
     lengths: Vec<usize>,
+    /// Bytes of the longest.
+    longest: usize,
     /// Whether all have the same.
     alike: bool,
     at: usize,
@@ -123,31 +131,36 @@ pub(crate) struct Packets {
 impl Packets {
     /// Packets of that stream, from that number on.
     pub(crate) fn new(framing: Framing, sizes: Sizes, stream: u8, first: u64) -> Self {
-        let (place, lengths) = (sizes.longest(), sizes.round());
-        let mut ready = Vec::with_capacity(place * lengths.len());
-        for (number, &length) in (first..).zip(&lengths) {
+        let (longest, lengths) = (sizes.longest(), sizes.round());
+        let place = longest.next_multiple_of(LINES);
+        let mut ready = vec![0; place * lengths.len() + LINES];
+        let from = (LINES / 2).wrapping_sub(ready.as_ptr().addr()) % LINES;
+        ready.truncate(from + place * lengths.len());
+        let places = ready.get_mut(from..).unwrap_or_default().chunks_exact_mut(place);
+        for ((number, &length), place) in (first..).zip(&lengths).zip(places) {
             let mut packet = blank(framing, length);
             write(&mut packet, NUMBER, number);
             write(&mut packet, KIND, tag(stream) | length as u64);
-            packet.resize(place, 0);
-            ready.append(&mut packet);
+            if let Some(place) = place.get_mut(..length) {
+                place.copy_from_slice(&packet);
+            }
         }
-        let alike = lengths.iter().all(|&length| length == place);
-        Self { ready, place, lengths, alike, at: 0, number: first }
+        let alike = lengths.iter().all(|&length| length == longest);
+        Self { ready, from, place, lengths, longest, alike, at: 0, number: first }
     }
 
     /// The next packet.
     #[inline]
     pub(crate) fn next(&self) -> &[u8] {
         let length = self.lengths.get(self.at).copied().unwrap_or(0);
-        let start = self.at * self.place;
+        let start = self.from + self.at * self.place;
         self.ready.get(start..start + length).unwrap_or_default()
     }
 
     /// Says that the next packet was sent, and makes its place ready for the next round.
     #[inline]
     pub(crate) fn sent(&mut self) {
-        let (start, round) = (self.at * self.place, self.lengths.len());
+        let (start, round) = (self.from + self.at * self.place, self.lengths.len());
         if let Some(packet) = self.ready.get_mut(start..) {
             write(packet, NUMBER, self.number + round as u64);
         }
@@ -158,24 +171,32 @@ impl Packets {
         }
     }
 
+    /// Whether all are of one length, so that [`send_alike`](Self::send_alike) sends them.
+    pub(crate) fn are_alike(&self) -> bool {
+        self.alike
+    }
+
     /// Gives the next packets to `push`, up to `count` of them, until it refuses one. Says how many bytes were sent,
-    /// and why one was not.
+    /// and why one was not. For packets of one length.
     #[inline(always)]
-    pub(crate) fn send<E>(&mut self, count: usize, mut push: impl FnMut(&[u8]) -> Result<(), E>) -> (u64, Option<E>) {
-        if !self.alike {
-            return self.send_mixed(count, &mut push);
-        }
+    pub(crate) fn send_alike<E>(
+        &mut self,
+        count: usize,
+        mut push: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> (u64, Option<E>) {
         // That they are this long spares looking at every packet.
-        let place = self.place.max(SHORTEST);
+        let length = self.longest.max(SHORTEST);
+        let place = self.place.max(length);
         let (first, round) = (self.number, self.lengths.len());
         // The number that a packet has in the next round.
         let mut later = first + round as u64;
         let (mut left, mut refused) = (count, None);
         while left > 0 && refused.is_none() {
             let before = left;
-            let mut ready = self.ready.get_mut(self.at * place..).unwrap_or_default();
+            let mut ready = self.ready.get_mut(self.from + self.at * place..).unwrap_or_default();
             while left > 0
                 && let Some((packet, rest)) = mem::take(&mut ready).split_at_mut_checked(place)
+                && let Some(packet) = packet.get_mut(..length)
             {
                 if let Err(error) = push(packet) {
                     refused = Some(error);
@@ -192,13 +213,15 @@ impl Packets {
             }
         }
         self.number = later - round as u64;
-        ((self.number - first) * place as u64, refused)
+        ((self.number - first) * length as u64, refused)
     }
 
-    /// As [`send`](Self::send), for lengths that differ. By a pointer, so that the loop above has the one direct call,
-    /// which is then no call.
-    #[inline(never)]
-    fn send_mixed<E>(&mut self, count: usize, push: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> (u64, Option<E>) {
+    /// As [`send_alike`](Self::send_alike), for lengths that may differ.
+    pub(crate) fn send_mixed<E>(
+        &mut self,
+        count: usize,
+        mut push: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> (u64, Option<E>) {
         let mut bytes = 0;
         for _ in 0..count {
             let packet = self.next();
@@ -336,7 +359,7 @@ mod tests {
             let mut sent = 0;
             for room in [0, 1, 40, 7, 16, 0, 100] {
                 let mut left = room;
-                let (took, refused) = packets.send(40, |packet| {
+                let push = |packet: &[u8]| {
                     if left == 0 {
                         return Err("full");
                     }
@@ -344,7 +367,9 @@ mod tests {
                     bytes += packet.len() as u64;
                     numbers.push(kind(packet));
                     Ok(())
-                });
+                };
+                let (took, refused) =
+                    if packets.are_alike() { packets.send_alike(40, push) } else { packets.send_mixed(40, push) };
                 sent += took;
                 assert_eq!(refused, (room < 40).then_some("full"));
             }

@@ -284,18 +284,19 @@ impl Generator {
         let (Some(queue), Some(packets)) = (tx.get_mut(lane), self.streams.get_mut(lane)) else {
             return Ok(0);
         };
-        let Ok(mut batch) = queue.reserve() else {
+        let sent =
+            if packets.are_alike() { send_alike(queue, packets, burst) } else { send_mixed(queue, packets, burst) };
+        let Ok((bytes, refused, sent)) = sent else {
             self.cut = true;
             return Ok(0);
         };
-        let (bytes, refused) = packets.send(burst, |packet| batch.push(packet));
         self.bytes += bytes;
         match refused {
             None | Some(SendError::Full) => {}
             Some(SendError::TooLong { len, max }) => return Err(too_long(len, max)),
             Some(_) => self.cut = true,
         }
-        Ok(batch.commit())
+        Ok(sent)
     }
 
     /// Tells a sink that all was sent, on each queue, and gives it the time to take it.
@@ -315,6 +316,24 @@ impl Generator {
             }
         }
     }
+}
+
+/// Bytes that were sent, why a packet was not, and packets that were; an error where the link is down.
+type Burst = Result<(u64, Option<SendError>, usize), SendError>;
+
+/// A function of its own, which has the one call of `push`: it is then no call, and the batch lies in registers.
+#[inline(never)]
+fn send_alike(queue: &mut TxQueue, packets: &mut Packets, burst: usize) -> Burst {
+    let mut batch = queue.reserve()?;
+    let (bytes, refused) = packets.send_alike(burst, |packet| batch.push(packet));
+    Ok((bytes, refused, batch.commit()))
+}
+
+#[inline(never)]
+fn send_mixed(queue: &mut TxQueue, packets: &mut Packets, burst: usize) -> Burst {
+    let mut batch = queue.reserve()?;
+    let (bytes, refused) = packets.send_mixed(burst, |packet| batch.push(packet));
+    Ok((bytes, refused, batch.commit()))
 }
 
 fn close(tx: &mut [TxQueue], framing: Framing, sent: u64, offered: u64) {
