@@ -27,6 +27,10 @@ pub(crate) fn what_is_no_capture_has_an_answer() {
     drop(pipe);
     program.finish().code(2).complains("standard input: it is empty");
     memif("replay - --loop 2").finish().code(2).complains("--loop needs a file");
+    // The mark below a filter's mistake is the last thing said.
+    write(&directory.path("file"), &packets(1, 0));
+    let program = memif(&format!("replay {} --socket @nobody-is-there tcp prt 3", directory.text("file")));
+    program.finish().code(2).complains("\n  tcp prt 3\n      ^^^\n");
 }
 
 pub(crate) fn a_file_of_somebody_else_has_an_answer() {

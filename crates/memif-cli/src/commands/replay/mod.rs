@@ -152,7 +152,7 @@ impl ReplayOptions {
         let text = self.filter.join(" ");
         if !text.is_empty() {
             let filter = Filter::parse(&text, recipe.link_type());
-            recipe.filter = Some(filter.map_err(|error| Error::Usage(error.pointed().to_string()))?);
+            recipe.filter = Some(filter.map_err(|error| Error::Filter(error.pointed().to_string()))?);
         }
         let passes = (self.passes > 0).then_some(self.passes);
         Ok(Plan { source, pace, passes, no_wait: self.no_wait, recipe })
