@@ -67,3 +67,19 @@ pub(crate) fn pcap(link_type: u32, packets: &[Packet]) -> Vec<u8> {
 pub(crate) fn write(path: &Path, packets: &[Packet]) {
     fs::write(path, pcap(1, packets)).unwrap();
 }
+
+/// A pcapng file with microseconds, as it has where nothing else is said.
+pub(crate) fn pcapng(link_type: u16, packets: &[Packet]) -> Vec<u8> {
+    let mut file = [0x0a0d_0d0a_u32, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28].map(u32::to_le_bytes).concat();
+    file.extend([1, 20, u32::from(link_type), 0, 20].map(u32::to_le_bytes).concat());
+    for packet in packets {
+        let length = u32::try_from(packet.bytes.len()).unwrap();
+        let (block, time) = (32 + length.next_multiple_of(4), packet.time / 1000);
+        let (high, low) = (u32::try_from(time >> 32).unwrap(), u32::try_from(time & 0xffff_ffff).unwrap());
+        file.extend([6, block, 0, high, low, length, length].map(u32::to_le_bytes).concat());
+        file.extend(&packet.bytes);
+        file.resize(file.len().next_multiple_of(4), 0);
+        file.extend(block.to_le_bytes());
+    }
+    file
+}

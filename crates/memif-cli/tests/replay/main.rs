@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
+mod circle;
 mod ends;
 mod files;
 mod pace;
@@ -32,6 +33,8 @@ fn main() {
         .test("files_of_scapy", SCAPY, tools::files_of_scapy)
         .test("files_packed_by_gzip", GZIP, tools::files_packed_by_gzip)
         .test("files_packed_by_zstd", ZSTD, tools::files_packed_by_zstd)
+        .test("ethernet_goes_round", &[], circle::ethernet_goes_round)
+        .test("raw_ip_goes_round", &[], circle::raw_ip_goes_round)
         .test("filters_and_moments_choose_packets", &[], packets::filters_and_moments_choose_packets)
         .test("addresses_are_written_over", &[], packets::addresses_are_written_over)
         .test("truncated_packets_by_choice", &[], packets::truncated_packets_by_choice)
