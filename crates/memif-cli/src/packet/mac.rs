@@ -49,10 +49,9 @@ impl fmt::Display for Mac {
     }
 }
 
-impl FromStr for Mac {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl Mac {
+    /// Any address, of stations or of a group, as packets are sent to.
+    pub(crate) fn of_destination(text: &str) -> Result<Self, String> {
         let mut bytes = [0; 6];
         let mut parts = text.split(':');
         for byte in &mut bytes {
@@ -64,7 +63,16 @@ impl FromStr for Mac {
         if parts.next().is_some() {
             return Err("give six bytes, not more, as in 02:fe:c0:a8:01:02".to_owned());
         }
-        let mac = Self(bytes);
+        Ok(Self(bytes))
+    }
+}
+
+/// That of a station.
+impl FromStr for Mac {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mac = Self::of_destination(text)?;
         if mac.is_group() {
             return Err("this is a group address: give one whose first byte is even".to_owned());
         }

@@ -124,6 +124,8 @@ pub(crate) fn wrong_use() {
         (format!("capture -w {nowhere}"), "make the directory"),
         (format!("ping 10.0.0.1 --write {nowhere}"), "make the directory"),
         (format!("capture -w {}", directory.text("")), "name a file in it"),
+        (format!("capture -w {}", directory.text("a.pcapng.xz")), "a program that makes a .xz"),
+        (format!("capture -w {} --rotate-size 1023", directory.text("a.pcapng")), "give 1k or more"),
         ("capture tcp prot 80".to_owned(), "column 5 of the filter"),
     ] {
         memif(&format!("{arguments} --socket {}", abstract_name())).finish().code(2).complains(answer);

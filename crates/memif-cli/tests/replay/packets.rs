@@ -34,10 +34,10 @@ pub(crate) fn addresses_are_written_over() {
     let all = packets(5, 0);
     let (_directory, file) = file_of(&all);
     let (arrived, finished) =
-        replayed(&format!("{file} --topspeed --set-dst 02:fe:00:00:00:07 --set-src 02:fe:00:00:00:08"));
+        replayed(&format!("{file} --topspeed --set-dst 01:00:5e:00:00:07 --set-src 02:fe:00:00:00:08"));
     finished.code(0);
     for (arrived, packet) in arrived.iter().zip(&all) {
-        assert_eq!(arrived[..12], [2, 0xfe, 0, 0, 0, 7, 2, 0xfe, 0, 0, 0, 8]);
+        assert_eq!(arrived[..12], [1, 0, 0x5e, 0, 0, 7, 2, 0xfe, 0, 0, 0, 8]);
         assert_eq!(arrived[12..], packet.bytes[12..]);
     }
     assert_eq!(arrived.len(), 5);

@@ -98,7 +98,7 @@ pub(crate) struct ReplayOptions {
     set_src: Option<Mac>,
 
     /// Write this Ethernet address over the destination of each packet
-    #[arg(long, value_name = "MAC")]
+    #[arg(long, value_name = "MAC", value_parser = Mac::of_destination)]
     set_dst: Option<Mac>,
 
     /// Leave out packets for which there is no room in the ring when they are due, instead of waiting

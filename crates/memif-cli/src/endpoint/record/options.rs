@@ -1,5 +1,6 @@
 //! Where packets are written to, and how much of them.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,10 @@ use crate::units::large_bytes;
 
 /// As tcpdump has it: more than any packet.
 const WHOLE_PACKETS: u32 = 262_144;
+/// Bytes of the smallest file that another may follow: what each begins and ends with has some 400.
+const SMALLEST_FILE: u64 = 1024;
+/// Endings of names of files that are compressed as these are not.
+const OTHER_COMPRESSIONS: [&str; 4] = ["bz2", "lz4", "xz", "Z"];
 /// What stands for standard output.
 const STANDARD_OUTPUT: &str = "-";
 
@@ -75,6 +80,18 @@ impl RecordOptions {
             return Err(Error::Usage(
                 "--files needs --rotate-size or --rotate-time, which begin another file".to_owned(),
             ));
+        }
+        if self.rotate_size.is_some_and(|bytes| bytes < SMALLEST_FILE) {
+            return Err(Error::Usage(
+                "--rotate-size: give 1k or more; what a file begins and ends with has some 400 bytes".to_owned(),
+            ));
+        }
+        let ending = self.path().and_then(Path::extension).and_then(OsStr::to_str);
+        if let Some(ending) = ending.filter(|ending| OTHER_COMPRESSIONS.contains(ending)) {
+            return Err(Error::Usage(format!(
+                "files are compressed with gzip (.gz) or Zstandard (.zst): end the name with one of these, or write to \
+                 standard output (-w -), into a program that makes a .{ending}"
+            )));
         }
         if rotates && self.takes_standard_output() {
             return Err(Error::Usage(
