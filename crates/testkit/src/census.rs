@@ -42,8 +42,10 @@ impl Census {
         for line in std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("/proc").lines() {
             let mut words = line.split_whitespace();
             let shared = words.nth(1).is_some_and(|flags| flags.ends_with('s'));
-            if shared {
-                *mappings.entry(words.skip(3).collect::<Vec<_>>().join(" ")).or_insert(0) += 1;
+            let file = words.skip(3).collect::<Vec<_>>().join(" ");
+            // By which the library signals, from the first signal of a process to its end.
+            if shared && !file.starts_with("/[aio]") {
+                *mappings.entry(file).or_insert(0) += 1;
             }
         }
         Self { fds, mappings }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::counters::{QueueDetails, RegionDetails};
 use crate::error::Breach;
+use crate::queue::LinkShared;
 #[cfg(all(test, not(loom)))]
 use crate::queue::QueueShared;
-use crate::queue::{LinkShared, is_signalled};
+use crate::sys::is_signalled;
 
 /// The driver's hold on a link.
 #[derive(Clone, Debug)]

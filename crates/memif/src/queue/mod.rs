@@ -36,8 +36,7 @@ pub use packet_writer::PacketWriter;
 pub use rx::RxQueue;
 pub use rx_batch::{Packets, RxBatch};
 pub(crate) use shared::{
-    DriverSignals, InUse, LinkShared, PACKETS_PER_SIGNAL, PEER_GONE, QueueParts, QueueShared, drain, is_signalled,
-    signal,
+    DriverSignals, InUse, LinkShared, PACKETS_PER_SIGNAL, PEER_GONE, QueueParts, QueueShared, drain,
 };
 pub use tx::TxQueue;
 pub use tx_batch::{ForwardError, TxBatch};

@@ -1,7 +1,8 @@
 //! Telling a receiver that packets are there.
 
-use crate::queue::{LinkShared, PACKETS_PER_SIGNAL, QueueShared, signal};
+use crate::queue::{LinkShared, PACKETS_PER_SIGNAL, QueueShared};
 use crate::ring::RingMemory;
+use crate::sys::signal;
 use crate::wire::ring::FLAG_MASK_INT;
 
 /// After `packets` were published: signals if the receiver wants that, and has the driver repeat it while the receiver
@@ -20,7 +21,7 @@ pub(super) fn notify(ring: &impl RingMemory, shared: &QueueShared, link: &LinkSh
 fn send_signals(shared: &QueueShared, link: &LinkShared, packets: usize) {
     let mut written = 0;
     for _ in 0..packets.div_ceil(usize::from(PACKETS_PER_SIGNAL)).max(1) {
-        written += u64::from(signal(&*shared.interrupt));
+        written += u64::from(signal(&shared.interrupt));
     }
     shared.counters.signals.add_shared(written);
     shared.note_published();

@@ -99,13 +99,13 @@ impl RxQueue {
     }
 
     /// Makes the descriptor readable, since packets may lie on the ring that nobody signalled. Not through the peer's
-    /// eventfd, which could hold us: see `signal`.
+    /// eventfd: that would be a signal that no peer sent, and be counted as one.
     fn nudge(&self) {
         self.nudged.set(true);
         match self.readiness() {
             // An eventfd of our own can always be written.
             Some(all) => self.listen_to_the_end(all, epoll::EventFlags::IN | epoll::EventFlags::OUT),
-            None => drop(crate::queue::signal(&*self.shared.interrupt)),
+            None => drop(crate::sys::signal(&self.shared.interrupt)),
         }
     }
 

@@ -9,14 +9,15 @@
 //! then [`Closer::is_full`] keeps new connections out; links are not touched. Where this process has no descriptor
 //! number left, the kernel itself destroys what does not fit, in the thread that reads.
 
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{CWD, fcntl_get_seals, readlinkat};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
+use super::pool::{Job, Kind, Pool};
 use super::seqpacket::{Left, Received, left, receive, shut_down};
 use crate::wire::MESSAGE_SIZE;
 
@@ -24,25 +25,21 @@ use crate::wire::MESSAGE_SIZE;
 const MAX_THREADS: usize = 4;
 /// Descriptors in the queue beyond which no new connections should be made.
 const FULL: usize = 256;
-/// Stack of a closer thread, which does next to nothing.
-const STACK: usize = 128 * 1024;
 /// Most messages that are read from a connection in the driver's thread before it is closed.
 const DRAIN_LIMIT: usize = 256;
 
 /// Closes descriptors elsewhere. Clones share one queue.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Closer(Arc<Mutex<State>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Closer(Pool<Closing>);
 
-#[derive(Debug, Default)]
-struct State {
-    queue: VecDeque<Job>,
-    threads: usize,
-    /// Threads that close something now.
-    busy: usize,
+impl Default for Closer {
+    fn default() -> Self {
+        Self(Pool::new(Kind { name: "memif closer", most: MAX_THREADS, linger: Duration::ZERO }))
+    }
 }
 
 #[derive(Debug)]
-enum Job {
+enum Closing {
     Descriptor(OwnedFd),
     /// A connection with messages that have descriptors.
     Connection(Arc<OwnedFd>),
@@ -51,57 +48,20 @@ enum Job {
 impl Closer {
     /// Whether closing does not get on.
     pub(crate) fn is_full(&self) -> bool {
-        self.state().queue.len() >= FULL
+        self.0.waiting() >= FULL
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, job: Job) {
-        let mut state = self.state();
-        state.queue.push_back(job);
-        self.recruit(&mut state);
-    }
-
-    /// Starts a thread if all are busy.
-    fn recruit(&self, state: &mut State) {
-        if state.queue.is_empty() || state.threads > state.busy || state.threads >= MAX_THREADS {
-            return;
-        }
-        state.threads += 1;
-        let shared = self.clone();
-        let thread = std::thread::Builder::new().name("memif closer".to_owned()).stack_size(STACK);
-        if thread.spawn(move || shared.run()).is_err() {
-            // The next descriptor tries again.
-            state.threads -= 1;
-        }
-    }
-
-    /// A thread: until there is nothing to do.
-    fn run(&self) {
-        loop {
-            let mut state = self.state();
-            let Some(job) = state.queue.pop_front() else {
-                state.threads -= 1;
-                return;
-            };
-            state.busy += 1;
-            // What comes next must not wait for this one.
-            self.recruit(&mut state);
-            drop(state);
-            job.run();
-            self.state().busy -= 1;
-        }
+    fn push(&self, closing: Closing) {
+        // Without a thread the next descriptor tries again.
+        self.0.push(closing);
     }
 }
 
-impl Job {
+impl Job for Closing {
     fn run(self) {
         match self {
-            Job::Descriptor(fd) => close(fd),
-            Job::Connection(fd) => {
+            Closing::Descriptor(fd) => close(fd),
+            Closing::Connection(fd) => {
                 let mut bytes = [0; MESSAGE_SIZE];
                 while left(&fd) != Left::Nothing {
                     match receive(&fd, &mut bytes) {
@@ -155,7 +115,7 @@ impl Drop for ReceivedFd {
         // Shared memory files alone have seals.
         let harmless = fcntl_get_seals(&fd).is_ok() || is_eventfd(&fd) == Ok(true);
         if !harmless {
-            self.closer.push(Job::Descriptor(fd));
+            self.closer.push(Closing::Descriptor(fd));
         }
     }
 }
@@ -216,7 +176,7 @@ impl Drop for ControlSocket {
                 Left::Message => drop(receive(&self.fd, &mut bytes)),
             }
         }
-        self.closer.push(Job::Connection(Arc::clone(&self.fd)));
+        self.closer.push(Closing::Connection(Arc::clone(&self.fd)));
     }
 }
 
@@ -226,7 +186,7 @@ mod tests {
     use crate::sys::EventFd;
     use crate::sys::seqpacket::send;
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     fn pair() -> (OwnedFd, OwnedFd) {
         let flags = SocketFlags::CLOEXEC;
@@ -236,11 +196,10 @@ mod tests {
     #[track_caller]
     fn wait_until_idle(closer: &Closer) {
         let start = Instant::now();
-        while closer.state().threads > 0 {
+        while !closer.0.is_at_rest() {
             assert!(start.elapsed() < Duration::from_secs(60), "{closer:?}");
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(closer.state().queue.is_empty() && closer.state().busy == 0);
     }
 
     #[test]
@@ -249,7 +208,7 @@ mod tests {
         let memory = rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         drop(ReceivedFd::new(memory, &closer));
         drop(ReceivedFd::new(EventFd::new().unwrap().as_fd().try_clone_to_owned().unwrap(), &closer));
-        assert!(closer.state().queue.is_empty() && closer.state().threads == 0);
+        assert!(closer.0.is_at_rest());
         let (read, write) = rustix::pipe::pipe().unwrap();
         drop(ReceivedFd::new(write, &closer));
         wait_until_idle(&closer);

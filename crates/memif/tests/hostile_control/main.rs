@@ -38,7 +38,7 @@
 //! | F8 | `f08_master_mapping` | as F1 |
 //! | F9 | `f09_master_same_memory_twice` | as F1 |
 //! | F10 | `f10_master_interrupt_type` | as F1 |
-//! | F11 | `f11_master_blocking_eventfd` | `f11_slave_blocking_eventfd` |
+//! | F11 | `f11_master_blocking_eventfd`, `f11_master_toggled_eventfd`, `f11_toggled_eventfd_without_aio` | `f11_slave_blocking_eventfd`, `f11_slave_toggled_eventfd`, `f11_toggled_eventfd_without_aio` |
 //! | F12 | `f12_master_storm_of_signals` | `f12_slave_storm_of_signals` |
 //! | F13 | `f13_master_keeps_no_region_open` | `f13_slave_descriptors` |
 
@@ -54,6 +54,7 @@ mod exhaustion;
 mod limits_master;
 mod messages_master;
 mod setup_master;
+mod signals;
 
 use testkit::{Need, Suite};
 
@@ -67,7 +68,8 @@ macro_rules! tests {
 fn main() {
     let suite = Suite::new()
         .scenario("exhausted_master", exhaustion::master_helper)
-        .scenario("exhausted_slave", exhaustion::slave_helper);
+        .scenario("exhausted_slave", exhaustion::slave_helper)
+        .scenario("toggled", signals::helper);
     let suite = tests!(suite, messages_master:
         c01_master_message_length &[],
         c02_master_types &[],
@@ -135,6 +137,11 @@ fn main() {
         f11_slave_blocking_eventfd &[],
         f12_slave_storm_of_signals &[],
         f13_slave_descriptors &[],
+    );
+    let suite = tests!(suite, signals:
+        f11_master_toggled_eventfd &[],
+        f11_slave_toggled_eventfd &[],
+        f11_toggled_eventfd_without_aio &[Need::Trace],
     );
     suite.run()
 }

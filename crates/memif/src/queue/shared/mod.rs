@@ -11,7 +11,7 @@ mod standing;
 mod users;
 
 pub(crate) use in_use::InUse;
-pub(crate) use interrupt::{drain, is_signalled, signal};
+pub(crate) use interrupt::drain;
 pub(crate) use link::LinkShared;
 pub(crate) use peer::PEER_GONE;
 pub(crate) use queue::{PACKETS_PER_SIGNAL, QueueParts, QueueShared};

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::asked::Asked;
-use super::interrupt::{drain, is_signalled, signal};
+use super::interrupt::drain;
 use super::signals::{FIRST_REPEAT, nanoseconds};
 use crate::config::Role;
 use crate::counters::{CounterCells, QueueDetails};
 use crate::error::QueueName;
 use crate::ring::{DeferredSignal, RingMemory};
 use crate::shm::MappedRing;
+use crate::sys::{is_signalled, signal};
 use crate::wire::ring::FLAG_MASK_INT;
 
 /// Longest time between repeats to a receiver that reads them and makes no progress.
@@ -176,7 +177,7 @@ impl QueueShared {
             look = if moved { first } else { self.look.load(Ordering::Relaxed).min(look) };
             self.look.store(look.saturating_mul(2), Ordering::Relaxed);
         } else if due <= now {
-            if signal(&*self.interrupt) {
+            if signal(&self.interrupt) {
                 self.counters.signals.add_shared(1);
             }
             due = now.saturating_add(pause);

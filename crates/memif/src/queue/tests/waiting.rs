@@ -280,7 +280,7 @@ fn a_signal_is_taken_before_the_next_sleep() {
         let interrupt = pair.slave.tx[0].shared_interrupt();
         let rx = &mut pair.master.rx[0];
         for signals in 1..10 {
-            assert!(crate::queue::signal(&*interrupt));
+            assert!(crate::sys::signal(&interrupt));
             // It ends the first sleep and none after that.
             assert_eq!(rx.wait(Some(Duration::from_millis(10))), Ok(false), "{mode}");
             assert_eq!(rx.counters().wake_ups, signals, "{mode}");
@@ -300,7 +300,7 @@ fn a_signal_that_ended_a_wait_counts_once_and_ends_no_other() {
             let (other, mut end) = std::io::pipe().unwrap();
             end.write_all(b"!").unwrap();
             for signals in 1..10 {
-                assert!(crate::queue::signal(&*interrupt));
+                assert!(crate::sys::signal(&interrupt));
                 assert_eq!(crate::RxQueue::wait_any_or(rx, Some(other.as_fd()), None), Ok(None));
                 assert_eq!(rx[0].counters().wake_ups, signals, "{mode}");
                 if acknowledges {
@@ -321,7 +321,7 @@ fn a_storm_of_signals_does_not_keep_a_wait_busy() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                crate::queue::signal(&*interrupt);
+                crate::sys::signal(&interrupt);
             }
         });
         let rx = &mut master.rx[0];

@@ -10,9 +10,10 @@ use crate::queue::memory::MemoryCheck;
 use crate::queue::rx_core::{Descriptor, RxCore, RxSettings, Walked};
 use crate::queue::slots::keeper::Keeper;
 use crate::queue::slots::slot::Slot;
-use crate::queue::{InUse, LinkShared, QueueShared, drain, signal};
+use crate::queue::{InUse, LinkShared, QueueShared, drain};
 use crate::ring::RingMemory;
 use crate::shm::BufferTable;
+use crate::sys::signal;
 use crate::wire::ring::FLAG_MASK_INT;
 
 /// The receiving half of a queue pair, as slots. Used by one thread at a time.
@@ -96,7 +97,7 @@ impl RxSlots {
             // Orders the clearing before the look: see `RxQueue::set_masked`.
             self.core.ring.full_fence();
             if self.core.cursor.peer(&self.core.ring) != self.core.cursor.next() {
-                signal(&*self.shared.interrupt);
+                signal(&self.shared.interrupt);
             }
         }
     }
@@ -188,7 +189,7 @@ impl RxSlots {
     fn look_after_signal(&mut self) -> Result<(), RecvError> {
         self.look()?;
         if self.ahead() != self.core.unfinished {
-            signal(&*self.shared.interrupt);
+            signal(&self.shared.interrupt);
         }
         Ok(())
     }
