@@ -27,8 +27,8 @@ impl PeerFd for ReceivedFd {
 
     fn check_interrupt(&mut self, direction: RingDirection, index: u16) -> Result<(), Breach> {
         let breach = Breach::InterruptType { direction: direction.as_str(), index };
-        // Without /proc the check is left out: reads are of 8 bytes and never wait, and writes ask first whether they
-        // may.
+        // Without /proc the check is left out: reads are of 8 bytes and never wait, and the call that signals refuses
+        // what is no eventfd.
         match self.get().map(sys::is_eventfd) {
             Some(Ok(true) | Err(Errno::NOENT)) => Ok(()),
             _ => Err(breach),

@@ -14,8 +14,8 @@ use super::pool::{Job, Kind, Pool};
 
 /// Most threads at a time. When so many writes are held up, the others wait for one of them.
 const MAX_THREADS: usize = 64;
-/// Most eventfds that are written or are to be. Beyond it all threads are held up: nothing is kept for later then,
-/// since the driver repeats what a receiver does not hear.
+/// Most eventfds that are written or are to be. With more all threads are held up, or will be: a signal that does not
+/// fit is left out, as the driver repeats what a receiver has not heard.
 const MAX_PENDING: usize = 1024;
 /// How long a thread waits for something to write.
 const LINGER: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ pub(super) fn write(fd: &Arc<OwnedFd>) -> bool {
     let mut of_process = lock(&WRITERS);
     let writers = match &*of_process {
         Some((id, writers)) if *id == process => writers.clone(),
-        _ => of_process.insert((process, Writers::new(MAX_THREADS))).1.clone(),
+        _ => of_process.insert((process, Writers::new(MAX_THREADS, MAX_PENDING))).1.clone(),
     };
     drop(of_process);
     writers.write(fd)
@@ -41,6 +41,7 @@ pub(super) fn write(fd: &Arc<OwnedFd>) -> bool {
 struct Writers {
     pool: Pool<Write>,
     list: List,
+    most_pending: usize,
 }
 
 /// All that are written or are to be.
@@ -63,9 +64,9 @@ struct Write {
 }
 
 impl Writers {
-    fn new(most: usize) -> Self {
+    fn new(most: usize, most_pending: usize) -> Self {
         let kind = Kind { name: "memif signals", most, linger: LINGER };
-        Self { pool: Pool::new(kind), list: Arc::default() }
+        Self { pool: Pool::new(kind), list: Arc::default(), most_pending }
     }
 
     fn write(&self, fd: &Arc<OwnedFd>) -> bool {
@@ -78,7 +79,7 @@ impl Writers {
             drop(list);
             return self.pool.go_on();
         }
-        if list.len() >= MAX_PENDING {
+        if list.len() >= self.most_pending {
             drop(list);
             return self.pool.go_on();
         }
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn every_signal_comes_or_merges_with_one_that_does() {
-        let writers = Writers::new(4);
+        let writers = Writers::new(4, 4);
         let fd = blocking(0);
         for _ in 0..100 {
             assert!(writers.write(&fd));
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_write_that_is_held_up_holds_one_thread_and_no_other_signal() {
-        let writers = Writers::new(3);
+        let writers = Writers::new(3, 4);
         let full = [blocking(u64::MAX - 1), blocking(u64::MAX - 1)];
         let free = blocking(0);
         for fd in full.iter().chain(&full) {
@@ -178,5 +179,22 @@ mod tests {
         for fd in &full {
             assert!((1..=4).contains(&counter(fd)));
         }
+    }
+
+    #[test]
+    fn peers_that_hold_all_threads_do_not_make_the_list_grow() {
+        let writers = Writers::new(1, 3);
+        let full = blocking(u64::MAX - 1);
+        assert!(writers.write(&full));
+        let others = [blocking(0), blocking(0), blocking(0), blocking(0)];
+        for fd in &others {
+            assert!(writers.write(fd), "there is a thread");
+            assert!(lock(&writers.list).len() <= 3);
+        }
+        assert!(counter(&full) > 0, "the thread is free");
+        for fd in &others[..2] {
+            eventually("what was kept", || is_signalled(fd));
+        }
+        eventually("an empty list", || lock(&writers.list).is_empty());
     }
 }
