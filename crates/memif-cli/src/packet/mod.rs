@@ -11,7 +11,7 @@ pub(crate) mod icmp6;
 pub(crate) mod icmp_error;
 pub(crate) mod mac;
 #[cfg(test)]
-mod mutations;
+pub(crate) mod mutations;
 pub(crate) mod numbered;
 pub(crate) mod reassembly;
 pub(crate) mod station;

@@ -1,19 +1,18 @@
 //! The TAP or TUN device: joined where it exists, created where it does not.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
-use tun_rs::{DeviceBuilder, Layer, SyncDevice};
+use tracing::debug;
+use tun_rs::SyncDevice;
 
+use super::offload::{self, Offloads};
 use super::query::{self, Status, Which};
-use super::{carrier, holders};
+use super::{attach, carrier, holders};
 use crate::error::Error;
 use crate::packet::Framing;
 
-/// Where the kernel hands out TUN and TAP devices.
-const CLONE: &str = "/dev/net/tun";
 /// Bytes of the longest packet of either side: a device passes on no more, the rest of the room makes one that is
 /// longer visible.
 pub(super) const MAX_PACKET: usize = memif::MAX_PACKET_SIZE as usize + 64;
@@ -44,6 +43,7 @@ pub(super) struct Device {
     name: String,
     framing: Framing,
     queues: Vec<SyncDevice>,
+    offloads: Offloads,
     existed: bool,
     mtu: u16,
     index: u32,
@@ -55,18 +55,26 @@ pub(super) struct Device {
 impl Device {
     /// Joins or creates the device, without a link, sets it up and up.
     pub(super) fn open(wish: &Wish) -> Result<Self, Error> {
-        check_driver()?;
+        attach::check_driver()?;
         let before = status(&wish.name)?;
-        if let Some(found) = before {
-            check_others(wish, &found, 0)?;
-        }
         let existed = before.is_some();
-        let first = join(wish, existed)?;
+        let mut offloads = true;
+        if let Some(found) = before
+            && check_others(wish, &found, 0)?
+        {
+            // What stands before packets is for all who have a queue, and was said by the first of them.
+            offloads = found.offload_header;
+        }
+        if !offloads {
+            debug!("{}: no offloads: another program has it, and takes packets with nothing before them", wish.name);
+        }
+        let first = attach::join(wish, existed, offloads)?;
         let after = status(&wish.name)?.unwrap_or_default();
         let mut device = Self {
             name: wish.name.clone(),
             framing: wish.framing,
             queues: vec![first.queue],
+            offloads: first.offloads,
             existed,
             mtu: 0,
             index: after.index,
@@ -80,6 +88,7 @@ impl Device {
                 let _ = device.set_carrier(false);
             }
         })?;
+        device.agree_on_header(wish, others, &after)?;
         if first.multi_queue {
             for _ in 1..wish.queues {
                 device.add_queue()?;
@@ -116,6 +125,16 @@ impl Device {
 
     pub(super) fn mtu(&self) -> u16 {
         self.mtu
+    }
+
+    /// What of the work on packets is left to us.
+    pub(super) fn offloads(&self) -> Offloads {
+        self.offloads
+    }
+
+    /// TAP or TUN, as packets start.
+    pub(super) fn framing(&self) -> Framing {
+        self.framing
     }
 
     /// At least one.
@@ -190,6 +209,23 @@ impl Device {
         }
     }
 
+    /// Sees to it that what stands before packets is as long as it is here.
+    fn agree_on_header(&self, wish: &Wish, others: bool, found: &Status) -> Result<(), Error> {
+        let Some(first) = self.queues.first() else { return Ok(()) };
+        let ours = i32::try_from(offload::HEADER).unwrap_or_default();
+        if others {
+            let theirs = if found.offload_header { carrier::header_len(first).unwrap_or_default() } else { 0 };
+            // Who came between the look before and now, or made the header another one.
+            return if theirs == if self.offloads.tcp { ours } else { 0 } { Ok(()) } else { Err(taken(wish)) };
+        }
+        if self.offloads.tcp {
+            carrier::set_header_len(first, ours).map_err(|source| self.failed("set the header of", source))?;
+            let udp = if self.offloads.udp { " and UDP" } else { "" };
+            debug!("{}: offloads of TCP{udp}", self.name);
+        }
+        Ok(())
+    }
+
     fn add_queue(&mut self) -> Result<(), Error> {
         let Some(first) = self.queues.first() else { return Ok(()) };
         let queue = first.try_clone().map_err(|source| self.failed("add a queue to", source))?;
@@ -234,6 +270,18 @@ impl Device {
     }
 }
 
+impl Drop for Device {
+    /// A device that stays keeps what was said of it, and who joins it next may know nothing of large packets.
+    fn drop(&mut self) {
+        let own = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
+        let alone = self.status().and_then(|status| status.queues).is_none_or(|queues| queues.all() <= own);
+        if let (true, true, Some(first)) = (self.existed && self.offloads.tcp, alone, self.queues.first()) {
+            // A device that is gone keeps nothing.
+            let _ = carrier::decline_offloads(first);
+        }
+    }
+}
+
 /// Whether reading or writing failed because the device was deleted.
 pub(super) fn is_gone(error: &io::Error) -> bool {
     // EBADF is what it says of a descriptor that is open but no queue of any device.
@@ -261,104 +309,28 @@ pub(super) fn parse_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A first queue.
-struct Attached {
-    queue: SyncDevice,
-    multi_queue: bool,
-}
-
 /// Whether others than us, who have so many queues, have queues of the device; an error where they may not.
 fn check_others(wish: &Wish, found: &Status, own: u32) -> Result<bool, Error> {
-    let all = found.queues.map_or(0, |queues| queues.attached.saturating_add(queues.aside));
+    let all = found.queues.map_or(0, |queues| queues.all());
     if all <= own {
         return Ok(false);
     }
-    if wish.shared && !found.prefixed {
-        return Ok(true);
-    }
-    Err(Error::System {
+    // Who attaches a queue says for all of them what the kernel leaves undone: that may change nothing for others.
+    let same = || !found.offload_header || carrier::cuts_tcp(&wish.name).unwrap_or(false);
+    if wish.shared && !found.protocol_header && same() { Ok(true) } else { Err(taken(wish)) }
+}
+
+/// The error for a device that another program has.
+fn taken(wish: &Wish) -> Error {
+    Error::System {
         what: format!("cannot join {}{}", wish.name, holders::clause(&wish.name)),
         advice: if wish.shared {
-            "another program has it, with a header before each packet (IFF_VNET_HDR, or without IFF_NO_PI), which \
-             this cannot share: choose another --tap"
+            "another program has it, with another header before each packet (IFF_VNET_HDR, or without IFF_NO_PI), \
+             which this cannot share: choose another --tap"
         } else {
             "another program has it: stop that, choose another --tap, or share it on purpose (--shared)"
         },
         source: Errno::BUSY.into(),
-    })
-}
-
-/// Attaches the first queue: with several queues where that is wanted and the device has them, or where it cannot be
-/// joined otherwise.
-fn join(wish: &Wish, existed: bool) -> Result<Attached, Error> {
-    let wanted = wish.queues > 1;
-    let attempt = |multi_queue| {
-        let layer = match wish.framing {
-            Framing::Ethernet => Layer::L2,
-            Framing::Ip => Layer::L3,
-        };
-        DeviceBuilder::new()
-            .name(&wish.name)
-            .layer(layer)
-            .multi_queue(multi_queue)
-            .inherit_enable_state()
-            .build_sync()
-            .map(|queue| Attached { queue, multi_queue })
-    };
-    // A device keeps the number of queues that it was created for: one, or several.
-    let attached = match attempt(wanted) {
-        Err(error) if existed && Errno::from_io_error(&error) == Some(Errno::INVAL) => attempt(!wanted),
-        other => other,
-    };
-    attached.map_err(|source| {
-        let name = &wish.name;
-        let error = Errno::from_io_error(&source);
-        let (what, advice) = match error {
-            Some(Errno::PERM) if existed => (
-                format!("cannot join {name}"),
-                "run this as root (CAP_NET_ADMIN), or have root give the device to this user: \
-                 ip tuntap add dev NAME mode tap user USER (mode tun with --mode ip)",
-            ),
-            Some(Errno::PERM) => (
-                format!("cannot create {name}"),
-                "run this as root (CAP_NET_ADMIN), or have root create the device for this user: \
-                 ip tuntap add dev NAME mode tap user USER (mode tun with --mode ip)",
-            ),
-            Some(Errno::BUSY) => (
-                format!("cannot join {name}{}", holders::clause(name)),
-                if wish.shared {
-                    "another program has it, and it was made for one: stop that, or make it with \
-                     ip tuntap add dev NAME mode tap multi_queue (mode tun with --mode ip)"
-                } else {
-                    "another program has it: stop that, or choose another --tap"
-                },
-            ),
-            Some(Errno::INVAL) if existed => (
-                format!("cannot join {name}"),
-                "a device of that name is there and is not of this kind (TAP for --mode ethernet, TUN for --mode \
-                 ip): choose another --tap, or remove that one (ip link del)",
-            ),
-            _ => (format!("cannot create {name}"), "choose another --tap, and look into the kernel's log (dmesg)"),
-        };
-        Error::System { what, advice, source }
-    })
-}
-
-/// Opens the driver's file once, for the sake of errors with a name: the same errors on attaching mean other things.
-fn check_driver() -> Result<(), Error> {
-    match OpenOptions::new().read(true).write(true).open(CLONE) {
-        Ok(_) => Ok(()),
-        Err(source) if source.kind() == io::ErrorKind::PermissionDenied => Err(Error::System {
-            what: format!("cannot open {CLONE}"),
-            advice: "run this as root, or have root give this user the file: chmod 666 /dev/net/tun",
-            source,
-        }),
-        Err(source) => Err(Error::System {
-            what: format!("cannot open {CLONE}"),
-            advice: "load the driver (modprobe tun); into a container pass --device /dev/net/tun and \
-                     --cap-add NET_ADMIN",
-            source,
-        }),
     }
 }
 

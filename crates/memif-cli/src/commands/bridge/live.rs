@@ -45,7 +45,7 @@ mod tests {
         let live = Live::default();
         assert_eq!(live.flow(), Flow::default());
         let mut flow = Flow { waits: 3, ..Flow::default() };
-        flow.pass(60);
+        flow.pass(1, 60);
         flow.dropped.add(Reason::NoMemory, 5);
         flow.dropped.add(Reason::NoLink, 4);
         live.publish(&flow);

@@ -1,11 +1,13 @@
 //! `memif bridge`: joins an interface to a TAP device of the kernel.
 
+mod attach;
 mod carrier;
 mod device;
 mod from_memif;
 mod holders;
 mod idle;
 mod live;
+mod offload;
 mod query;
 mod ready;
 mod report;

@@ -50,8 +50,10 @@ pub(super) struct Status {
     pub(super) carrier: bool,
     /// Of a TUN or TAP device that was made for many queues.
     pub(super) queues: Option<Queues>,
-    /// Of a TUN or TAP device: whether something stands before each packet.
-    pub(super) prefixed: bool,
+    /// Of a TUN or TAP device: whether the number of its protocol stands before each packet.
+    pub(super) protocol_header: bool,
+    /// Of a TUN or TAP device: whether what the kernel left undone stands before each packet.
+    pub(super) offload_header: bool,
 }
 
 /// How many queues of a device are held, by whomever.
@@ -61,6 +63,12 @@ pub(super) struct Queues {
     pub(super) attached: u32,
     /// Those that were put aside by who holds them.
     pub(super) aside: u32,
+}
+
+impl Queues {
+    pub(super) fn all(self) -> u32 {
+        self.attached.saturating_add(self.aside)
+    }
 }
 
 /// Asks for a device: `None` when there is none.
@@ -135,8 +143,9 @@ fn read(answer: &[u8]) -> Result<io::Result<Status>, Unreadable> {
                     attached,
                     aside: count(IFLA_TUN_NUM_DISABLED_QUEUES).unwrap_or_default(),
                 });
-                status.prefixed =
-                    [IFLA_TUN_PI, IFLA_TUN_VNET_HDR].iter().any(|which| attribute(tun, *which).is_some_and(is_set));
+                let flag = |which| attribute(tun, which).is_some_and(is_set);
+                status.protocol_header = flag(IFLA_TUN_PI);
+                status.offload_header = flag(IFLA_TUN_VNET_HDR);
             }
             Ok(Ok(status))
         }
@@ -167,7 +176,7 @@ mod tests {
     #[test]
     fn devices_are_known_by_name_and_by_index() {
         let named = status(Which::Name("lo")).unwrap().unwrap();
-        assert!(named.index > 0 && named.queues.is_none() && !named.prefixed);
+        assert!(named.index > 0 && named.queues.is_none() && !named.offload_header);
         assert_eq!(status(Which::Index(named.index)).unwrap().map(|status| status.index), Some(named.index));
         assert_eq!(status(Which::Name("no-such-device")).unwrap(), None);
         assert_eq!(status(Which::Index(0x7fff_fff0)).unwrap(), None);
@@ -214,7 +223,8 @@ mod tests {
             operational: true,
             carrier: true,
             queues: Some(Queues { attached: 3, aside: 2 }),
-            prefixed: true,
+            protocol_header: false,
+            offload_header: true,
         };
         assert_eq!(read_well(IFF_UP | IFF_RUNNING, &attributes), all);
         assert_eq!(read_well(0, &[]), Status { index: 7, ..Status::default() });

@@ -26,11 +26,20 @@ pub(crate) enum Reason {
     Refused,
     /// The kernel had no memory for it.
     NoMemory,
+    /// The kernel left something undone that is not known here.
+    UnknownOffload,
 }
 
 impl drops::Reason for Reason {
-    const ALL: &'static [Self] =
-        &[Self::NoLink, Self::TooLong, Self::Malformed, Self::DeviceDown, Self::Refused, Self::NoMemory];
+    const ALL: &'static [Self] = &[
+        Self::NoLink,
+        Self::TooLong,
+        Self::Malformed,
+        Self::DeviceDown,
+        Self::Refused,
+        Self::NoMemory,
+        Self::UnknownOffload,
+    ];
 
     fn index(self) -> usize {
         self as usize
@@ -46,6 +55,7 @@ impl fmt::Display for Reason {
             Self::DeviceDown => "device down",
             Self::Refused => "refused by the kernel",
             Self::NoMemory => "no memory in the kernel",
+            Self::UnknownOffload => "unknown offload of the kernel",
         })
     }
 }
@@ -64,10 +74,10 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// Counts one packet passed on.
-    pub(crate) fn pass(&mut self, bytes: usize) {
-        self.packets += 1;
-        self.bytes += bytes as u64;
+    /// Counts packets passed on, of so many bytes together.
+    pub(crate) fn pass(&mut self, packets: u64, bytes: u64) {
+        self.packets += packets;
+        self.bytes += bytes;
     }
 }
 
@@ -118,7 +128,7 @@ mod tests {
     #[test]
     fn text_names_only_what_happened() {
         let mut flow = Flow::default();
-        flow.pass(60);
+        flow.pass(1, 60);
         assert_eq!(flow.to_string(), "1 packets, 60 bytes, 0 dropped");
         flow.dropped.add(Reason::TooLong, 2);
         flow.dropped.add(Reason::NoLink, 1);

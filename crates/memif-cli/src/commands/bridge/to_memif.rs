@@ -1,15 +1,19 @@
 //! From the kernel to the peer: queues of the device into transmit queues.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use memif::{SendError, TxQueue};
-use tun_rs::SyncDevice;
+use memif::{SendError, TxBatch, TxQueue};
+use tun_rs::{SyncDevice, VirtioNetHdr};
 
 use super::device::{BURST, Device, MAX_PACKET, cannot_wait, is_gone};
 use super::live::Live;
+use super::offload::cut::{Cut, Unknown};
+use super::offload::{HEADER, Offloads};
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Reason};
+use crate::packet::Framing;
 
 /// How long a full ring is left alone at first, and at last: nothing signals a free slot.
 const SHORTEST: Duration = Duration::from_micros(10);
@@ -37,9 +41,9 @@ enum Found {
 struct Lane<'d> {
     from: Vec<&'d SyncDevice>,
     tx: TxQueue,
-    /// A packet that found the ring full. What is behind it stays with the kernel: its queue is bounded, and what it
-    /// has no room for it drops and counts itself.
-    kept: Vec<u8>,
+    /// What found the ring full. What is behind it stays with the kernel: its queue is bounded, and what it has no
+    /// room for it drops and counts itself.
+    taken: Taken,
 }
 
 /// Runs until the link is down, the order to end, or the device is gone.
@@ -56,7 +60,7 @@ pub(super) fn run(
         .map(|(from, tx)| Lane {
             from: from.iter().filter_map(|at| device.queues().get(*at)).collect(),
             tx,
-            kept: Vec::new(),
+            taken: Taken::new(device.framing(), device.offloads()),
         })
         .collect();
     if let Err(error) = serve(&mut lanes, order, &mut flow, live) {
@@ -66,25 +70,23 @@ pub(super) fn run(
             Stopped::CannotWait(error) => failure.tell(cannot_wait(error)),
         }
     }
-    let kept = lanes.iter().filter(|lane| !lane.kept.is_empty()).count();
-    flow.dropped.add(Reason::NoLink, kept as u64);
+    flow.dropped.add(Reason::NoLink, lanes.iter().map(|lane| lane.taken.cut.left(lane.taken.len)).sum());
     flow
 }
 
 /// What ends a thread before it is told to end.
 enum Stopped {
     By(Ended),
-    CannotWait(std::io::Error),
+    CannotWait(io::Error),
 }
 
 fn serve(lanes: &mut [Lane<'_>], order: &Order, flow: &mut Flow, live: &Live) -> Result<(), Stopped> {
-    let mut buffer = vec![0; MAX_PACKET];
     let mut fds = Vec::new();
     let mut pause = SHORTEST;
     loop {
-        let (mut more, mut full) = (false, false);
+        let (mut more, mut full, before) = (false, false, flow.packets);
         for lane in lanes.iter_mut() {
-            let found = lane.pass_on(&mut buffer, flow).map_err(Stopped::By)?;
+            let found = lane.pass_on(flow).map_err(Stopped::By)?;
             more |= found == Found::More;
             full |= found == Found::Full;
         }
@@ -93,30 +95,23 @@ fn serve(lanes: &mut [Lane<'_>], order: &Order, flow: &mut Flow, live: &Live) ->
             continue;
         }
         // A lane whose ring is full holds up no other one.
-        let idle = lanes.iter().filter(|lane| lane.kept.is_empty());
+        let idle = lanes.iter().filter(|lane| lane.taken.is_done());
         let idle = idle.flat_map(|lane| lane.from.iter().map(|queue| (*queue).as_fd()));
         let ordered = order.wait_readable(idle, full.then_some(pause), &mut fds).map_err(Stopped::CannotWait)?;
         if ordered {
             return Ok(());
         }
-        pause = if full { (pause * 2).min(LONGEST) } else { SHORTEST };
+        // A ring that takes some now and then is emptied.
+        pause = if full && flow.packets == before { (pause * 2).min(LONGEST) } else { SHORTEST };
     }
 }
 
 impl Lane<'_> {
     /// Passes on what the kernel has, up to a burst of each of its queues.
-    fn pass_on(&mut self, buffer: &mut [u8], flow: &mut Flow) -> Result<Found, Ended> {
-        if !self.kept.is_empty() {
-            match self.tx.send(&self.kept) {
-                Ok(()) => flow.pass(self.kept.len()),
-                Err(SendError::Full) => return Ok(Found::Full),
-                Err(_) => return Err(Ended::LinkDown),
-            }
-            self.kept.clear();
-        }
+    fn pass_on(&mut self, flow: &mut Flow) -> Result<Found, Ended> {
         let mut all = Found::Nothing;
         for from in &self.from {
-            match burst(from, &mut self.tx, buffer, &mut self.kept, flow)? {
+            match burst(from, &mut self.tx, &mut self.taken, flow)? {
                 Found::Nothing => {}
                 Found::More => all = Found::More,
                 Found::Full => return Ok(Found::Full),
@@ -126,40 +121,34 @@ impl Lane<'_> {
     }
 }
 
-/// Passes on what the kernel has in one queue, up to a burst, with one signal at its end. What finds the ring full is
-/// kept.
-fn burst(
-    from: &SyncDevice,
-    tx: &mut TxQueue,
-    buffer: &mut [u8],
-    kept: &mut Vec<u8>,
-    flow: &mut Flow,
-) -> Result<Found, Ended> {
+/// Passes on what is left of the packet taken last and what the kernel has in one queue, up to a burst, with one signal
+/// at its end. What finds the ring full is kept.
+fn burst(from: &SyncDevice, tx: &mut TxQueue, taken: &mut Taken, flow: &mut Flow) -> Result<Found, Ended> {
     let mut pending = Pending::default();
     let mut batch = tx.reserve().map_err(|_| Ended::LinkDown)?;
     let mut found = Ok(Found::More);
     for _ in 0..BURST {
-        let len = match from.recv(buffer) {
-            Ok(len) => len,
-            Err(error) => {
-                found = if is_gone(&error) { Err(Ended::DeviceGone) } else { Ok(Found::Nothing) };
-                break;
+        if batch.len() >= BURST {
+            break;
+        }
+        if taken.is_done() {
+            match taken.take(from) {
+                Ok(Ok(())) => {}
+                Ok(Err(Unknown)) => flow.dropped.add(Reason::UnknownOffload, 1),
+                Err(error) => {
+                    found = if is_gone(&error) { Err(Ended::DeviceGone) } else { Ok(Found::Nothing) };
+                    break;
+                }
             }
-        };
-        let Some(packet) = buffer.get(..len) else { continue };
-        match batch.push(packet) {
-            Ok(()) => pending.add(len),
+        }
+        match taken.push(&mut batch, &mut pending, flow) {
+            Ok(()) => {}
             Err(SendError::Full) => {
                 flow.waits += 1;
-                kept.extend_from_slice(packet);
                 found = Ok(Found::Full);
                 break;
             }
-            Err(SendError::TooLong { .. } | SendError::Empty) => {
-                flow.dropped.add(Reason::TooLong, 1);
-            }
             Err(_) => {
-                pending.add(len);
                 found = Err(Ended::LinkDown);
                 break;
             }
@@ -167,6 +156,65 @@ fn burst(
     }
     pending.sent(batch.commit(), flow);
     found
+}
+
+/// What was taken from the kernel, and how far it went to the peer.
+struct Taken {
+    framing: Framing,
+    /// Bytes before each packet.
+    header: usize,
+    buffer: Vec<u8>,
+    len: usize,
+    cut: Cut,
+}
+
+impl Taken {
+    fn new(framing: Framing, offloads: Offloads) -> Self {
+        let header = if offloads.tcp { HEADER } else { 0 };
+        Self { framing, header, buffer: vec![0; HEADER + MAX_PACKET], len: 0, cut: Cut::whole(&[]) }
+    }
+
+    /// Whether all of it went.
+    fn is_done(&self) -> bool {
+        self.cut.is_done()
+    }
+
+    /// Takes the next packet. By the system call itself, as packets are given to the kernel.
+    fn take(&mut self, from: &SyncDevice) -> io::Result<Result<(), Unknown>> {
+        let room = self.buffer.get_mut(HEADER - self.header..).unwrap_or_default();
+        self.len = rustix::io::read(from, room)?.saturating_sub(self.header);
+        let header = if self.header == 0 { VirtioNetHdr::default() } else { VirtioNetHdr::decode(&self.buffer)? };
+        let framing = self.framing;
+        Ok(Cut::new(&header, self.packet(), framing).map(|cut| self.cut = cut))
+    }
+
+    /// Adds its frames to a batch, from the first on that did not go yet.
+    fn push(&mut self, batch: &mut TxBatch<'_>, pending: &mut Pending, flow: &mut Flow) -> Result<(), SendError> {
+        let rest = self.buffer.get_mut(HEADER..).unwrap_or_default();
+        let packet = rest.get_mut(..self.len).unwrap_or_default();
+        while let Some((head, payload)) = self.cut.frame(packet) {
+            let len = head.len() + payload.len();
+            let pushed = if payload.is_empty() {
+                batch.push(head)
+            } else {
+                batch.push_with(len, |frame| {
+                    frame.write_at(0, head);
+                    frame.write_at(head.len(), payload);
+                })
+            };
+            match pushed {
+                Ok(()) => pending.add(len),
+                Err(SendError::TooLong { .. } | SendError::Empty) => flow.dropped.add(Reason::TooLong, 1),
+                Err(error) => return Err(error),
+            }
+            self.cut.advance(self.len);
+        }
+        Ok(())
+    }
+
+    fn packet(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(HEADER..).and_then(|rest| rest.get_mut(..self.len)).unwrap_or_default()
+    }
 }
 
 /// Packets of a batch that is not committed yet.
@@ -183,13 +231,12 @@ impl Pending {
     }
 
     /// Counts them: a batch goes as a whole, or not at all when the link is down.
-    fn sent(&mut self, packets: usize, flow: &mut Flow) {
-        let Self { packets: all, bytes } = std::mem::take(self);
+    fn sent(self, packets: usize, flow: &mut Flow) {
+        let Self { packets: all, bytes } = self;
         if packets == 0 {
             flow.dropped.add(Reason::NoLink, all);
         } else {
-            flow.packets += all;
-            flow.bytes += bytes;
+            flow.pass(all, bytes);
         }
     }
 }
