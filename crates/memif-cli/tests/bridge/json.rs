@@ -47,7 +47,10 @@ pub(crate) fn events_and_statistics() {
     for way in ["to_memif", "from_memif"] {
         let flow = &counts[way];
         has_fields(flow, "packets bytes dropped_packets dropped_packets_by_reason ring_full_waits");
-        has_fields(&flow["dropped_packets_by_reason"], "no_link too_long malformed device_down refused no_memory");
+        has_fields(
+            &flow["dropped_packets_by_reason"],
+            "no_link too_long malformed device_down refused no_memory unknown_offload",
+        );
         // Requests or replies of 98 bytes, and ARP.
         assert!(flow["packets"].as_u64() > Some(20), "{flow}");
         assert!(flow["bytes"].as_u64() > Some(20 * 98), "{flow}");

@@ -6,6 +6,7 @@ mod bed;
 mod device;
 mod json;
 mod kernel;
+mod large;
 mod life;
 mod namespaces;
 mod pair;
@@ -14,6 +15,7 @@ mod rate;
 mod shared;
 #[path = "../util/mod.rs"]
 mod util;
+mod wire;
 mod wrong;
 
 use std::time::Duration;
@@ -57,6 +59,15 @@ fn main() {
         .test("iperf3_udp", IPERF, pair::iperf3_udp)
         .test("many_queues_carry_many_flows", QUEUES, pair::many_queues_carry_many_flows)
         .test("download_arrives_unchanged", CURL, pair::download_arrives_unchanged)
+        .test("tcp_is_frames_to_the_peer", PYTHON, large::tcp_is_frames_to_the_peer)
+        .test("udp_bursts_are_frames_to_the_peer", PYTHON, large::udp_bursts_are_frames_to_the_peer)
+        .test("wrong_checksums_are_seen_by_the_kernel", PYTHON, large::wrong_checksums_are_seen_by_the_kernel)
+        .test("device_that_stays_is_left_without_offloads", PYTHON, large::device_that_stays_is_left_without_offloads)
+        .test(
+            "plain_programs_share_without_offloads",
+            PYTHON,
+            large::device_of_plain_programs_is_shared_without_offloads,
+        )
         .test("either_bridge_killed_in_traffic", CURL, life::either_bridge_killed_in_traffic)
         .test("device_stays_while_the_peer_is_away", IP, life::device_stays_while_the_peer_is_away)
         .test("figures_are_told_while_it_goes_on", IP, life::figures_are_told_while_it_goes_on)
