@@ -325,7 +325,7 @@ fn taken(wish: &Wish) -> Error {
     Error::System {
         what: format!("cannot join {}{}", wish.name, holders::clause(&wish.name)),
         advice: if wish.shared {
-            "another program has it, with another header before each packet (IFF_VNET_HDR, or without IFF_NO_PI), \
+            "another program has it, with a header before each packet of its own (IFF_VNET_HDR, or without IFF_NO_PI), \
              which this cannot share: choose another --tap"
         } else {
             "another program has it: stop that, choose another --tap, or share it on purpose (--shared)"
