@@ -7,10 +7,10 @@ use std::time::Duration;
 use memif::{SendError, TxBatch, TxQueue};
 use tun_rs::{SyncDevice, VirtioNetHdr};
 
-use super::device::{BURST, Device, MAX_PACKET, cannot_wait, is_gone};
+use super::device::{BURST, Device, cannot_wait, is_gone};
 use super::live::Live;
 use super::offload::cut::{Cut, Unknown};
-use super::offload::{HEADER, Offloads};
+use super::offload::{HEADER, Offloads, Room};
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Reason};
 use crate::packet::Framing;
@@ -163,7 +163,7 @@ struct Taken {
     framing: Framing,
     /// Bytes before each packet.
     header: usize,
-    buffer: Vec<u8>,
+    buffer: Room,
     len: usize,
     cut: Cut,
 }
@@ -171,7 +171,7 @@ struct Taken {
 impl Taken {
     fn new(framing: Framing, offloads: Offloads) -> Self {
         let header = if offloads.tcp { HEADER } else { 0 };
-        Self { framing, header, buffer: vec![0; HEADER + MAX_PACKET], len: 0, cut: Cut::whole(&[]) }
+        Self { framing, header, buffer: Room::new(), len: 0, cut: Cut::whole(&[]) }
     }
 
     /// Whether all of it went.
@@ -181,17 +181,17 @@ impl Taken {
 
     /// Takes the next packet. By the system call itself, as packets are given to the kernel.
     fn take(&mut self, from: &SyncDevice) -> io::Result<Result<(), Unknown>> {
-        let room = self.buffer.get_mut(HEADER - self.header..).unwrap_or_default();
+        let room = self.buffer.whole().get_mut(HEADER - self.header..).unwrap_or_default();
         self.len = rustix::io::read(from, room)?.saturating_sub(self.header);
-        let header = if self.header == 0 { VirtioNetHdr::default() } else { VirtioNetHdr::decode(&self.buffer)? };
+        let header =
+            if self.header == 0 { VirtioNetHdr::default() } else { VirtioNetHdr::decode(self.buffer.whole())? };
         let framing = self.framing;
         Ok(Cut::new(&header, self.packet(), framing).map(|cut| self.cut = cut))
     }
 
     /// Adds its frames to a batch, from the first on that did not go yet.
     fn push(&mut self, batch: &mut TxBatch<'_>, pending: &mut Pending, flow: &mut Flow) -> Result<(), SendError> {
-        let rest = self.buffer.get_mut(HEADER..).unwrap_or_default();
-        let packet = rest.get_mut(..self.len).unwrap_or_default();
+        let packet = self.buffer.packet().get_mut(..self.len).unwrap_or_default();
         while let Some((head, payload)) = self.cut.frame(packet) {
             let len = head.len() + payload.len();
             let pushed = if payload.is_empty() {
@@ -213,7 +213,7 @@ impl Taken {
     }
 
     fn packet(&mut self) -> &mut [u8] {
-        self.buffer.get_mut(HEADER..).and_then(|rest| rest.get_mut(..self.len)).unwrap_or_default()
+        self.buffer.packet().get_mut(..self.len).unwrap_or_default()
     }
 }
 

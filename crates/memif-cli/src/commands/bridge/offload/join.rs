@@ -7,7 +7,7 @@ use tun_rs::{VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6, VIRTIO_NET_HDR_
 use super::super::device::MAX_PACKET;
 use super::layers::{Layers, Transport, Version};
 use super::{
-    ACK, ECE, HEADER, IPV4_ID, IPV4_LENGTH, IPV6_HEADER, IPV6_LENGTH, NEEDS_CHECKSUM, Offloads, PSH, TCP_FLAGS,
+    ACK, ECE, HEADER, IPV4_ID, IPV4_LENGTH, IPV6_HEADER, IPV6_LENGTH, NEEDS_CHECKSUM, Offloads, PSH, Room, TCP_FLAGS,
     TCP_SEQUENCE, UDP_LENGTH, complete_ipv4, double_word, fold, put_word, sum, word,
 };
 use crate::packet::Framing;
@@ -42,8 +42,9 @@ pub(in super::super) struct Joined<'b> {
 pub(in super::super) struct Joiner {
     framing: Framing,
     offloads: Offloads,
-    /// Room for the header, then the packet.
-    buffer: Vec<u8>,
+    buffer: Room,
+    /// Whether the header there is one of several frames.
+    joined: bool,
     run: Option<Run>,
 }
 
@@ -67,7 +68,7 @@ struct Run {
 impl Joiner {
     /// For a device with those offloads: without any, each frame passes as it is, and nothing stands before it.
     pub(in super::super) fn new(framing: Framing, offloads: Offloads) -> Self {
-        Self { framing, offloads, buffer: vec![0; HEADER + MAX_PACKET], run: None }
+        Self { framing, offloads, buffer: Room::new(), joined: false, run: None }
     }
 
     /// Adds a frame. What goes to the kernel before it, or is it, is given to `out`.
@@ -84,7 +85,7 @@ impl Joiner {
             if let (true, Some(head)) = (run.takes(len), head.get_mut(..headers)) {
                 frame.read(0, head);
                 there = headers;
-                let packet = self.buffer.get_mut(HEADER..).unwrap_or_default();
+                let packet = self.buffer.packet();
                 let (before, tail) = packet.split_at_mut_checked(run.len).unwrap_or_default();
                 let tail = tail.get_mut(..len - headers).unwrap_or_default();
                 if run.is_followed_by(before, head, tail.len()) {
@@ -96,21 +97,21 @@ impl Joiner {
                     }
                 }
             }
-            let (behind, headers) = (HEADER + run.len, headers.min(there));
+            let (behind, headers) = (run.len, headers.min(there));
             self.flush(&mut out)?;
             // What was read of this frame already.
             if there > headers {
-                self.buffer.copy_within(behind..behind + there - headers, HEADER + headers);
+                self.buffer.packet().copy_within(behind..behind + there - headers, headers);
             }
-            if let Some(place) = self.buffer.get_mut(HEADER..HEADER + headers) {
+            if let Some(place) = self.buffer.packet().get_mut(..headers) {
                 place.copy_from_slice(head.get(..headers).unwrap_or_default());
             }
         }
-        let packet = self.buffer.get_mut(HEADER..HEADER + len).unwrap_or_default();
+        let packet = self.buffer.packet().get_mut(..len).unwrap_or_default();
         frame.read(there, packet.get_mut(there..).unwrap_or_default());
         self.run = if self.offloads.tcp { Run::begin(packet, self.framing, self.offloads.udp) } else { None };
         if self.run.is_none() {
-            let bytes = self.with_header(VirtioNetHdr::default(), len);
+            let bytes = self.with_header(None, len);
             return out(Joined { bytes, frames: 1, frame_bytes: len as u64 });
         }
         Ok(())
@@ -119,22 +120,25 @@ impl Joiner {
     /// Gives out what is held back.
     pub(in super::super) fn flush<E>(&mut self, mut out: impl FnMut(Joined<'_>) -> Result<(), E>) -> Result<(), E> {
         let Some(run) = mem::take(&mut self.run) else { return Ok(()) };
-        let header = if run.frames == 1 {
-            VirtioNetHdr::default()
-        } else {
-            run.finish(self.buffer.get_mut(HEADER..HEADER + run.len).unwrap_or_default())
-        };
+        let packet = self.buffer.packet().get_mut(..run.len).unwrap_or_default();
+        let header = (run.frames > 1).then(|| run.finish(packet));
         let bytes = self.with_header(header, run.len);
         let repeated = (run.frames - 1) * run.layers.payload as u64;
         out(Joined { bytes, frames: run.frames, frame_bytes: run.len as u64 + repeated })
     }
 
-    /// A packet of that length, with what stands before it.
-    fn with_header(&mut self, header: VirtioNetHdr, len: usize) -> &[u8] {
+    /// A packet of that length, with what stands before it: nothing but zeros for a single frame. Those are written
+    /// where they are not there already, since the kernel would wait for bytes that were written just before.
+    fn with_header(&mut self, header: Option<VirtioNetHdr>, len: usize) -> &[u8] {
         let from = if self.offloads.tcp { 0 } else { HEADER };
-        // There is room for it.
-        let _ = header.encode(&mut self.buffer);
-        self.buffer.get(from..HEADER + len).unwrap_or_default()
+        let joined = header.is_some();
+        let whole = self.buffer.whole();
+        if joined || self.joined {
+            // There is room for it.
+            let _ = header.unwrap_or_default().encode(whole);
+        }
+        self.joined = joined;
+        whole.get(from..HEADER + len).unwrap_or_default()
     }
 }
 

@@ -11,6 +11,8 @@ mod layers;
 
 use tun_rs::{VIRTIO_NET_HDR_LEN, checksum, checksum_no_fold};
 
+use super::device::MAX_PACKET;
+
 /// Bytes of the header before each packet of a device whose offloads are taken.
 pub(super) const HEADER: usize = VIRTIO_NET_HDR_LEN;
 
@@ -51,6 +53,33 @@ const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const TCP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+
+/// Room for the header and a packet behind it. The packet, which most copies are of, starts on a line of the cache.
+#[derive(Debug)]
+pub(super) struct Room {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Room {
+    pub(super) fn new() -> Self {
+        let bytes = vec![0; LINE + HEADER + MAX_PACKET];
+        let start = (bytes.as_ptr().addr() + HEADER).wrapping_neg() % LINE;
+        Self { bytes, start }
+    }
+
+    /// The header and the packet behind it.
+    pub(super) fn whole(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.start..).and_then(|rest| rest.get_mut(..HEADER + MAX_PACKET)).unwrap_or_default()
+    }
+
+    /// What has room behind the header.
+    pub(super) fn packet(&mut self) -> &mut [u8] {
+        self.whole().get_mut(HEADER..).unwrap_or_default()
+    }
+}
 
 /// The two bytes at that place, in network order.
 fn word(bytes: &[u8], at: usize) -> Option<u16> {
