@@ -62,7 +62,7 @@ fn python(namespace: &Namespace, script: &str, arguments: &[&str]) -> Program {
 }
 
 /// Sends from that end to the other one, and asserts that the same bytes arrive.
-fn transfer(wire: &Wire, from: usize, v6: bool, megabytes: &str) {
+pub(crate) fn transfer(wire: &Wire, from: usize, v6: bool, megabytes: &str) {
     let mut taker = python(&wire.namespaces[1 - from], TAKE, &[]);
     taker.expect("listening");
     let last = 2 - from;

@@ -12,6 +12,7 @@ mod namespaces;
 mod pair;
 mod pinger;
 mod rate;
+mod record;
 mod shared;
 #[path = "../util/mod.rs"]
 mod util;
@@ -68,6 +69,8 @@ fn main() {
             PYTHON,
             large::device_of_plain_programs_is_shared_without_offloads,
         )
+        .test("what_the_kernel_pings_is_written", IP, record::what_the_kernel_pings)
+        .test("frames_are_written_as_the_peer_sees_them", PYTHON, record::frames_as_the_peer_sees_them)
         .test("either_bridge_killed_in_traffic", CURL, life::either_bridge_killed_in_traffic)
         .test("device_stays_while_the_peer_is_away", IP, life::device_stays_while_the_peer_is_away)
         .test("figures_are_told_while_it_goes_on", IP, life::figures_are_told_while_it_goes_on)

@@ -1,5 +1,6 @@
 //! A peer of two bridges that passes frames on between them, and looks at each.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -10,6 +11,7 @@ use memif::{InterfaceConfig, Link, Mode, RxQueue, Socket, TxQueue};
 use testkit::Namespace;
 
 use crate::bed::{TAP, bridge};
+use crate::util::pcapng::{Read, read};
 use crate::util::{Directory, Program};
 
 /// What is done with frames.
@@ -33,17 +35,26 @@ pub(crate) struct Seen {
 
 /// Two namespaces with a bridge in each and the test between them: addresses as of [`Pair`](crate::bed::Pair).
 pub(crate) struct Wire {
-    _bridges: Vec<Program>,
+    bridges: Vec<Program>,
     pub(crate) namespaces: [Namespace; 2],
     pub(crate) seen: Arc<Seen>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     _links: Vec<(Socket, Link)>,
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl Wire {
     pub(crate) fn new(plan: Plan) -> Self {
+        Self::with(plan, |_| String::new())
+    }
+
+    /// Both bridges write what passes into files.
+    pub(crate) fn written(plan: Plan) -> Self {
+        Self::with(plan, |file| format!("--write {file}"))
+    }
+
+    fn with(plan: Plan, more: impl Fn(&str) -> String) -> Self {
         let namespaces = [Namespace::new(), Namespace::new()];
         let directory = Directory::new();
         let (mut bridges, mut links) = (Vec::new(), Vec::new());
@@ -53,7 +64,8 @@ impl Wire {
             let mut socket = Socket::builder(path.as_str()).open().expect("a socket");
             let (mode, option) = if plan.ip { (Mode::Ip, "--mode ip") } else { (Mode::Ethernet, "") };
             let interface = socket.add_interface(InterfaceConfig::master(0).mode(mode)).expect("an interface");
-            let mut program = bridge(namespace, &format!("--socket {path} --mtu {} {option}", plan.mtu));
+            let more = more(&directory.text(&file(last)));
+            let mut program = bridge(namespace, &format!("--socket {path} --mtu {} {option} {more}", plan.mtu));
             let mut link = socket.wait_connected(interface, Duration::from_secs(60)).expect("a link");
             program.expect("connected to");
             namespace.ip(&format!("address add 10.0.0.{last}/24 dev {TAP}"));
@@ -71,17 +83,37 @@ impl Wire {
                 thread::spawn(move || pass_on(from, to, plan, &seen, &stop))
             })
             .collect();
-        Self { _bridges: bridges, namespaces, seen, stop, threads, _links: links, _directory: directory }
+        Self { bridges, namespaces, seen, stop, threads, _links: links, directory }
     }
 
-    /// Ends it: a frame that was wrong fails the test here.
-    pub(crate) fn finish(mut self) -> Arc<Seen> {
+    fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             thread.join().expect("every frame was right");
         }
+    }
+
+    /// Ends it: a frame that was wrong fails the test here.
+    pub(crate) fn finish(mut self) -> Arc<Seen> {
+        self.stop();
         Arc::clone(&self.seen)
     }
+
+    /// The same, and what the bridges wrote.
+    pub(crate) fn files(mut self) -> [Read; 2] {
+        let bridges = mem::take(&mut self.bridges);
+        self.stop();
+        for bridge in bridges {
+            bridge.terminate();
+            bridge.finish().code(0).says(" 0 missed, 0 dropped");
+        }
+        [1, 2].map(|last| read(self.directory.path(&file(last))))
+    }
+}
+
+/// What the bridge of that end writes.
+fn file(last: u8) -> String {
+    format!("{last}.pcapng")
 }
 
 fn pass_on(mut from: RxQueue, mut to: TxQueue, plan: Plan, seen: &Seen, stop: &AtomicBool) {

@@ -121,6 +121,7 @@ pub(crate) fn wrong_use() {
         ("capture -w - --json".to_owned(), "both want standard output"),
         ("ping 10.0.0.1 --write -".to_owned(), "name a file, or take memif capture"),
         ("responder --id 0 --write -".to_owned(), "name a file, or take memif capture"),
+        ("bridge --tap tap0 --write -".to_owned(), "name a file, or take memif capture"),
         (format!("capture -w {nowhere}"), "make the directory"),
         (format!("ping 10.0.0.1 --write {nowhere}"), "make the directory"),
         (format!("capture -w {}", directory.text("")), "name a file in it"),

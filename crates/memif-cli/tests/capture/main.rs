@@ -9,11 +9,9 @@ mod traffic;
 #[path = "../util/mod.rs"]
 mod util;
 
-use std::fs;
-use std::path::Path;
-
 use testkit::{Need, Suite};
 
+use util::pcapng::{Read, read};
 use util::{Program, memif};
 
 fn main() {
@@ -34,55 +32,6 @@ fn main() {
         .test("a_full_disk_ends_a_capture_and_no_tap", &[Need::Root], failures::full_disk)
         .test("wrong_use_has_an_answer", &[], failures::wrong_use)
         .run();
-}
-
-/// A packet of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Packet {
-    data: Vec<u8>,
-    /// 1: came in, 2: went out.
-    direction: u32,
-    queue: u32,
-    stamp: u64,
-}
-
-/// A file that was written.
-#[derive(Debug, Default)]
-struct Read {
-    link_type: u16,
-    interfaces: usize,
-    packets: Vec<Packet>,
-    /// Whether it has its statistics, and so its end.
-    complete: bool,
-}
-
-/// Reads a file, all of whose blocks must be whole.
-#[track_caller]
-fn read(path: impl AsRef<Path>) -> Read {
-    let all = fs::read(path).unwrap();
-    let mut bytes = &all[..];
-    let mut read = Read::default();
-    while !bytes.is_empty() {
-        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-        let length = word(4) as usize;
-        assert_eq!(word(length - 4) as usize, length, "both lengths are the same");
-        match word(0) {
-            1 => {
-                read.interfaces += 1;
-                read.link_type = u16::from_le_bytes(bytes[8..10].try_into().unwrap());
-            }
-            5 => read.complete = true,
-            6 => {
-                let data = bytes[28..28 + word(20) as usize].to_vec();
-                let stamp = u64::from(word(12)) << 32 | u64::from(word(16));
-                assert!(read.packets.last().is_none_or(|before| before.stamp <= stamp), "time goes on");
-                read.packets.push(Packet { data, direction: word(length - 20), queue: word(length - 12), stamp });
-            }
-            _ => {}
-        }
-        bytes = &bytes[length..];
-    }
-    read
 }
 
 /// Packets without what differs between who captures them.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 #![allow(clippy::expect_used, clippy::panic, reason = "this is how tests fail")]
 
+pub(crate) mod pcapng;
 pub(crate) mod processes;
 pub(crate) mod reports;
 

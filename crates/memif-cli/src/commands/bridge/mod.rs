@@ -23,6 +23,7 @@ use clap::Args;
 use memif::{Event, InterfaceConfig, Link};
 
 use crate::endpoint::options::EndpointOptions;
+use crate::endpoint::record::{Named, RecordOptions, Recording};
 use crate::endpoint::report::{DeviceReport, InterfaceReport};
 use crate::endpoint::signals::Stop;
 use crate::endpoint::socket::{Endpoint, Happening, Inbox};
@@ -73,6 +74,9 @@ pub(crate) struct BridgeOptions {
     shared: bool,
 
     #[command(flatten)]
+    record: RecordOptions,
+
+    #[command(flatten)]
     end: EndpointOptions,
 }
 
@@ -100,6 +104,8 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     interface.check_socket(&address, role)?;
     // Looked at before there is a device, so that wrong use leaves nothing behind.
     options.config(options.mtu.unwrap_or(DEFAULT_MTU))?;
+    let comment = format!("memif bridge of {}: {role} interface {} on {address}", options.tap, options.end.id);
+    let recording = Recording::beside(&options.record, interface.framing(), comment)?;
     let inbox = Inbox::new();
     let stop = Stop::listen(inbox.sender())?;
     // It is there before the peer says how many queues the link has.
@@ -122,6 +128,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     announce(options, &device, wanted)?;
 
     let name = format!("{} (interface {})", device.name(), options.end.id);
+    let short_name = format!("memif{}", options.end.id);
     let mut tally = Tally::default();
     let mut session = Session::idle(&device, &failure)?;
     let ended = endpoint.serve(&stop, |endpoint, happening| {
@@ -142,8 +149,9 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
         {
             warn(format_args!("{name}: {shortfall}"));
         }
+        let named = recording.as_ref().map(|recording| (recording, short_name.as_str(), name.as_str()));
         let switched = match event {
-            Event::Connected { interface, mut link } => match prepare(&device, &mut link, &failure) {
+            Event::Connected { interface, mut link } => match prepare(&device, &mut link, &failure, named) {
                 Ok(next) => {
                     tally += session.end();
                     session = next;
@@ -179,18 +187,28 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     say(format_args!("{}: to memif: {}", device.name(), tally.to_memif))?;
     say(format_args!("{}: from memif: {}", device.name(), tally.from_memif))?;
     report(&BridgeReport::new(options.end.id, device.name(), &tally))?;
+    let recorded = recording.map_or(Ok(()), Recording::finish);
     if let Some(error) = failure.take() {
         return Err(error);
     }
+    recorded?;
     ended?.map_or(Ok(Outcome::Success), |error| Err(error.into()))
 }
 
 /// The threads of a link, which do not pass packets yet: a shortage shows before anything else has changed.
-fn prepare(device: &Arc<Device>, link: &mut Link, failure: &Failure) -> Result<Session, Error> {
+fn prepare(
+    device: &Arc<Device>,
+    link: &mut Link,
+    failure: &Failure,
+    recorded: Option<(&Recording, &str, &str)>,
+) -> Result<Session, Error> {
     if link.tx.iter().any(|tx| tx.max_packet() < usize::from(device.mtu())) {
         warn(format_args!("the peer takes shorter packets than the MTU of {}: lower that (--mtu)", device.name()));
     }
-    Session::linked(device, link, failure)
+    let tap = recorded.map(|(recording, name, description)| {
+        recording.view().tap(&Named { name, description }, (link.rx.len(), link.tx.len()))
+    });
+    Session::linked(device, link, failure, tap.as_ref())
 }
 
 /// Says what was set up.

@@ -13,6 +13,7 @@ use super::live::Live;
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Tally};
 use super::{from_memif, idle, ready, to_memif};
+use crate::endpoint::record::Tap;
 use crate::error::Error;
 
 /// Threads, which run once they are let. Each ends by itself when its link goes down or its device is gone.
@@ -36,7 +37,12 @@ impl Session {
     /// queue that the flow came in by, so a flow stays on one pair.
     ///
     /// Takes the queues of the link. What is left of that keeps it up until the caller has said why it is given up.
-    pub(super) fn linked(device: &Arc<Device>, link: &mut Link, failure: &Failure) -> Result<Self, Error> {
+    pub(super) fn linked(
+        device: &Arc<Device>,
+        link: &mut Link,
+        failure: &Failure,
+        tap: Option<&Tap>,
+    ) -> Result<Self, Error> {
         let mut session = Self::new(true)?;
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let transmit_queues = link.tx.len();
@@ -49,17 +55,19 @@ impl Session {
         for (number, mine) in spread(fed, threads).into_iter().enumerate() {
             let (device, failure) = (Arc::clone(device), failure.clone());
             let (order, live) = (session.order.clone(), Self::counts(&mut session.live.0));
+            let tap = tap.cloned();
             session.start(format!("to-memif-{number}"), move || {
-                let to_memif = to_memif::run(&device, mine, &order, &failure, &live);
+                let to_memif = to_memif::run(&device, mine, &order, &failure, &live, tap.as_ref());
                 Tally { to_memif, ..Tally::default() }
             })?;
         }
         for (number, mine) in spread(mem::take(&mut link.rx).into_iter(), threads).into_iter().enumerate() {
             let (device, failure) = (Arc::clone(device), failure.clone());
             let (order, live) = (session.order.clone(), Self::counts(&mut session.live.1));
+            let tap = tap.cloned();
             session.start(format!("from-memif-{number}"), move || {
                 ready::wait(&device, &order);
-                let from_memif = from_memif::run(&device, mine, &failure, &live);
+                let from_memif = from_memif::run(&device, mine, &failure, &live, tap);
                 Tally { from_memif, ..Tally::default() }
             })?;
         }

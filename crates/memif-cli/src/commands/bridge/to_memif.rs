@@ -13,6 +13,7 @@ use super::offload::cut::{Cut, Unknown};
 use super::offload::{HEADER, Offloads, Room};
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Reason};
+use crate::endpoint::record::Tap;
 use crate::packet::Framing;
 
 /// How long a full ring is left alone at first, and at last: nothing signals a free slot.
@@ -53,6 +54,7 @@ pub(super) fn run(
     order: &Order,
     failure: &Failure,
     live: &Live,
+    tap: Option<&Tap>,
 ) -> Flow {
     let mut flow = Flow::default();
     let mut lanes: Vec<Lane<'_>> = queues
@@ -63,7 +65,7 @@ pub(super) fn run(
             taken: Taken::new(device.framing(), device.offloads()),
         })
         .collect();
-    if let Err(error) = serve(&mut lanes, order, &mut flow, live) {
+    if let Err(error) = serve(&mut lanes, order, &mut flow, live, tap) {
         match error {
             Stopped::By(Ended::LinkDown) => {}
             Stopped::By(Ended::DeviceGone) => failure.tell(device.gone()),
@@ -80,13 +82,19 @@ enum Stopped {
     CannotWait(io::Error),
 }
 
-fn serve(lanes: &mut [Lane<'_>], order: &Order, flow: &mut Flow, live: &Live) -> Result<(), Stopped> {
+fn serve(
+    lanes: &mut [Lane<'_>],
+    order: &Order,
+    flow: &mut Flow,
+    live: &Live,
+    tap: Option<&Tap>,
+) -> Result<(), Stopped> {
     let mut fds = Vec::new();
     let mut pause = SHORTEST;
     loop {
         let (mut more, mut full, before) = (false, false, flow.packets);
         for lane in lanes.iter_mut() {
-            let found = lane.pass_on(flow).map_err(Stopped::By)?;
+            let found = lane.pass_on(flow, tap).map_err(Stopped::By)?;
             more |= found == Found::More;
             full |= found == Found::Full;
         }
@@ -108,10 +116,10 @@ fn serve(lanes: &mut [Lane<'_>], order: &Order, flow: &mut Flow, live: &Live) ->
 
 impl Lane<'_> {
     /// Passes on what the kernel has, up to a burst of each of its queues.
-    fn pass_on(&mut self, flow: &mut Flow) -> Result<Found, Ended> {
+    fn pass_on(&mut self, flow: &mut Flow, tap: Option<&Tap>) -> Result<Found, Ended> {
         let mut all = Found::Nothing;
         for from in &self.from {
-            match burst(from, &mut self.tx, &mut self.taken, flow)? {
+            match burst(from, &mut self.tx, &mut self.taken, flow, tap)? {
                 Found::Nothing => {}
                 Found::More => all = Found::More,
                 Found::Full => return Ok(Found::Full),
@@ -123,7 +131,14 @@ impl Lane<'_> {
 
 /// Passes on what is left of the packet taken last and what the kernel has in one queue, up to a burst, with one signal
 /// at its end. What finds the ring full is kept.
-fn burst(from: &SyncDevice, tx: &mut TxQueue, taken: &mut Taken, flow: &mut Flow) -> Result<Found, Ended> {
+fn burst(
+    from: &SyncDevice,
+    tx: &mut TxQueue,
+    taken: &mut Taken,
+    flow: &mut Flow,
+    tap: Option<&Tap>,
+) -> Result<Found, Ended> {
+    let queue = usize::from(tx.index());
     let mut pending = Pending::default();
     let mut batch = tx.reserve().map_err(|_| Ended::LinkDown)?;
     let mut found = Ok(Found::More);
@@ -141,7 +156,7 @@ fn burst(from: &SyncDevice, tx: &mut TxQueue, taken: &mut Taken, flow: &mut Flow
                 }
             }
         }
-        match taken.push(&mut batch, &mut pending, flow) {
+        match taken.push(&mut batch, &mut pending, flow, tap.map(|tap| (tap, queue))) {
             Ok(()) => {}
             Err(SendError::Full) => {
                 flow.waits += 1;
@@ -189,8 +204,15 @@ impl Taken {
         Ok(Cut::new(&header, self.packet(), framing).map(|cut| self.cut = cut))
     }
 
-    /// Adds its frames to a batch, from the first on that did not go yet.
-    fn push(&mut self, batch: &mut TxBatch<'_>, pending: &mut Pending, flow: &mut Flow) -> Result<(), SendError> {
+    /// Adds its frames to a batch, from the first on that did not go yet. They are recorded before the peer has them,
+    /// so that an answer comes behind them.
+    fn push(
+        &mut self,
+        batch: &mut TxBatch<'_>,
+        pending: &mut Pending,
+        flow: &mut Flow,
+        tap: Option<(&Tap, usize)>,
+    ) -> Result<(), SendError> {
         let packet = self.buffer.packet().get_mut(..self.len).unwrap_or_default();
         while let Some((head, payload)) = self.cut.frame(packet) {
             let len = head.len() + payload.len();
@@ -203,7 +225,12 @@ impl Taken {
                 })
             };
             match pushed {
-                Ok(()) => pending.add(len),
+                Ok(()) => {
+                    pending.add(len);
+                    if let Some((tap, queue)) = tap {
+                        tap.sent(queue).parts([head, payload]);
+                    }
+                }
                 Err(SendError::TooLong { .. } | SendError::Empty) => flow.dropped.add(Reason::TooLong, 1),
                 Err(error) => return Err(error),
             }

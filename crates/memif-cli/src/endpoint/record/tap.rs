@@ -70,10 +70,22 @@ impl Lane<'_> {
 
     /// Records a packet.
     pub(crate) fn packet(&mut self, bytes: &[u8]) {
-        self.copied(bytes.len(), |room| {
-            let (first, _) = bytes.split_at(room.len().min(bytes.len()));
-            room.iter_mut().zip(first).for_each(|(to, from)| *to = *from);
-            first.len()
+        self.parts([bytes, &[]]);
+    }
+
+    /// Records a packet that lies in two parts.
+    pub(crate) fn parts(&mut self, parts: [&[u8]; 2]) {
+        self.copied(parts.iter().map(|part| part.len()).sum(), |room| {
+            let mut rest = room;
+            let mut copied = 0;
+            for part in parts {
+                let len = part.len().min(rest.len());
+                let (to, behind) = rest.split_at_mut(len);
+                to.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
+                copied += len;
+                rest = behind;
+            }
+            copied
         });
     }
 
