@@ -1,5 +1,5 @@
-//! What the driver of TUN and TAP devices is told and asked through a queue: whether the cable is plugged in, whether the
-//! queue takes part, and what stands before packets.
+//! What the driver of TUN and TAP devices is told and asked through a queue: whether the cable is plugged in, whether
+//! the queue takes part, and what stands before packets.
 
 #![allow(unsafe_code, reason = "no library has safe calls for these ioctls")]
 

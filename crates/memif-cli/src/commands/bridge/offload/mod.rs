@@ -3,7 +3,8 @@
 //! With its offloads taken, the kernel gives a whole run of a TCP or UDP flow as one packet, behind a header
 //! ([`VirtioNetHdr`]) that says how to cut it, and leaves checksums out. The peer of a memif link knows nothing of
 //! either, so both are done here, as a network card would: [`cut`] makes frames with right checksums, [`join`] makes
-//! one packet of frames that [`cut`] would make of it again, byte for byte. Everything here is pure and takes any bytes.
+//! one packet of frames that [`cut`] would make of it again, byte for byte. Everything here is pure and takes any
+//! bytes.
 
 pub(super) mod cut;
 pub(super) mod join;
