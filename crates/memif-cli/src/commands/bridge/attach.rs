@@ -7,7 +7,6 @@ use rustix::io::Errno;
 use tracing::debug;
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
-use super::device::Wish;
 use super::holders;
 use super::offload::Offloads;
 use crate::error::Error;
@@ -15,6 +14,18 @@ use crate::packet::Framing;
 
 /// Where the kernel hands out TUN and TAP devices.
 const CLONE: &str = "/dev/net/tun";
+
+/// What is wanted of a device.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) name: String,
+    /// A TAP device for ethernet, a TUN device for IP.
+    pub(super) framing: Framing,
+    pub(super) mtu: Option<u16>,
+    pub(super) queues: u8,
+    /// Whether others may have queues of it.
+    pub(super) shared: bool,
+}
 
 /// A first queue.
 pub(super) struct Attached {

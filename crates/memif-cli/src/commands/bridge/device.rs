@@ -7,33 +7,19 @@ use rustix::io::Errno;
 use tracing::debug;
 use tun_rs::SyncDevice;
 
+use super::attach::{self, Wish};
 use super::offload::{self, Offloads};
 use super::query::{self, Status, Which};
-use super::{attach, carrier, holders};
+use super::{carrier, holders};
 use crate::error::Error;
 use crate::packet::Framing;
 
-/// Bytes of the longest packet of either side: a device passes on no more, the rest of the room makes one that is
-/// longer visible.
-pub(super) const MAX_PACKET: usize = memif::MAX_PACKET_SIZE as usize + 64;
 /// Packets that are passed on before the other side hears of them.
 pub(super) const BURST: usize = 64;
 /// The MTU of a device that is created without another wish.
 pub(super) const DEFAULT_MTU: u16 = 1500;
 /// Bytes of the longest device name.
 const MAX_NAME: usize = 15;
-
-/// What is wanted of a device.
-#[derive(Clone, Debug)]
-pub(super) struct Wish {
-    pub(super) name: String,
-    /// A TAP device for ethernet, a TUN device for IP.
-    pub(super) framing: Framing,
-    pub(super) mtu: Option<u16>,
-    pub(super) queues: u8,
-    /// Whether others may have queues of it.
-    pub(super) shared: bool,
-}
 
 /// A device with its queues, none of which ever blocks. Where it was created here, it goes away with this.
 ///

@@ -4,8 +4,9 @@ use memif::{Packet, RecvError, RxQueue};
 use rustix::io::{Errno, write};
 use tun_rs::SyncDevice;
 
-use super::device::{BURST, Device, MAX_PACKET, is_gone};
+use super::device::{BURST, Device, is_gone};
 use super::live::Live;
+use super::offload::MAX_PACKET;
 use super::offload::join::{Joined, Joiner, Source};
 use super::stop::Failure;
 use super::tally::{Flow, Reason};

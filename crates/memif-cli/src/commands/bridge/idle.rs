@@ -3,8 +3,9 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::device::{Device, MAX_PACKET, cannot_wait, is_gone};
+use super::device::{Device, cannot_wait, is_gone};
 use super::live::Live;
+use super::offload::MAX_PACKET;
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Reason};
 use crate::error::Error;

@@ -3,9 +3,10 @@
 use tun_rs::{VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6, VIRTIO_NET_HDR_GSO_UDP_L4, VirtioNetHdr};
 
 use super::layers::{Layers, Transport, Version, network};
-use super::{
-    CWR, FIN, GSO_ECN, GSO_NONE, IPV4_ID, IPV4_LENGTH, IPV6_HEADER, IPV6_LENGTH, NEEDS_CHECKSUM, PSH, TCP_FLAGS,
-    TCP_HEADER, TCP_SEQUENCE, UDP_LENGTH, complete_ipv4, double_word, fold, put_double_word, put_word, sum, word,
+use super::parts::{
+    CWR, FIN, GSO_ECN, GSO_NONE, IPV4_HEADER, IPV4_ID, IPV4_LENGTH, IPV6_HEADER, IPV6_LENGTH, NEEDS_CHECKSUM, PSH,
+    TCP_FLAGS, TCP_HEADER, TCP_SEQUENCE, UDP_LENGTH, complete_ipv4, double_word, fold, put_double_word, put_word, sum,
+    word,
 };
 use crate::packet::Framing;
 
@@ -177,7 +178,7 @@ fn layers(header: &VirtioNetHdr, packet: &[u8], framing: Framing) -> Option<Laye
     };
     let header_len = kind.header_len(packet.get(transport..)?)?;
     let least = if kind == Transport::Tcp { TCP_HEADER } else { header_len };
-    let found = transport >= at + shortest && shortest >= super::IPV4_HEADER && header_len >= least;
+    let found = transport >= at + shortest && shortest >= IPV4_HEADER && header_len >= least;
     found.then_some(Layers { network: at, version, transport, kind, payload: transport + header_len })
 }
 

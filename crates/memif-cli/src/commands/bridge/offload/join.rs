@@ -4,11 +4,11 @@ use std::mem;
 
 use tun_rs::{VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6, VIRTIO_NET_HDR_GSO_UDP_L4, VirtioNetHdr};
 
-use super::super::device::MAX_PACKET;
 use super::layers::{Layers, Transport, Version};
-use super::{
-    ACK, ECE, HEADER, IPV4_ID, IPV4_LENGTH, IPV6_HEADER, IPV6_LENGTH, NEEDS_CHECKSUM, Offloads, PSH, Room, TCP_FLAGS,
-    TCP_SEQUENCE, UDP_LENGTH, complete_ipv4, double_word, fold, put_word, sum, word,
+use super::parts::{
+    ACK, ECE, HEADER, IPV4_HEADER, IPV4_ID, IPV4_LENGTH, IPV6_HEADER, IPV6_LENGTH, MAX_PACKET, NEEDS_CHECKSUM,
+    Offloads, PSH, Room, TCP_FLAGS, TCP_HEADER, TCP_SEQUENCE, UDP_CHECKSUM, UDP_LENGTH, complete_ipv4, double_word,
+    fold, put_double_word, put_word, sum, word,
 };
 use crate::packet::Framing;
 
@@ -161,11 +161,11 @@ impl Run {
             Transport::Udp => 0,
         };
         let takes_more = match layers.kind {
-            Transport::Tcp => layers.payload >= layers.transport + super::TCP_HEADER && flags & !ECE == ACK,
+            Transport::Tcp => layers.payload >= layers.transport + TCP_HEADER && flags & !ECE == ACK,
             Transport::Udp => {
                 let right = usize::from(word(frame, layers.transport + UDP_LENGTH)?) == frame.len() - layers.transport;
                 // Without a checksum it stays without one.
-                udp && right && word(frame, layers.transport + super::UDP_CHECKSUM)? != 0
+                udp && right && word(frame, layers.transport + UDP_CHECKSUM)? != 0
             }
         };
         let run = Self { layers, len: frame.len(), size, frames: 1, flags, ended: false, checked: false };
@@ -206,7 +206,7 @@ impl Run {
             Transport::Tcp => {
                 let sequence = double_word(first, transport + TCP_SEQUENCE).unwrap_or_default();
                 let before = u32::try_from(self.len - head.len()).unwrap_or_default();
-                super::put_double_word(wanted, transport + TCP_SEQUENCE, sequence.wrapping_add(before));
+                put_double_word(wanted, transport + TCP_SEQUENCE, sequence.wrapping_add(before));
                 if let (Some(flags), Some(own)) =
                     (wanted.get_mut(transport + TCP_FLAGS), head.get(transport + TCP_FLAGS))
                 {
@@ -228,10 +228,10 @@ impl Run {
         if !self.checked {
             let Layers { network, version, transport, payload, .. } = self.layers;
             let (head, rest) = packet.split_at_checked(payload).unwrap_or_default();
-            let mut ip = [0; super::IPV4_HEADER];
+            let mut ip = [0; IPV4_HEADER];
             let header_right = version == Version::V6
                 || head.get(network..transport).is_some_and(|header| {
-                    ip.copy_from_slice(header.get(..super::IPV4_HEADER).unwrap_or(&[0; super::IPV4_HEADER]));
+                    ip.copy_from_slice(header.get(..IPV4_HEADER).unwrap_or(&[0; IPV4_HEADER]));
                     complete_ipv4(&mut ip);
                     ip == *header
                 });

@@ -1,6 +1,6 @@
 //! Where the headers of a frame stand.
 
-use super::{IPV4_HEADER, IPV6_HEADER, TCP_CHECKSUM, TCP_LENGTH, UDP_CHECKSUM, UDP_HEADER, sum, word};
+use super::parts::{IPV4_HEADER, IPV6_HEADER, TCP_CHECKSUM, TCP_LENGTH, UDP_CHECKSUM, UDP_HEADER, sum, word};
 use crate::packet::Framing;
 
 /// Where an ethernet header says what follows.

@@ -7,7 +7,7 @@ use tun_rs::{VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6, VIRTIO_NET_HDR_
 
 pub(super) use super::super::cut::{Cut, Unknown};
 pub(super) use super::super::join::{Joined, Joiner, Source};
-pub(super) use super::super::*;
+pub(super) use super::super::parts::*;
 pub(super) use crate::packet::Framing;
 
 pub(super) const ALL: Offloads = Offloads { tcp: true, udp: true };
