@@ -380,6 +380,34 @@ fn packed_files_are_told_by_their_first_bytes() {
     assert!(error_of(&gzip(&gzip(&file))).contains("begins with 1f 8b"));
 }
 
+/// A frame of Zstandard with a window of 4 MiB, as those of `zstd -9` and up, in blocks that are not compressed.
+fn stored(file: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 12 << 3];
+    let mut blocks = file.chunks(100_000).peekable();
+    while let Some(block) = blocks.next() {
+        let head = (block.len() as u32) << 3 | u32::from(blocks.peek().is_none());
+        frame.extend(&head.to_le_bytes()[..3]);
+        frame.extend(block);
+    }
+    frame
+}
+
+#[test]
+fn a_cut_frame_gives_all_that_its_window_holds() {
+    let file = [long(), long(), long(), long()].concat();
+    assert!(file.len() > 4 << 20, "{}", file.len());
+    let packed = stored(&file);
+    assert_eq!(whole(&packed[..]), whole(&file[..]));
+    for missing in [1, 1_000_000] {
+        let blocks = (packed.len() - missing - 6) / 100_003;
+        let expected = read_all(&file[..blocks * 100_000]);
+        let (packets, cut, error) = read_all(&packed[..packed.len() - missing]);
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!((packets.len(), cut), (expected.0.len(), expected.1));
+        assert!(packets == expected.0);
+    }
+}
+
 #[test]
 fn damage_to_packed_bytes_is_an_error() {
     let mut packed = gzip(&long());

@@ -66,10 +66,8 @@ impl<R: Read> Unpacked<R> {
 
     /// Reads some bytes; none at the end. Packed bytes that break off end the file, too: see [`is_cut`](Self::is_cut).
     pub(super) fn read(&mut self, into: &mut [u8]) -> Result<usize, ReadError> {
-        if self.cut {
-            return Ok(0);
-        }
         match &mut self.kind {
+            Kind::Gzip(_) if self.cut => Ok(0),
             Kind::Plain(source) => {
                 source.read(into).map_err(|error| ReadError::Io(source.take_failure().unwrap_or(error)))
             }
@@ -109,10 +107,10 @@ impl<R> Unpacked<R> {
 impl<R: Read> Zstd<R> {
     fn read(&mut self, into: &mut [u8], cut: &mut bool) -> Result<usize, ReadError> {
         loop {
-            if !self.in_frame && !self.begin(cut)? {
+            if !self.in_frame && (*cut || !self.begin(cut)?) {
                 return Ok(0);
             }
-            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() && !*cut {
                 let decoded = self.decoder.decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1));
                 if let Err(error) = decoded {
                     self.judge(error)?;
@@ -127,7 +125,7 @@ impl<R: Read> Zstd<R> {
             match self.decoder.read(into) {
                 Ok(0) => {}
                 Ok(read) => {
-                    // The rest comes with the next calls.
+                    // The rest comes with the next calls, also that of a frame that was cut: its window may be larger.
                     return Ok(read);
                 }
                 Err(error) => return Err(damaged(&error)),
