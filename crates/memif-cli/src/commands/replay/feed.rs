@@ -18,7 +18,7 @@ use super::tally::Read;
 use crate::error::Error;
 
 /// Bytes of a file that are kept between passes, ready to be sent again.
-const KEPT: usize = 16 << 20;
+const KEPT: u64 = 16 << 20;
 
 /// Chunks that come from the reading thread.
 #[derive(Debug)]
@@ -141,7 +141,8 @@ struct Reading<'a> {
 #[derive(Default)]
 struct Kept {
     chunks: Vec<(Arc<Chunk>, Read)>,
-    weight: usize,
+    /// Of all chunks that there were.
+    weight: u64,
     too_much: bool,
 }
 
@@ -151,15 +152,18 @@ impl Reading<'_> {
         let several = self.plan.passes != Some(1);
         let (mut start, mut kept) = (0, Kept { too_much: !several, ..Kept::default() });
         let mut length = self.pass(start, read, &mut kept)?;
-        let first = *read;
+        let (first, mut weight) = (*read, 0);
         loop {
             *passes += 1;
-            // A pass without a packet takes no time: without end there would be nothing else.
-            if self.plan.passes == Some(*passes) || kept.is_empty() {
+            // A pass without a packet takes no time: without end there would be nothing else. A file that is read once
+            // more may have none by now.
+            if self.plan.passes == Some(*passes) || kept.weight == weight {
                 return Ok(());
             }
-            start += length;
+            // Times of a file may be centuries apart.
+            start = start.saturating_add(length);
             if kept.too_much {
+                weight = kept.weight;
                 length = self.pass(start, read, &mut kept)?;
                 continue;
             }
@@ -222,18 +226,13 @@ impl Reading<'_> {
 impl Kept {
     /// Keeps a chunk, or none any more.
     fn add(&mut self, chunk: &Arc<Chunk>, read: Read) {
-        self.weight = self.weight.saturating_add(chunk.weight());
+        self.weight = self.weight.saturating_add(chunk.weight() as u64);
         self.too_much |= self.weight > KEPT;
         if self.too_much {
             self.chunks = Vec::new();
         } else {
             self.chunks.push((Arc::clone(chunk), read));
         }
-    }
-
-    /// Whether no packet was there.
-    fn is_empty(&self) -> bool {
-        self.weight == 0
     }
 }
 
@@ -262,4 +261,85 @@ fn unopened(path: &Path, source: io::Error) -> Error {
 
 fn unreadable(name: &str, error: &ReadError) -> Error {
     Error::File(format!("{name}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::commands::replay::ReplayOptions;
+    use crate::endpoint::typed::typed;
+
+    /// Bytes of the header of a file.
+    const HEADER: u64 = 24;
+
+    /// A pcap file, which goes with the test.
+    struct Temporary(PathBuf);
+
+    impl Temporary {
+        /// With packets that came at those seconds.
+        fn new(name: &str, times: &[u32], length: u32) -> Self {
+            let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+            for time in times {
+                file.extend([*time, 0, length, length].map(u32::to_le_bytes).as_flattened());
+                file.resize(file.len() + length as usize, 0);
+            }
+            let path = std::env::temp_dir().join(format!("memif-{name}-{}", std::process::id()));
+            fs::write(&path, file).unwrap();
+            Self(path)
+        }
+
+        fn feed(&self, options: &str) -> Feed {
+            let options = typed::<ReplayOptions>(&format!("{} {options}", self.0.display())).unwrap();
+            Feed::start(options.plan().unwrap()).unwrap()
+        }
+    }
+
+    impl Drop for Temporary {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    fn next(feed: &Feed) -> Message {
+        feed.next(Duration::from_secs(60)).expect("a message of the reading thread")
+    }
+
+    /// When passes begin, and how it ends.
+    fn rest(feed: &Feed) -> (Vec<u64>, End) {
+        let mut starts = Vec::new();
+        loop {
+            match next(feed) {
+                Message::Begun => {}
+                Message::Packets(packets) => starts.push(packets.start),
+                Message::End(end) => return (starts, end),
+            }
+        }
+    }
+
+    #[test]
+    fn passes_may_take_longer_than_a_clock_counts() {
+        let file = Temporary::new("far", &[0, u32::MAX], 60);
+        let (mut starts, end) = rest(&file.feed("--loop 4 --speed 0.001"));
+        starts.dedup();
+        assert_eq!((starts, end.passes), (vec![0, u64::MAX], 4));
+    }
+
+    #[test]
+    fn a_pass_that_finds_no_packet_any_more_is_the_last() {
+        let file = Temporary::new("shrinks", &[0; 600], 60_000);
+        let feed = file.feed("--loop 0 --topspeed");
+        // So many that none are kept, and the file is read in each pass.
+        let mut weight = 0;
+        while weight <= KEPT {
+            if let Message::Packets(packets) = next(&feed) {
+                weight += packets.chunk.weight() as u64;
+            }
+        }
+        fs::OpenOptions::new().write(true).open(&file.0).unwrap().set_len(HEADER).unwrap();
+        let (_, end) = rest(&feed);
+        assert!(end.error.is_none() && end.passes > 1, "{end:?}");
+    }
 }
