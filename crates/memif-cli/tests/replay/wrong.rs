@@ -27,6 +27,9 @@ pub(crate) fn what_is_no_capture_has_an_answer() {
     drop(pipe);
     program.finish().code(2).complains("standard input: it is empty");
     memif("replay - --loop 2").finish().code(2).complains("--loop needs a file");
+    assert!(Command::new("mkfifo").arg(directory.path("pipe")).status().unwrap().success());
+    let program = memif(&format!("replay {} --loop 2 --socket @nobody-is-there", directory.text("pipe")));
+    program.finish().code(2).complains("pipe is a pipe, which can be read once");
     // The mark below a filter's mistake is the last thing said.
     write(&directory.path("file"), &packets(1, 0));
     let program = memif(&format!("replay {} --socket @nobody-is-there tcp prt 3", directory.text("file")));

@@ -1,7 +1,8 @@
 //! The thread that reads files, so that no disk delays a packet.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -181,7 +182,8 @@ impl Reading<'_> {
     /// Reads the file once. Says how long its packets take.
     fn pass(&mut self, start: u64, read: &mut Read, kept: &mut Kept) -> Result<u64, Left> {
         let name = self.plan.source.name();
-        let mut reader = Reader::new(open(&self.plan.source)?).map_err(|error| unreadable(&name, &error))?;
+        let source = open(&self.plan.source, self.plan.passes != Some(1))?;
+        let mut reader = Reader::new(source).map_err(|error| unreadable(&name, &error))?;
         let recipe = &self.plan.recipe;
         if let Some(link_type) = reader.link_type().filter(|link_type| is_misfit(*link_type, recipe)) {
             return Err(Error::File(format!("{name}: {}", misfit(link_type, recipe.framing))).into());
@@ -236,11 +238,18 @@ impl Kept {
     }
 }
 
-/// Opens it. Reading it may block, and so may this.
-fn open(source: &Source) -> Result<Box<dyn io::Read>, Error> {
+/// Opens it, `again` where it is to be read more than once. Reading it may block, and so may this.
+fn open(source: &Source, again: bool) -> Result<Box<dyn io::Read>, Error> {
     match source {
         Source::Standard => Ok(Box::new(io::stdin().lock())),
         Source::File(path) => {
+            // To open it would wait for who writes.
+            if again && fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+                return Err(Error::File(format!(
+                    "{} is a pipe, which can be read once: leave --loop out, or write to a file first",
+                    path.display()
+                )));
+            }
             let file = File::open(path).map_err(|error| unopened(path, error))?;
             if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
                 return Err(Error::File(format!("{} is a directory: give a file in it", path.display())));
@@ -265,7 +274,6 @@ fn unreadable(name: &str, error: &ReadError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::path::PathBuf;
 
     use super::*;
