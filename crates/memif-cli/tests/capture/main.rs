@@ -20,6 +20,7 @@ fn main() {
         .test("all_queues_are_captured", &[], traffic::all_queues)
         .test("a_tap_joins_any_two_roles", &[], traffic::any_two_roles)
         .test("a_peer_that_comes_back_is_captured_again", &[], traffic::peer_comes_back)
+        .test("wrong_descriptors_alone_are_counted", &[], traffic::wrong_descriptors)
         .test("raw_ip_is_written_as_such", &[], traffic::raw_ip)
         .test("what_ends_a_capture", &[], files::what_ends_a_capture)
         .test("files_are_rotated_and_compressed", &[Need::Program("gzip")], files::rotated_and_compressed)

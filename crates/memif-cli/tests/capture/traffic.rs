@@ -1,5 +1,7 @@
 //! Packets that pass.
 
+use testkit::{Address, Descriptor, SlaveLink, SlavePlan};
+
 use super::util::{Directory, abstract_name, master, memif};
 use super::{capture, data, read, tap};
 
@@ -108,4 +110,22 @@ pub(crate) fn raw_ip() {
     let read = read(directory.path("a"));
     assert_eq!((read.link_type, read.interfaces, read.packets.len()), (101, 1, 6));
     assert_eq!(read.packets.iter().map(|packet| packet.direction).collect::<Vec<_>>(), [1, 2, 1, 2, 1, 2]);
+}
+
+pub(crate) fn wrong_descriptors() {
+    let directory = Directory::new();
+    let address = Address::fresh();
+    for (name, more) in [("plain", ""), ("tap", " --via @nobody-comes")] {
+        let socket = address.path().display().to_string();
+        let capture = capture(&socket, &format!("-w {}{more}", directory.text(name)));
+        let mut peer = SlaveLink::connect(&address, &SlavePlan::default());
+        let tx = &mut peer.tx[0];
+        for _ in 0..3 {
+            tx.put(Descriptor { region: 99, length: 64, ..Descriptor::default() });
+        }
+        tx.publish();
+        tx.wait_drained();
+        capture.terminate();
+        capture.finish().code(0).says("0 packets, 0 written").says(", 0 missed, 3 dropped");
+    }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use memif::{ForwardError, Link, RecvError, RxMode, RxQueue, SendError, TxQueue};
 
 use super::tally::{Flow, Reason};
-use crate::endpoint::record::Tap;
+use crate::endpoint::record::{Lane, Tap};
 use crate::error::Error;
 
 /// Packets that are received together; they get one time.
@@ -288,15 +288,15 @@ impl Receive {
     fn take(&mut self, at: usize, tap: &Tap) -> Result<Found, LinkDown> {
         let mut batch = self.queue.recv(BURST)?;
         if batch.is_empty() {
-            return Ok(Found::Nothing);
+            drop(batch);
+            return Ok(self.dropped_alone(|| tap.received(at)));
         }
         let mut lane = tap.received(at);
         for packet in &mut batch {
             lane.copied(packet.len(), |room| packet.copy_to(room));
         }
         drop(batch);
-        let dropped = self.queue.counters().dropped;
-        lane.dropped(dropped - mem::replace(&mut self.dropped, dropped));
+        lane.dropped(self.newly_dropped());
         Ok(Found::Some)
     }
 
@@ -321,11 +321,13 @@ impl Receive {
             tx.kept.clear();
         }
         let mut batch = self.queue.recv(BURST)?;
-        if batch.is_empty() {
-            return Ok(Found::Nothing);
-        }
         // What comes from the first end goes in, and what comes from the second goes out to the first.
-        let mut lane = if end == 0 { tap.received(at) } else { tap.sent(at) };
+        let lane = || if end == 0 { tap.received(at) } else { tap.sent(at) };
+        if batch.is_empty() {
+            drop(batch);
+            return Ok(self.dropped_alone(lane));
+        }
+        let mut lane = lane();
         let (mut sent, mut bytes, mut lost) = (0, 0, 0);
         let (mut kept, queue) = match to {
             Some(Transmit { queue, kept }) => (Some(kept), Some(queue)),
@@ -363,8 +365,26 @@ impl Receive {
             }
         }
         drop(batch);
-        let dropped = self.queue.counters().dropped;
-        lane.dropped(dropped - mem::replace(&mut self.dropped, dropped));
+        lane.dropped(self.newly_dropped());
         Ok(Found::Some)
+    }
+
+    /// Counts packets that the queue dropped where there were no others.
+    #[inline]
+    fn dropped_alone<'t>(&mut self, lane: impl FnOnce() -> Lane<'t>) -> Found {
+        match self.newly_dropped() {
+            0 => Found::Nothing,
+            dropped => {
+                lane().dropped(dropped);
+                Found::Some
+            }
+        }
+    }
+
+    /// Packets that the queue dropped since this was asked last.
+    #[inline]
+    fn newly_dropped(&mut self) -> u64 {
+        let dropped = self.queue.counters().dropped;
+        dropped - mem::replace(&mut self.dropped, dropped)
     }
 }

@@ -18,7 +18,7 @@ use memif_capture::write::{
 pub(crate) use clock::Clock;
 pub(crate) use options::RecordOptions;
 pub(crate) use report::CaptureReport;
-pub(crate) use tap::{Named, Tap};
+pub(crate) use tap::{Lane, Named, Tap};
 
 use crate::error::Error;
 use crate::output::{report, say, warn};
