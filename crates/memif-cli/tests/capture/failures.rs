@@ -1,6 +1,8 @@
 //! What is written to takes no more, and options that make no sense.
 
+use std::fs;
 use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -51,6 +53,19 @@ pub(crate) fn reader_that_goes() {
     assert_eq!(status, Some(0), "{said}");
 }
 
+pub(crate) fn signal_before_reader() {
+    let directory = Directory::new();
+    assert!(Command::new("mkfifo").arg(directory.path("pipe")).status().unwrap().success());
+    let socket = abstract_name();
+    let capture = memif(&format!("capture --role master --socket {socket} -w {}", directory.text("pipe")));
+    // Nothing is said before somebody reads: what shows that it waits is that it sleeps.
+    let stat = format!("/proc/{}/stat", capture.pid());
+    testkit::eventually("sleep", || fs::read_to_string(&stat).unwrap().contains(") S ").then_some(()));
+    capture.terminate();
+    let status = capture.finish().status;
+    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{status}");
+}
+
 pub(crate) fn tap_outlives_its_reader() {
     let (left, right) = (abstract_name(), abstract_name());
     let _responder = master(&left, "");
@@ -79,7 +94,7 @@ pub(crate) fn full_disk() {
 fn is_cut(directory: &Directory) {
     let read = read(directory.path("a"));
     assert!(!read.complete && read.packets.len() > 10, "{read:?}");
-    std::fs::remove_file(directory.path("a")).unwrap();
+    fs::remove_file(directory.path("a")).unwrap();
 }
 
 fn of_a_tap(directory: &Directory) {

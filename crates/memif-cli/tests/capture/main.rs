@@ -29,6 +29,7 @@ fn main() {
         .test("each_packet_has_a_line", &[], lines::each_packet_has_a_line)
         .test("packets_in_json", &[], lines::packets_in_json)
         .test("a_reader_that_goes_is_no_error", &[], failures::reader_that_goes)
+        .test("a_signal_ends_the_wait_for_a_reader", &[], failures::signal_before_reader)
         .test("a_tap_outlives_its_reader", &[], failures::tap_outlives_its_reader)
         .test("a_full_disk_ends_a_capture_and_no_tap", &[Need::Root], failures::full_disk)
         .test("wrong_use_has_an_answer", &[], failures::wrong_use)

@@ -41,8 +41,9 @@ pub(crate) fn run(options: &CaptureOptions) -> Result<Outcome, Error> {
     let ends = options.ends()?;
     let configs = ends.iter().map(End::config).collect::<Result<Vec<_>, _>>()?;
     let inbox = Inbox::new();
-    let stop = Stop::listen(inbox.sender())?;
+    // Before signals are listened to: a pipe that nobody reads keeps it waiting, which a signal is to end.
     let recording = record(options, &ends, inbox.sender())?;
+    let stop = Stop::listen(inbox.sender())?;
     let flows: Arc<[Flow; ENDS]> = Arc::default();
     let over = inbox.sender();
     let tapper = Tapper::start(Plan {
