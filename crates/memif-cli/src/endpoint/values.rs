@@ -58,9 +58,11 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
         [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("min", 60.0), ("h", 3600.0), ("s", 1.0)];
     let unit = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
     let (number, unit) = unit.unwrap_or((text, 1.0));
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "give a number of seconds, as in 0.5, or one with a unit, as in 500ms".to_owned())?;
+    let number: f64 = number.parse().map_err(|_| {
+        minutes(text)
+            .unwrap_or("give a number of seconds, as in 0.5, or one with a unit, as in 500ms or 10min")
+            .to_owned()
+    })?;
     let seconds = number * unit;
     if !(0.0..=MAX_SECONDS).contains(&seconds) {
         return Err("give 0 to 86400 seconds".to_owned());
@@ -71,7 +73,13 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
 /// The pause between two attempts.
 pub(crate) fn parse_period(text: &str) -> Result<Duration, String> {
     let period = parse_seconds(text).ok().filter(|period| *period >= Duration::from_millis(1));
-    period.ok_or_else(|| "give a time from 1ms to a day, as in 500ms or 2s".to_owned())
+    period.ok_or_else(|| minutes(text).unwrap_or("give a time from 1ms to a day, as in 500ms, 2s or 10min").to_owned())
+}
+
+/// What to give for a time in m.
+fn minutes(text: &str) -> Option<&'static str> {
+    text.strip_suffix('m')?.parse::<f64>().ok()?;
+    Some("give minutes with min, as in 5min, or milliseconds with ms")
 }
 
 /// The IPv6 address of one host.
@@ -178,6 +186,10 @@ mod tests {
         for text in ["", "x", "-1", "nan", "inf", "1e300", "86401", "ms", "10 ms", "25h", "10m", "-1ms"] {
             assert!(parse_seconds(text).unwrap_err().contains("give"), "{text}");
         }
+        for error in [parse_seconds("10m").unwrap_err(), parse_period("0.5m").unwrap_err()] {
+            assert!(error.contains("5min"), "{error}");
+        }
+        assert!(parse_period("m").unwrap_err().contains("as in 500ms"));
         assert_eq!(parse_any_host("10.0.0.1"), Ok([10, 0, 0, 1].into()));
         assert_eq!(parse_any_host("fd00::1"), Ok("fd00::1".parse().unwrap()));
         for text in ["", "10.0.0", "::1", "ff02::1", "host", "0.0.0.0", "224.0.0.1", "255.255.255.255"] {
