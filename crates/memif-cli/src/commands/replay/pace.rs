@@ -14,6 +14,9 @@ pub(super) enum Pace {
     Top,
 }
 
+/// From so many packets per second on, which no link carries, a number without a unit was meant as bits most likely.
+const DOUBTFUL: f64 = 1e8;
+
 /// A rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rate {
@@ -23,16 +26,19 @@ pub(super) enum Rate {
     Bits(f64),
 }
 
-/// A rate: 100k are packets per second, 10Mbps bits per second.
+/// A rate: 100k and 100kpps are packets per second, 10Mbps bits per second.
 pub(super) fn parse_rate(text: &str) -> Result<Rate, String> {
-    let (number, rate): (_, fn(f64) -> Rate) = match text.strip_suffix("bps") {
-        Some(bits) => (bits, Rate::Bits),
-        None => (text, Rate::Packets),
+    let (number, rate): (_, fn(f64) -> Rate) = match (text.strip_suffix("bps"), text.strip_suffix("pps")) {
+        (Some(bits), _) => (bits, Rate::Bits),
+        (None, packets) => (packets.unwrap_or(text), Rate::Packets),
     };
-    let number = decimal(number).filter(|number| (1e-3..=1e12).contains(number));
-    number.map(rate).ok_or_else(|| {
-        "give packets per second, as in 250000, 100k or 1.5M, or bits per second, as in 500kbps or 10Gbps".to_owned()
-    })
+    let found = decimal(number).filter(|number| (1e-3..=1e12).contains(number)).ok_or_else(|| {
+        "give packets per second, as in 250000, 100k or 1.5Mpps, or bits per second, as in 500kbps or 10Gbps".to_owned()
+    })?;
+    if number == text && found >= DOUBTFUL {
+        return Err(format!("are these bits or packets per second? Give {text}bps or {text}pps"));
+    }
+    Ok(rate(found))
 }
 
 /// How many times as fast.
@@ -139,8 +145,12 @@ mod tests {
         assert_eq!(parse_rate("1.5M"), Ok(Rate::Packets(1.5e6)));
         assert_eq!(parse_rate("10Gbps"), Ok(Rate::Bits(1e10)));
         assert_eq!(parse_rate("0.5"), Ok(Rate::Packets(0.5)));
-        for text in ["", "0", "-1", "bps", "1e3Q", "fast", "inf", "nan", "1 k"] {
-            assert!(parse_rate(text).unwrap_err().contains("100k or 1.5M"), "{text}");
+        assert_eq!((parse_rate("100kpps"), parse_rate("1Gpps")), (Ok(Rate::Packets(1e5)), Ok(Rate::Packets(1e9))));
+        for text in ["10G", "100M", "100000000"] {
+            assert!(parse_rate(text).unwrap_err().contains(&format!("{text}bps or {text}pps")), "{text}");
+        }
+        for text in ["", "0", "-1", "bps", "pps", "1e3Q", "fast", "inf", "nan", "1 k"] {
+            assert!(parse_rate(text).unwrap_err().contains("100k or 1.5Mpps"), "{text}");
         }
         for text in ["", "0", "-1", "x2", "inf", "nan"] {
             assert!(parse_speed(text).unwrap_err().contains("twice as fast"), "{text}");
