@@ -129,6 +129,17 @@ fn of_a_pinger(directory: &Directory) {
     is_cut(directory);
 }
 
+pub(crate) fn names() {
+    let directory = Directory::new();
+    for (name, is_doubtful) in [("a.pcap", true), ("a.PCAP.gz", true), ("a.pcapng", false), ("pcap", false)] {
+        let capture = format!("capture --role master --socket {} --seconds 1ms -w", abstract_name());
+        let ended = memif(&format!("{capture} {}", directory.text(name))).finish().code(0);
+        assert_eq!(ended.err.contains("is written as pcapng, which its name does not say"), is_doubtful, "{ended:?}");
+    }
+    let capture = memif(&format!("capture --role master --socket {} --seconds 1ms -w -", abstract_name()));
+    capture.finish().code(0).complains("0 packets, 0 written to standard output (");
+}
+
 pub(crate) fn wrong_use() {
     let directory = Directory::new();
     let nowhere = directory.text("none/a.pcapng");
@@ -143,6 +154,9 @@ pub(crate) fn wrong_use() {
         (format!("capture -w {}", directory.text("a.pcapng.xz")), "a program that makes a .xz"),
         (format!("capture -w {} --rotate-size 1023", directory.text("a.pcapng")), "give 1k or more"),
         ("capture tcp prot 80".to_owned(), "column 5 of the filter"),
+        ("ping 10.0.0.1 --snaplen 20".to_owned(), "give --write FILE, too"),
+        ("responder --id 0 --snaplen 20".to_owned(), "give --write FILE, too"),
+        ("bridge --tap tap0 --snaplen 20".to_owned(), "give --write FILE, too"),
     ] {
         memif(&format!("{arguments} --socket {}", abstract_name())).finish().code(2).complains(answer);
     }

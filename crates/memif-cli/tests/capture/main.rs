@@ -32,6 +32,7 @@ fn main() {
         .test("a_signal_ends_the_wait_for_a_reader", &[], failures::signal_before_reader)
         .test("a_tap_outlives_its_reader", &[], failures::tap_outlives_its_reader)
         .test("a_full_disk_ends_a_capture_and_no_tap", &[Need::Root], failures::full_disk)
+        .test("names_say_what_is_written", &[], failures::names)
         .test("wrong_use_has_an_answer", &[], failures::wrong_use)
         .run();
 }

@@ -55,13 +55,15 @@ impl Recording {
     /// file takes no more, that is said, and it goes on.
     pub(crate) fn beside(options: &RecordOptions, framing: Framing, comment: String) -> Result<Option<Self>, Error> {
         options.check()?;
-        let Some(path) = options.path() else { return Ok(None) };
+        let Some(name) = options.name() else {
+            options.check_without_file()?;
+            return Ok(None);
+        };
         if options.takes_standard_output() {
             return Err(Error::Usage(
                 "--write - would mix with what this command says: name a file, or take memif capture".to_owned(),
             ));
         }
-        let name = path.display().to_string();
         let subject = Subject { framing, comment, filter: None, packets: None };
         let told = move |ending: Ending<'_>| {
             if let Ending::Failed(error) = ending {
@@ -81,17 +83,22 @@ impl Recording {
     ) -> Result<Self, Error> {
         let clock = Clock::new();
         let section = section(options, &subject);
-        let path = options.path().unwrap_or_else(|| "-".as_ref());
-        let name = path.display().to_string();
+        let name = options.name().unwrap_or_default();
         let failed =
             |source| Error::System { advice: advice(&source), what: format!("cannot write to {name}"), source };
         let target = if options.takes_standard_output() {
             let descriptor = io::stdout().as_fd().try_clone_to_owned().map_err(failed)?;
             Target::Stream(File::from(descriptor))
         } else {
-            Target::Path(path.to_owned())
+            Target::Path(options.path().unwrap_or_else(|| "".as_ref()).to_owned())
         };
         let files = Files::create(target, section, options.rotation(), interfaces, clock.now()).map_err(failed)?;
+        if options.names_another_format() {
+            warn(format_args!(
+                "{name} is written as pcapng, which its name does not say: Wireshark, tshark and tcpdump read it all the \
+                 same; for other programs name it .pcapng, or make a pcap of it with editcap -F nsecpcap"
+            ));
+        }
         let compressed = options.compression() != Compression::None && !options.takes_standard_output();
         let patience = if compressed { COMPRESSED_PATIENCE } else { PATIENCE };
         Self::start(files, options, subject, (patience, clock), told, interfaces, Some(name))

@@ -58,6 +58,23 @@ impl RecordOptions {
         self.path().is_some_and(|path| path == Path::new(STANDARD_OUTPUT))
     }
 
+    /// What people and programs are told of it.
+    pub(crate) fn name(&self) -> Option<String> {
+        let path = self.path()?;
+        Some(if self.takes_standard_output() { "standard output".to_owned() } else { path.display().to_string() })
+    }
+
+    /// Whether its name says that it is written as something else.
+    pub(crate) fn names_another_format(&self) -> bool {
+        let Some(path) = self.path() else { return false };
+        let plain = if self.compression() == Compression::None {
+            path.as_os_str()
+        } else {
+            path.file_stem().unwrap_or_default()
+        };
+        Path::new(plain).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("pcap"))
+    }
+
     /// Bytes of each packet that are kept.
     pub(crate) fn snap_length(&self) -> u32 {
         self.snaplen.unwrap_or(WHOLE_PACKETS)
@@ -71,6 +88,16 @@ impl RecordOptions {
     /// Whether the files are compressed.
     pub(crate) fn compression(&self) -> Compression {
         self.path().map_or(Compression::None, Compression::of)
+    }
+
+    /// Whether these options make sense where nothing is written.
+    pub(crate) fn check_without_file(&self) -> Result<(), Error> {
+        match self.snaplen {
+            None => Ok(()),
+            Some(_) => {
+                Err(Error::Usage("--snaplen is for packets that are written: give --write FILE, too".to_owned()))
+            }
+        }
     }
 
     /// Whether these options make sense together.

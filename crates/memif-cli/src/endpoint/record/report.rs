@@ -9,7 +9,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename = "capture_statistics")]
 pub(crate) struct CaptureReport {
-    /// The file that was named; `-` for standard output, `null` where each packet was told of in a line.
+    /// The file that was named, `null` where each packet was told of in a line.
     pub(crate) file: Option<String>,
     /// Packets that came.
     pub(crate) received_packets: u64,
