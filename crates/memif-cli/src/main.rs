@@ -8,6 +8,7 @@ mod commands;
 mod counts;
 mod endpoint;
 mod error;
+mod foreign;
 mod output;
 mod packet;
 mod paths;

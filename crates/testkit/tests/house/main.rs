@@ -60,7 +60,12 @@ const LAYERS: &[Layers] = &[
     },
     Layers {
         sources: "crates/memif-cli/src",
-        order: &[&["commands"], &["endpoint"], &["output", "packet"], &["counts", "error", "paths", "units"]],
+        order: &[
+            &["commands"],
+            &["endpoint"],
+            &["output", "packet"],
+            &["counts", "error", "foreign", "paths", "units"],
+        ],
         apart: &["commands"],
     },
 ];

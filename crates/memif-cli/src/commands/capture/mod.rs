@@ -6,6 +6,7 @@ mod progress;
 mod report;
 mod tally;
 mod tapper;
+mod tcpdump;
 
 use std::fmt::Arguments;
 use std::ops::ControlFlow;
@@ -137,7 +138,7 @@ fn record(options: &CaptureOptions, ends: &[End], over: Sender<Notice>) -> Resul
     let (short_name, description) = (options.short_name(), ends.first().map(End::name).unwrap_or_default());
     let interfaces = first_interfaces(&named(&short_name, &description));
     let via = ends.len() > 1;
-    let file = options.record.path().map(|path| path.display().to_string());
+    let file = options.record.name();
     let told = move |ending: Ending<'_>| match ending {
         // The links of others lead through here: they are not to notice.
         Ending::Failed(error) if via => {

@@ -6,7 +6,9 @@ use clap::Args;
 use memif::{InterfaceConfig, Role, SocketAddress, SocketBuilder};
 use memif_capture::filter::Filter;
 
+use super::tcpdump;
 use crate::endpoint::address::{SocketPlace, parse_socket};
+use crate::endpoint::filter::parse_filter;
 use crate::endpoint::options::{EndpointOptions, InterfaceOptions};
 use crate::endpoint::record::{Named, RecordOptions, link_type};
 use crate::endpoint::values::{number, parse_id, parse_period};
@@ -33,6 +35,7 @@ Examples:
     after_help = format!("{EXAMPLES}\n\n{STATUSES}"),
     mut_arg("write", |write| write.short('w')),
     mut_arg("snaplen", |snaplen| snaplen.short('s')),
+    args = tcpdump::options(),
 )]
 pub(crate) struct CaptureOptions {
     /// Which packets, in a subset of pcap-filter(7), as in: tcp port 80 and host 10.0.0.1 [default: all]
@@ -142,13 +145,9 @@ impl CaptureOptions {
 
     /// The filter, as text and to be asked.
     pub(super) fn filter(&self) -> Result<Option<(String, Filter)>, Error> {
-        let text = self.filter.join(" ");
-        if text.trim().is_empty() {
-            return Ok(None);
-        }
-        let filter = Filter::parse(&text, link_type(self.end.framing()));
-        let filter = filter.map_err(|error| Error::Filter(error.pointed().to_string()))?;
-        Ok(Some((text, filter)))
+        const ABOUT_FILE: &str = "packets come from an interface here: memif replay sends those of a file, tcpdump -r \
+                                  shows them, and -w writes one; the words behind the options are a filter";
+        parse_filter(&self.filter, link_type(self.end.framing()), ABOUT_FILE)
     }
 
     /// What stands in the head of a file.
@@ -218,6 +217,17 @@ mod tests {
             ("-w x --rotate-size 1T", "as in 500k"),
             ("-w x --rotate-time 0", "give a time"),
             ("nonsense here", "column 1 of the filter"),
+            ("-i eth0", "--socket and --id"),
+            ("--interface eth0", "--socket and --id"),
+            ("-nn tcp", "addresses and ports are numbers"),
+            ("-r x.pcap", "memif replay FILE"),
+            ("-w x -C 10", "--rotate-size"),
+            ("-w x -G60", "--rotate-time"),
+            ("-w x -W 3", "--files"),
+            ("-e", "memif capture -w - | tcpdump -r -"),
+            ("-f tcp", "memif capture tcp port 80"),
+            ("Cargo.toml", "Cargo.toml is a file, and packets come from an interface here"),
+            ("-w x --rotate-time 5m", "5min"),
         ] {
             let error = ends(arguments).unwrap_err();
             assert!(error.contains(answer), "{arguments}: {error}");

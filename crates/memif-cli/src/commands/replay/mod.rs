@@ -11,6 +11,7 @@ mod progress;
 mod report;
 mod send;
 mod tally;
+mod tcpreplay;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,8 +20,8 @@ use std::time::Duration;
 
 use clap::Args;
 use memif::{Link, Role};
-use memif_capture::filter::Filter;
 
+use crate::endpoint::filter::parse_filter;
 use crate::endpoint::links::Links;
 use crate::endpoint::options::{EndpointOptions, WaitOptions};
 use crate::endpoint::report::InterfaceReport;
@@ -53,9 +54,13 @@ Examples:
   zcat *.pcap.gz | memif replay - --topspeed
       from a pipe, as fast as it goes (a pipe of one file: each has a header)";
 
+/// What to do with a second file.
+const ABOUT_FILE: &str =
+    "one is replayed at a time (mergecap makes one of several); the words behind the first are a filter";
+
 /// Options of `memif replay`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
+#[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"), args = tcpreplay::options())]
 pub(crate) struct ReplayOptions {
     /// pcap or pcapng, compressed with gzip or zstd or not; - is standard input
     #[arg(value_name = "FILE")]
@@ -69,8 +74,8 @@ pub(crate) struct ReplayOptions {
     #[arg(long, value_name = "X", value_parser = parse_speed, allow_negative_numbers = true)]
     speed: Option<f64>,
 
-    /// At that rate, whatever their times were: packets per second, as in 100k or 1.5M, or bits of packets per second,
-    /// as in 500kbps or 10Gbps
+    /// At that rate, whatever their times were: packets per second, as in 100k or 1.5Mpps, or bits of packets per
+    /// second, as in 500kbps or 10Gbps
     #[arg(long, value_name = "PPS|BPS", value_parser = parse_rate, allow_negative_numbers = true,
         conflicts_with = "speed")]
     rate: Option<Rate>,
@@ -149,11 +154,8 @@ impl ReplayOptions {
             set_dst: self.set_dst,
             several_queues: self.end.interface.queues_asked_for() > 1,
         };
-        let text = self.filter.join(" ");
-        if !text.is_empty() {
-            let filter = Filter::parse(&text, recipe.link_type());
-            recipe.filter = Some(filter.map_err(|error| Error::Filter(error.pointed().to_string()))?);
-        }
+        let filter = parse_filter(&self.filter, recipe.link_type(), ABOUT_FILE)?;
+        recipe.filter = filter.map(|(_, filter)| filter);
         let passes = (self.passes > 0).then_some(self.passes);
         Ok(Plan { source, pace, passes, no_wait: self.no_wait, recipe })
     }
@@ -298,6 +300,17 @@ mod tests {
             ("", "<FILE>"),
             ("a.pcap --speed 0", "twice as fast"),
             ("a.pcap --rate fast", "packets per second"),
+            ("a.pcap --rate 10G", "10Gbps"),
+            ("a.pcap --pps 100", "unexpected argument '--pps"),
+            ("a.pcap --pps 100", "--rate N is packets per second"),
+            ("a.pcap --mbps=10", "10Mbps"),
+            ("-i eth0 a.pcap", "--socket and --id"),
+            ("a.pcap -x2", "--speed X"),
+            ("a.pcap -t", "--topspeed"),
+            ("a.pcap -l 3", "--loop N"),
+            ("-r a.pcap", "without it"),
+            ("a.pcap Cargo.toml", "Cargo.toml is a file, and one is replayed at a time"),
+            ("a.pcap tcp prt 3", "column 5 of the filter"),
             ("a.pcap --rate 1 --speed 1", "cannot be used with"),
             ("a.pcap --topspeed --rate 1", "cannot be used with"),
             ("a.pcap --topspeed --no-wait", "cannot be used with"),
