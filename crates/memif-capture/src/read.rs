@@ -46,7 +46,7 @@ use std::io::Read;
 
 use buffer::Buffer;
 pub use carried::{Misfit, carried, name_of};
-pub use error::{Place, ReadError};
+pub use error::{LengthProblem, Place, ReadError};
 pub use formats::{Compression, Format};
 pub use limits::{MAX_BLOCK, MAX_INTERFACES, MAX_PACKET, MAX_WINDOW};
 pub use packet::{Cut, Packet};

@@ -133,6 +133,7 @@ pub enum ReadError {
 
 /// What is wrong with the length of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LengthProblem {
     /// It is too short for what such a block has.
     Short,
@@ -140,9 +141,9 @@ pub enum LengthProblem {
     Odd,
     /// It is longer than what is looked into.
     Long,
-    /// The length at its end is another one.
+    /// The length at its end is another one: this.
     Unequal(u32),
-    /// The packet in it does not fit.
+    /// The packet in it, of so many bytes, does not fit.
     Packet(u32),
 }
 

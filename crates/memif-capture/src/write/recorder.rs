@@ -22,9 +22,9 @@ const CHUNKS: usize = 96;
 /// What a recorder takes.
 #[derive(Default)]
 pub struct Limits {
-    /// The most bytes of a packet that are kept.
+    /// The most bytes of a packet that are kept, as [`Section`](super::Section) has them. None unless this is set.
     pub snap_length: u32,
-    /// The most packets that are taken.
+    /// The most packets that are taken; all where there is no number.
     pub packets: Option<u64>,
     /// How long packets wait for more, before they are written together.
     pub patience: Duration,
