@@ -14,6 +14,7 @@
 pub mod census;
 pub mod child;
 pub mod dialect;
+pub mod filter;
 pub mod master;
 pub mod master_path;
 pub mod netns;

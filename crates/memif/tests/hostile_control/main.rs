@@ -141,7 +141,7 @@ fn main() {
     let suite = tests!(suite, signals:
         f11_master_toggled_eventfd &[],
         f11_slave_toggled_eventfd &[],
-        f11_toggled_eventfd_without_aio &[Need::Trace],
+        f11_toggled_eventfd_without_aio &[],
     );
     suite.run()
 }
