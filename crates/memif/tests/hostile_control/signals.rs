@@ -38,8 +38,8 @@ struct Toggler {
 }
 
 impl Toggler {
-    /// Sets and clears `O_NONBLOCK`. With `fills`, it fills the counter to the brim whenever there is room, whatever the
-    /// library has added meanwhile: nearly every signal finds it full.
+    /// Sets and clears `O_NONBLOCK`. With `fills`, it fills the counter to the brim whenever there is room, whatever
+    /// the library has added meanwhile: nearly every signal finds it full.
     fn on(fd: &Arc<OwnedFd>, fills: bool) -> Self {
         let (stop, turns, fd) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), fd.clone());
         let (flag, count) = (stop.clone(), turns.clone());
