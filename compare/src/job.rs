@@ -180,6 +180,8 @@ pub(crate) struct Report {
     /// Packets that were counted, and in how many nanoseconds.
     pub(crate) packets: u64,
     pub(crate) nanoseconds: f64,
+    /// Seconds of a processor that they cost, where that is looked at.
+    pub(crate) cpu: f64,
     /// Round trips by nanoseconds: value and count.
     pub(crate) times: Vec<(u64, u64)>,
     /// Memory of the process, and its open descriptors.

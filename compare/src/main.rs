@@ -1,6 +1,7 @@
 //! memif beside its peers, its alternatives and its limit: the same work over each, alternating round by round in one
 //! run, two processes pinned to two cores. `docs/performance.md` says what is measured how.
 
+mod bridge;
 mod clock;
 mod end;
 mod hub;
@@ -22,7 +23,7 @@ use std::process::{Command, ExitCode, Stdio};
 use clap::Parser;
 
 use crate::port::Result;
-use crate::rows::{BENCH, OURS, Peers, Row, USUAL_ROUNDS};
+use crate::rows::{BENCH, BRIDGE, COMMAND_ALONE, OURS, Peers, Row, USUAL_ROUNDS};
 use crate::runner::Runner;
 use crate::table::Measured;
 
@@ -39,6 +40,9 @@ struct Options {
     /// The command memif; built from this repository when not given
     #[arg(long, value_name = "FILE")]
     memif: Option<PathBuf>,
+    /// Another build of the command memif, whose bridge is measured beside
+    #[arg(long, value_name = "FILE")]
+    memif_before: Option<PathBuf>,
     /// How often each is measured
     #[arg(long, default_value_t = USUAL_ROUNDS, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -70,7 +74,13 @@ fn main() -> ExitCode {
     if let (Some("end"), Some(job)) = (arguments.next().as_deref(), arguments.next()) {
         return end::main(&job);
     }
-    match run(Options::parse()) {
+    let mut arguments = std::env::args().skip(1);
+    let done = if arguments.next().as_deref() == Some("part") {
+        bridge::part(&arguments.collect::<Vec<_>>())
+    } else {
+        run(Options::parse())
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("memif-compare: {error}");
@@ -130,24 +140,30 @@ fn peers(options: &Options) -> Result<Peers> {
     }
     let asked = |name: &str| options.only.is_empty() || options.only.iter().any(|word| name.contains(word));
     let has = |row: &str| options.rows.is_empty() || options.rows.iter().any(|name| name == row);
+    let libraries = options.rows.is_empty() || options.rows.iter().any(|name| !COMMAND_ALONE.contains(&name.as_str()));
     // For a list the names will do.
     let build =
         |target, package, option| if options.list { Ok(target_file(target)) } else { build(target, package, option) };
     let ours = match &options.ours {
-        _ if !asked(OURS) => None,
+        _ if !asked(OURS) || !libraries => None,
         Some(path) => Some(absolute(path)?),
         None => Some(build("memif_capi", "memif-capi", "--ours")?),
     };
+    let bridges = COMMAND_ALONE.into_iter().any(|name| name.starts_with("bridge") && has(name));
     let memif = match &options.memif {
-        _ if !asked(BENCH) || !has("bench") => None,
+        _ if !(asked(BENCH) && has("bench") || asked(BRIDGE) && bridges) => None,
         Some(path) => Some(absolute(path)?),
         None => Some(build("memif", "memif-cli", "--memif")?),
     };
+    let memif_before = options.memif_before.as_ref().map(absolute).transpose()?;
+    if memif_before.is_none() && memif.is_some() && bridges {
+        eprintln!("left out: the bridge of a build before (give it with --memif-before FILE)");
+    }
     let testpmd = Command::new("dpdk-testpmd").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if testpmd.is_err() {
         eprintln!("left out: dpdk-testpmd, which is not installed (Debian: apt install dpdk dpdk-dev)");
     }
-    Ok(Peers { ours, references, memif, testpmd: testpmd.is_ok() })
+    Ok(Peers { ours, references, memif, memif_before, testpmd: testpmd.is_ok() })
 }
 
 /// What the file of a target is called.

@@ -15,6 +15,11 @@ pub(crate) enum Metric {
     LongestWait,
     /// Microseconds per thing that was counted.
     Each,
+    /// Gbit per second, and seconds of a processor per GB, where bytes were counted.
+    Gigabits,
+    SecondsPerGigabyte,
+    /// Million packets per second of a processor.
+    RatePerProcessor,
     /// MiB of memory of the process, and its descriptors.
     Memory,
     Descriptors,
@@ -29,6 +34,11 @@ impl Metric {
             Metric::Wait => percentile(&report.times, 0.5) / 1e6,
             Metric::LongestWait => percentile(&report.times, 1.0) / 1e6,
             Metric::Each => report.nanoseconds / report.packets as f64 / 1e3,
+            Metric::Gigabits => report.packets as f64 * 8.0 / report.nanoseconds,
+            // Without a process that does the work there is nothing to say.
+            Metric::SecondsPerGigabyte | Metric::RatePerProcessor if report.cpu == 0.0 => f64::NAN,
+            Metric::SecondsPerGigabyte => report.cpu * 1e9 / report.packets as f64,
+            Metric::RatePerProcessor => report.packets as f64 / 1e6 / report.cpu,
             Metric::Memory => report.kibibytes as f64 / 1024.0,
             Metric::Descriptors => report.descriptors as f64,
         }
@@ -42,6 +52,9 @@ impl Metric {
             Metric::Wait => "median ms",
             Metric::LongestWait => "longest ms",
             Metric::Each => "µs",
+            Metric::Gigabits => "Gbit/s",
+            Metric::SecondsPerGigabyte => "CPU s/GB",
+            Metric::RatePerProcessor => "million per CPU s",
             Metric::Memory => "MiB",
             Metric::Descriptors => "descriptors",
         }

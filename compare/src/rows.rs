@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::bridge::Work;
 use crate::job::{Carrier, Cores, Role, Task, Waiting};
 use crate::metric::Metric;
 use crate::runner::{Slice, Spec};
@@ -79,6 +80,10 @@ pub(crate) const BARE: &str = "bare ring";
 pub(crate) const BARE_AGAIN: &str = "bare ring, again";
 /// The command, which `memif` brings.
 pub(crate) const BENCH: &str = "memif bench";
+/// Its bridge, that of the other build, and what the kernel has in place of two.
+pub(crate) const BRIDGE: &str = "memif bridge";
+pub(crate) const BRIDGE_BEFORE: &str = "memif bridge, before";
+pub(crate) const VETH: &str = "veth";
 const LINE: &str = "one cache line, there and back";
 const TESTPMD: &str = "testpmd to testpmd";
 const TO_TESTPMD: &str = "Rust API to testpmd";
@@ -93,8 +98,9 @@ type Contenders = Vec<(String, Slice)>;
 pub(crate) struct Peers {
     pub(crate) ours: Option<PathBuf>,
     pub(crate) references: Vec<PathBuf>,
-    /// The command.
+    /// The command, and another build of it.
     pub(crate) memif: Option<PathBuf>,
+    pub(crate) memif_before: Option<PathBuf>,
     pub(crate) testpmd: bool,
 }
 
@@ -163,6 +169,9 @@ fn alternatives(spec: impl Fn(Carrier) -> Spec) -> Contenders {
     all.into_iter().map(pair).collect()
 }
 
+/// Rows without a library.
+pub(crate) const COMMAND_ALONE: [&str; 4] = ["bench", "bridge-tcp", "bridge-in", "bridge-out"];
+
 /// All rows. Targets of contenders that are not there are left out.
 pub(crate) fn all(peers: &Peers) -> Vec<Row> {
     let mut rows = vec![
@@ -174,6 +183,9 @@ pub(crate) fn all(peers: &Peers) -> Vec<Row> {
         one_way_large(peers, "one-way-9000-whole", "One way, 9000 B in one buffer", 9000, 16_384),
         one_way_waiting(peers),
         command(peers),
+        bridge_stream(peers),
+        bridge_small(peers, "bridge-in", "64 B from memif into the kernel, memif bridge", Work::In),
+        bridge_small(peers, "bridge-out", "64 B from the kernel into memif, memif bridge", Work::Out),
         round_trip(peers),
         round_trip_waiting(peers),
         round_trip_paused(peers),
@@ -334,6 +346,36 @@ fn command(peers: &Peers) -> Row {
     contenders.extend(peers.memif.iter().map(|path| (BENCH.to_owned(), Slice::Bench(path.clone()))));
     let targets = vec![Target::at_least(BENCH, RUST, 0.85)];
     Row { targets, ..row("bench", "One way, 64 B, memif bench", RATE, contenders) }
+}
+
+/// The bridge of both builds, and what the kernel has in place of two of them.
+fn bridges(peers: &Peers, work: Work) -> Contenders {
+    let builds = [(BRIDGE, &peers.memif), (BRIDGE_BEFORE, &peers.memif_before)];
+    let memif = peers.memif.clone().unwrap_or_default();
+    let slice = |bridge: Option<PathBuf>| Slice::Bridge(work, bridge, memif.clone());
+    let build = |(name, path): (&str, &Option<PathBuf>)| path.clone().map(|path| (name.to_owned(), slice(Some(path))));
+    let mut all: Contenders = builds.into_iter().filter_map(build).collect();
+    if work == Work::Stream {
+        all.push((VETH.to_owned(), slice(None)));
+    }
+    all
+}
+
+/// Where the packets are large, the kernel's work for each of them is what a bridge can save.
+fn bridge_stream(peers: &Peers) -> Row {
+    let targets = vec![
+        Target { metric: Metric::Gigabits, ..Target::at_least(BRIDGE, BRIDGE_BEFORE, 3.0) },
+        Target::at_most(Metric::SecondsPerGigabyte, BRIDGE, BRIDGE_BEFORE, 0.35),
+    ];
+    let metrics = &[Metric::Gigabits, Metric::SecondsPerGigabyte];
+    let title = "One stream of TCP between two network namespaces, memif bridge in each";
+    Row { targets, ..row("bridge-tcp", title, metrics, bridges(peers, Work::Stream)) }
+}
+
+fn bridge_small(peers: &Peers, id: &'static str, title: &'static str, work: Work) -> Row {
+    let metric = Metric::RatePerProcessor;
+    let targets = vec![Target { metric, ..Target::at_least(BRIDGE, BRIDGE_BEFORE, 1.3) }];
+    Row { targets, ..row(id, title, &[Metric::RatePerProcessor], bridges(peers, work)) }
 }
 
 fn round_trip_one_core(peers: &Peers) -> Row {

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use crate::bridge::{self, Work};
 use crate::clock;
 use crate::job::{AFTER_VISIT, Carrier, Cores, Job, Report, Role, Task, Waiting};
 use crate::port::{Result, bare, io_error};
@@ -17,6 +18,9 @@ use crate::testpmd::Testpmd;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Milliseconds before those that are measured.
 const WARM_UP: u64 = 30;
+
+/// How much longer bridges are measured: the kernel counts processors' time in hundredths of seconds.
+const BRIDGE_TIMES: u64 = 10;
 
 /// What is measured in a slice.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +79,8 @@ pub(crate) enum Slice {
     TestpmdAlone,
     /// The command at this path measures both of its ends.
     Bench(PathBuf),
+    /// `memif bridge` of the command at the first path, or a veth pair; the command at the second one has other ends.
+    Bridge(Work, Option<PathBuf>, PathBuf),
     /// Our Rust API sends to testpmd, receives from it, or has its packets sent back by it.
     Testpmd(&'static str, Task),
 }
@@ -122,6 +128,15 @@ impl Runner {
         match slice {
             Slice::Pair(spec) => self.pair(spec),
             Slice::Bench(program) => self.bench(program),
+            Slice::Bridge(work, bridge, memif) => {
+                self.slices += 1;
+                let place = self.place.join(self.slices.to_string());
+                std::fs::create_dir_all(&place).map_err(io_error("making a directory"))?;
+                let length = Duration::from_millis(self.milliseconds * BRIDGE_TIMES);
+                let done = bridge::measure(*work, bridge.as_deref(), memif, &place, length);
+                let _ = std::fs::remove_dir_all(&place);
+                done
+            }
             Slice::TestpmdAlone => {
                 let done = self.testpmd_alone();
                 if done.is_err() {

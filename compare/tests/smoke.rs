@@ -35,3 +35,38 @@ fn measures_what_needs_nothing_else() {
     assert!(std::fs::read_to_string(out.join("queues.svg")).expect("a plot").contains("Rust API"));
     let _ = std::fs::remove_dir_all(&out);
 }
+
+/// Network namespaces, a stream between them, and small packets both ways.
+#[test]
+fn measures_bridges() {
+    if !rustix::process::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "network namespaces need root");
+        eprintln!("skipped: network namespaces need root");
+        return;
+    }
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bridges-{}", std::process::id()));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_memif-compare"));
+    program.args(["--rounds", "1", "--milliseconds", "20", "--out"]).arg(&out);
+    // The command, where its own tests have left it.
+    let command = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/memif");
+    let rows = if command.exists() {
+        program.args(["--rows", "bridge-tcp,bridge-in,bridge-out", "--memif"]).arg(command);
+        3
+    } else {
+        program.args(["--rows", "bridge-tcp", "--only", "veth"]);
+        1
+    };
+    let output = program.output().expect("running the program");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json = std::fs::read_to_string(out.join("tables.json")).expect("tables");
+    let found: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let found = found.as_array().expect("rows");
+    assert_eq!(found.len(), rows);
+    for line in found.iter().flat_map(|row| row["lines"].as_array().expect("lines")) {
+        assert!(line["failure"].is_null(), "{line}");
+        let measured = line["median"].as_f64().is_some_and(|median| median > 0.0);
+        // A veth pair has no process of its own.
+        assert!(measured || line["contender"] == "veth" && line["metric"] == "CPU s/GB", "{line}");
+    }
+    let _ = std::fs::remove_dir_all(&out);
+}

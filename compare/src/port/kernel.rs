@@ -119,8 +119,16 @@ impl Kernel {
     }
 
     fn new(fd: OwnedFd, job: &Job) -> Result<Self> {
-        let each = job.size + 64;
-        let burst = job.burst.max(1);
+        Self::with(fd, job.waiting, job.size, job.burst)
+    }
+
+    /// A socket that only sends, to where it is connected.
+    pub(crate) fn sender(socket: UdpSocket, size: usize, burst: usize) -> Result<Self> {
+        Self::with(socket.into(), Waiting::Polling, size, burst)
+    }
+
+    fn with(fd: OwnedFd, waiting: Waiting, size: usize, burst: usize) -> Result<Self> {
+        let (each, burst) = (size + 64, burst.max(1));
         // As much room as the kernel gives without asking for privileges.
         let bytes: libc::c_int = 4 << 20;
         for option in [libc::SO_SNDBUF, libc::SO_RCVBUF] {
@@ -141,7 +149,7 @@ impl Kernel {
         let vector = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         Ok(Self {
             fd,
-            waiting: job.waiting,
+            waiting,
             room: vec![0; each * burst],
             each,
             vectors: vec![vector; burst],
@@ -251,7 +259,8 @@ fn exchange(job: &Job, what: &str, mine: u32) -> Result<u32> {
     })
 }
 
-fn ip(arguments: &[&str]) -> Result<()> {
+/// Runs `ip`.
+pub(crate) fn ip(arguments: &[&str]) -> Result<()> {
     let output = Command::new("ip")
         .args(arguments)
         .stdin(Stdio::null())
