@@ -33,8 +33,8 @@ pub(crate) enum Work {
     Out,
 }
 
-/// Measures for about so long. `bridge` is the command whose bridge it is, none for a veth pair; `memif` is the one that
-/// has the other end of small packets.
+/// Measures for about so long. `bridge` is the command whose bridge it is, none for a veth pair; `memif` is the one
+/// that has the other end of small packets.
 pub(crate) fn measure(
     work: Work,
     bridge: Option<&Path>,
