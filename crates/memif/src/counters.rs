@@ -83,6 +83,9 @@ pub struct QueueDetails {
     pub index: u8,
     /// Slots of the ring.
     pub ring_size: u32,
+    /// Slots of the ring with what the sender has published and the receiver has not given back, as far as head and
+    /// tail tell: all of them where a peer wrote what cannot be.
+    pub used_slots: u32,
     /// Bytes per buffer: our setting, for a master whose slave decides the longest descriptor that we send.
     pub buffer_size: u32,
     /// Region that holds the ring.

@@ -185,7 +185,7 @@ pub use error::{
     WaitError,
 };
 pub use limits::Limits;
-pub use queue::{ForwardError, Packet, PacketWriter, Packets, RxBatch, RxQueue, Segments, TxBatch, TxQueue};
+pub use queue::{ForwardError, Packet, PacketWriter, Packets, QueueView, RxBatch, RxQueue, Segments, TxBatch, TxQueue};
 pub use shm::{Mapping, SharedSlice};
 pub use socket::{
     Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket, SocketBuilder, SocketWaker,

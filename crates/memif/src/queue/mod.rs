@@ -26,7 +26,6 @@ mod spin;
 mod tx;
 mod tx_batch;
 mod tx_core;
-#[cfg(feature = "raw")]
 mod view;
 mod wait;
 
@@ -40,7 +39,6 @@ pub(crate) use shared::{
 };
 pub use tx::TxQueue;
 pub use tx_batch::{ForwardError, TxBatch};
-#[cfg(feature = "raw")]
 pub use view::QueueView;
 
 #[cfg(test)]

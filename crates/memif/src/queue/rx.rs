@@ -124,11 +124,6 @@ impl RxQueue {
         super::slots::RxSlots::new(core, link, shared, in_use, &buffers, mode)
     }
 
-    #[cfg(feature = "raw")]
-    pub(super) fn shared(&self) -> &Arc<QueueShared> {
-        &self.shared
-    }
-
     /// Number of the queue, from 0.
     #[must_use]
     pub fn index(&self) -> u8 {

@@ -103,11 +103,6 @@ impl TxQueue {
         super::slots::TxSlots::new(core, shared, link, in_use, &buffers)
     }
 
-    #[cfg(feature = "raw")]
-    pub(super) fn shared(&self) -> &Arc<QueueShared> {
-        &self.shared
-    }
-
     /// Number of the queue, from 0.
     #[must_use]
     pub fn index(&self) -> u8 {

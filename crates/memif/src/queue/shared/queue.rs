@@ -10,7 +10,7 @@ use super::interrupt::drain;
 use super::signals::{FIRST_REPEAT, nanoseconds};
 use crate::config::Role;
 use crate::counters::{CounterCells, QueueDetails};
-use crate::error::QueueName;
+use crate::error::{Direction, QueueName};
 use crate::ring::{DeferredSignal, RingMemory};
 use crate::shm::MappedRing;
 use crate::sys::{is_signalled, signal};
@@ -192,14 +192,23 @@ impl QueueShared {
     }
 
     pub(crate) fn details(&self) -> QueueDetails {
+        let (head, tail) = (self.ring.load_head(), self.ring.load_tail());
+        let size = 1_u16 << self.log2;
+        let ahead = head.wrapping_sub(tail);
+        // A slave sends by moving head; what it receives are slots that head has posted and tail has left behind.
+        let used = match (self.role, self.name.direction) {
+            (Role::Slave, Direction::Tx) | (Role::Master, Direction::Rx) => ahead,
+            (Role::Slave, Direction::Rx) | (Role::Master, Direction::Tx) => size.wrapping_sub(ahead),
+        };
         QueueDetails {
             index: self.name.index,
-            ring_size: 1 << self.log2,
+            ring_size: size.into(),
+            used_slots: used.min(size).into(),
             buffer_size: self.buffer_size,
             region: self.region,
             offset: self.offset,
-            head: self.ring.load_head(),
-            tail: self.ring.load_tail(),
+            head,
+            tail,
             flags: self.ring.load_flags(),
             counters: self.counters.read(),
         }

@@ -13,6 +13,7 @@ mod room;
 mod scans;
 mod spinning;
 mod traffic;
+mod views;
 mod waiting;
 mod watched;
 mod written;
