@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use memif::{Event, Socket, SocketError, SocketWaker};
 
+use super::metrics::Watch;
 use crate::error::Error;
 
 /// What the main thread of a command waits for.
@@ -44,15 +45,15 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Starts the thread; events go to `notices`.
-    pub(crate) fn start(socket: Socket, notices: Sender<Notice>) -> Result<Self, Error> {
+    /// Starts the thread; events go to `notices`, and `watch` sees them before.
+    pub(crate) fn start(socket: Socket, notices: Sender<Notice>, watch: Watch) -> Result<Self, Error> {
         let waker = socket.waker();
         let stop = Arc::new(AtomicBool::new(false));
         let (tasks, queue) = mpsc::channel();
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || serve(socket, &stopped, &queue, &notices))
+            .spawn(move || serve(socket, &stopped, &queue, &notices, watch))
             .map_err(|source| Error::System {
                 what: "cannot start a thread".to_owned(),
                 advice: "raise the limit of processes (ulimit -u)",
@@ -85,14 +86,19 @@ impl Drop for Driver {
     }
 }
 
-fn serve(mut socket: Socket, stop: &AtomicBool, tasks: &Receiver<Task>, notices: &Sender<Notice>) {
+fn serve(mut socket: Socket, stop: &AtomicBool, tasks: &Receiver<Task>, notices: &Sender<Notice>, mut watch: Watch) {
+    watch.look(&socket);
     while !stop.load(Ordering::Relaxed) {
         for task in tasks.try_iter() {
             task(&mut socket);
+            watch.look(&socket);
         }
         let notice = match socket.poll(None) {
             Ok(None) => continue,
-            Ok(Some(event)) => Notice::Event(event),
+            Ok(Some(event)) => {
+                watch.note(&socket, &event);
+                Notice::Event(event)
+            }
             Err(error) => Notice::Failed(error),
         };
         let failed = matches!(notice, Notice::Failed(_));

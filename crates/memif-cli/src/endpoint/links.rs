@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use memif::{Event, InterfaceConfig, Link, Role, SocketAddress};
 
+use super::metrics::Metrics;
 use super::options::{EndpointOptions, InterfaceOptions};
 use super::signals::Stop;
 use super::socket::{Endpoint, Inbox, Next};
@@ -35,12 +36,13 @@ impl Links {
         config: InterfaceConfig,
         timeout: Duration,
         inbox: Inbox,
+        metrics: &Metrics,
     ) -> Result<Self, Error> {
         let (role, address) = (options.role(), options.address()?);
         let mut socket = options.socket()?.open()?;
         socket.add_interface(config)?;
         Ok(Self {
-            endpoint: Endpoint::start(socket, address.clone(), inbox, Told::warn)?,
+            endpoint: Endpoint::start(socket, address.clone(), inbox, Told::warn, metrics)?,
             address,
             role,
             id: options.id,

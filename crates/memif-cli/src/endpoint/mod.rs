@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod driver;
 pub(crate) mod filter;
 pub(crate) mod links;
+pub(crate) mod metrics;
 pub(crate) mod namespace;
 pub(crate) mod options;
 pub(crate) mod pinger;

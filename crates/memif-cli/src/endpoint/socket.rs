@@ -8,6 +8,7 @@ use std::time::Instant;
 use memif::{Event, InterfaceKey, Socket, SocketAddress, SocketError};
 
 use super::driver::{Driver, Notice, receive};
+use super::metrics::Metrics;
 use super::signals::Stop;
 use crate::error::Error;
 use crate::output::teller::{Teller, Voice};
@@ -68,9 +69,15 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// Starts to serve the socket at that address.
-    pub(crate) fn start(socket: Socket, address: SocketAddress, inbox: Inbox, voice: Voice) -> Result<Self, Error> {
+    pub(crate) fn start(
+        socket: Socket,
+        address: SocketAddress,
+        inbox: Inbox,
+        voice: Voice,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
         let Inbox { sender, notices } = inbox;
-        let driver = Some(Driver::start(socket, sender)?);
+        let driver = Some(Driver::start(socket, sender, metrics.watch())?);
         Ok(Self { driver, notices, kept: VecDeque::new(), teller: Teller::new(address, voice) })
     }
 

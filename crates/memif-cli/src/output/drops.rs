@@ -62,6 +62,16 @@ impl<R: Reason, const N: usize> Drops<R, N> {
         self.counts.get(reason.index()).copied().unwrap_or_default()
     }
 
+    /// The counts, each with what its reason is called by programs.
+    pub(crate) fn named(&self) -> Vec<(String, u64)> {
+        let name = |reason: R| match serde_json::to_value(reason) {
+            Ok(serde_json::Value::String(name)) => name,
+            // A reason is a word.
+            _ => reason.to_string(),
+        };
+        self.by_reason().map(|(reason, count)| (name(reason), count)).collect()
+    }
+
     fn by_reason(&self) -> impl Iterator<Item = (R, u64)> {
         R::ALL.iter().copied().zip(self.counts)
     }

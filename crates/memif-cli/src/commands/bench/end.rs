@@ -31,7 +31,7 @@ impl End {
         let mut socket = place.socket(role)?.open()?;
         let key = socket.add_interface(config)?;
         Ok(Self {
-            endpoint: Endpoint::start(socket, place.address.clone(), Inbox::new(), Told::warn)?,
+            endpoint: Endpoint::start(socket, place.address.clone(), Inbox::new(), Told::warn, &place.metrics)?,
             last_reason: None,
             key,
             role,

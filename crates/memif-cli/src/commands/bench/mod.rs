@@ -46,11 +46,13 @@ use until::Until;
 
 /// Measures what it is asked to.
 pub(crate) fn run(options: &BenchOptions) -> Result<Outcome, Error> {
+    options.check()?;
     if options.work == Work::Compare {
-        options.check()?;
         return compare::run(&options.files, options.plot.as_deref());
     }
-    let plan = Plan::new(options)?;
+    // Before a socket is made in another network namespace, and in the first of two processes alone.
+    let serving = options.other_end.is_none().then(|| options.metrics.serve("bench")).transpose()?.unwrap_or_default();
+    let plan = Plan::new(options, serving.metrics())?;
     // Signals are looked for between packets; nobody waits for a notice.
     let (notices, _) = mpsc::channel();
     let until = Until::signalled(Stop::listen(notices)?);

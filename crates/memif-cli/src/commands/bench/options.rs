@@ -8,6 +8,7 @@ use memif::{Role, RxMode};
 
 use super::cpus::Cpus;
 use super::order::Order;
+use crate::endpoint::metrics::MetricsOptions;
 use crate::endpoint::options::{EndpointOptions, WaitOptions};
 use crate::endpoint::values::{number, parse_seconds};
 use crate::error::Error;
@@ -170,6 +171,9 @@ pub(crate) struct BenchOptions {
     pub(super) plot: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(super) metrics: MetricsOptions,
+
+    #[command(flatten)]
     pub(super) wait: WaitOptions,
 
     /// For memif itself: what this process is to do
@@ -283,6 +287,9 @@ impl BenchOptions {
         }
         if self.linger.is_some() && matches!(self.work, Work::Setup | Work::Interfaces) {
             return wrong(format!("{name} takes its links down itself: leave --linger out"));
+        }
+        if self.metrics.are_given() && !matches!(self.work, Work::Throughput | Work::Latency | Work::Ndr) {
+            return wrong(format!("--metrics is for throughput, latency and ndr: leave it out for {name}"));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use memif::{InterfaceConfig, Role, SocketAddress, SocketBuilder};
 
 use crate::endpoint::links::no_link;
+use crate::endpoint::metrics::Metrics;
 use crate::endpoint::options::InterfaceOptions;
 use crate::error::Error;
 use crate::output::warn;
@@ -25,6 +26,7 @@ pub(crate) struct Place {
     pub(crate) both: bool,
     /// How long a link may take to come up.
     pub(crate) timeout: Duration,
+    pub(crate) metrics: Metrics,
 }
 
 impl Place {

@@ -12,6 +12,7 @@ use super::order::Order;
 use super::place::Place;
 use super::report::{self, LinkReport};
 use super::sink;
+use crate::endpoint::metrics::Metrics;
 use crate::error::Error;
 use crate::packet::numbered::{LAST, SHORTEST, Sizes};
 
@@ -56,8 +57,9 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// What the options say.
-    pub(crate) fn new(options: &BenchOptions) -> Result<Self, Error> {
+    pub(crate) fn new(options: &BenchOptions, metrics: &Metrics) -> Result<Self, Error> {
         options.check()?;
+        let metrics = metrics.clone();
         let interface = options.end.interface.with_rx_mode(RxMode::Polling);
         let both = options.part.is_none();
         let address = match &options.end.interface.socket {
@@ -73,7 +75,14 @@ impl Plan {
             work: options.work,
             part: options.part,
             role: interface.role(),
-            place: Place { interface, address, id: options.end.id, both, timeout: options.wait.connect_timeout() },
+            place: Place {
+                interface,
+                address,
+                id: options.end.id,
+                both,
+                timeout: options.wait.connect_timeout(),
+                metrics,
+            },
             threads: options.threads,
             sizes,
             burst: usize::try_from(options.burst).unwrap_or(1),

@@ -70,7 +70,9 @@ pub(super) fn run(device: &Device, mut queues: Vec<RxQueue>, failure: &Failure, 
     if matches!(ended, Ended::DeviceGone) {
         failure.tell(device.gone());
     }
-    with_malformed(flow, &queues)
+    let flow = with_malformed(flow, &queues);
+    live.publish(&flow);
+    flow
 }
 
 /// With what the queues dropped themselves.

@@ -21,6 +21,7 @@ pub(super) fn run(device: &Device, order: &Order, failure: &Failure, live: &Live
     if let Err(error) = watch(device, order, &mut flow, live) {
         failure.tell(error);
     }
+    live.publish(&flow);
     flow
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::tally::{Drops, Flow};
+use crate::endpoint::metrics::Dropping;
 
 /// A copy of the counts of one thread, which that renews once per burst: some stores and no lock.
 #[derive(Debug, Default)]
@@ -32,6 +33,12 @@ impl Live {
             waits: count(&self.waits),
             dropped: Drops::from_counts(self.dropped.each_ref().map(count)),
         }
+    }
+}
+
+impl Dropping for Live {
+    fn dropped(&self) -> Vec<(String, u64)> {
+        self.flow().dropped.named()
     }
 }
 

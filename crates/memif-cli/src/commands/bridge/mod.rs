@@ -22,8 +22,9 @@ use std::sync::Arc;
 use clap::Args;
 use memif::{Event, InterfaceConfig, Link};
 
+use crate::endpoint::metrics::{Counting, MetricsOptions, Of};
 use crate::endpoint::options::EndpointOptions;
-use crate::endpoint::record::{Named, RecordOptions, Recording};
+use crate::endpoint::record::{self, Named, RecordOptions, Recording};
 use crate::endpoint::report::{DeviceReport, InterfaceReport};
 use crate::endpoint::signals::Stop;
 use crate::endpoint::socket::{Endpoint, Happening, Inbox};
@@ -78,6 +79,9 @@ pub(crate) struct BridgeOptions {
     record: RecordOptions,
 
     #[command(flatten)]
+    metrics: MetricsOptions,
+
+    #[command(flatten)]
     end: EndpointOptions,
 }
 
@@ -105,8 +109,12 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     interface.check_socket(&address, role)?;
     // Looked at before there is a device, so that wrong use leaves nothing behind.
     options.config(options.mtu.unwrap_or(DEFAULT_MTU))?;
+    let serving = options.metrics.serve("bridge")?;
+    let metrics = serving.metrics();
     let comment = format!("memif bridge of {}: {role} interface {} on {address}", options.tap, options.end.id);
     let recording = Recording::beside(&options.record, interface.framing(), comment)?;
+    record::count(recording.as_ref(), metrics);
+    let counting = metrics.counting(Of::new(&address, options.end.id, role));
     let inbox = Inbox::new();
     let stop = Stop::listen(inbox.sender())?;
     // It is there before the peer says how many queues the link has.
@@ -124,14 +132,14 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     let mut endpoint = interface.apart(|| {
         let mut socket = interface.socket(address.clone(), role)?.open()?;
         socket.add_interface(config)?;
-        Endpoint::start(socket, address, inbox, Told::say)
+        Endpoint::start(socket, address, inbox, Told::say, metrics)
     })?;
     announce(options, &device, wanted)?;
 
     let name = format!("{} (interface {})", device.name(), options.end.id);
     let short_name = format!("memif{}", options.end.id);
     let mut tally = Tally::default();
-    let mut session = Session::idle(&device, &failure)?;
+    let mut session = Session::idle(&device, &failure, &counting)?;
     let ended = endpoint.serve(&stop, |endpoint, happening| {
         let event = match happening {
             Happening::Event(event) => event,
@@ -152,7 +160,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
         }
         let named = recording.as_ref().map(|recording| (recording, short_name.as_str(), name.as_str()));
         let switched = match event {
-            Event::Connected { interface, mut link } => match prepare(&device, &mut link, &failure, named) {
+            Event::Connected { interface, mut link } => match prepare(&device, &mut link, &failure, named, &counting) {
                 Ok(next) => {
                     tally += session.end();
                     session = next;
@@ -168,7 +176,7 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
             Event::Disconnected { .. } if session.is_linked() => {
                 // Queues that are put aside would end its threads with an error.
                 tally += session.end();
-                device.withdraw().and_then(|()| Session::idle(&device, &failure)).map(|idle| session = idle)
+                device.withdraw().and_then(|()| Session::idle(&device, &failure, &counting)).map(|idle| session = idle)
             }
             _ => Ok(()),
         };
@@ -202,6 +210,7 @@ fn prepare(
     link: &mut Link,
     failure: &Failure,
     recorded: Option<(&Recording, &str, &str)>,
+    counting: &Counting,
 ) -> Result<Session, Error> {
     if link.tx.iter().any(|tx| tx.max_packet() < usize::from(device.mtu())) {
         warn(format_args!("the peer takes shorter packets than the MTU of {}: lower that (--mtu)", device.name()));
@@ -209,7 +218,7 @@ fn prepare(
     let tap = recorded.map(|(recording, name, description)| {
         recording.view().tap(&Named { name, description }, (link.rx.len(), link.tx.len()))
     });
-    Session::linked(device, link, failure, tap.as_ref())
+    Session::linked(device, link, failure, tap.as_ref(), counting)
 }
 
 /// Says what was set up.

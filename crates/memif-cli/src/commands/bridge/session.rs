@@ -13,6 +13,7 @@ use super::live::Live;
 use super::stop::{Failure, Order};
 use super::tally::{Flow, Tally};
 use super::{from_memif, idle, ready, to_memif};
+use crate::endpoint::metrics::{Counting, Direction};
 use crate::endpoint::record::Tap;
 use crate::error::Error;
 
@@ -42,6 +43,7 @@ impl Session {
         link: &mut Link,
         failure: &Failure,
         tap: Option<&Tap>,
+        counting: &Counting,
     ) -> Result<Self, Error> {
         let mut session = Self::new(true)?;
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -54,7 +56,7 @@ impl Session {
         let fed = fed.filter(|(from, _)| !from.is_empty());
         for (number, mine) in spread(fed, threads).into_iter().enumerate() {
             let (device, failure) = (Arc::clone(device), failure.clone());
-            let (order, live) = (session.order.clone(), Self::counts(&mut session.live.0));
+            let (order, live) = (session.order.clone(), session.counts(Direction::Tx, counting));
             let tap = tap.cloned();
             session.start(format!("to-memif-{number}"), move || {
                 let to_memif = to_memif::run(&device, mine, &order, &failure, &live, tap.as_ref());
@@ -63,7 +65,7 @@ impl Session {
         }
         for (number, mine) in spread(mem::take(&mut link.rx).into_iter(), threads).into_iter().enumerate() {
             let (device, failure) = (Arc::clone(device), failure.clone());
-            let (order, live) = (session.order.clone(), Self::counts(&mut session.live.1));
+            let (order, live) = (session.order.clone(), session.counts(Direction::Rx, counting));
             let tap = tap.cloned();
             session.start(format!("from-memif-{number}"), move || {
                 ready::wait(&device, &order);
@@ -75,10 +77,10 @@ impl Session {
     }
 
     /// Watches the device while there is no link.
-    pub(super) fn idle(device: &Arc<Device>, failure: &Failure) -> Result<Self, Error> {
+    pub(super) fn idle(device: &Arc<Device>, failure: &Failure, counting: &Counting) -> Result<Self, Error> {
         let mut session = Self::new(false)?;
         let (device, failure) = (Arc::clone(device), failure.clone());
-        let (order, live) = (session.order.clone(), Self::counts(&mut session.live.0));
+        let (order, live) = (session.order.clone(), session.counts(Direction::Tx, counting));
         session.start("no-link".to_owned(), move || {
             let to_memif = idle::run(&device, &order, &failure, &live);
             Tally { to_memif, ..Tally::default() }
@@ -93,9 +95,14 @@ impl Session {
     }
 
     /// Room for the counts of one more thread.
-    fn counts(live: &mut Vec<Arc<Live>>) -> Arc<Live> {
+    fn counts(&mut self, direction: Direction, counting: &Counting) -> Arc<Live> {
+        let live = match direction {
+            Direction::Tx => &mut self.live.0,
+            Direction::Rx => &mut self.live.1,
+        };
         let new = Arc::<Live>::default();
         live.push(Arc::clone(&new));
+        counting.add(direction, &new);
         new
     }
 

@@ -73,6 +73,7 @@ pub(super) fn run(
         }
     }
     flow.dropped.add(Reason::NoLink, lanes.iter().map(|lane| lane.taken.cut.left(lane.taken.len)).sum());
+    live.publish(&flow);
     flow
 }
 

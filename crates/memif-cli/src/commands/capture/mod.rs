@@ -21,7 +21,8 @@ use memif_capture::write::{Ending, Filter};
 pub(crate) use options::CaptureOptions;
 
 use crate::endpoint::driver::Notice;
-use crate::endpoint::record::{Recording, RecordingView, Subject, first_interfaces, link_type, takes_no_more};
+use crate::endpoint::metrics::{Direction, Of};
+use crate::endpoint::record::{self, Recording, RecordingView, Subject, first_interfaces, link_type, takes_no_more};
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::signals::Stop;
 use crate::endpoint::socket::{Endpoint, Happening, Inbox};
@@ -43,13 +44,20 @@ pub(crate) fn run(options: &CaptureOptions) -> Result<Outcome, Error> {
     let configs = ends.iter().map(End::config).collect::<Result<Vec<_>, _>>()?;
     let inbox = Inbox::new();
     // Before signals are listened to: a pipe that nobody reads keeps it waiting, which a signal is to end.
-    let recording = record(options, &ends, inbox.sender())?;
+    let recording = start_recording(options, &ends, inbox.sender())?;
     let stop = Stop::listen(inbox.sender())?;
-    let flows: Arc<[Flow; ENDS]> = Arc::default();
+    let serving = options.metrics.serve("capture")?;
+    let metrics = serving.metrics();
+    record::count(Some(&recording), metrics);
+    let flows: [Arc<Flow>; ENDS] = Default::default();
+    // An end that passes nothing on drops nothing.
+    for (end, flow) in ends.iter().zip(&flows).filter(|_| ends.len() > 1) {
+        metrics.counting(Of::new(&end.address, end.id, end.role)).add(Direction::Rx, flow);
+    }
     let over = inbox.sender();
     let tapper = Tapper::start(Plan {
         via: ends.len() > 1,
-        flows: Arc::clone(&flows),
+        flows: flows.clone(),
         until: options.seconds.map(|time| Instant::now() + time),
         // Without a receiver the command is ending already.
         over: Box::new(move || drop(over.send(Notice::Signal))),
@@ -66,7 +74,7 @@ pub(crate) fn run(options: &CaptureOptions) -> Result<Outcome, Error> {
         endpoints.push(end.interface.apart(|| {
             let mut socket = end.socket()?.open()?;
             socket.add_interface(config)?;
-            Endpoint::start(socket, end.address.clone(), inbox, tells_on)
+            Endpoint::start(socket, end.address.clone(), inbox, tells_on, metrics)
         })?);
     }
     for end in &ends {
@@ -82,7 +90,7 @@ pub(crate) fn run(options: &CaptureOptions) -> Result<Outcome, Error> {
         let (recording, stop, ends, flows) = (&view, &stop, &ends, &flows);
         let serve = |at: usize, (endpoint, end): (&mut Endpoint, &End)| {
             serve(endpoint, stop, &Served { options, end, at, recording, orders: tapper.orders() }, || {
-                let figures = Figures::new(recording.so_far(), ends, &**flows);
+                let figures = Figures::new(recording.so_far(), ends, flows);
                 so_far(format_args!("{figures}"), &figures)
             })
         };
@@ -106,7 +114,7 @@ pub(crate) fn run(options: &CaptureOptions) -> Result<Outcome, Error> {
     tapper.finish();
     endpoints.iter_mut().for_each(Endpoint::close);
     let (captured, verdict) = recording.end();
-    let figures = Figures::new(captured, &ends, &*flows);
+    let figures = Figures::new(captured, &ends, &flows);
     tell(options, format_args!("{figures}"))?;
     report(&figures)?;
     verdict?;
@@ -129,7 +137,7 @@ fn tell(options: &CaptureOptions, line: Arguments<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn record(options: &CaptureOptions, ends: &[End], over: Sender<Notice>) -> Result<Recording, Error> {
+fn start_recording(options: &CaptureOptions, ends: &[End], over: Sender<Notice>) -> Result<Recording, Error> {
     let filter = options.filter()?.map(|(text, filter)| -> (String, Filter) {
         (text, Box::new(move |packet: &[u8], length| filter.matches(packet, length)))
     });

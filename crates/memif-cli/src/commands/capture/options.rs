@@ -9,6 +9,7 @@ use memif_capture::filter::Filter;
 use super::tcpdump;
 use crate::endpoint::address::{SocketPlace, parse_socket};
 use crate::endpoint::filter::parse_filter;
+use crate::endpoint::metrics::MetricsOptions;
 use crate::endpoint::options::{EndpointOptions, InterfaceOptions};
 use crate::endpoint::record::{Named, RecordOptions, link_type};
 use crate::endpoint::values::{number, parse_id, parse_period};
@@ -64,6 +65,9 @@ pub(crate) struct CaptureOptions {
 
     #[command(flatten)]
     pub(super) record: RecordOptions,
+
+    #[command(flatten)]
+    pub(super) metrics: MetricsOptions,
 
     #[command(flatten)]
     end: EndpointOptions,

@@ -1,6 +1,7 @@
 //! What became of captured packets, for people and for programs.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -28,7 +29,7 @@ struct PassedReport {
 }
 
 impl Figures {
-    pub(super) fn new(captured: CaptureReport, ends: &[End], flows: &[Flow]) -> Self {
+    pub(super) fn new(captured: CaptureReport, ends: &[End], flows: &[Arc<Flow>]) -> Self {
         let each = ends.iter().zip(flows).map(|(end, flow)| PassedReport {
             interface_id: end.id,
             role: end.role.to_string(),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::endpoint::metrics::Dropping;
 use crate::output::drops;
 
 /// Packets not passed on, by reason.
@@ -95,6 +96,12 @@ impl Flow {
             dropped_packets_by_reason: dropped,
             ring_full_waits: count(&self.waits),
         }
+    }
+}
+
+impl Dropping for Flow {
+    fn dropped(&self) -> Vec<(String, u64)> {
+        self.read().dropped_packets_by_reason.named()
     }
 }
 

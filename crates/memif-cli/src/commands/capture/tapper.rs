@@ -92,7 +92,7 @@ pub(super) struct Plan {
     /// Whether packets of one end go to the other.
     pub(super) via: bool,
     /// What became of the packets that each end received.
-    pub(super) flows: Arc<[Flow; ENDS]>,
+    pub(super) flows: [Arc<Flow>; ENDS],
     /// When it is over.
     pub(super) until: Option<Instant>,
     /// Is called when it is.

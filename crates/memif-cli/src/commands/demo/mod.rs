@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use memif::{Event, InterfaceConfig, InterfaceKey, Link, Role, RxMode, SocketAddress, SocketBuilder};
 
+use crate::endpoint::metrics::Metrics;
 use crate::endpoint::options::EndpointOptions;
 use crate::endpoint::pinger::engine::Engine;
 use crate::endpoint::pinger::plan::Plan;
@@ -182,7 +183,7 @@ fn start(
     let mut socket = socket.open()?;
     let [ping, throughput] = configs;
     let keys = [socket.add_interface(ping)?, socket.add_interface(throughput)?];
-    Ok(Starting { endpoint: Endpoint::start(socket, address.clone(), inbox, Told::warn)?, keys })
+    Ok(Starting { endpoint: Endpoint::start(socket, address.clone(), inbox, Told::warn, &Metrics::default())?, keys })
 }
 
 /// Waits until both links of an end are up, or a signal comes.

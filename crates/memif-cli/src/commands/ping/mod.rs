@@ -7,6 +7,7 @@ use clap::Args;
 use memif::{Link, Role};
 
 use crate::endpoint::links::Links;
+use crate::endpoint::metrics::Metrics;
 use crate::endpoint::options::{EndpointOptions, WaitOptions};
 use crate::endpoint::pinger::engine::{Engine, Finish};
 use crate::endpoint::pinger::plan::{Plan, headers};
@@ -194,7 +195,7 @@ pub(crate) fn run(options: &PingOptions) -> Result<Outcome, Error> {
     let recording = Recording::beside(&options.record, options.end.framing(), comment)?;
     let inbox = Inbox::new();
     let stop = Stop::listen_as_ping(inbox.sender())?;
-    let mut links = Links::open(&options.end, config, options.wait.connect_timeout(), inbox)?;
+    let mut links = Links::open(&options.end, config, options.wait.connect_timeout(), inbox, &Metrics::default())?;
     let addresses: Addresses = [plan.ends.own()].into_iter().collect();
     report(&InterfaceReport::with_station(options.end.id, role, &address, plan.mac, &addresses))?;
     if role == Role::Master {

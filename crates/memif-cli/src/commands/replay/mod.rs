@@ -23,6 +23,7 @@ use memif::{Link, Role};
 
 use crate::endpoint::filter::parse_filter;
 use crate::endpoint::links::Links;
+use crate::endpoint::metrics::{Direction, MetricsOptions, Of};
 use crate::endpoint::options::{EndpointOptions, WaitOptions};
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::signals::Stop;
@@ -111,6 +112,9 @@ pub(crate) struct ReplayOptions {
     no_wait: bool,
 
     #[command(flatten)]
+    metrics: MetricsOptions,
+
+    #[command(flatten)]
     wait: WaitOptions,
 
     #[command(flatten)]
@@ -169,6 +173,8 @@ pub(crate) fn run(options: &ReplayOptions) -> Result<Outcome, Error> {
     let config = options.end.config()?;
     let inbox = Inbox::new();
     let stop = Stop::listen(inbox.sender())?;
+    let serving = options.metrics.serve("replay")?;
+    let metrics = serving.metrics();
     let several_queues = plan.recipe.several_queues;
     let no_wait = plan.no_wait;
     let mut sender = Sender::new(Feed::start(plan)?, paced, no_wait, several_queues)?;
@@ -178,12 +184,13 @@ pub(crate) fn run(options: &ReplayOptions) -> Result<Outcome, Error> {
             return Ok(Outcome::Success);
         }
     }
-    let mut links = Links::open(&options.end, config, options.wait.connect_timeout(), inbox)?;
+    let mut links = Links::open(&options.end, config, options.wait.connect_timeout(), inbox, metrics)?;
     report(&InterfaceReport::plain(options.end.id, role, &address))?;
     if role == Role::Master {
         warn(format_args!("waiting for a slave on {address}"));
     }
     let far = Arc::new(HowFar::default());
+    metrics.counting(Of::new(&address, options.end.id, role)).add(Direction::Tx, &far);
     let ticker = Ticker::start(&far);
     let ended = over_all_links(&mut links, &stop, &mut sender, &far, &name, paced);
     drop(ticker);
@@ -226,6 +233,7 @@ fn over_all_links(
         let mut look = |sender: &Sender| {
             far.packets.store(sender.sent.packets, Ordering::Relaxed);
             far.bytes.store(sender.sent.bytes, Ordering::Relaxed);
+            far.leave_out(&sender.left_out());
             if stop.takes_figures() {
                 tell(sender)?;
             }
@@ -234,6 +242,7 @@ fn over_all_links(
         };
         let ended = sender.run(link, &mut look);
         far.sending.store(false, Ordering::Relaxed);
+        far.leave_out(&sender.left_out());
         match ended? {
             Ended::LinkDown => {}
             ended => {

@@ -7,7 +7,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use super::tally::LeftOut;
 use crate::counts::real;
+use crate::endpoint::metrics::Dropping;
 use crate::output::progress::Progress;
 
 /// How often the line changes.
@@ -20,6 +22,22 @@ pub(super) struct HowFar {
     pub(super) bytes: AtomicU64,
     /// Whether there is a link.
     pub(super) sending: AtomicBool,
+    left_out: [AtomicU64; LeftOut::REASONS],
+}
+
+impl HowFar {
+    /// Renews what is known of packets that were left out.
+    pub(super) fn leave_out(&self, left_out: &LeftOut) {
+        for (copy, count) in self.left_out.iter().zip(left_out.counts()) {
+            copy.store(count, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Dropping for HowFar {
+    fn dropped(&self) -> Vec<(String, u64)> {
+        LeftOut::from_counts(self.left_out.each_ref().map(|count| count.load(Ordering::Relaxed))).named()
+    }
 }
 
 /// The line. Dropping this takes it away.

@@ -46,8 +46,7 @@ impl Statistics {
         let (sent, read) = (&sender.sent, &sender.read);
         let seconds = sender.time().as_secs_f64();
         let rate = |count: f64| if seconds > 0.0 { count / seconds } else { 0.0 };
-        let mut left_out = read.left_out;
-        left_out += sent.left_out;
+        let left_out = sender.left_out();
         Self {
             file: file.to_owned(),
             sent_packets: sent.packets,

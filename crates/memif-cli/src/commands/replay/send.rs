@@ -322,6 +322,13 @@ impl Sender {
         }
     }
 
+    /// Packets that were not sent, when they were read or when they were due.
+    pub(super) fn left_out(&self) -> LeftOut {
+        let mut left_out = self.read.left_out;
+        left_out += self.sent.left_out;
+        left_out
+    }
+
     /// How long packets were sent until now.
     pub(super) fn time(&self) -> Duration {
         self.sent.time + self.clock.map_or(Duration::ZERO, |(start, _)| start.elapsed())

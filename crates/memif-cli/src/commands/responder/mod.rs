@@ -12,8 +12,9 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches};
 use memif::{Event, InterfaceKey};
 
+use crate::endpoint::metrics::{MetricsOptions, Of};
 use crate::endpoint::options::InterfaceOptions;
-use crate::endpoint::record::{Named as Recorded, RecordOptions, Recording};
+use crate::endpoint::record::{self, Named as Recorded, RecordOptions, Recording};
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::report::ResponderReport;
 use crate::endpoint::responder::served::Served;
@@ -85,6 +86,9 @@ pub(crate) struct ResponderOptions {
     record: RecordOptions,
 
     #[command(flatten)]
+    metrics: MetricsOptions,
+
+    #[command(flatten)]
     interface: InterfaceOptions,
 }
 
@@ -97,10 +101,15 @@ struct Given {
     words: Vec<Word>,
 }
 
+fn is_typed(matches: &ArgMatches, arg: &clap::Arg) -> bool {
+    matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+}
+
 impl FromArgMatches for Given {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let known = ResponderOptions::augment_args(clap::Command::new("responder"));
-        let typed = |arg: &clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+        // Metrics may be read of the interfaces that commands make, too.
+        let typed = |arg: &clap::Arg| arg.get_id() != MetricsOptions::NAME && is_typed(matches, arg);
         Ok(Self { any: known.get_arguments().any(typed), words: words(matches) })
     }
 
@@ -122,7 +131,11 @@ impl Args for Given {
 
 /// Runs the responder: with commands where no interface was asked for, else until a signal ends it.
 pub(crate) fn run(options: &ResponderOptions, verbose: bool) -> Result<Outcome, Error> {
-    if options.interactive || !options.given.any { console::run(&options.interface, verbose) } else { serve(options) }
+    if options.interactive || !options.given.any {
+        console::run(&options.interface, &options.metrics, verbose)
+    } else {
+        serve(options)
+    }
 }
 
 /// How an interface is called in lines about it.
@@ -146,8 +159,11 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     for station in &stations {
         configs.push(options.interface.interface(role, station.id)?);
     }
+    let serving = options.metrics.serve("responder")?;
+    let metrics = serving.metrics();
     let comment = format!("memif responder: {role} on {address}");
     let recording = Recording::beside(&options.record, options.interface.framing(), comment)?;
+    record::count(recording.as_ref(), metrics);
     let inbox = Inbox::new();
     let stop = Stop::listen(inbox.sender())?;
     let vlan = encapsulation.vlan().map(|vlan| format!(", VLAN {vlan}")).unwrap_or_default();
@@ -156,14 +172,15 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     let mut order = Vec::new();
     for (Station { id, mac, addresses }, config) in stations.into_iter().zip(configs) {
         let key = socket.add_interface(config)?;
-        served.insert(key, Named { id, served: Served::new(mac, addresses, encapsulation) });
+        let counting = metrics.counting(Of::new(&address, id, role));
+        served.insert(key, Named { id, served: Served::new(mac, addresses, encapsulation, counting) });
         order.push(key);
     }
     if let Some(doubt) = options.interface.too_many_polls(order.len()) {
         warn(format_args!("{doubt}"));
     }
     unread::watch();
-    let mut endpoint = Endpoint::start(socket, address.clone(), inbox, Told::say)?;
+    let mut endpoint = Endpoint::start(socket, address.clone(), inbox, Told::say, metrics)?;
     for key in &order {
         if let Some(interface) = served.get(key) {
             say(format_args!("{}: {role} on {address}{vlan}", interface.name()))?;

@@ -20,6 +20,7 @@ pub(crate) use options::RecordOptions;
 pub(crate) use report::CaptureReport;
 pub(crate) use tap::{Lane, Named, Tap};
 
+use crate::endpoint::metrics::{Metrics, Recorded};
 use crate::error::Error;
 use crate::output::{report, say, warn};
 use crate::packet::Framing;
@@ -181,6 +182,15 @@ impl RecordingView {
     pub(crate) fn so_far(&self) -> CaptureReport {
         CaptureReport::new(self.file.as_deref(), &self.recorder.summary())
     }
+}
+
+/// Has metrics tell what becomes of the packets, where they are recorded.
+pub(crate) fn count(recording: Option<&Recording>, metrics: &Metrics) {
+    let Some(recorder) = recording.map(|recording| recording.recorder.clone()) else { return };
+    metrics.recorded(move || {
+        let Summary { counts, written, .. } = recorder.summary();
+        Recorded { received: counts.received, accepted: counts.accepted, written, missed: counts.missed }
+    });
 }
 
 /// The first interfaces of a link, before it is known how many queues it has.

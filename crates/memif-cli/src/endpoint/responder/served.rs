@@ -8,6 +8,7 @@ use memif::{Link, RxMode};
 use super::engine::Responder;
 use super::tally::Tally;
 use super::worker::{Order, Worker};
+use crate::endpoint::metrics::{Counting, Direction};
 use crate::endpoint::record::Tap;
 use crate::error::Error;
 use crate::packet::{Addresses, Encapsulation, Mac};
@@ -25,13 +26,14 @@ pub(crate) struct Served {
     ending: Vec<Worker>,
     /// Counts of threads that have ended.
     past: Tally,
+    counting: Counting,
 }
 
 impl Served {
     /// An interface without a link.
-    pub(crate) fn new(mac: Mac, addresses: Addresses, encapsulation: Encapsulation) -> Self {
+    pub(crate) fn new(mac: Mac, addresses: Addresses, encapsulation: Encapsulation, counting: Counting) -> Self {
         let (modes, past) = (BTreeMap::new(), Tally::default());
-        Self { mac, addresses, encapsulation, modes, worker: None, ending: Vec::new(), past }
+        Self { mac, addresses, encapsulation, modes, worker: None, ending: Vec::new(), past, counting }
     }
 
     /// The ethernet address.
@@ -70,7 +72,9 @@ impl Served {
             }
         }
         let responder = Responder::new(self.mac, self.addresses.clone(), self.encapsulation);
-        self.worker = Some(Worker::start(link, responder, tap)?);
+        let worker = Worker::start(link, responder, tap)?;
+        self.counting.add(Direction::Rx, worker.board());
+        self.worker = Some(worker);
         Ok(())
     }
 

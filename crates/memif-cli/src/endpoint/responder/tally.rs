@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::endpoint::metrics::Dropping;
 use crate::output::drops;
 use crate::packet::echo::NotEcho;
 
@@ -174,6 +175,12 @@ impl Board {
             fragments: self.fragments.load(Ordering::Relaxed),
             dropped: Drops::from_counts(self.dropped.each_ref().map(|cell| cell.load(Ordering::Relaxed))),
         }
+    }
+}
+
+impl Dropping for Board {
+    fn dropped(&self) -> Vec<(String, u64)> {
+        self.read().dropped.named()
     }
 }
 

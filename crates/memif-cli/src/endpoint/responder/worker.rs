@@ -89,6 +89,11 @@ impl Worker {
         self.board.read()
     }
 
+    /// Where the thread puts its counts up.
+    pub(crate) fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
     /// Whether the thread has ended, and its counts are the last.
     pub(crate) fn is_finished(&self) -> bool {
         self.thread.is_finished()

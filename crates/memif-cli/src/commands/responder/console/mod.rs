@@ -20,6 +20,7 @@ use std::thread;
 use memif::{Name, Role};
 
 use crate::endpoint::driver::{Driver, Notice, receive};
+use crate::endpoint::metrics::MetricsOptions;
 use crate::endpoint::options::InterfaceOptions;
 use crate::endpoint::signals::Stop;
 use crate::error::Error;
@@ -36,7 +37,7 @@ const APP_NAME: &str = "ICMP_Responder";
 const INTERFACE_NAME: &str = "memif_connection";
 
 /// Takes commands until `exit`, the end of the input, or a signal.
-pub(crate) fn run(options: &InterfaceOptions, verbose: bool) -> Result<Outcome, Error> {
+pub(crate) fn run(options: &InterfaceOptions, metrics: &MetricsOptions, verbose: bool) -> Result<Outcome, Error> {
     let name = |text: &str| Name::lossy(text.as_bytes());
     let options = options.with_names(name(APP_NAME), name(INTERFACE_NAME));
     // Settings that cannot be are told now and not with the first interface.
@@ -44,19 +45,21 @@ pub(crate) fn run(options: &InterfaceOptions, verbose: bool) -> Result<Outcome, 
         options.interface(role, 0)?;
     }
     let address = options.address()?;
+    let serving = metrics.serve("responder")?;
     let (items, inbox) = mpsc::channel();
     let screen = Screen::open(items.clone())?;
     let (notices, events) = mpsc::channel();
     Stop::listen(notices.clone())?;
     let socket = options.socket(address.clone(), Role::Master)?.open()?;
-    let driver = Driver::start(socket, notices)?;
+    let driver = Driver::start(socket, notices, serving.metrics().watch())?;
     pass_on("events", events, items.clone(), Item::Notice)?;
     if screen.is_terminal() && io::stderr().is_terminal() {
         let (lines, log) = mpsc::channel();
         pass_on("log", log, items, Item::Log)?;
         redirect_log(lines);
     }
-    let mut console = Console { screen, table: Table::new(driver, options, address, verbose) };
+    let mut console =
+        Console { screen, table: Table::new(driver, options, address, verbose, serving.metrics().clone()) };
     let result = console.converse(&inbox, verbose).and_then(|()| console.tell_rest());
     console.screen.close();
     let last = console.table.close();

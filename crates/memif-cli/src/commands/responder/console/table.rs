@@ -9,6 +9,7 @@ use memif::{Event, InterfaceKey, Role, RxMode, Side, SocketAddress};
 use super::answer::{Answer, Report};
 use super::command::MAX_INDEX;
 use crate::endpoint::driver::Driver;
+use crate::endpoint::metrics::{Metrics, Of};
 use crate::endpoint::options::InterfaceOptions;
 use crate::endpoint::report::InterfaceReport;
 use crate::endpoint::responder::report::ResponderReport;
@@ -34,6 +35,7 @@ pub(crate) struct Table {
     reporter: Reporter,
     /// Whether it is told that nobody is there to connect to.
     verbose: bool,
+    metrics: Metrics,
 }
 
 #[derive(Debug)]
@@ -48,10 +50,16 @@ struct Entry {
 
 impl Table {
     /// No interface yet, on a socket at that address.
-    pub(crate) fn new(driver: Driver, options: InterfaceOptions, address: SocketAddress, verbose: bool) -> Self {
+    pub(crate) fn new(
+        driver: Driver,
+        options: InterfaceOptions,
+        address: SocketAddress,
+        verbose: bool,
+        metrics: Metrics,
+    ) -> Self {
         let framing = options.framing();
         let reporter = Reporter::new(address.clone());
-        Self { driver, options, address, framing, entries: BTreeMap::new(), reporter, verbose }
+        Self { driver, options, address, framing, entries: BTreeMap::new(), reporter, verbose, metrics }
     }
 
     /// Makes an interface. Gives what there is to say about it.
@@ -72,7 +80,8 @@ impl Table {
         let ip = Ipv4Addr::new(192, 168, index.saturating_add(1), 2);
         let (mac, addresses) = (Mac::from_ip(ip.into()), Addresses::from_iter([IpAddr::V4(ip)]));
         let made = InterfaceReport::with_station(index.into(), role, &self.address, mac, &addresses);
-        let served = Served::new(mac, addresses, self.framing.into());
+        let counting = self.metrics.counting(Of::new(&self.address, index.into(), role));
+        let served = Served::new(mac, addresses, self.framing.into(), counting);
         let up = false;
         self.entries.insert(index, Entry { key, role, served, up, trouble: None });
         let doubt = self.note_on_roles().or_else(|| Some(format!("note: {}", self.too_many_polls()?)));
