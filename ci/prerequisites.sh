@@ -27,6 +27,8 @@ needs=(
   "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk openvswitch-switch-dpdk"
   "ping iputils-ping"
   "pkg-config pkg-config"
+  "prometheus prometheus"
+  "promtool prometheus"
   "python3 python3"
   "/usr/lib/python3/dist-packages/dpkt/__init__.py python3-dpkt"
   "/usr/lib/python3/dist-packages/scapy/__init__.py python3-scapy"

@@ -98,6 +98,7 @@ fn package(program: &str) -> &str {
         "dpdk-testpmd" => "dpdk-dev, with librte-net-memif23 and librte-mempool-ring23",
         "ip" | "tc" => "iproute2",
         "ping" => "iputils-ping",
+        "promtool" => "prometheus",
         "dumpcap" => "tshark",
         "editcap" | "mergecap" | "text2pcap" => "wireshark-common",
         DPKT => "python3-dpkt",
