@@ -1,6 +1,7 @@
 //! One connection's memory and queues: mapped, checked, and taken down again.
 
 mod connected;
+mod file_image;
 mod handle;
 mod master;
 mod peer_fd;

@@ -5,19 +5,19 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
-use rustix::io::{Errno, pwrite};
+use rustix::io::Errno;
 
 use super::connected::{Connected, new_eventfd, queue_name};
+use super::file_image::{FileImage, put_descriptors};
 use super::handle::LinkHandle;
 use super::peer_fd;
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::{Direction, SystemError};
-use crate::queue::{BufferRef, DriverSignals, InUse, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
-use crate::ring::RingMemory;
+use crate::queue::{BufferRef, BufferRow, DriverSignals, InUse, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
 use crate::shm::layout::{BufferPlace, Layout};
 use crate::shm::placement::HUGE_PAGE;
 use crate::shm::{Decoy, MappedRing, Mapping, Regions, decoy};
-use crate::wire::ring::{COOKIE, COOKIE_OFFSET, DescriptorHead, HEADER_SIZE, offset_to_word};
+use crate::wire::ring::{HEADER_SIZE, ring_bytes};
 use crate::wire::{AddRing, RingDirection};
 
 /// Memory of a connection that is being set up.
@@ -31,8 +31,6 @@ pub(crate) struct SlaveMemory {
     rings: Vec<(AddRing, Arc<OwnedFd>)>,
     mapped_rings: Vec<MappedRing>,
     decoy: Decoy,
-    /// Whether the pages of the rings are mapped.
-    touched: bool,
     down_event: OwnedFd,
 }
 
@@ -103,7 +101,6 @@ impl SlaveMemory {
             regions: Regions::new(mappings),
             rings,
             mapped_rings,
-            touched: false,
             down_event: new_eventfd()?,
         })
     }
@@ -111,23 +108,30 @@ impl SlaveMemory {
     /// Writes all rings, with head and tail zero, as they must be until CONNECTED has come. To be called when INIT is
     /// out, so that it is done while the master works on that, and before a region is announced: a write waits for the
     /// lock of its file, and whoever has the file can hold that without end.
+    ///
+    /// Rings to receive on name all buffers, and are posted later with one store. Those to send on get a header alone:
+    /// the first packet writes their descriptors.
     pub(crate) fn write_rings(&self, config: &InterfaceConfig) -> io::Result<()> {
-        let Self { layout, region_fds, mapped_rings, .. } = self;
+        let Self { layout, region_fds, log2, s2m, .. } = self;
         let Some((file, _)) = region_fds.first() else { return Ok(()) };
-        let mut image = Vec::new();
-        decoy::image(layout.decoy_buffer, &mut image);
-        write(file, 0, &image)?;
-        for ((ring, offset), place) in mapped_rings.iter().zip(&layout.rings).zip(&layout.buffers) {
-            let buffer = |slot| buffer(place, layout.stride, config.buffer_size, slot);
-            write_ring(file, *offset, (0..=ring.mask()).map(buffer), &mut image)?;
-        }
-        Ok(())
-    }
-
-    /// Maps the pages of the rings, once. To be called after every message of the handshake that is sent.
-    pub(crate) fn touch_rings(&mut self) {
-        if !std::mem::replace(&mut self.touched, true) {
-            self.mapped_rings.iter().for_each(MappedRing::touch);
+        let mut image = FileImage::new(file);
+        decoy::image(layout.decoy_buffer, image.bytes(0, decoy::RING_BYTES)?);
+        let (sends, receives) = layout.rings.split_at(*s2m);
+        let mut sends = sends.iter();
+        let mut receives = receives.iter().zip(layout.buffers.iter().skip(*s2m));
+        // In the order in which they lie.
+        loop {
+            let (receive, send) = (receives.next(), sends.next());
+            if let Some((offset, place)) = receive {
+                let row = row(*place, layout.stride, config.buffer_size);
+                put_descriptors(image.ring(*offset, ring_bytes(*log2))?, row);
+            }
+            if let Some(offset) = send {
+                image.ring(*offset, HEADER_SIZE as u64)?;
+            }
+            if receive.is_none() && send.is_none() {
+                return image.write();
+            }
         }
     }
 
@@ -164,10 +168,9 @@ impl SlaveMemory {
                 interrupt: Arc::clone(interrupt),
                 buffer_size: config.buffer_size,
             };
-            let buffers: Box<[BufferRef]> =
-                (0..=ring.mask()).map(|slot| buffer(place, self.layout.stride, config.buffer_size, slot)).collect();
+            let row = row(*place, self.layout.stride, config.buffer_size);
             let shared = QueueShared::new(Role::Slave, &parts);
-            if sends { &mut tx } else { &mut rx }.push((parts, shared, buffers));
+            if sends { &mut tx } else { &mut rx }.push((parts, shared, row));
         }
         let link = LinkShared::new(
             Role::Slave,
@@ -182,11 +185,11 @@ impl SlaveMemory {
         Connected {
             rx: rx
                 .into_iter()
-                .map(|(parts, shared, buffers)| RxQueue::new(config, &link, parts, shared, &in_use, Some(buffers)))
+                .map(|(parts, shared, row)| RxQueue::new(config, &link, parts, shared, &in_use, Some(row)))
                 .collect(),
             tx: tx
                 .into_iter()
-                .map(|(parts, shared, buffers)| TxQueue::new(config, &link, parts, shared, &in_use, Some(buffers)))
+                .map(|(parts, shared, row)| TxQueue::new(config, &link, parts, shared, &in_use, Some(row)))
                 .collect(),
             handle: LinkHandle(link),
             in_use,
@@ -194,45 +197,9 @@ impl SlaveMemory {
     }
 }
 
-/// The buffer of a slot by the plan.
-fn buffer(place: &BufferPlace, stride: u32, capacity: u32, slot: u16) -> BufferRef {
-    // The plan ends every region below 4 GiB.
-    let offset = place.offset.saturating_add(stride.saturating_mul(u32::from(slot)));
-    BufferRef { region: place.region, offset, capacity }
-}
-
-/// Writes a new ring to its file, which nobody else may have yet, with `image` for its bytes. Not through the mapping:
-/// each of its pages would fault, be zeroed and then filled, 24 µs for two rings of 1024 slots where this and one fault
-/// per 16 pages take 13.
-fn write_ring(
-    file: &OwnedFd,
-    offset: u32,
-    buffers: impl Iterator<Item = BufferRef>,
-    image: &mut Vec<u8>,
-) -> io::Result<()> {
-    image.clear();
-    image.resize(HEADER_SIZE, 0);
-    image[COOKIE_OFFSET..COOKIE_OFFSET + size_of_val(&COOKIE)].copy_from_slice(&COOKIE.to_ne_bytes());
-    for buffer in buffers {
-        let head = DescriptorHead { flags: 0, region: buffer.region, length: buffer.capacity };
-        image.extend_from_slice(&head.to_word().to_ne_bytes());
-        image.extend_from_slice(&offset_to_word(buffer.offset).to_ne_bytes());
-    }
-    write(file, u64::from(offset), image)
-}
-
-fn write(file: &OwnedFd, mut at: u64, mut rest: &[u8]) -> io::Result<()> {
-    while !rest.is_empty() {
-        let written = match pwrite(file, rest, at) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => written,
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        rest = rest.get(written..).unwrap_or_default();
-        at += written as u64;
-    }
-    Ok(())
+/// The buffers of a queue by the plan.
+fn row(BufferPlace { region, offset }: BufferPlace, stride: u32, capacity: u32) -> BufferRow {
+    BufferRow { first: BufferRef { region, offset, capacity }, stride }
 }
 
 /// A memfd that nobody can shrink, grow or seal further. Writing stays possible: the master must map it writable.

@@ -20,18 +20,41 @@ pub(crate) struct BufferRef {
     pub(crate) capacity: u32,
 }
 
-/// A table with a place for each of so many slots, which these buffers begin.
-pub(super) fn table(regions: &Regions, slots: usize, buffers: &[BufferRef]) -> BufferTable {
-    let table = BufferTable::new(regions, slots);
-    for (at, BufferRef { region, offset, capacity }) in buffers.iter().enumerate() {
-        table.put(at, *region, *offset, *capacity, *capacity);
+/// The buffers of a slave's queue as they are laid out: one after another, one for each slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BufferRow {
+    /// The buffer of slot 0.
+    pub(crate) first: BufferRef,
+    /// Bytes from one buffer to the next.
+    pub(crate) stride: u32,
+}
+
+impl BufferRow {
+    /// The buffer of a slot, as long as it changed places with no other.
+    pub(crate) fn buffer(&self, slot: u16) -> BufferRef {
+        let BufferRef { offset, .. } = self.first;
+        // The plan ends every region below 4 GiB.
+        BufferRef { offset: offset.saturating_add(self.stride.saturating_mul(u32::from(slot))), ..self.first }
+    }
+}
+
+/// A table with a place for each of so many slots, filled as they are laid out.
+pub(super) fn table(regions: &Regions, slots: u16, row: Option<BufferRow>) -> BufferTable {
+    let table = BufferTable::new(regions, usize::from(slots));
+    if let Some(row) = row {
+        for slot in 0..slots {
+            let BufferRef { region, offset, capacity } = row.buffer(slot);
+            table.put(usize::from(slot), region, offset, capacity, capacity);
+        }
     }
     table
 }
 
-/// The buffers of a table.
-#[cfg(feature = "raw")]
-pub(super) fn buffers_of(table: &BufferTable) -> Box<[BufferRef]> {
-    let buffer = |at| BufferRef { region: table.region(at), offset: table.offset(at), capacity: table.len(at) };
-    (0..table.count()).map(buffer).collect()
+/// Where a slave's buffer lies in its region, whether there is a table or not.
+#[cfg(all(test, not(loom)))]
+pub(super) fn slot_offset(table: &BufferTable, row: Option<BufferRow>, at: usize) -> u32 {
+    match row {
+        Some(row) if table.count() == 0 => row.buffer(at as u16).offset,
+        _ => table.offset(at),
+    }
 }

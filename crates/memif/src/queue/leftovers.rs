@@ -17,6 +17,9 @@ impl RxQueue {
             self.release();
         }
         let left = self.leftovers()?;
+        if !self.scan.is_made() {
+            self.scan.make();
+        }
         if let Err(breach) = self.scan.scan(left, max) {
             return Err(self.fail(breach));
         }

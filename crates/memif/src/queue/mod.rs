@@ -29,7 +29,7 @@ mod tx_core;
 mod view;
 mod wait;
 
-pub(crate) use buffers::BufferRef;
+pub(crate) use buffers::{BufferRef, BufferRow};
 pub use packet::{Packet, Segments};
 pub use packet_writer::PacketWriter;
 pub use rx::RxQueue;

@@ -9,10 +9,11 @@ impl RxQueue {
     /// Packets that are on the ring now, at most `max` of them: one look at the peer's cursor. An empty batch
     /// means that there are none now.
     ///
-    /// No system call, no lock, no allocation. One exception: where nothing has come for 10 ms and is asked for all the
-    /// time, one call in 64 may look whether the peer is gone, first after that time, then more and more rarely, up to
-    /// once in 64 ms. So a loop of this alone ends with its peer, whether or not anybody polls the
-    /// [`Socket`](crate::Socket).
+    /// No system call, no lock, no allocation. Two exceptions: the first packets of a queue bring the tables that it
+    /// takes to receive, unless they came with the link ([`prefault`](crate::InterfaceConfig::prefault)). And where
+    /// nothing has come for 10 ms and is asked for all the time, one call in 64 may look whether the peer is gone,
+    /// first after that time, then more and more rarely, up to once in 64 ms. So a loop of this alone ends with its
+    /// peer, whether or not anybody polls the [`Socket`](crate::Socket).
     ///
     /// # Errors
     /// [`RecvError::Disconnected`] once the link is down and, where the peer left, all that it published before was
@@ -43,10 +44,23 @@ impl RxQueue {
             if !self.masked && self.mode == RxMode::Adaptive {
                 self.wake();
             }
-        } else {
+        } else if self.scan.is_made() {
             self.found_nothing();
+        } else {
+            return self.recv_first(max);
         }
         Ok(RxBatch::new(self))
+    }
+
+    /// [`recv`](Self::recv) while there is no room for packets yet: it is made when there is one.
+    #[cold]
+    fn recv_first(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
+        if max == 0 || self.scan.core.available().is_ok_and(|available| available == 0) {
+            self.found_nothing();
+            return Ok(RxBatch::new(self));
+        }
+        self.scan.make();
+        self.recv(max)
     }
 
     /// Receives one packet into `buffer` and says how long it is, or `None` when there is none now. A packet

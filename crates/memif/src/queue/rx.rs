@@ -5,7 +5,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::buffers::BufferRef;
+use super::buffers::BufferRow;
+#[cfg(all(test, not(loom)))]
+use super::buffers::slot_offset;
 use super::memory::MemoryCheck;
 use super::rx_core::{RxCore, RxSettings};
 use super::rx_scan::{Progress, RxScan};
@@ -55,35 +57,29 @@ pub struct RxQueue {
     pub(super) served: bool,
     /// Whether it was made readable for packets that nobody signalled.
     pub(super) nudged: Cell<bool>,
-    /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
-    #[cfg(feature = "raw")]
-    own: Box<[BufferRef]>,
 }
 
 impl RxQueue {
-    /// A queue on a ring that was checked. With `buffers`, as a slave has them, they are posted here.
+    /// A queue on a ring that was checked. A slave has a row of buffers, which the descriptors name since the memory
+    /// was laid out: they are posted here.
     pub(crate) fn new(
         config: &InterfaceConfig,
         link: &Arc<LinkShared>,
         parts: QueueParts,
         shared: Arc<QueueShared>,
         in_use: &InUse,
-        buffers: Option<Box<[BufferRef]>>,
+        row: Option<BufferRow>,
     ) -> Self {
         let cursor = RxCursor::new(link.role, parts.log2);
-        let buffers = buffers.unwrap_or_default();
-        // Slots come with tables of their own.
-        let (scanned, posted): (_, &[_]) =
-            if config.manual { (0, &[]) } else { (usize::from(cursor.size()), &buffers) };
         let settings = RxSettings {
             name: shared.name,
             max_packet: config.max_packet.unwrap_or(MAX_PACKET_SIZE),
             empty_segments: false,
             resyncs: config.resync_limit,
         };
-        let core = RxCore::new(&link.regions, parts.ring, cursor, settings, scanned, posted);
+        let core = RxCore::new(&link.regions, parts.ring, cursor, settings, row);
         let mut queue = Self {
-            scan: RxScan::new(core, link, scanned),
+            scan: RxScan::new(core, link),
             shared,
             mode: config.rx_mode,
             spin: Spin::new(config.spin),
@@ -100,15 +96,17 @@ impl RxQueue {
             readiness: OnceCell::new(),
             served: false,
             nudged: Cell::new(false),
-            #[cfg(feature = "raw")]
-            own: if config.manual { buffers } else { Box::default() },
         };
         queue.set_mode(config.rx_mode);
-        if link.role == Role::Slave && !config.manual {
+        if config.manual {
+            return queue;
+        }
+        if config.prefault {
+            queue.scan.make();
+        }
+        if link.role == Role::Slave {
             let core = &mut queue.scan.core;
-            let slots = core.cursor.held();
-            core.post_held(slots);
-            core.give_back(slots);
+            core.give_back(core.cursor.held());
         }
         queue
     }
@@ -119,9 +117,8 @@ impl RxQueue {
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn into_slots(self) -> super::slots::RxSlots {
-        let Self { scan: RxScan { core, link, .. }, shared, in_use, mode, own, .. } = self;
-        let buffers = if own.is_empty() { super::buffers::buffers_of(&core.buffers) } else { own };
-        super::slots::RxSlots::new(core, link, shared, in_use, &buffers, mode)
+        let Self { scan: RxScan { core, link, .. }, shared, in_use, mode, .. } = self;
+        super::slots::RxSlots::new(core, link, shared, in_use, mode)
     }
 
     /// Number of the queue, from 0.
@@ -243,6 +240,9 @@ impl RxQueue {
     #[cold]
     pub(super) fn resynchronise(&mut self, overrun: OutOfRange) -> Result<(), RecvError> {
         self.scan.forget();
+        if !self.scan.is_made() {
+            self.scan.make();
+        }
         if let Err(breach) = self.scan.core.resynchronise(overrun) {
             return Err(self.fail(breach));
         }
@@ -280,5 +280,14 @@ impl std::fmt::Debug for RxQueue {
             .field("mode", &self.mode)
             .field("connected", &self.is_connected())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+impl RxQueue {
+    /// Where a slot's buffer lies in its region.
+    pub(super) fn slot_offset(&self, slot: u16) -> u32 {
+        let core = &self.scan.core;
+        slot_offset(&core.buffers, core.row, core.at(slot))
     }
 }

@@ -3,7 +3,7 @@
 //! [`RxQueue`](super::RxQueue) and the slots of bindings both stand on it, so that each check is made, and proven,
 //! once. It is generic over the memory of the ring, for memory that lies and for loom.
 
-use super::buffers::{BufferRef, Ring, table};
+use super::buffers::{BufferRow, Ring, table};
 use crate::config::Role;
 use crate::error::{Breach, QueueName};
 use crate::ring::{Descriptors, OutOfRange, RingMemory, RxCursor};
@@ -34,9 +34,12 @@ pub(super) struct RxCore<R = Ring> {
     pub(super) role: Role,
     pub(super) regions: Regions,
     /// Slave: the buffer of each slot, as far as it is posted. Nothing of this is ever read back from shared memory.
-    /// Master: empty.
+    /// Empty until it is [made](Self::make). Master: empty.
     pub(super) buffers: BufferTable,
-    /// What [`chain`](Self::chain) read of chains behind their first descriptors. Room for all slots of the ring.
+    /// Slave: the buffers as they were laid out.
+    pub(super) row: Option<BufferRow>,
+    /// What [`chain`](Self::chain) read of chains behind their first descriptors. Room for all slots of the ring, once
+    /// it is [made](Self::make).
     pub(super) segments: Vec<Segment>,
     pub(super) settings: RxSettings,
     /// Slots of a chain without an end that the last walk came upon, all behind it; 0 if it came upon none.
@@ -79,23 +82,23 @@ pub(super) enum Walked {
 }
 
 impl<R: RingMemory> RxCore<R> {
-    /// The core of a receiver on a ring that was checked. A slave brings the buffers, and holds all of them. Chains are
-    /// read as far as `segments` is large.
+    /// The core of a receiver on a ring that was checked. A slave brings the buffers, and holds all of them. It is to
+    /// be [made](Self::make) before anything is received.
     pub(super) fn new(
         regions: &Regions,
         ring: impl Into<R>,
         cursor: RxCursor,
         settings: RxSettings,
-        segments: usize,
-        buffers: &[BufferRef],
+        row: Option<BufferRow>,
     ) -> Self {
         Self {
             ring: ring.into(),
             role: cursor.role(),
             cursor,
             regions: regions.clone(),
-            buffers: table(regions, buffers.len(), buffers),
-            segments: Vec::with_capacity(segments),
+            buffers: BufferTable::new(regions, 0),
+            row,
+            segments: Vec::new(),
             settings,
             unfinished: 0,
             chained: 0,
@@ -104,6 +107,17 @@ impl<R: RingMemory> RxCore<R> {
             resyncs_in_row: 0,
             end: None,
         }
+    }
+
+    /// Makes the table and room for chains. Not done with the link: of a thousand that rest, each would have memory
+    /// for an entry per slot.
+    #[cold]
+    pub(super) fn make(&mut self) {
+        let size = self.cursor.size();
+        if self.row.is_some() {
+            self.buffers = table(&self.regions, size, self.row);
+        }
+        self.segments.reserve_exact(usize::from(size));
     }
 
     /// Where the table has a slot's buffer.

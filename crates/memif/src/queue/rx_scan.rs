@@ -17,6 +17,7 @@ pub(super) struct RxScan {
     pub(super) core: RxCore,
     pub(super) link: Arc<LinkShared>,
     /// The packets of the last scan, of which the first `count` count: the first segment of each, marked with its slot.
+    /// No room for any until it is [made](Self::make).
     pub(super) packets: BufferTable,
     pub(super) count: usize,
     /// What else there is to say of them. Nothing where every packet is one segment, and none was dropped. Its memory
@@ -50,18 +51,33 @@ pub(super) struct Details {
 }
 
 impl RxScan {
-    /// For scans of at most so many packets.
-    pub(super) fn new(core: RxCore, link: &Arc<LinkShared>, size: usize) -> Self {
+    /// To be [made](Self::make) before a scan finds anything.
+    pub(super) fn new(core: RxCore, link: &Arc<LinkShared>) -> Self {
         Self {
-            packets: BufferTable::new(&core.regions, size),
+            packets: BufferTable::new(&core.regions, 0),
             core,
             link: Arc::clone(link),
             count: 0,
-            details: Vec::with_capacity(size),
+            details: Vec::new(),
             reached: Progress::default(),
             taken: Cell::new(0),
             taken_bytes: Cell::new(0),
         }
+    }
+
+    /// Whether there is room for packets.
+    #[inline]
+    pub(super) fn is_made(&self) -> bool {
+        self.packets.count() > 0
+    }
+
+    /// Makes room for as many packets as the ring has slots, see [`RxCore::make`].
+    #[cold]
+    pub(super) fn make(&mut self) {
+        let size = usize::from(self.core.cursor.size());
+        self.packets = BufferTable::new(&self.core.regions, size);
+        self.details.reserve_exact(size);
+        self.core.make();
     }
 
     /// Reads descriptors, each once, into the private lists until `max` packets are whole.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::buffers::BufferRef;
+use super::buffers::BufferRow;
+#[cfg(all(test, not(loom)))]
+use super::buffers::slot_offset;
 use super::memory::MemoryCheck;
 use super::notify::notify;
 use super::silence::Silence;
@@ -33,9 +35,6 @@ pub struct TxQueue {
     in_use: InUse,
     /// Buffers that go back empty with the next store of the cursor.
     empty: u64,
-    /// Slave, manual: its buffers, for [`into_slots`](Self::into_slots).
-    #[cfg(feature = "raw")]
-    own: Box<[BufferRef]>,
 }
 
 /// Where a packet goes: consecutive slots.
@@ -54,18 +53,16 @@ impl Place {
 }
 
 impl TxQueue {
-    /// A queue on a ring that was checked. A slave brings the buffers.
+    /// A queue on a ring that was checked. A slave has a row of buffers.
     pub(crate) fn new(
         config: &InterfaceConfig,
         link: &Arc<LinkShared>,
         parts: QueueParts,
         shared: Arc<QueueShared>,
         in_use: &InUse,
-        buffers: Option<Box<[BufferRef]>>,
+        row: Option<BufferRow>,
     ) -> Self {
         let cursor = TxCursor::new(link.role, parts.log2);
-        // Slots come with tables of their own.
-        let slots = if config.manual { 0 } else { usize::from(cursor.size()) };
         let max_packet = match link.role {
             Role::Slave => config.packet_limit(u32::from(cursor.size())),
             // The slave's buffers decide what a ring carries.
@@ -75,10 +72,12 @@ impl TxQueue {
             }
         };
         // A slave's buffers are as long as the longest descriptor that is sent.
-        let own = buffers.unwrap_or_default();
-        let buffers: &[_] = if config.manual { &[] } else { &own };
+        let mut core = TxCore::new(&link.regions, parts.ring, cursor, row, config.buffer_size);
+        if config.prefault && !config.manual {
+            core.make();
+        }
         Self {
-            core: TxCore::new(&link.regions, parts.ring, cursor, slots, buffers, config.buffer_size),
+            core,
             shared,
             link: Arc::clone(link),
             max_packet,
@@ -88,8 +87,6 @@ impl TxQueue {
             silence: Silence::default(),
             in_use: in_use.clone(),
             empty: 0,
-            #[cfg(feature = "raw")]
-            own: if config.manual { own } else { Box::default() },
         }
     }
 
@@ -98,9 +95,8 @@ impl TxQueue {
     #[cfg(feature = "raw")]
     #[must_use]
     pub fn into_slots(self) -> super::slots::TxSlots {
-        let Self { core, shared, link, in_use, own, .. } = self;
-        let buffers = if own.is_empty() { super::buffers::buffers_of(&core.buffers) } else { own };
-        super::slots::TxSlots::new(core, shared, link, in_use, &buffers)
+        let Self { core, shared, link, in_use, .. } = self;
+        super::slots::TxSlots::new(core, shared, link, in_use)
     }
 
     /// Number of the queue, from 0.
@@ -165,6 +161,10 @@ impl TxQueue {
         }
         let shortest = if self.chaining { 1 } else { len };
         match self.core.find_room(next, len, shortest, u16::MAX) {
+            Ok(Room::Useless(_)) if !self.core.is_made() => {
+                self.core.make();
+                self.place(next, len)
+            }
             // Nor would any other do: handed back, the same would come again, as fast as they go.
             Ok(Room::Useless(_)) if !self.chaining && self.exceeds_buffers(len) => {
                 Err((next, SendError::TooLong { len, max: self.max_packet() }))
@@ -309,7 +309,7 @@ impl std::fmt::Debug for TxQueue {
 impl TxQueue {
     /// Where a slot's buffer lies in its region.
     pub(super) fn slot_offset(&self, slot: u16) -> u32 {
-        self.core.buffers.offset(self.core.at(slot))
+        slot_offset(&self.core.buffers, self.core.row, self.core.at(slot))
     }
 
     /// The eventfd that this queue signals through.

@@ -306,6 +306,9 @@ fn exchange(queue: &mut TxQueue, next: u16, packet: &Packet<'_>) -> bool {
     {
         return false;
     }
+    if !queue.core.is_made() {
+        queue.core.make();
+    }
     // What is wrong with a peer that fails here, the copy will say.
     if segments > queue.core.cursor.free(next)
         && (queue.core.refresh().is_err() || segments > queue.core.cursor.free(next))

@@ -3,11 +3,13 @@
 //! [`TxQueue`](super::TxQueue) and the slots of bindings both stand on it, so that each check is made, and proven,
 //! once. It is generic over the memory of the ring, for memory that lies and for loom.
 
-use super::buffers::{BufferRef, Ring, table};
+#[cfg(feature = "raw")]
+use super::buffers::BufferRef;
+use super::buffers::{BufferRow, Ring, table};
 use crate::config::Role;
 use crate::ring::{Descriptors, OutOfRange, RingMemory, TxCursor};
 use crate::shm::{BufferTable, Regions, SharedSlice};
-use crate::wire::ring::{DescriptorHead, offset_from_word};
+use crate::wire::ring::{DescriptorHead, offset_from_word, offset_to_word};
 
 /// A ring that packets are sent on.
 pub(super) struct TxCore<R = Ring> {
@@ -16,9 +18,12 @@ pub(super) struct TxCore<R = Ring> {
     pub(super) role: Role,
     pub(super) regions: Regions,
     /// The buffer of each slot, as far as one descriptor may fill it: as slave its own, for good but for exchanges; as
-    /// master what the slave posted, read once and checked, with no bytes where it broke the rules.
+    /// master what the slave posted, read once and checked, with no bytes where it broke the rules. Empty until it is
+    /// [made](Self::make).
     pub(super) buffers: BufferTable,
-    /// Master: the words by which each buffer was posted. Slave: empty.
+    /// Slave: the buffers as they were laid out.
+    pub(super) row: Option<BufferRow>,
+    /// Master: the words by which each buffer was posted. Empty until there are tables. Slave: empty.
     posted: Box<[(u64, u64)]>,
     /// Longest descriptor that is sent.
     pub(super) max_segment: u32,
@@ -38,30 +43,61 @@ pub(super) enum Room {
 }
 
 impl<R: RingMemory> TxCore<R> {
-    /// The core of a sender on a ring that was checked, with tables for so many slots. A slave brings the buffers.
+    /// The core of a sender on a ring that was checked. A slave brings the buffers. It is to be [made](Self::make)
+    /// before anything is sent: until then no slot has room.
     pub(super) fn new(
         regions: &Regions,
         ring: impl Into<R>,
         cursor: TxCursor,
-        slots: usize,
-        buffers: &[BufferRef],
+        row: Option<BufferRow>,
         max_segment: u32,
     ) -> Self {
-        let role = cursor.role();
-        // No bytes at all, as no buffer that was put has: what the table begins with.
-        let posted = match role {
-            Role::Master => vec![(0, 0); slots],
-            Role::Slave => Vec::new(),
-        };
         Self {
             ring: ring.into(),
+            role: cursor.role(),
             cursor,
-            role,
             regions: regions.clone(),
-            buffers: table(regions, slots, buffers),
-            posted: posted.into(),
+            buffers: BufferTable::new(regions, 0),
+            row,
+            posted: Box::default(),
             max_segment,
         }
+    }
+
+    /// Whether there are tables.
+    #[inline]
+    pub(super) fn is_made(&self) -> bool {
+        self.buffers.count() > 0
+    }
+
+    /// Makes the tables. Not done with the link: of a thousand that rest, each would have memory for an entry per slot.
+    /// A slave's descriptors get their buffers, too, and are zero until then, so that a ring on which nothing is sent
+    /// has a page and not as many as its descriptors take.
+    #[cold]
+    pub(super) fn make(&mut self) {
+        let size = self.cursor.size();
+        self.buffers = table(&self.regions, size, self.row);
+        match self.role {
+            Role::Slave => {
+                for slot in 0..size {
+                    let at = self.at(slot);
+                    self.ring.store_word(slot, 1, offset_to_word(self.buffers.offset(at)));
+                    self.write_descriptor(slot, 0, self.capacity(slot));
+                }
+            }
+            Role::Master => {
+                // No bytes at all, as no buffer that was put has: what the table begins with.
+                self.posted = vec![(0, 0); usize::from(size)].into();
+                self.learn(self.cursor.published());
+            }
+        }
+    }
+
+    /// Forgets the tables. They are made anew with the next packet, as master of what is posted then.
+    #[cfg(feature = "raw")]
+    pub(super) fn forget(&mut self) {
+        self.buffers = BufferTable::new(&self.regions, 0);
+        self.posted = Box::default();
     }
 
     /// Where the table has a slot's buffer.
@@ -107,12 +143,13 @@ impl<R: RingMemory> TxCore<R> {
         Ok(Room::TooSmall)
     }
 
-    /// Loads the peer's cursor. As master, reads each newly posted descriptor, once, and checks it.
+    /// Loads the peer's cursor. As master with tables, reads each newly posted descriptor, once, and checks it.
     #[inline]
     pub(super) fn refresh(&mut self) -> Result<(), OutOfRange> {
         let slot = self.cursor.limit();
         self.cursor.refresh(&self.ring)?;
-        if self.role == Role::Master {
+        // A slave's is empty.
+        if !self.posted.is_empty() {
             self.learn(slot);
         }
         Ok(())

@@ -33,18 +33,19 @@ const HEAD: u16 = 0;
 const TAIL: u16 = HEAD.wrapping_sub(1);
 const POSTED: DescriptorHead = DescriptorHead { flags: 0, region: 0, length: BUFFER_BYTES };
 
-/// The bytes to write before the region is announced; the buffer lies at that offset of region 0.
-pub(crate) fn image(buffer: u32, image: &mut Vec<u8>) {
-    image.resize(HEADER_SIZE, 0);
+/// Fills in the bytes to write before the region is announced; the buffer lies at that offset of region 0.
+pub(crate) fn image(buffer: u32, image: &mut [u8]) {
     let mut put = |offset: usize, bytes: &[u8]| {
-        image[offset..offset + bytes.len()].copy_from_slice(bytes);
+        if let Some(place) = image.get_mut(offset..offset + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
     };
     put(COOKIE_OFFSET, &COOKIE.to_ne_bytes());
     put(FLAGS_OFFSET, &FLAG_MASK_INT.to_ne_bytes());
     put(HEAD_OFFSET, &HEAD.to_ne_bytes());
     put(TAIL_OFFSET, &TAIL.to_ne_bytes());
-    image.extend_from_slice(&POSTED.to_word().to_ne_bytes());
-    image.extend_from_slice(&offset_to_word(buffer).to_ne_bytes());
+    put(HEADER_SIZE, &POSTED.to_word().to_ne_bytes());
+    put(HEADER_SIZE + size_of::<u64>(), &offset_to_word(buffer).to_ne_bytes());
 }
 
 /// The ring once it is shared.
@@ -71,9 +72,8 @@ mod tests {
 
     fn decoy() -> Decoy {
         let mapping = Arc::new(private_mapping(4096));
-        let mut bytes = Vec::new();
+        let mut bytes = [0; RING_BYTES as usize];
         image(192, &mut bytes);
-        assert_eq!(bytes.len() as u64, RING_BYTES);
         mapping.slice(0, bytes.len()).unwrap().write(0, &bytes);
         Decoy::new(&mapping).unwrap()
     }

@@ -69,16 +69,6 @@ impl MappedRing {
         self.cookie_word().load(Ordering::Relaxed)
     }
 
-    /// Reads something of every page, so that no later access has to map one: the kernel maps many around a page that
-    /// is read and only the one that is written.
-    pub(crate) fn touch(&self) {
-        let per_page = rustix::param::page_size() / DESCRIPTOR_SIZE;
-        for slot in (0..=self.mask).step_by(per_page) {
-            self.load_word(slot, 0);
-        }
-        self.load_word(self.mask, 1);
-    }
-
     /// Puts the cookie, as a slave does before it announces the ring.
     #[cfg(test)]
     pub(crate) fn set_cookie(&self, cookie: u32) {

@@ -246,15 +246,6 @@ impl Connection {
         !self.gone && self.stage() == Stage::Connected
     }
 
-    /// Does what is left to do before CONNECTED comes, now that a region is announced and the master is busy with it.
-    pub(super) fn touch_rings(&mut self) {
-        if let Machine::Slave { machine, memory: Some(memory) } = &mut self.machine
-            && matches!(machine.stage(), Stage::WaitAck | Stage::WaitConnected)
-        {
-            memory.touch_rings();
-        }
-    }
-
     /// Hands the slave's memory to its machine.
     pub(super) fn provide(&mut self, allocated: SlaveMemory) {
         if let Machine::Slave { machine, memory } = &mut self.machine {

@@ -150,10 +150,7 @@ impl Driver {
         let Machine::Slave { machine, memory } = &mut connection.machine else {
             return Step::Done;
         };
-        let Some(event) = machine.poll_event() else {
-            connection.touch_rings();
-            return Step::Done;
-        };
+        let Some(event) = machine.poll_event() else { return Step::Done };
         let Some(bound) = connection.bound.clone() else { return Step::Done };
         match event {
             SlaveEvent::Closed(closed) => return Step::Closed(closed),

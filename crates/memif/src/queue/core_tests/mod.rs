@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
-use super::BufferRef;
 use super::rx_core::{RxCore, RxSettings, Segment, Walked};
 use super::tx_core::TxCore;
+use super::{BufferRef, BufferRow};
 use crate::config::Role;
 use crate::error::{Breach, Direction, QueueName};
 use crate::ring::{RingMemory, RxCursor, TxCursor};
@@ -80,10 +80,10 @@ fn regions() -> Regions {
     Regions::new(vec![Arc::new(Mapping::map(&fd, u64::from(REGION), false).unwrap())])
 }
 
-/// A slave's buffers, so many.
-fn buffers(role: Role, log2: u8, from: u32) -> Vec<BufferRef> {
-    let count = if role == Role::Slave { 1 << log2 } else { 0 };
-    (0..count).map(|at| BufferRef { region: 0, offset: from + at * BUFFER, capacity: BUFFER }).collect()
+/// A slave's buffers.
+fn row(role: Role) -> Option<BufferRow> {
+    let first = BufferRef { region: 0, offset: 0, capacity: BUFFER };
+    (role == Role::Slave).then_some(BufferRow { first, stride: BUFFER })
 }
 
 /// A receiver, which as slave has posted all of its buffers.
@@ -91,7 +91,8 @@ fn receiver<R: RingMemory>(role: Role, log2: u8, ring: R, empty_segments: bool) 
     let name = QueueName { direction: Direction::Rx, index: 0 };
     let settings = RxSettings { name, max_packet: MAX_PACKET, empty_segments, resyncs: 3 };
     let cursor = RxCursor::new(role, log2);
-    let mut core = RxCore::new(&regions(), ring, cursor, settings, 1 << log2, &buffers(role, log2, 0));
+    let mut core = RxCore::new(&regions(), ring, cursor, settings, row(role));
+    core.make();
     let held = core.cursor.held();
     core.post_held(held);
     core.give_back(held);
@@ -99,8 +100,9 @@ fn receiver<R: RingMemory>(role: Role, log2: u8, ring: R, empty_segments: bool) 
 }
 
 fn sender<R: RingMemory>(role: Role, log2: u8, ring: R) -> TxCore<R> {
-    let buffers = buffers(role, log2, 0);
-    TxCore::new(&regions(), ring, TxCursor::new(role, log2), 1 << log2, &buffers, BUFFER)
+    let mut core = TxCore::new(&regions(), ring, TxCursor::new(role, log2), row(role), BUFFER);
+    core.make();
+    core
 }
 
 /// Writes the descriptors of a packet with segments of these lengths, from `first` on. Returns the slot after it.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 
-use super::{BUFFER, MAX_PACKET, Seen, Shared, buffers, other, receiver, sender, walk, write};
+use super::{BUFFER, MAX_PACKET, Seen, Shared, other, receiver, row, sender, walk, write};
 use crate::config::Role;
 use crate::error::Breach;
 use crate::queue::rx_core::RxCore;
@@ -31,7 +31,8 @@ struct Pair {
 impl Pair {
     fn new(role: Role, log2: u8, empty_segments: bool) -> Self {
         let memory = Rc::new(Honest::new(log2));
-        for (slot, buffer) in (0..).zip(buffers(Role::Slave, log2, 0)) {
+        for slot in 0..1 << log2 {
+            let buffer = row(Role::Slave).unwrap().buffer(slot);
             memory.store_word(slot, 1, offset_to_word(buffer.offset));
         }
         let ring = || Shared(Rc::clone(&memory));

@@ -11,8 +11,7 @@ const SLOTS: u16 = 8;
 
 /// Where the buffers of the slave lie, of the receive queue and of the transmit queue.
 fn places(slave: &Connected) -> (Vec<u32>, Vec<u32>) {
-    let received = &slave.rx[0].scan.core.buffers;
-    let rx = (0..received.count()).map(|at| received.offset(at)).collect();
+    let rx = (0..SLOTS).map(|slot| slave.rx[0].slot_offset(slot)).collect();
     let tx = (0..SLOTS).map(|slot| slave.tx[0].slot_offset(slot)).collect();
     (rx, tx)
 }

@@ -2,6 +2,7 @@
 
 use super::{Pair, packet};
 use crate::config::InterfaceConfig;
+use crate::queue::RxQueue;
 use crate::ring::RingMemory;
 use crate::wire::ring::{DescriptorHead, FLAG_NEXT};
 
@@ -139,32 +140,46 @@ fn plain_chained_and_bad_packets_are_taken_in_parts_each_once() {
     }
 }
 
+/// What is needed for packets is made with the first, or with the link where pages are.
 #[test]
-fn no_packets_make_a_receiver_allocate() {
-    for ring in [0, 1] {
+fn no_packets_make_a_receiver_allocate_but_the_first() {
+    let sized = |config: InterfaceConfig, ahead| config.ring_size(u32::from(SLOTS)).buffer_size(64).prefault(ahead);
+    for (ring, ahead) in [(0, false), (0, true), (1, false), (1, true)] {
         for len in [64, 65, 200, usize::from(SLOTS) * 64] {
-            let mut pair = Pair::sized(u32::from(SLOTS), 64);
+            let bytes = packet(0, len);
+            let (slave, master) = (InterfaceConfig::slave(0), InterfaceConfig::master(0));
+            let mut pair = Pair::new(sized(slave, ahead), sized(master, ahead));
             let (tx, rx) = match ring {
                 0 => (&mut pair.slave.tx[0], &mut pair.master.rx[0]),
                 _ => (&mut pair.master.tx[0], &mut pair.slave.rx[0]),
             };
+            let receive = |rx: &mut RxQueue| {
+                allocation_counter::measure(|| {
+                    for packet in &mut rx.recv(usize::MAX).unwrap() {
+                        packet.copy_to(&mut [0; 100]);
+                    }
+                })
+            };
+            assert_eq!(receive(rx).count_total, 0, "nothing on the ring");
+            if !ahead {
+                tx.send(&[1]).unwrap();
+                assert!(receive(rx).count_total <= 4);
+            }
             for bad in [None, Some(0), Some(SLOTS - 1)] {
                 let first = pair.rings[ring].load_tail();
-                let mut batch = tx.reserve().unwrap();
-                while batch.push(&packet(0, len)).is_ok() {}
+                let sent = allocation_counter::measure(|| {
+                    let mut batch = tx.reserve().unwrap();
+                    while batch.push(&bytes).is_ok() {}
+                    batch.commit();
+                });
                 if let Some(bad) = bad {
                     let slot = first.wrapping_add(bad);
                     let head = DescriptorHead::from_word(pair.rings[ring].load_word(slot, 0));
                     let none = DescriptorHead { length: 0, ..head };
                     pair.rings[ring].store_word(slot, 0, none.to_word());
                 }
-                batch.commit();
-                let allocated = allocation_counter::measure(|| {
-                    for packet in &mut rx.recv(usize::MAX).unwrap() {
-                        packet.copy_to(&mut [0; 100]);
-                    }
-                });
-                assert_eq!(allocated.count_total, 0, "ring {ring}, {len} bytes, {bad:?}");
+                let counts = (sent.count_total, receive(rx).count_total);
+                assert_eq!(counts, (0, 0), "ring {ring}, {len} bytes, {bad:?}, made ahead: {ahead}");
             }
         }
     }

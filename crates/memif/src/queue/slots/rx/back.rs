@@ -43,8 +43,15 @@ impl RxSlots {
         let held = self.core.cursor.held();
         let slots = if self.skipped_count == 0 { count.min(held) } else { self.reach(count, held) };
         if self.core.role == Role::Slave {
-            let posted = self.post_all(slots, headroom, place);
+            let mut place = place;
+            let posted = match &mut place {
+                Some(place) => self.post_all(slots, headroom, Some(&mut **place)),
+                None => self.post_all(slots, headroom, None),
+            };
             if let Err((done, error)) = posted {
+                if !self.made {
+                    return self.refill_first(slots, headroom, place);
+                }
                 self.give_back(done);
                 return Err(error);
             }
@@ -52,6 +59,23 @@ impl RxSlots {
         if slots > 0 {
             self.give_back(slots);
         }
+        Ok(())
+    }
+
+    /// [`refill`](Self::refill) of a slave without tables.
+    #[cold]
+    fn refill_first(
+        &mut self,
+        slots: u16,
+        headroom: u32,
+        place: Option<&mut dyn FnMut() -> u32>,
+    ) -> Result<(), RefillError> {
+        if headroom > 0 || place.is_some() {
+            self.make();
+            return self.refill(slots, headroom, place);
+        }
+        // Each descriptor names its whole buffer since the memory was laid out.
+        self.give_back(slots);
         Ok(())
     }
 
@@ -73,7 +97,7 @@ impl RxSlots {
     }
 
     /// Whether a slot that is held was never handed out.
-    fn is_skipped(&self, index: u16) -> bool {
+    pub(super) fn is_skipped(&self, index: u16) -> bool {
         self.skipped.get(self.core.at(index)).is_some_and(|skipped| *skipped)
     }
 
@@ -156,6 +180,9 @@ impl RxSlots {
     /// [`RxQueue`](crate::RxQueue). Buffers that were handed out are the peer's again.
     #[cold]
     pub(super) fn resynchronise(&mut self, overrun: OutOfRange) -> Result<(), RecvError> {
+        if !self.made {
+            self.make();
+        }
         self.post_own();
         if let Err(breach) = self.core.resynchronise(overrun) {
             return Err(self.fail(breach));

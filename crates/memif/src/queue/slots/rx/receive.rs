@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{Role, RxMode};
 use crate::error::{Breach, RecvError};
-use crate::queue::buffers::{BufferRef, table};
+use crate::queue::buffers::table;
 use crate::queue::memory::MemoryCheck;
 use crate::queue::rx_core::{Descriptor, RxCore, RxSettings, Walked};
 use crate::queue::slots::keeper::Keeper;
@@ -28,6 +28,8 @@ pub struct RxSlots {
     /// Slave: the whole buffer of each slot, exchanged by users. Nothing of this is read back from shared memory.
     /// Master: empty.
     pub(super) own: BufferTable,
+    /// Whether there are tables. Until then a slave's buffers are posted whole, as they were laid out.
+    pub(super) made: bool,
     /// The peer's cursor as last seen and found possible.
     pub(super) seen: u16,
     /// Of the segments that the core has of a chain, those that were handed out.
@@ -57,29 +59,56 @@ impl RxSlots {
         link: Arc<LinkShared>,
         shared: Arc<QueueShared>,
         in_use: InUse,
-        buffers: &[BufferRef],
         mode: RxMode,
     ) -> Self {
-        let RxCore { ring, cursor, regions, settings, .. } = core;
-        let size = usize::from(cursor.size());
-        // Each descriptor holds the start of its buffer since the memory was laid out.
-        let posted: Box<[_]> = buffers.iter().map(|buffer| BufferRef { capacity: 0, ..*buffer }).collect();
+        let RxCore { ring, cursor, regions, settings, row, buffers, .. } = core;
+        // What was posted, a master may have written to.
+        let fresh = cursor.role() == Role::Master || cursor.held() == cursor.size();
         let settings = RxSettings { empty_segments: true, ..settings };
         let mut slots = Self {
-            own: table(&regions, buffers.len(), buffers),
-            core: RxCore::new(&regions, ring, cursor.afresh(), settings, size, &posted),
+            own: BufferTable::new(&regions, 0),
+            made: false,
+            core: RxCore::new(&regions, ring, cursor.afresh(), settings, row),
             link,
             shared,
             seen: 0,
             handed_out: 0,
-            skipped: vec![false; size].into(),
+            skipped: Box::default(),
             skipped_count: 0,
             interrupts: false,
             memory: MemoryCheck::default(),
             in_use,
         };
+        if buffers.count() > 0 {
+            slots.make_of(buffers);
+        } else if !fresh {
+            slots.make();
+        }
         slots.set_interrupts(mode == RxMode::Interrupt);
         slots
+    }
+
+    /// Makes the tables, see [`RxCore::make`].
+    #[cold]
+    pub(super) fn make(&mut self) {
+        let size = if self.core.role == Role::Slave { self.core.cursor.size() } else { 0 };
+        self.make_of(table(&self.core.regions, size, self.core.row));
+    }
+
+    /// Makes the tables with these buffers, of which those posted so far are posted whole.
+    fn make_of(&mut self, own: BufferTable) {
+        let size = self.core.cursor.size();
+        let posted = usize::from(self.core.cursor.back().wrapping_add(size));
+        self.core.make();
+        for at in 0..own.count() {
+            let (region, offset, capacity) = (own.region(at), own.offset(at), own.len(at));
+            // Each descriptor holds the start of its buffer since the memory was laid out.
+            let capacity = if at < posted { capacity } else { 0 };
+            self.core.buffers.put(at, region, offset, capacity, capacity);
+        }
+        self.own = own;
+        self.skipped = vec![false; usize::from(size)].into();
+        self.made = true;
     }
 
     /// Whether the sender is asked to signal (else the ring is to be polled).
@@ -236,6 +265,10 @@ impl RxSlots {
                 Role::Slave => self.hand_out_singles::<false>(max, count, tally, give),
             };
             let Some(other) = other else { break };
+            if !self.made {
+                // Without tables no descriptor of a slave's is good.
+                self.make();
+            }
             match self.walk(other)? {
                 Walked::Unfinished => break,
                 Walked::Packet { first, slots, .. } => {
@@ -318,7 +351,7 @@ impl RxSlots {
         assert!(usize::from(held) + chain <= usize::from(size), "{held} {chain}");
         assert!(held + self.ahead() <= size, "{held} {}", self.ahead());
         let back = self.core.cursor.back();
-        let marks: Vec<u16> = (0..size).filter(|i| self.skipped[self.core.at(back.wrapping_add(*i))]).collect();
+        let marks: Vec<u16> = (0..size).filter(|i| self.is_skipped(back.wrapping_add(*i))).collect();
         assert!(marks.iter().all(|i| *i < held), "a mark behind {held} slots");
         assert_eq!(marks.len(), usize::from(self.skipped_count));
     }

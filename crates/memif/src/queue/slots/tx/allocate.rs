@@ -133,9 +133,17 @@ impl TxSlots {
         match self.core.find_room(self.next, size as usize, 1, most) {
             Ok(Room::Slots(slots)) => Ok(Some(slots)),
             Ok(Room::Short | Room::TooSmall) => Ok(None),
+            Ok(Room::Useless(_)) if !self.core.is_made() => self.find_first(size, most),
             Ok(Room::Useless(slots)) => Err(self.bad_buffer(self.next.wrapping_add(slots - 1))),
             Err(overrun) => Err(self.fail(overrun)),
         }
+    }
+
+    /// [`find`](Self::find) without tables.
+    #[cold]
+    fn find_first(&mut self, size: u32, most: u16) -> Result<Option<u16>, SendError> {
+        self.make();
+        self.find(size, most.into())
     }
 
     /// A slave posted what can never be used. Programs written for libmemif wait for room without an end, so it ends

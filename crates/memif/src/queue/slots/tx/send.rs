@@ -7,12 +7,12 @@ use crate::error::{Breach, SendError};
 use crate::queue::buffers::BufferRef;
 use crate::queue::memory::MemoryCheck;
 use crate::queue::notify::notify;
-use crate::queue::slots::held::{Held, swap};
+use crate::queue::slots::held::Held;
 use crate::queue::slots::keeper::Keeper;
 use crate::queue::tx_core::TxCore;
 use crate::queue::{InUse, LinkShared, QueueShared};
 use crate::ring::{OutOfRange, RingMemory};
-use crate::shm::Entry;
+use crate::shm::{BufferTable, Entry};
 use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_from_word, offset_to_word};
 
 /// The sending half of a queue pair, as slots. Used by one thread at a time.
@@ -34,7 +34,8 @@ pub struct TxSlots {
     pub(super) bytes: u64,
     /// Bytes per buffer by our settings.
     pub(super) buffer_size: u32,
-    /// Slave: where the data of each slot's descriptor begins, which is anywhere in its buffer. Master: empty.
+    /// Slave: where the data of each slot's descriptor begins, which is anywhere in its buffer. Empty until there are
+    /// tables. Master: empty.
     pub(super) written: Box<[usize]>,
     memory: MemoryCheck,
     #[expect(dead_code, reason = "only to be dropped")]
@@ -96,21 +97,20 @@ impl TxSlots {
     /// Bytes that a master may send beyond the end of a posted buffer, where no other buffer of the ring lies.
     pub const LONGER: u32 = 64;
 
-    /// The slots of a queue that was not sent on. A slave brings the buffers.
+    /// The slots of a queue that was not sent on.
     pub(in crate::queue) fn new(
-        core: TxCore,
+        mut core: TxCore,
         shared: Arc<QueueShared>,
         link: Arc<LinkShared>,
         in_use: InUse,
-        buffers: &[BufferRef],
     ) -> Self {
-        let TxCore { ring, cursor, regions, max_segment: buffer_size, .. } = core;
-        let (next, size) = (cursor.published(), usize::from(cursor.size()));
-        // Of what a slave posted all may be used.
-        let core = TxCore::new(&regions, ring, cursor, size, buffers, u32::MAX);
-        // What the descriptors hold since the memory was laid out.
-        let written = (0..buffers.len()).map(|at| core.buffers.address(at)).collect();
-        Self {
+        let (next, buffer_size) = (core.cursor.published(), core.max_segment);
+        // Of what a slave posted all may be used, and not what a queue takes of it.
+        core.max_segment = u32::MAX;
+        if core.role == Role::Master {
+            core.forget();
+        }
+        let mut slots = Self {
             core,
             link,
             shared,
@@ -120,10 +120,28 @@ impl TxSlots {
             packets: 0,
             bytes: 0,
             buffer_size,
-            written,
+            written: Box::default(),
             memory: MemoryCheck::default(),
             in_use,
             empty: Empty::default(),
+        };
+        if slots.core.is_made() {
+            slots.note_written();
+        }
+        slots
+    }
+
+    /// Makes the tables, see [`TxCore::make`].
+    #[cold]
+    pub(super) fn make(&mut self) {
+        self.core.make();
+        self.note_written();
+    }
+
+    /// Slave: notes that each descriptor names the start of its buffer.
+    fn note_written(&mut self) {
+        if self.core.role == Role::Slave {
+            self.written = (0..self.core.buffers.count()).map(|at| self.core.buffers.address(at)).collect();
         }
     }
 
@@ -266,11 +284,22 @@ impl TxSlots {
                 return Err(Enqueue::Full);
             }
         }
-        if !swap(from, Held { table: &self.core.buffers, at: self.core.at(index) }) {
+        let (Held { table, at }, slot) = (from, self.core.at(index));
+        if !table.swap(at, &self.core.buffers, slot) && !self.enqueue_first(table, at, slot) {
             return Err(Enqueue::Foreign);
         }
         self.next = index.wrapping_add(1);
         Ok(index)
+    }
+
+    /// Exchanges buffers where that was in vain for want of tables. Returns whether it did.
+    #[cold]
+    fn enqueue_first(&mut self, table: &BufferTable, at: usize, slot: usize) -> bool {
+        if self.core.is_made() {
+            return false;
+        }
+        self.make();
+        table.swap(at, &self.core.buffers, slot)
     }
 
     /// A buffer of a slave that is allocated and not sent. `None` as master, and for any other slot.
