@@ -629,6 +629,8 @@ pub(crate) fn m12_master_bytes_change_while_read() {
 pub(crate) fn m12_slave_bytes_change_while_read() {
     let mut rig = SlaveRig::new();
     let (mut link, mut peer) = rig.link();
+    // The first packet writes the descriptors of the ring that the slave sends on.
+    cross(&mut link, &mut peer);
     let region = peer.regions[0].clone();
     // Only buffers: the first of them is behind the rings.
     let first = peer.tx[0].ring.descriptor(0).offset.min(peer.rx[0].ring.descriptor(0).offset);
@@ -653,6 +655,8 @@ pub(crate) fn m12_slave_bytes_change_while_read() {
 pub(crate) fn m13_slave_region_and_offset_on_return() {
     let mut rig = SlaveRig::new();
     let (mut link, mut peer) = rig.link();
+    // The first packet writes the descriptors of the ring that the slave sends on.
+    cross(&mut link, &mut peer);
     let moved = [(0, 0), (0, u32::MAX), (1, 0), (0xffff, 0xffff_fff0), (0xffff, 128)];
     for (region, offset) in moved {
         for sequence in 0..300 {

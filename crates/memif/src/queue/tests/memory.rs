@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, fstat, ftruncate, memfd_create};
 
 use super::{Pair, packet};
 use crate::config::{InterfaceConfig, Memory};
 use crate::error::{Breach, ConfigError, SendError};
 use crate::link::SlaveMemory;
+use crate::shm::placement::tests::mapped_kib;
 use crate::shm::tests::mapped_by_the_caller;
 
 /// Bytes that a slave with rings of 64 and the default buffers needs.
@@ -124,4 +125,32 @@ fn memory_that_was_taken_away_serves_the_next_link() {
         }
     }
     carries_packets(memory, 2);
+}
+
+/// Of a thousand links most rest, and tables with an entry per slot would be most of what they take.
+#[test]
+fn a_link_that_rests_has_no_tables_and_few_pages() {
+    let (slave, master) = (InterfaceConfig::slave(0), InterfaceConfig::master(0));
+    let mut pair = None;
+    let made = allocation_counter::measure(|| pair = Some(Pair::new(slave.clone(), master)));
+    let mut pair = pair.unwrap();
+    assert!(made.bytes_current < 8192, "{} bytes of two ends", made.bytes_current);
+    let region = pair.slave.rx[0].scan.core.regions.get(0).unwrap();
+    let page = rustix::param::page_size() as u64;
+    // The header of the ring to receive on, on which the buffers are posted.
+    assert!(mapped_kib(region) * 1024 <= page);
+
+    let memory = SlaveMemory::allocate(&slave, 1, 1, 10).unwrap();
+    memory.write_rings(&slave).unwrap();
+    let pages = fstat(&*memory.regions()[0].0).unwrap().st_blocks as u64 * 512;
+    assert!(pages <= (16 << 10) + page, "{pages} bytes of the file");
+
+    // The first packet brings them, whichever end sends it.
+    for (tx, rx) in [(&mut pair.slave.tx[0], &mut pair.master.rx[0]), (&mut pair.master.tx[0], &mut pair.slave.rx[0])] {
+        let first = allocation_counter::measure(|| {
+            tx.send(&[7; 60]).unwrap();
+            assert_eq!(rx.recv(8).unwrap().packets().count(), 1);
+        });
+        assert!(first.bytes_current > 32 << 10);
+    }
 }

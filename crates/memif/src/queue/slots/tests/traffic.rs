@@ -282,3 +282,46 @@ fn a_link_that_is_down_says_so() {
         assert_eq!(end.tx.ready(), Err(SendError::Disconnected));
     }
 }
+
+/// As [`a_link_that_rests_has_no_tables_and_few_pages`](crate::queue::tests), with all buffers posted by their user.
+#[test]
+fn posting_whole_buffers_takes_no_tables_and_the_first_packets_bring_them() {
+    let mut bed = None;
+    let made = allocation_counter::measure(|| bed = Some(Bed::sized(1024, 2048)));
+    assert!(made.bytes_current < 8192, "{} bytes of two ends", made.bytes_current);
+    let mut bed = bed.unwrap();
+    for ring in [S2M, M2S] {
+        let (from, to) = bed.direction(ring);
+        assert!(from.send_packet(&packet(1, 60)));
+        assert_eq!(to.packets(), [packet(1, 60)]);
+        to.refill(1);
+        assert!(from.send_packet(&packet(2, 5000)));
+        assert_eq!(to.packets(), [packet(2, 5000)]);
+        to.refill(3);
+    }
+    assert!((bed.slave.tx_counters().packets, bed.slave.rx_counters().packets) == (2, 2));
+}
+
+/// Some slots are posted before there are tables, the others after the first packet came.
+#[test]
+fn buffers_that_were_posted_before_the_tables_are_known_by_them() {
+    let sized = |config: InterfaceConfig| config.ring_size(8).buffer_size(100);
+    let pair = crate::queue::tests::Pair::new(
+        sized(InterfaceConfig::slave(0)).manual(),
+        sized(InterfaceConfig::master(0)).manual(),
+    );
+    let (mut slave, mut master) = (End::new(pair.slave), End::new(pair.master));
+    slave.refill(3);
+    for number in 0..3 {
+        assert!(master.send_packet(&packet(number, 100)));
+    }
+    assert!(!master.send_packet(&packet(3, 100)), "three are posted");
+    assert_eq!(slave.packets(), [0, 1, 2].map(|number| packet(number, 100)));
+    slave.rx.refill(2, 40, None).unwrap();
+    slave.refill(u16::MAX);
+    // With the headroom, and without.
+    for len in [60, 60, 100, 100, 100, 100, 100, 100] {
+        assert!(master.send_packet(&packet(len, len as usize)));
+        assert_eq!(slave.packets(), [packet(len, len as usize)]);
+    }
+}
