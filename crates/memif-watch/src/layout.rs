@@ -1,0 +1,199 @@
+//! Where the rings of a link lie in its region 0.
+//!
+//! The message that names each ring's place, direction and size went over the socket long ago. What is left is where
+//! the known slaves put rings (docs/protocol.md, section 4.4), and the cookie that each begins with.
+
+use memif::wire::RingDirection;
+use memif::wire::ring::{COOKIE, DESCRIPTOR_SIZE, HEADER_SIZE, ring_bytes};
+use memif::{MAX_LOG2_RING_SIZE, MAX_QUEUES};
+
+use crate::error::{Problem, ReadError};
+use crate::ring::{Cursors, Descriptor, HEADER_READ, Ring};
+
+/// How the slave laid out its rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// Side by side from the first byte on, those to the master first: libmemif, VPP, DPDK.
+    Packed,
+    /// Behind a decoy, in fixed places: memif for Rust and what stands on it.
+    Spaced,
+}
+
+/// The rings that were found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rings {
+    /// How they lie.
+    pub layout: Layout,
+    /// Whether the layout tells which rings are of which direction. Otherwise that was inferred from cursors and
+    /// descriptors: more than two packed rings.
+    pub directions_known: bool,
+    /// Those from slave to master first, each direction by index.
+    pub rings: Vec<Ring>,
+}
+
+/// Bytes that may change at any time.
+pub trait Bytes {
+    /// Bytes that there are, or were when that was asked last.
+    fn size(&self) -> u64;
+
+    /// Reads all of `into`.
+    ///
+    /// # Errors
+    ///
+    /// Where the bytes end before that, or cannot be read.
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError>;
+}
+
+/// Offset of the first ring of the spaced layout.
+const FIRST_SPACED: u64 = 65_856;
+/// Pairs of rings for which that layout has places in any case.
+const SPACED_PAIRS: u64 = 16;
+/// What places of rings are rounded up to there.
+const LINE: u64 = 64;
+const PAGE: u64 = 4096;
+/// Descriptors that are looked at to tell a ring's direction.
+const SAMPLE: u16 = 16;
+
+/// Finds the rings in a region; `None` where the bytes do not begin as a region 0 of a link does. Looks at a bounded
+/// number of places, whatever stands in them.
+pub fn find(memory: &impl Bytes) -> Result<Option<Rings>, Problem> {
+    if !begins_ring(memory, 0) {
+        return Ok(None);
+    }
+    // What follows a decoy is a buffer. Small packed rings may have one in the first spaced place, too.
+    let second = ring_bytes(0).next_multiple_of(LINE);
+    if begins_ring(memory, FIRST_SPACED) && !begins_ring(memory, second) {
+        spaced(memory).map(Some)
+    } else {
+        packed(memory).map(Some)
+    }
+}
+
+fn spaced(memory: &impl Bytes) -> Result<Rings, Problem> {
+    let stride = |log2| ring_bytes(log2).next_multiple_of(LINE);
+    let pair_ends = |log2| FIRST_SPACED + 2 * SPACED_PAIRS * stride(log2);
+    let first_buffer = own_buffer(memory, FIRST_SPACED);
+    let log2 = log2_by_neighbour(memory, FIRST_SPACED, stride)
+        // The second ring of a direction, where the other direction has none.
+        .or_else(|| log2_by_neighbour(memory, FIRST_SPACED, |log2| 2 * stride(log2)))
+        .or_else(|| log2_by_end(memory, first_buffer, pair_ends))
+        .ok_or(Problem::SizeUnknown)?;
+    let place = |k: u64, m2s: bool| FIRST_SPACED + (2 * k + u64::from(m2s)) * stride(log2);
+    let end = first_buffer.unwrap_or(u64::MAX).min(memory.size());
+    let mut rings = Vec::new();
+    for direction in [RingDirection::S2m, RingDirection::M2s] {
+        for index in 0..u16::from(MAX_QUEUES) {
+            let offset = place(u64::from(index), direction == RingDirection::M2s);
+            if offset + ring_bytes(log2) > end || !begins_ring(memory, offset) {
+                break;
+            }
+            rings.push(Ring { direction, index, size: 1 << log2, offset });
+        }
+    }
+    Ok(Rings { layout: Layout::Spaced, directions_known: true, rings })
+}
+
+fn packed(memory: &impl Bytes) -> Result<Rings, Problem> {
+    let first_buffer = own_buffer(memory, 0);
+    let log2 = log2_by_neighbour(memory, 0, ring_bytes)
+        .or_else(|| log2_by_end(memory, first_buffer, ring_bytes))
+        .ok_or(Problem::SizeUnknown)?;
+    let stride = ring_bytes(log2);
+    // Buffers follow at once, and a packet in the first one may begin like a ring.
+    let end = first_buffer.filter(|offset| *offset >= stride).unwrap_or(u64::MAX).min(memory.size());
+    let places = (0..2 * u64::from(MAX_QUEUES)).map(|k| k * stride);
+    let offsets: Vec<u64> =
+        places.take_while(|offset| offset + stride <= end && begins_ring(memory, *offset)).collect();
+    let size = 1 << log2;
+    let sends = match offsets.len() {
+        0 => return Err(Problem::SizeUnknown),
+        1 | 2 => 1,
+        _ => split(memory, &offsets, size),
+    };
+    let ring = |(k, offset): (usize, &u64)| {
+        let (direction, index) = match k.checked_sub(sends) {
+            None => (RingDirection::S2m, k),
+            Some(index) => (RingDirection::M2s, index),
+        };
+        Ring { direction, index: u16::try_from(index).unwrap_or(u16::MAX), size, offset: *offset }
+    };
+    let rings: Vec<Ring> = offsets.iter().enumerate().map(ring).collect();
+    Ok(Rings { layout: Layout::Packed, directions_known: rings.len() == 2, rings })
+}
+
+/// The size of which the next ring begins right behind the first.
+fn log2_by_neighbour(memory: &impl Bytes, first: u64, stride: impl Fn(u8) -> u64) -> Option<u8> {
+    (0..=MAX_LOG2_RING_SIZE).find(|log2| begins_ring(memory, first + stride(*log2)))
+}
+
+/// The size of which the rings end where the first buffer begins, or where the memory ends.
+fn log2_by_end(memory: &impl Bytes, first_buffer: Option<u64>, end: impl Fn(u8) -> u64) -> Option<u8> {
+    (0..=MAX_LOG2_RING_SIZE).find(|log2| {
+        let end = end(*log2);
+        let ends = [end, end.next_multiple_of(PAGE)];
+        ends.iter().any(|end| first_buffer == Some(*end) || (first_buffer.is_none() && memory.size() == *end))
+    })
+}
+
+/// Where the buffer of the first slot lies, if that is in the same region.
+fn own_buffer(memory: &impl Bytes, ring: u64) -> Option<u64> {
+    let descriptor = descriptor(memory, ring, 0)?;
+    (descriptor.region == 0 && descriptor.offset != 0).then_some(u64::from(descriptor.offset))
+}
+
+/// How many of the rings are from slave to master. Those come first; what the rings look like tells where they end.
+fn split(memory: &impl Bytes, offsets: &[u64], size: u16) -> usize {
+    let looks: Vec<i32> = offsets.iter().map(|offset| looks_posted(memory, *offset, size)).collect();
+    let half = looks.len() / 2;
+    let mut score: i32 = looks.iter().sum();
+    let mut best = (i32::MIN, 1);
+    // Both directions have a ring.
+    for (index, look) in looks.iter().enumerate().take(looks.len() - 1) {
+        score -= 2 * look;
+        let sends = index + 1;
+        // Where nothing else tells, as many each way.
+        let score = 2 * score + i32::from(sends == half);
+        if score > best.0 {
+            best = (score, sends);
+        }
+    }
+    best.1
+}
+
+/// How much a ring looks like one of empty buffers (more than 0) or like one of packets (less).
+fn looks_posted(memory: &impl Bytes, offset: u64, size: u16) -> i32 {
+    let mut header = [0; HEADER_READ];
+    if memory.read_at(offset, &mut header).is_err() {
+        return 0;
+    }
+    let Some(cursors) = Cursors::from_header(&header) else { return 0 };
+    let between = cursors.head.wrapping_sub(cursors.tail);
+    if between > size {
+        return 0;
+    }
+    if between == 0 {
+        // Drained; a receiver that has posted nothing yet looks the same only before the first packet.
+        return if cursors.head == 0 { 0 } else { -2 };
+    }
+    let slots = (0..between.min(SAMPLE)).map(|slot| cursors.tail.wrapping_add(slot) & (size - 1));
+    let posted: Vec<Descriptor> = slots.filter_map(|slot| descriptor(memory, offset, slot)).collect();
+    let Some(first) = posted.first() else { return 0 };
+    if posted.iter().any(|other| other.flags != 0 || other.length != first.length) || first.length < 256 {
+        return -2;
+    }
+    // Room is a power of two, or what lies between two buffers; packets of one length may be that, too.
+    let apart = posted.get(1).map(|second| second.offset.abs_diff(first.offset));
+    if first.length.is_power_of_two() || apart == Some(first.length) { 3 } else { 1 }
+}
+
+fn begins_ring(memory: &impl Bytes, offset: u64) -> bool {
+    let mut cookie = [0; 4];
+    memory.read_at(offset, &mut cookie).is_ok() && u32::from_ne_bytes(cookie) == COOKIE
+}
+
+fn descriptor(memory: &impl Bytes, ring: u64, slot: u16) -> Option<Descriptor> {
+    let mut bytes = [0; DESCRIPTOR_SIZE];
+    let offset = ring + HEADER_SIZE as u64 + DESCRIPTOR_SIZE as u64 * u64::from(slot);
+    memory.read_at(offset, &mut bytes).ok()?;
+    Some(Descriptor::from_bytes(&bytes))
+}

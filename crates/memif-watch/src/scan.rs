@@ -1,0 +1,306 @@
+//! Looks for the links of the host.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::Problem;
+use crate::layout::{self, Bytes, Layout, Rings};
+use crate::link::{End, Link, LinkId, OtherEnd, Region};
+use crate::maps::{self, Mapping, Mappings};
+use crate::memory::{FileId, Memory, Way};
+use crate::process::{self, Process};
+use crate::regions;
+use crate::roles::Sockets;
+use crate::unseen::{Unseen, UnseenKind, Why};
+
+/// Shared mappings that are looked at in one process.
+pub const MAX_MAPPINGS: usize = 4096;
+/// Links that are looked at in one process.
+pub const MAX_LINKS: usize = 1024;
+/// Text of `/proc/PID/maps` that is read of one process.
+const MAX_MAPS: u64 = 16 << 20;
+
+/// What a scan found.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// The links, by the numbers of their files.
+    pub links: Vec<Link>,
+    /// What may belong to a link and was not looked into.
+    pub unseen: Vec<Unseen>,
+    /// Whether this process sees the processes of a container alone.
+    pub in_container: bool,
+}
+
+impl Host {
+    /// The link of that name.
+    #[must_use]
+    pub fn link(&self, id: LinkId) -> Option<&Link> {
+        self.links.iter().find(|link| link.id() == id)
+    }
+
+    /// The links of that process.
+    pub fn links_of(&self, pid: u32) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(move |link| link.ends().iter().any(|end| end.process.pid == pid))
+    }
+}
+
+/// Finds the links of all processes that may be looked into. Takes a moment: about a millisecond for ten processes.
+///
+/// # Errors
+///
+/// Where `/proc` cannot be listed.
+pub fn scan() -> io::Result<Host> {
+    let mut survey = Survey::default();
+    for pid in process::pids()? {
+        survey.look_at(pid);
+    }
+    let in_container = process::in_container();
+    let links = survey.links(in_container);
+    Ok(Host { links, unseen: survey.unseen, in_container })
+}
+
+/// Memory that processes share, and where they have it.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) name: Vec<u8>,
+    pub(crate) mappings: Vec<(u32, Mapping)>,
+}
+
+impl Shared {
+    /// The processes that have it, and how often.
+    pub(crate) fn pids(&self) -> BTreeMap<u32, usize> {
+        let mut pids = BTreeMap::new();
+        for (pid, _) in &self.mappings {
+            *pids.entry(*pid).or_default() += 1;
+        }
+        pids
+    }
+}
+
+/// All shared memory that was seen, and what was opened of it.
+#[derive(Debug, Default)]
+struct Survey {
+    shared: BTreeMap<FileId, Shared>,
+    open: HashMap<FileId, Option<Arc<Memory>>>,
+    unseen: Vec<Unseen>,
+}
+
+impl Survey {
+    fn look_at(&mut self, pid: u32) {
+        match mappings(pid) {
+            Ok(Mappings { found, cut }) => {
+                if cut {
+                    self.not_seen(UnseenKind::Rest, pid, Why::TooMuch);
+                }
+                for mapping in found.into_iter().filter(|mapping| may_be_memory(&mapping.name)) {
+                    let id = FileId { device: mapping.device, inode: mapping.inode };
+                    let shared = self.shared.entry(id).or_default();
+                    if shared.name.is_empty() {
+                        shared.name.clone_from(&mapping.name);
+                    }
+                    shared.mappings.push((pid, mapping));
+                }
+            }
+            // It ended meanwhile, or has no memory.
+            Err(error) if matches!(error.raw_os_error(), Some(ENOENT | ESRCH)) => {}
+            Err(_) if Process::is_of_the_kernel(pid) => {}
+            Err(error) => {
+                if let Some(process) = Process::read(pid) {
+                    let why = Why::of_process(&error, &process);
+                    self.unseen.push(Unseen { what: UnseenKind::Process, processes: vec![process], why });
+                }
+            }
+        }
+    }
+
+    fn not_seen(&mut self, what: UnseenKind, pid: u32, why: Why) {
+        let processes = Process::read(pid).into_iter().collect();
+        self.unseen.push(Unseen { what, processes, why });
+    }
+
+    fn links(&mut self, in_container: bool) -> Vec<Link> {
+        let blind = in_container || self.unseen.iter().any(|unseen| unseen.what == UnseenKind::Process);
+        let mut links = Vec::new();
+        let mut of_process: HashMap<u32, usize> = HashMap::new();
+        let mut sockets = Sockets::default();
+        let ids: Vec<FileId> = self.shared.keys().copied().collect();
+        for id in ids {
+            let Some(memory) = self.open(id) else { continue };
+            let found = match layout::find(&*memory) {
+                Ok(None) => continue,
+                Ok(Some(rings)) => Ok(rings),
+                Err(problem) => Err(problem),
+            };
+            let Some(shared) = self.shared.get(&id) else { continue };
+            let pids = shared.pids();
+            let full = pids.keys().copied().find(|pid| of_process.get(pid).is_some_and(|links| *links >= MAX_LINKS));
+            for pid in pids.keys() {
+                *of_process.entry(*pid).or_default() += 1;
+            }
+            if let Some(pid) = full {
+                if of_process.get(&pid) == Some(&(MAX_LINKS + 1)) {
+                    self.not_seen(UnseenKind::Rest, pid, Why::TooManyLinks);
+                }
+                continue;
+            }
+            links.extend(link(id, shared, &memory, found, blind));
+        }
+        self.add_regions(&mut links);
+        for link in &mut links {
+            sockets.tell_roles(link);
+        }
+        links
+    }
+
+    /// Opens memory, once. What may not be opened is told where it may be a link's.
+    fn open(&mut self, id: FileId) -> Option<Arc<Memory>> {
+        if let Some(known) = self.open.get(&id) {
+            return known.clone();
+        }
+        let shared = self.shared.get(&id)?;
+        let memory = match open(id, shared) {
+            Ok(memory) => Some(Arc::new(memory)),
+            Err(error) => {
+                let pids = shared.pids();
+                let two = pids.values().sum::<usize>() > 1;
+                // Which files are no memory is known to who may open them alone.
+                if error.kind() == io::ErrorKind::PermissionDenied && (two || is_named_memif(&shared.name)) {
+                    let processes = pids.keys().filter_map(|pid| Process::read(*pid)).collect();
+                    let why = Why::of_memory(&error);
+                    self.unseen.push(Unseen { what: UnseenKind::Memory, processes, why });
+                }
+                None
+            }
+        };
+        self.open.insert(id, memory.clone());
+        memory
+    }
+
+    /// Finds the further regions of the links.
+    fn add_regions(&mut self, links: &mut [Link]) {
+        let rings: Vec<FileId> = links.iter().map(|link| link.id.0).collect();
+        for link in links {
+            let pids: Vec<u32> = link.ends.iter().map(|end| end.process.pid).collect();
+            let highest = regions::highest_named(link);
+            if highest == 0 {
+                continue;
+            }
+            let shares = |shared: &Shared| pids.iter().all(|pid| shared.mappings.iter().any(|(other, _)| other == pid));
+            let candidates: Vec<FileId> = self
+                .shared
+                .iter()
+                .filter(|(id, shared)| !rings.contains(id) && shares(shared))
+                .map(|(id, _)| *id)
+                .collect();
+            let candidates: Vec<Region> = candidates
+                .into_iter()
+                .filter_map(|id| {
+                    let memory = self.open(id)?;
+                    let name = self.shared.get(&id)?.name.escape_ascii().to_string();
+                    Some(Region { index: 0, size: memory.size(), name, certain: false, id, memory })
+                })
+                .collect();
+            regions::number(link, candidates, highest);
+        }
+    }
+}
+
+/// The link whose rings lie in that file.
+fn link(id: FileId, shared: &Shared, memory: &Arc<Memory>, found: Result<Rings, Problem>, blind: bool) -> Option<Link> {
+    let pids = shared.pids();
+    let ends: Vec<End> = pids
+        .iter()
+        .filter_map(|(pid, mappings)| Some(End { process: Process::read(*pid)?, role: None, mappings: *mappings }))
+        .collect();
+    if ends.is_empty() {
+        return None;
+    }
+    let other_end = match pids.values().sum() {
+        0 | 1 if blind => OtherEnd::NotSeen,
+        0 | 1 => OtherEnd::Missing,
+        _ => OtherEnd::There,
+    };
+    let name = shared.name.escape_ascii().to_string();
+    let region = Region { index: 0, size: memory.size(), name, certain: true, id, memory: Arc::clone(memory) };
+    let (rings, problem) = match found {
+        Ok(rings) => (rings, None),
+        Err(problem) => {
+            let none = Rings { layout: Layout::Packed, directions_known: false, rings: Vec::new() };
+            (none, Some(problem))
+        }
+    };
+    let Rings { layout, directions_known, rings } = rings;
+    let regions = vec![region];
+    Some(Link { id: LinkId(id), ends, other_end, layout, directions_known, regions, rings, socket: None, problem })
+}
+
+const ENOENT: i32 = rustix::io::Errno::NOENT.raw_os_error();
+const ESRCH: i32 = rustix::io::Errno::SRCH.raw_os_error();
+
+fn mappings(pid: u32) -> io::Result<Mappings> {
+    maps::parse(File::open(format!("/proc/{pid}/maps"))?, MAX_MAPS, MAX_MAPPINGS)
+}
+
+/// Whether a file of that name may lie in memory. Devices do not, nor what System V or the kernel made.
+fn may_be_memory(name: &[u8]) -> bool {
+    let device = name.starts_with(b"/dev/") && !name.starts_with(b"/dev/shm/") && !name.starts_with(b"/dev/hugepages");
+    !device && !name.starts_with(b"/SYSV") && name.starts_with(b"/")
+}
+
+fn is_named_memif(name: &[u8]) -> bool {
+    name.to_ascii_lowercase().windows(5).any(|part| part == b"memif")
+}
+
+/// Opens memory by the least that this user's rights allow: through a mapping, through a descriptor, or through the
+/// processes.
+fn open(id: FileId, shared: &Shared) -> io::Result<Memory> {
+    let mut refused: io::Error = rustix::io::Errno::SRCH.into();
+    for (pid, mapping) in &shared.mappings {
+        let link = PathBuf::from(format!("/proc/{pid}/map_files/{}", mapping.entry()));
+        match Memory::open(&link, id, Way::Mapping) {
+            Ok(memory) => return Ok(memory),
+            Err(error) => refused = worse(refused, error),
+        }
+    }
+    // It was looked at, and is none.
+    if refused.kind() != io::ErrorKind::PermissionDenied {
+        return Err(refused);
+    }
+    for pid in shared.pids().keys() {
+        for link in descriptors_of(*pid, &shared.name) {
+            match Memory::open(&link, id, Way::Descriptor) {
+                Ok(memory) => return Ok(memory),
+                Err(error) => refused = worse(refused, error),
+            }
+        }
+    }
+    let views = shared.mappings.iter().map(|(pid, mapping)| (*pid, mapping.start, mapping.end - mapping.start));
+    Memory::of_processes(views)
+}
+
+/// The more telling of two errors: what may not be done says more than what is gone.
+fn worse(first: io::Error, second: io::Error) -> io::Error {
+    if first.kind() == io::ErrorKind::PermissionDenied { first } else { second }
+}
+
+/// The links in `/proc/PID/fd` to files of that name.
+fn descriptors_of(pid: u32, name: &[u8]) -> Vec<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let Ok(links) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let leads_there = |link: &PathBuf| fs::read_link(link).is_ok_and(|to| to.as_os_str().as_bytes() == name);
+    links.flatten().map(|entry| entry.path()).filter(leads_there).collect()
+}
+
+/// Which of those processes have a file mapped.
+pub(crate) fn still_mapped<'a>(id: FileId, processes: impl Iterator<Item = &'a Process>) -> Vec<u32> {
+    let has = |process: &&Process| {
+        process.is_there()
+            && mappings(process.pid).is_ok_and(|mappings| {
+                mappings.found.iter().any(|mapping| mapping.inode == id.inode && mapping.device == id.device)
+            })
+    };
+    processes.filter(has).map(|process| process.pid).collect()
+}
