@@ -50,6 +50,7 @@ mod regions;
 mod ring;
 mod roles;
 mod scan;
+pub mod sockets;
 mod unseen;
 
 pub use error::{Problem, ReadError};
@@ -58,7 +59,7 @@ pub use link::{End, Link, LinkId, NoLinkId, OtherEnd, Region};
 pub use memif::Role;
 pub use memif::wire::RingDirection;
 pub use memory::Way;
-pub use process::Process;
+pub use process::{Process, in_container};
 pub use ring::{Cursors, Descriptor, Ring};
 pub use scan::{Host, MAX_LINKS, MAX_MAPPINGS, scan};
 pub use unseen::{Unseen, UnseenKind, Why};

@@ -61,7 +61,7 @@ enum Source {
 
 /// A mapping in a process.
 #[derive(Debug)]
-struct View {
+pub(crate) struct View {
     memory: File,
     pages: File,
     start: u64,
@@ -104,11 +104,15 @@ impl Memory {
                 Err(error) => refused = Some(error),
             }
         }
-        let size = views.iter().map(|view| view.bytes).max();
-        match (size, refused) {
-            (Some(size), _) => Ok(Self { way: Way::Process, source: Source::Views(views), size }),
-            (None, refused) => Err(refused.unwrap_or_else(|| Errno::SRCH.into())),
+        match refused {
+            Some(error) if views.is_empty() => Err(error),
+            _ => Ok(Self::of_views(views)),
         }
+    }
+
+    pub(crate) fn of_views(views: Vec<View>) -> Self {
+        let size = views.iter().map(|view| view.bytes).max().unwrap_or_default();
+        Self { way: Way::Process, source: Source::Views(views), size }
     }
 }
 

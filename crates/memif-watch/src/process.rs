@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+
+use crate::sockets::namespace;
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,10 +76,11 @@ pub(crate) fn pids() -> std::io::Result<Vec<u32>> {
 }
 
 /// Whether there may be processes that are not even listed: this is not the first pid namespace.
-pub(crate) fn in_container() -> bool {
-    /// Number of the first pid namespace, fixed in the kernel's interface.
-    const FIRST: &str = "pid:[4026531836]";
-    !fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link == Path::new(FIRST))
+#[must_use]
+pub fn in_container() -> bool {
+    /// Its number, fixed in the kernel's interface.
+    const FIRST: u64 = 0xeffffffc;
+    namespace("self", "pid") != Some(FIRST)
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use crate::link::{End, Link, LinkId, OtherEnd, Region};
 use crate::maps::{self, Mapping, Mappings};
 use crate::memory::{FileId, Memory, Way};
 use crate::process::{self, Process};
-use crate::regions;
-use crate::roles::Sockets;
+use crate::regions::{self, Named};
+use crate::roles::Connections;
 use crate::unseen::{Unseen, UnseenKind, Why};
 
 /// Shared mappings that are looked at in one process.
@@ -125,7 +125,7 @@ impl Survey {
         let blind = in_container || self.unseen.iter().any(|unseen| unseen.what == UnseenKind::Process);
         let mut links = Vec::new();
         let mut of_process: HashMap<u32, usize> = HashMap::new();
-        let mut sockets = Sockets::default();
+        let mut connections = Connections::default();
         let ids: Vec<FileId> = self.shared.keys().copied().collect();
         for id in ids {
             let Some(memory) = self.open(id) else { continue };
@@ -150,7 +150,7 @@ impl Survey {
         }
         self.add_regions(&mut links);
         for link in &mut links {
-            sockets.tell_roles(link);
+            connections.tell(link);
         }
         links
     }
@@ -181,30 +181,31 @@ impl Survey {
 
     /// Finds the further regions of the links.
     fn add_regions(&mut self, links: &mut [Link]) {
-        let rings: Vec<FileId> = links.iter().map(|link| link.id.0).collect();
+        let ends = |link: &Link| link.ends.iter().map(|end| end.process.pid).collect::<Vec<_>>();
+        let rings: HashMap<FileId, Vec<u32>> = links.iter().map(|link| (link.id.0, ends(link))).collect();
         for link in links {
-            let pids: Vec<u32> = link.ends.iter().map(|end| end.process.pid).collect();
-            let highest = regions::highest_named(link);
-            if highest == 0 {
+            let named = Named::by(link);
+            if named.is_empty() {
                 continue;
             }
+            let pids = ends(link);
             let shares = |shared: &Shared| pids.iter().all(|pid| shared.mappings.iter().any(|(other, _)| other == pid));
             let candidates: Vec<FileId> = self
                 .shared
                 .iter()
-                .filter(|(id, shared)| !rings.contains(id) && shares(shared))
+                .filter(|(id, shared)| !rings.contains_key(id) && shares(shared))
                 .map(|(id, _)| *id)
                 .collect();
-            let candidates: Vec<Region> = candidates
-                .into_iter()
-                .filter_map(|id| {
-                    let memory = self.open(id)?;
-                    let name = self.shared.get(&id)?.name.escape_ascii().to_string();
-                    Some(Region { index: 0, size: memory.size(), name, certain: false, id, memory })
-                })
-                .collect();
-            regions::number(link, candidates, highest);
+            let candidates: Vec<Region> = candidates.into_iter().filter_map(|id| self.region(id)).collect();
+            let related: Vec<FileId> = rings.iter().filter(|(_, ends)| **ends == pids).map(|(id, _)| *id).collect();
+            regions::add(link, candidates, &related, &named);
         }
+    }
+
+    fn region(&mut self, id: FileId) -> Option<Region> {
+        let memory = self.open(id)?;
+        let name = self.shared.get(&id)?.name.escape_ascii().to_string();
+        Some(Region { index: 0, size: memory.size(), name, certain: false, id, memory })
     }
 }
 

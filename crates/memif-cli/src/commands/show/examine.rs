@@ -9,8 +9,8 @@ use super::access::{self, Found};
 use super::probe::{self, Probed};
 use super::processes::{Namespace, Survey};
 use super::report::{Held, Kind, SocketReport, Verdict, type_name};
-use super::table::{Entry, State};
 use crate::paths::{REMOVED, is_removed};
+use memif_watch::sockets::{Entry, State};
 
 /// Explains an address.
 pub(super) fn examine(address: &SocketAddress, survey: &Survey) -> SocketReport {

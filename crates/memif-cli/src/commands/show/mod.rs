@@ -7,7 +7,6 @@ mod examine;
 mod probe;
 mod processes;
 mod report;
-mod table;
 
 use clap::Args;
 

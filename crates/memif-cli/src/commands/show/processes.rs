@@ -7,10 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use memif_watch::sockets::{self, Entry, namespace};
 use serde::Serialize;
 
 use super::access::user_name;
-use super::table::{self, Entry};
 
 /// A process that holds a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,21 +47,15 @@ pub(super) struct Survey {
     pub(super) unreadable: Option<String>,
 }
 
-/// Number of the first pid namespace, fixed in the kernel's interface.
-const FIRST_PID_NAMESPACE: u64 = 0xeffffffc;
-
 impl Survey {
     /// Reads the sockets of all network namespaces that can be seen, and who holds them.
     pub(super) fn take() -> Self {
-        let mut survey =
-            Self { in_container: namespace("self", "pid") != Some(FIRST_PID_NAMESPACE), ..Self::default() };
+        let mut survey = Self { in_container: memif_watch::in_container(), ..Self::default() };
         let own = namespace("self", "net");
-        match fs::read("/proc/self/net/unix") {
-            Ok(text) => survey.namespaces.push(Namespace {
-                number: own.unwrap_or_default(),
-                own: true,
-                entries: table::parse(&text),
-            }),
+        match named("self") {
+            Ok(entries) => {
+                survey.namespaces.push(Namespace { number: own.unwrap_or_default(), own: true, entries });
+            }
             Err(error) => survey.unreadable = Some(error.to_string()),
         }
         let mut known: HashSet<_> = own.into_iter().collect();
@@ -78,12 +72,11 @@ impl Survey {
         let pid_text = pid.to_string();
         if let Some(number) = namespace(&pid_text, "net")
             && known.insert(number)
-            && let Ok(text) = fs::read(format!("/proc/{pid}/net/unix"))
+            && let Ok(entries) = named(&pid_text)
         {
-            let entries = table::parse(&text);
             self.namespaces.push(Namespace { number, own: false, entries });
         }
-        let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        let Ok(numbers) = sockets::held_by(pid) else {
             // It may also have ended just now.
             if Path::new("/proc").join(&pid_text).exists() {
                 self.hidden_processes += 1;
@@ -91,8 +84,7 @@ impl Survey {
             return;
         };
         let mut holder = None;
-        for descriptor in descriptors.flatten() {
-            let Some(inode) = socket_number(&descriptor.path()) else { continue };
+        for inode in numbers {
             let holder = holder.get_or_insert_with(|| describe(pid)).clone();
             let holders = self.holders.entry(inode).or_default();
             if !holders.contains(&holder) {
@@ -127,17 +119,9 @@ fn describe(pid: u32) -> Holder {
     Holder { pid, program: program.trim_ascii_end().escape_ascii().to_string(), uid, user: user_name(uid) }
 }
 
-/// The number in `socket:[123]`.
-fn socket_number(descriptor: &Path) -> Option<u64> {
-    bracketed(descriptor, "socket:[")
-}
-
-/// The number of a namespace of a process.
-fn namespace(pid: &str, kind: &str) -> Option<u64> {
-    bracketed(Path::new(&format!("/proc/{pid}/ns/{kind}")), &format!("{kind}:["))
-}
-
-fn bracketed(link: &Path, prefix: &str) -> Option<u64> {
-    let target = fs::read_link(link).ok()?;
-    target.to_str()?.strip_prefix(prefix)?.strip_suffix(']')?.parse().ok()
+/// The sockets of a network namespace that have a name.
+fn named(process: &str) -> std::io::Result<Vec<Entry>> {
+    let mut entries = sockets::table(process)?;
+    entries.retain(|entry| !entry.name.is_empty());
+    Ok(entries)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::access::FileReport;
 use super::processes::Holder;
-use super::table::SEQPACKET;
+use memif_watch::sockets::SEQPACKET;
 
 /// All that is known.
 #[derive(Clone, Debug, Serialize)]

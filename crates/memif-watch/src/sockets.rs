@@ -1,8 +1,12 @@
-//! `/proc/net/unix`: every Unix socket of a network namespace, one per line.
+//! Unix sockets, as `/proc` shows them: those of a network namespace, one per line of `net/unix`, and those that a
+//! process holds.
+
+use std::fs;
+use std::path::Path;
 
 /// What a socket is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub enum State {
     /// It takes connections.
     Listening,
     /// It has a name and nothing more.
@@ -13,26 +17,58 @@ pub(super) enum State {
     Waiting,
 }
 
-/// A socket that has a name. Accepted connections have that of their listener.
+/// A socket. Accepted connections have that of their listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) state: State,
+pub struct Entry {
+    /// What it is doing.
+    pub state: State,
     /// As `SOCK_STREAM`, `SOCK_DGRAM` and `SOCK_SEQPACKET` are numbered: 1, 2 and 5.
-    pub(super) kind: u32,
+    pub kind: u32,
     /// Number of the socket, 0 while no process can have it.
-    pub(super) inode: u64,
+    pub inode: u64,
     /// The name as it was bound: a path, perhaps a relative one; or `@` and an abstract name, where the kernel
-    /// prints every zero byte as `@`, too.
-    pub(super) name: Vec<u8>,
+    /// prints every zero byte as `@`, too. Empty where there is none.
+    pub name: Vec<u8>,
 }
 
 /// Number of `SOCK_SEQPACKET`.
-pub(super) const SEQPACKET: u32 = 5;
+pub const SEQPACKET: u32 = 5;
 /// Flag of a listening socket.
 const ACCEPTS: u32 = 1 << 16;
 
-/// Reads the table. Lines that do not fit are skipped: names are printed as they are, line feeds included.
-pub(super) fn parse(text: &[u8]) -> Vec<Entry> {
+/// Reads the table of the network namespace of that process, or of `self`.
+///
+/// # Errors
+///
+/// Where it cannot be read.
+pub fn table(process: &str) -> std::io::Result<Vec<Entry>> {
+    Ok(parse(&fs::read(format!("/proc/{process}/net/unix"))?))
+}
+
+/// The number of a namespace of that process, or of `self`: `net`, `pid` and so on.
+#[must_use]
+pub fn namespace(process: &str, kind: &str) -> Option<u64> {
+    bracketed(Path::new(&format!("/proc/{process}/ns/{kind}")), &format!("{kind}:["))
+}
+
+/// The numbers of the sockets that a process holds, one for each descriptor.
+///
+/// # Errors
+///
+/// Where its descriptors may not be seen, or it has ended.
+pub fn held_by(pid: u32) -> std::io::Result<impl Iterator<Item = u64>> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))?;
+    Ok(descriptors.flatten().filter_map(|descriptor| bracketed(&descriptor.path(), "socket:[")))
+}
+
+/// The number in `socket:[123]`.
+fn bracketed(link: &Path, prefix: &str) -> Option<u64> {
+    let target = fs::read_link(link).ok()?;
+    target.to_str()?.strip_prefix(prefix)?.strip_suffix(']')?.parse().ok()
+}
+
+/// Reads a table. Lines that do not fit are skipped: names are printed as they are, line feeds included.
+pub fn parse(text: &[u8]) -> Vec<Entry> {
     text.split(|byte| *byte == b'\n').filter_map(entry).collect()
 }
 
@@ -54,7 +90,7 @@ fn entry(line: &[u8]) -> Option<Entry> {
     let kind = hexadecimal(field()?)?;
     let state = hexadecimal(field()?)?;
     let inode = field()?.parse().ok()?;
-    let name = rest.strip_prefix(b" ")?.to_vec();
+    let name = rest.strip_prefix(b" ").unwrap_or_default().to_vec();
     let state = match state {
         _ if flags & ACCEPTS != 0 => State::Listening,
         2 => State::Waiting,
@@ -86,6 +122,7 @@ Num       RefCount Protocol Flags    Type St Inode Path
         assert_eq!(
             parse(TABLE),
             [
+                entry(State::Connected, 1, 954_133, b""),
                 entry(State::Listening, SEQPACKET, 955_035, b"@rep t"),
                 entry(State::Waiting, SEQPACKET, 0, b"@rep t"),
                 entry(State::Connected, SEQPACKET, 955_041, b"/run/vpp/memif.sock"),
