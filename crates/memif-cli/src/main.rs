@@ -13,12 +13,13 @@ mod output;
 mod packet;
 mod paths;
 mod units;
+mod users;
 
 use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use commands::{bench, bridge, capture, demo, ping, replay, responder, show};
+use commands::{bench, bridge, capture, demo, links, ping, replay, responder, show};
 use output::exit;
 
 const EXAMPLES: &str = "\
@@ -38,7 +39,9 @@ Examples:
   memif bench
       measures how fast it is here, with both ends in two processes
   memif show /run/vpp/memif.sock
-      tells who listens there and whether this user may connect";
+      tells who listens there and whether this user may connect
+  memif links
+      lists every link of this host, between whatever programs";
 
 /// Shared memory packet interfaces: respond, ping, bridge, demonstrate, measure, explain
 #[derive(Debug, Parser)]
@@ -74,6 +77,8 @@ enum Command {
     Bench(Box<bench::BenchOptions>),
     /// Explain a socket without connecting to it: who listens, and may we connect?
     Show(show::ShowOptions),
+    /// List the links of this host, between whatever programs, without touching either of them
+    Links(links::LinksOptions),
 }
 
 fn main() -> ExitCode {
@@ -91,6 +96,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(options),
         Command::Bench(options) => bench::run(options),
         Command::Show(options) => show::run(options),
+        Command::Links(options) => links::run(options),
     })
 }
 

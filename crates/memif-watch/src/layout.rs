@@ -7,6 +7,7 @@ use memif::wire::RingDirection;
 use memif::wire::ring::{COOKIE, DESCRIPTOR_SIZE, HEADER_SIZE, ring_bytes};
 use memif::{MAX_LOG2_RING_SIZE, MAX_QUEUES};
 
+use crate::bytes::Bytes;
 use crate::error::{Problem, ReadError};
 use crate::ring::{Cursors, Descriptor, HEADER_READ, Ring};
 
@@ -19,6 +20,17 @@ pub enum Layout {
     Spaced,
 }
 
+impl Layout {
+    /// In a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Layout::Packed => "packed",
+            Layout::Spaced => "spaced",
+        }
+    }
+}
+
 /// The rings that were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rings {
@@ -29,19 +41,6 @@ pub struct Rings {
     pub directions_known: bool,
     /// Those from slave to master first, each direction by index.
     pub rings: Vec<Ring>,
-}
-
-/// Bytes that may change at any time.
-pub trait Bytes {
-    /// Bytes that there are, or were when that was asked last.
-    fn size(&self) -> u64;
-
-    /// Reads all of `into`.
-    ///
-    /// # Errors
-    ///
-    /// Where the bytes end before that, or cannot be read.
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), ReadError>;
 }
 
 /// Offset of the first ring of the spaced layout.
@@ -57,40 +56,57 @@ const SAMPLE: u16 = 16;
 /// Finds the rings in a region; `None` where the bytes do not begin as a region 0 of a link does. Looks at a bounded
 /// number of places, whatever stands in them.
 pub fn find(memory: &impl Bytes) -> Result<Option<Rings>, Problem> {
-    if !begins_ring(memory, 0) {
-        return Ok(None);
+    match cookie(memory, 0) {
+        Ok(COOKIE) => {}
+        // A slave of ours writes the decoy through the file, so that its page may be in no page table.
+        Err(ReadError::NotPresent) if begins_ring(memory, FIRST_SPACED) => {}
+        _ => return Ok(None),
     }
-    // What follows a decoy is a buffer. Small packed rings may have one in the first spaced place, too.
-    let second = ring_bytes(0).next_multiple_of(LINE);
-    if begins_ring(memory, FIRST_SPACED) && !begins_ring(memory, second) {
-        spaced(memory).map(Some)
-    } else {
-        packed(memory).map(Some)
-    }
+    // What follows a decoy is a buffer; where the rings are small, packed ones may lie in the spaced places, too.
+    let both_ways = || begins_ring(memory, FIRST_SPACED) && !begins_ring(memory, ring_bytes(2));
+    // A slave that only receives leaves the first place empty.
+    let one_way = || log2_by_neighbour(memory, 0, ring_bytes).is_none() && spaced_by_neighbour(memory, 1).is_some();
+    if both_ways() || one_way() { spaced(memory).map(Some) } else { packed(memory).map(Some) }
 }
 
 fn spaced(memory: &impl Bytes) -> Result<Rings, Problem> {
-    let stride = |log2| ring_bytes(log2).next_multiple_of(LINE);
-    let pair_ends = |log2| FIRST_SPACED + 2 * SPACED_PAIRS * stride(log2);
+    let pair_ends = |log2| FIRST_SPACED + 2 * SPACED_PAIRS * spaced_stride(log2);
     let first_buffer = own_buffer(memory, FIRST_SPACED);
-    let log2 = log2_by_neighbour(memory, FIRST_SPACED, stride)
+    let log2 = spaced_by_neighbour(memory, 1)
         // The second ring of a direction, where the other direction has none.
-        .or_else(|| log2_by_neighbour(memory, FIRST_SPACED, |log2| 2 * stride(log2)))
+        .or_else(|| spaced_by_neighbour(memory, 2))
         .or_else(|| log2_by_end(memory, first_buffer, pair_ends))
         .ok_or(Problem::SizeUnknown)?;
-    let place = |k: u64, m2s: bool| FIRST_SPACED + (2 * k + u64::from(m2s)) * stride(log2);
+    let stride = spaced_stride(log2);
+    let place = |k: u64, m2s: bool| FIRST_SPACED + (2 * k + u64::from(m2s)) * stride;
     let end = first_buffer.unwrap_or(u64::MAX).min(memory.size());
     let mut rings = Vec::new();
     for direction in [RingDirection::S2m, RingDirection::M2s] {
         for index in 0..u16::from(MAX_QUEUES) {
             let offset = place(u64::from(index), direction == RingDirection::M2s);
-            if offset + ring_bytes(log2) > end || !begins_ring(memory, offset) {
+            if offset + stride > end || !begins_ring(memory, offset) {
                 break;
             }
             rings.push(Ring { direction, index, size: 1 << log2, offset });
         }
     }
+    let first = rings.first().ok_or(Problem::SizeUnknown)?.offset;
+    if stride == spaced_stride(0) {
+        // The smallest three have places of one size, and a buffer in each slot.
+        let filled = |slot: &u16| descriptor(memory, first, *slot).is_some_and(|slot| slot.length != 0);
+        let size = [4_u16, 2].into_iter().find(|size| filled(&(size - 1))).unwrap_or(1);
+        rings.iter_mut().for_each(|ring| ring.size = size);
+    }
     Ok(Rings { layout: Layout::Spaced, directions_known: true, rings })
+}
+
+const fn spaced_stride(log2: u8) -> u64 {
+    ring_bytes(log2).next_multiple_of(LINE)
+}
+
+/// The size of which the ring that many places behind the first one begins.
+fn spaced_by_neighbour(memory: &impl Bytes, places: u64) -> Option<u8> {
+    log2_by_neighbour(memory, FIRST_SPACED, |log2| places * spaced_stride(log2))
 }
 
 fn packed(memory: &impl Bytes) -> Result<Rings, Problem> {
@@ -187,8 +203,13 @@ fn looks_posted(memory: &impl Bytes, offset: u64, size: u16) -> i32 {
 }
 
 fn begins_ring(memory: &impl Bytes, offset: u64) -> bool {
+    cookie(memory, offset).is_ok_and(|cookie| cookie == COOKIE)
+}
+
+fn cookie(memory: &impl Bytes, offset: u64) -> Result<u32, ReadError> {
     let mut cookie = [0; 4];
-    memory.read_at(offset, &mut cookie).is_ok() && u32::from_ne_bytes(cookie) == COOKIE
+    memory.read_at(offset, &mut cookie)?;
+    Ok(u32::from_ne_bytes(cookie))
 }
 
 fn descriptor(memory: &impl Bytes, ring: u64, slot: u16) -> Option<Descriptor> {

@@ -39,6 +39,9 @@
     )
 )]
 
+// For its fuzz target.
+#[doc(hidden)]
+pub mod bytes;
 mod error;
 #[doc(hidden)]
 pub mod layout;
@@ -56,10 +59,11 @@ mod unseen;
 pub use error::{Problem, ReadError};
 pub use layout::Layout;
 pub use link::{End, Link, LinkId, NoLinkId, OtherEnd, Region};
+pub use maps::MAX_MAPPINGS;
 pub use memif::Role;
 pub use memif::wire::RingDirection;
 pub use memory::Way;
-pub use process::{Process, in_container};
+pub use process::{Process, in_container, is_there};
 pub use ring::{Cursors, Descriptor, Ring};
-pub use scan::{Host, MAX_LINKS, MAX_MAPPINGS, scan};
+pub use scan::{Host, MAX_LINKS, scan};
 pub use unseen::{Unseen, UnseenKind, Why};

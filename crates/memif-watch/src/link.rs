@@ -8,9 +8,11 @@ use memif::wire::RingDirection;
 use memif::wire::ring::{DESCRIPTOR_SIZE, HEADER_SIZE};
 use memif::{MAX_PACKET_SIZE, Role};
 
+use crate::bytes::Bytes;
 use crate::error::{Problem, ReadError};
-use crate::layout::{Bytes, Layout};
-use crate::memory::{FileId, Memory, Way};
+use crate::layout::Layout;
+use crate::maps::{self, FileId};
+use crate::memory::{Memory, Way};
 use crate::process::Process;
 use crate::ring::{Cursors, Descriptor, HEADER_READ, Ring};
 
@@ -79,13 +81,13 @@ pub enum OtherEnd {
 }
 
 impl OtherEnd {
-    /// In a word or two.
+    /// In a word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             OtherEnd::There => "there",
             OtherEnd::Missing => "missing",
-            OtherEnd::NotSeen => "not seen",
+            OtherEnd::NotSeen => "not_seen",
         }
     }
 }
@@ -234,8 +236,8 @@ impl Link {
         }
     }
 
-    /// Appends the descriptors of `count` slots of a ring to `into`, from the slot that the cursor `from` stands for. No
-    /// more than the ring has.
+    /// Appends the descriptors of `count` slots of a ring to `into`, from the slot that the cursor `from` stands for.
+    /// No more than the ring has.
     ///
     /// They may change while they are read, and be those of a later turn: look at the cursors again afterwards.
     ///
@@ -284,12 +286,13 @@ impl Link {
         read
     }
 
-    /// The processes that have its rings still mapped, of those that had when it was found. When there is none, the link
-    /// is gone, and its memory stays until this is dropped. This reads the mappings of the processes: some ten to some
-    /// hundred microseconds each, so ask once or a few times in a second.
+    /// The processes that have its rings still mapped, of those that had when it was found. When there is none, the
+    /// link is gone, and its memory stays until this is dropped. This reads the mappings of the processes: some ten to
+    /// some hundred microseconds each, so ask once or a few times in a second.
     #[must_use]
     pub fn still_there(&self) -> Vec<u32> {
-        crate::scan::still_mapped(self.id.0, self.ends.iter().map(|end| &end.process))
+        let pids = self.ends.iter().map(|end| &end.process).filter(|process| process.is_there());
+        pids.map(|process| process.pid).filter(|pid| maps::has(*pid, self.id.0)).collect()
     }
 
     fn read(&self, region: u16, offset: u64, into: &mut [u8]) -> Result<(), ReadError> {

@@ -1,6 +1,19 @@
 //! `/proc/PID/maps`: what a process has mapped, one line each.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+
+/// Shared mappings that are looked at in one process.
+pub const MAX_MAPPINGS: usize = 4096;
+/// Text of `/proc/PID/maps` that is read of one process.
+const MAX_TEXT: u64 = 16 << 20;
+
+/// A file by its device and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FileId {
+    pub(crate) device: (u32, u32),
+    pub(crate) inode: u64,
+}
 
 /// A shared mapping that begins with the first byte of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,10 +22,7 @@ pub(crate) struct Mapping {
     /// entry in `map_files`.
     pub(crate) start: u64,
     pub(crate) end: u64,
-    /// Major and minor number of the file's device.
-    pub(crate) device: (u32, u32),
-    /// Number of the file.
-    pub(crate) inode: u64,
+    pub(crate) file: FileId,
     /// What the kernel calls the file.
     pub(crate) name: Vec<u8>,
 }
@@ -32,8 +42,18 @@ pub(crate) struct Mappings {
     pub(crate) cut: bool,
 }
 
+/// The mappings of a process that may be a region of a link.
+pub(crate) fn of(pid: u32) -> io::Result<Mappings> {
+    parse(File::open(format!("/proc/{pid}/maps"))?, MAX_TEXT, MAX_MAPPINGS)
+}
+
+/// Whether a process has that file mapped.
+pub(crate) fn has(pid: u32, file: FileId) -> bool {
+    of(pid).is_ok_and(|mappings| mappings.found.iter().any(|mapping| mapping.file == file))
+}
+
 /// Reads the mappings that may be a region of a link: shared, readable, of a file, from its first byte on.
-pub(crate) fn parse(text: impl Read, most_bytes: u64, most: usize) -> io::Result<Mappings> {
+fn parse(text: impl Read, most_bytes: u64, most: usize) -> io::Result<Mappings> {
     let mut mappings = Mappings::default();
     let mut text = BufReader::with_capacity(1 << 16, text.take(most_bytes));
     let mut line = Vec::new();
@@ -92,8 +112,7 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
     Some(Mapping {
         start,
         end,
-        device: (u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?),
-        inode,
+        file: FileId { device: (u32::from_str_radix(major, 16).ok()?, u32::from_str_radix(minor, 16).ok()?), inode },
         name: rest.trim_ascii_start().to_vec(),
     })
 }
@@ -120,8 +139,7 @@ mod tests {
         let mapping = |start, end, device, inode, name: &str| Mapping {
             start,
             end,
-            device,
-            inode,
+            file: FileId { device, inode },
             name: name.as_bytes().to_vec(),
         };
         let expected = [
@@ -153,7 +171,7 @@ mod tests {
                 text[at] = byte;
             }
             let read = parse(text.as_slice(), 1 << 20, 100).unwrap();
-            prop_assert!(read.found.iter().all(|mapping| mapping.start < mapping.end && mapping.inode != 0));
+            prop_assert!(read.found.iter().all(|mapping| mapping.start < mapping.end && mapping.file.inode != 0));
         }
     }
 }

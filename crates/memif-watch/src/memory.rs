@@ -12,8 +12,9 @@ use std::path::PathBuf;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::bytes::Bytes;
 use crate::error::ReadError;
-use crate::layout::Bytes;
+use crate::maps::FileId;
 
 /// How memory is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,13 +37,6 @@ impl Way {
             Way::Process => "process",
         }
     }
-}
-
-/// A file by its device and number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct FileId {
-    pub(crate) device: (u32, u32),
-    pub(crate) inode: u64,
 }
 
 /// An open file that processes share, or the processes' views of it.
@@ -192,4 +186,66 @@ fn lies_in_memory(file: &impl std::os::fd::AsFd) -> io::Result<bool> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the type has other widths elsewhere")]
     let kind = kind as u32;
     Ok(kind == TMPFS || kind == HUGETLBFS)
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::{FileKind, SharedFile};
+
+    use super::*;
+    use crate::maps;
+
+    #[test]
+    fn through_a_process_only_pages_that_it_has_are_read() {
+        const SIZE: u64 = 1 << 20;
+        let file = SharedFile::create(FileKind::Sealed, SIZE);
+        file.write(0, b"here");
+        let pages = file.allocated();
+        let inode = rustix::fs::fstat(&file).unwrap().st_ino;
+        let mappings = maps::of(std::process::id()).unwrap().found;
+        let mapping = mappings.iter().find(|mapping| mapping.file.inode == inode).unwrap();
+        let own = || (std::process::id(), mapping.start, mapping.end - mapping.start);
+        let memory = Memory::of_processes([own()].into_iter()).unwrap();
+        assert_eq!((memory.size(), memory.way), (SIZE, Way::Process));
+
+        let mut bytes = [0; 4];
+        memory.read_at(0, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"here");
+        memory.read_at(SIZE, &mut []).unwrap();
+        for hole in [100_000, SIZE - 4] {
+            assert!(matches!(memory.read_at(hole, &mut bytes), Err(ReadError::NotPresent)));
+        }
+        // The last page that is there, and the one behind it.
+        assert!(matches!(memory.read_at(4094, &mut bytes), Err(ReadError::NotPresent)));
+        for end in [SIZE - 3, SIZE, u64::MAX] {
+            assert!(matches!(memory.read_at(end, &mut bytes), Err(ReadError::Short { .. })));
+        }
+        assert_eq!(file.allocated(), pages);
+        // The same reads by the memory of the process make a page.
+        let View { memory: plain, start, .. } = View::open(own().0, own().1, own().2).unwrap();
+        plain.read_exact_at(&mut bytes, start + 100_000).unwrap();
+        assert!(file.allocated() > pages);
+
+        drop(file);
+        assert!(memory.read_at(0, &mut bytes).is_err());
+    }
+
+    #[test]
+    fn only_files_that_lie_in_memory_are_opened() {
+        let open = |file: &std::os::fd::OwnedFd, change: u64| {
+            let status = rustix::fs::fstat(file).unwrap();
+            let device = (rustix::fs::major(status.st_dev), rustix::fs::minor(status.st_dev));
+            let link = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file)));
+            Memory::open(&link, FileId { device, inode: status.st_ino + change }, Way::Descriptor)
+        };
+        let memory = FileKind::Sealed.create(4096);
+        assert_eq!(open(&memory, 0).unwrap().size(), 4096);
+        assert!(open(&memory, 1).is_err(), "another file is there now");
+        assert!(open(&FileKind::Tmpfs.create(4096), 0).is_ok());
+        assert!(open(&File::open("/dev/zero").unwrap().into(), 0).is_err());
+        let (pipe, _writer) = io::pipe().unwrap();
+        assert!(open(&pipe.into(), 0).is_err());
+        let eventfd = testkit::plan::new_eventfd();
+        assert!(open(&eventfd, 0).is_err());
+    }
 }

@@ -43,6 +43,12 @@ impl Process {
     }
 }
 
+/// Whether there is a process of that number.
+#[must_use]
+pub fn is_there(pid: u32) -> bool {
+    Process::read(pid).is_some()
+}
+
 /// `PF_KTHREAD` of the kernel.
 const OF_THE_KERNEL: u64 = 0x0020_0000;
 

@@ -1,12 +1,12 @@
 //! Which files hold the regions of a link beyond region 0.
 //!
-//! Their numbers stand in descriptors, and which file has which number stood in messages that are long gone. A file that
-//! every process of the link has mapped may be one. Where its name does not tell, files are numbered in the order in
-//! which they were made: those between the rings of this link and of the next one; or else those between the rings of
-//! the link before and this one's; or else what was there before all: buffers that all links share.
+//! Their numbers stand in descriptors, and which file has which number stood in messages that are long gone. A file
+//! that every process of the link has mapped may be one. Where its name does not tell, files are numbered in the order
+//! in which they were made: those between the rings of this link and of the next one; or else those between the rings
+//! of the link before and this one's; or else what was there before all: buffers that all links share.
 
 use crate::link::{Link, Region};
-use crate::memory::FileId;
+use crate::maps::FileId;
 use crate::ring::Descriptor;
 
 /// Regions that a link may have, beyond region 0.

@@ -1,27 +1,24 @@
 //! Looks for the links of the host.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::bytes::Bytes;
 use crate::error::Problem;
-use crate::layout::{self, Bytes, Layout, Rings};
+use crate::layout::{self, Layout, Rings};
 use crate::link::{End, Link, LinkId, OtherEnd, Region};
-use crate::maps::{self, Mapping, Mappings};
-use crate::memory::{FileId, Memory, Way};
+use crate::maps::{self, FileId, Mapping, Mappings};
+use crate::memory::{Memory, Way};
 use crate::process::{self, Process};
 use crate::regions::{self, Named};
 use crate::roles::Connections;
 use crate::unseen::{Unseen, UnseenKind, Why};
 
-/// Shared mappings that are looked at in one process.
-pub const MAX_MAPPINGS: usize = 4096;
 /// Links that are looked at in one process.
 pub const MAX_LINKS: usize = 1024;
-/// Text of `/proc/PID/maps` that is read of one process.
-const MAX_MAPS: u64 = 16 << 20;
 
 /// What a scan found.
 #[derive(Clone, Debug, Default)]
@@ -90,14 +87,13 @@ struct Survey {
 
 impl Survey {
     fn look_at(&mut self, pid: u32) {
-        match mappings(pid) {
+        match maps::of(pid) {
             Ok(Mappings { found, cut }) => {
                 if cut {
                     self.not_seen(UnseenKind::Rest, pid, Why::TooMuch);
                 }
                 for mapping in found.into_iter().filter(|mapping| may_be_memory(&mapping.name)) {
-                    let id = FileId { device: mapping.device, inode: mapping.inode };
-                    let shared = self.shared.entry(id).or_default();
+                    let shared = self.shared.entry(mapping.file).or_default();
                     if shared.name.is_empty() {
                         shared.name.clone_from(&mapping.name);
                     }
@@ -241,10 +237,6 @@ fn link(id: FileId, shared: &Shared, memory: &Arc<Memory>, found: Result<Rings, 
 const ENOENT: i32 = rustix::io::Errno::NOENT.raw_os_error();
 const ESRCH: i32 = rustix::io::Errno::SRCH.raw_os_error();
 
-fn mappings(pid: u32) -> io::Result<Mappings> {
-    maps::parse(File::open(format!("/proc/{pid}/maps"))?, MAX_MAPS, MAX_MAPPINGS)
-}
-
 /// Whether a file of that name may lie in memory. Devices do not, nor what System V or the kernel made.
 fn may_be_memory(name: &[u8]) -> bool {
     let device = name.starts_with(b"/dev/") && !name.starts_with(b"/dev/shm/") && !name.starts_with(b"/dev/hugepages");
@@ -293,15 +285,4 @@ fn descriptors_of(pid: u32, name: &[u8]) -> Vec<PathBuf> {
     let Ok(links) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
     let leads_there = |link: &PathBuf| fs::read_link(link).is_ok_and(|to| to.as_os_str().as_bytes() == name);
     links.flatten().map(|entry| entry.path()).filter(leads_there).collect()
-}
-
-/// Which of those processes have a file mapped.
-pub(crate) fn still_mapped<'a>(id: FileId, processes: impl Iterator<Item = &'a Process>) -> Vec<u32> {
-    let has = |process: &&Process| {
-        process.is_there()
-            && mappings(process.pid).is_ok_and(|mappings| {
-                mappings.found.iter().any(|mapping| mapping.inode == id.inode && mapping.device == id.device)
-            })
-    };
-    processes.filter(has).map(|process| process.pid).collect()
 }

@@ -50,13 +50,13 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::OtherUser => f.write_str("it is another user's: this needs root, or CAP_SYS_PTRACE"),
+            Why::OtherUser => f.write_str("other users' processes take root, or CAP_SYS_PTRACE"),
             Why::Protected => f.write_str(
-                "it has rights that this process lacks, or forbids to be looked into: this needs root, or \
-                 CAP_SYS_PTRACE",
+                "a process that has rights which this one lacks, or that forbids to be looked into, takes root, or \
+                 CAP_SYS_PTRACE where it runs",
             ),
             Why::NoDescriptor(scope) => {
-                f.write_str("no process keeps a descriptor of it: this needs root, or CAP_CHECKPOINT_RESTORE")?;
+                f.write_str("no process keeps a descriptor of it, so this takes root, or CAP_CHECKPOINT_RESTORE")?;
                 match scope {
                     Some(1) => {
                         f.write_str(", or CAP_SYS_PTRACE, or the setting kernel.yama.ptrace_scope at 0 (it is 1)")
@@ -66,8 +66,8 @@ impl fmt::Display for Why {
                     Some(0) | None => f.write_str(", or CAP_SYS_PTRACE"),
                 }
             }
-            Why::TooMuch => f.write_str("it maps more than is looked at in one process"),
-            Why::TooManyLinks => f.write_str("it has more links than are looked at in one process"),
+            Why::TooMuch => f.write_str("more is mapped than is looked at in one process"),
+            Why::TooManyLinks => f.write_str("there are more links than are looked at in one process"),
             Why::Kernel(reason) => f.write_str(reason),
         }
     }

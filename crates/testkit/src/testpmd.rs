@@ -177,6 +177,12 @@ impl Testpmd {
         testpmd
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Everything it printed.
     #[must_use]
     pub fn output(&self) -> String {

@@ -64,9 +64,21 @@ const LAYERS: &[Layers] = &[
             &["commands"],
             &["endpoint"],
             &["output", "packet"],
-            &["counts", "error", "foreign", "paths", "units"],
+            &["counts", "error", "foreign", "paths", "units", "users"],
         ],
         apart: &["commands"],
+    },
+    Layers {
+        sources: "crates/memif-watch/src",
+        order: &[
+            &["scan"],
+            &["regions", "roles"],
+            &["link"],
+            &["layout", "memory", "unseen"],
+            &["bytes", "maps", "process", "ring"],
+            &["error", "sockets"],
+        ],
+        apart: &[],
     },
 ];
 
@@ -82,8 +94,13 @@ const MOST_LINES: usize = 500;
 const MOST_COLUMNS: usize = 120;
 
 /// The crates whose files are short.
-const SHORT_FILES: &[&str] =
-    &["crates/memif/src", "crates/memif-capi/src", "crates/memif-capture/src", "crates/memif-cli/src"];
+const SHORT_FILES: &[&str] = &[
+    "crates/memif/src",
+    "crates/memif-capi/src",
+    "crates/memif-capture/src",
+    "crates/memif-cli/src",
+    "crates/memif-watch/src",
+];
 
 fn main() {
     let suite = Suite::new()

@@ -5,10 +5,11 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, Gid, Group, Uid, User, eaccess};
+use nix::unistd::{AccessFlags, Gid, Group, Uid, eaccess};
 use serde::Serialize;
 
 use crate::paths::missing_directory;
+use crate::users::user_name;
 
 /// A file or directory as `ls -l` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -103,10 +104,6 @@ pub(super) fn obstacle(path: &Path) -> Option<FileReport> {
 pub(super) fn this_user() -> (u32, Option<String>) {
     let uid = Uid::effective().as_raw();
     (uid, user_name(uid))
-}
-
-pub(super) fn user_name(uid: u32) -> Option<String> {
-    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
 }
 
 fn type_name(file_type: FileType) -> &'static str {

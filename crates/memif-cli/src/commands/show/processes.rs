@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use memif_watch::sockets::{self, Entry, namespace};
 use serde::Serialize;
 
-use super::access::user_name;
+use crate::users::user_name;
 
 /// A process that holds a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

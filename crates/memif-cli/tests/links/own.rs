@@ -1,0 +1,97 @@
+//! Links between our own programs.
+
+use rustix::process::Signal;
+use serde_json::json;
+use testkit::eventually;
+
+use super::util::reports::has_fields;
+use super::util::{Directory, master, memif};
+use super::{link_of, links_of, rings, roles};
+
+pub(super) fn both_ends() {
+    let directory = Directory::new();
+    let socket = directory.text("memif.sock");
+    let responder = master(&socket, "--rx-mode polling");
+    let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} --interval 0.05 --rx-mode interrupt"));
+    ping.expect("icmp_seq=3");
+    let link = link_of(ping.pid());
+    has_fields(&link, "type link socket ends other_end layout directions_known memory_bytes regions rings problem");
+    let expected = [(ping.pid(), "slave"), (responder.pid(), "master")];
+    assert_eq!(roles(&link), expected.map(|(pid, role)| (u64::from(pid), role.to_owned())));
+    assert_eq!((&link["socket"], &link["layout"]), (&json!(socket), &json!("spaced")));
+    assert_eq!((&link["directions_known"], &link["problem"]), (&json!(true), &json!(null)));
+    assert!(link["ends"][0]["program"] == "memif" && link["ends"][0]["user"].is_string(), "{link:#}");
+    assert_eq!(link["regions"][0]["size_bytes"], link["memory_bytes"]);
+    assert_eq!(rings(&link, "slave", "ring_size_slots"), [1024]);
+    assert_eq!(rings(&link, "slave", "polls"), [true]);
+    assert_eq!(rings(&link, "master", "polls"), [false]);
+    // The same from the other side; and the counts go on.
+    let again = link_of(responder.pid());
+    assert_eq!(again["link"], link["link"]);
+    let sent = |link: &_| rings(link, "slave", "sent_slots")[0].as_u64().unwrap();
+    eventually("more packets", || (sent(&link_of(ping.pid())) > sent(&again)).then_some(()));
+
+    let (slave, master) = (ping.pid(), responder.pid());
+    let text = memif(&format!("links --pid {slave}")).finish().code(0);
+    let lines: Vec<&str> = text.out.lines().collect();
+    assert!(lines[0].starts_with("LINK "), "{text:#?}");
+    for part in [format!("memif {slave} "), format!("memif {master} "), " 1/1 ".into(), " 1024 ".into(), " p/i ".into()]
+    {
+        assert!(lines[1].contains(&part), "{part} in {text:#?}");
+    }
+    assert!(lines[1].starts_with(link["link"].as_str().unwrap()), "{text:#?}");
+    assert!(lines[1].len() <= 120, "{text:#?}");
+    ping.interrupt();
+    ping.finish().code(0);
+    eventually("no link without a slave", || links_of(master).is_empty().then_some(()));
+    memif(&format!("links --pid {master}")).finish().code(1).says("no link is seen");
+}
+
+pub(super) fn queues_modes_and_chains() {
+    for (mode, rx_mode, polls) in [("ethernet", "adaptive", false), ("ip", "polling", true)] {
+        let directory = Directory::new();
+        let socket = directory.text("memif.sock");
+        let options = format!("--mode {mode} --rx-mode {rx_mode}");
+        let responder = master(&socket, &format!("{options} --queues 3"));
+        let ping = format!("ping 192.168.1.2 --socket {socket} --interval 0.01 --size 9000 --ring-size 64 --queues 3");
+        let mut ping = memif(&format!("{ping} {options}"));
+        ping.expect("icmp_seq=5");
+        let link = link_of(responder.pid());
+        assert_eq!(rings(&link, "slave", "index"), [0, 1, 2]);
+        assert_eq!(rings(&link, "master", "ring_size_slots"), [64, 64, 64]);
+        // Adaptive receivers set the mask while they are busy.
+        if polls {
+            assert_eq!(rings(&link, "slave", "polls"), [true, true, true]);
+        }
+        // A chain takes five slots of each packet.
+        let sum: u64 = rings(&link, "slave", "sent_slots").iter().map(|slots| slots.as_u64().unwrap()).sum();
+        assert!(sum >= 25, "{link:#}");
+        assert!(rings(&link, "master", "in_flight_slots").iter().all(|slots| slots.as_u64().unwrap() <= 64));
+    }
+}
+
+pub(super) fn an_end_that_left() {
+    let directory = Directory::new();
+    let socket = directory.text("memif.sock");
+    let responder = master(&socket, "");
+    let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} --interval 0.05"));
+    ping.expect("icmp_seq=2");
+    link_of(ping.pid());
+    // A slave that does not notice that its master died.
+    ping.signal(Signal::STOP);
+    responder.kill();
+    let link = eventually("a link without its master", || {
+        links_of(ping.pid()).into_iter().find(|link| link["other_end"] != "there")
+    });
+    // Only who may see all processes knows that none of them is the other end.
+    let absent = link["other_end"].as_str().unwrap().replace('_', " ");
+    assert!(absent == "missing" || absent == "not seen", "{link:#}");
+    assert_eq!(roles(&link), [(u64::from(ping.pid()), "slave".to_owned())]);
+    memif(&format!("links --pid {}", ping.pid())).finish().code(0).says(&absent);
+    ping.signal(Signal::CONT);
+}
+
+pub(super) fn no_such_process() {
+    memif("links --pid 4194305").finish().code(2).complains("--pid: there is no process 4194305");
+    memif("links --pid x").finish().code(2);
+}
