@@ -1,8 +1,8 @@
 //! Where a slave puts its rings and buffers.
 //!
 //! Rings come first in region 0, behind a decoy that no message names, see [`decoy`](super::decoy), whose buffer is
-//! behind them. Buffers follow in the same region or in regions of their own. Huge pages hold buffers alone: rings are some pages at most, and their
-//! file can then be sealed so that no page of it is ever lost.
+//! behind them. Buffers follow in the same region or in regions of their own. Huge pages hold buffers alone: rings are
+//! some pages at most, and their file can then be sealed so that no page of it is ever lost.
 //!
 //! A ring to receive on lies before the ring to send on of the same number: the header of that, of which a link that
 //! rests has no more, then begins on the last page of the other one's descriptors.

@@ -54,8 +54,8 @@ fn a_whole_handshake_in_lock_step() {
     assert_eq!(socket.driver.waits.next_time(), None);
 }
 
-/// Whether the ring lies there with its cookie and, to receive on, a buffer for every descriptor, each at a place of its
-/// own.
+/// Whether the ring lies there with its cookie and, to receive on, a buffer for every descriptor, each at a place of
+/// its own.
 fn is_written(memory: &OwnedFd, ring: &AddRing) -> bool {
     let mut bytes = vec![0; usize::try_from(ring_bytes(ring.log2_ring_size)).unwrap()];
     let read = rustix::io::pread(memory, &mut bytes, u64::from(ring.offset)).unwrap();
