@@ -78,19 +78,20 @@ fn spaced(memory: &impl Bytes) -> Result<Rings, Problem> {
         .or_else(|| log2_by_end(memory, first_buffer, pair_ends))
         .ok_or(Problem::SizeUnknown)?;
     let stride = spaced_stride(log2);
-    let place = |k: u64, m2s: bool| FIRST_SPACED + (2 * k + u64::from(m2s)) * stride;
+    let place = |k: u64, s2m: bool| FIRST_SPACED + (2 * k + u64::from(s2m)) * stride;
     let end = first_buffer.unwrap_or(u64::MAX).min(memory.size());
     let mut rings = Vec::new();
     for direction in [RingDirection::S2m, RingDirection::M2s] {
         for index in 0..u16::from(MAX_QUEUES) {
-            let offset = place(u64::from(index), direction == RingDirection::M2s);
+            let offset = place(u64::from(index), direction == RingDirection::S2m);
             if offset + stride > end || !begins_ring(memory, offset) {
                 break;
             }
             rings.push(Ring { direction, index, size: 1 << log2, offset });
         }
     }
-    let first = rings.first().ok_or(Problem::SizeUnknown)?.offset;
+    // A ring to send on names no buffers before its first packet.
+    let first = rings.last().ok_or(Problem::SizeUnknown)?.offset;
     if stride == spaced_stride(0) {
         // The smallest three have places of one size, and a buffer in each slot.
         let filled = |slot: &u16| descriptor(memory, first, *slot).is_some_and(|slot| slot.length != 0);

@@ -1,11 +1,12 @@
 //! Where a slave puts its rings and buffers.
 //!
-//! Rings come first in region 0, behind a decoy that no message names, see [`decoy`](super::decoy), whose buffer is
-//! behind them. Buffers follow in the same region or in regions of their own. Huge pages hold buffers alone: rings are
-//! some pages at most, and their file can then be sealed so that no page of it is ever lost.
+//! Rings come first in region 0, behind a decoy that no message names and its buffer, see [`decoy`](super::decoy).
+//! Buffers follow in the same region or in regions of their own. Huge pages hold buffers alone: rings are some pages at
+//! most, and their file can then be sealed so that no page of it is ever lost.
 //!
 //! A ring to receive on lies before the ring to send on of the same number: the header of that, of which a link that
-//! rests has no more, then begins on the last page of the other one's descriptors.
+//! rests has no more, then begins on the last page of the other one's descriptors. `memif-watch` finds them by these
+//! places.
 //!
 //! A ring's place depends on its direction, index and size alone, and there are places for 16 rings each way at least.
 //! A queue of a DPDK server that had a ring on an earlier link keeps that place when the next slave brings fewer (D5),
@@ -91,12 +92,12 @@ impl Layout {
             if packed { u64::from(size) } else { (u64::from(size).max(LEAST_BUFFER) + SPARE).next_multiple_of(LINE) };
         let per_queue = stride << log2;
         // At most 510 rings of 262,272 bytes and queues of 16384 buffers of 65,664 bytes, far below 2^32 and 2^64.
-        let first = decoy::RING_BYTES.next_multiple_of(LINE);
+        let decoy_buffer = decoy::RING_BYTES.next_multiple_of(LINE);
+        let first = decoy_buffer + (u64::from(decoy::BUFFER_BYTES) + SPARE).next_multiple_of(LINE);
         let place = |pair: u8, s2m: bool| first + (2 * u64::from(pair) + u64::from(s2m)) * ring;
         let rings = (0..s2m).map(|k| place(k, true)).chain((0..m2s).map(|k| place(k, false)));
         let rings = rings.map(|offset| u32::try_from(offset).unwrap_or(u32::MAX)).collect();
-        let decoy_buffer = first + 2 * u64::from(s2m.max(m2s).max(PLACES)) * ring;
-        let rings_end = (decoy_buffer + u64::from(decoy::BUFFER_BYTES) + SPARE).next_multiple_of(PAGE);
+        let rings_end = (first + 2 * u64::from(s2m.max(m2s).max(PLACES)) * ring).next_multiple_of(PAGE);
         let (mut regions, mut next) = if apart { (vec![rings_end], 0) } else { (vec![], rings_end) };
         let mut buffers = Vec::with_capacity(queues);
         for _ in 0..queues {
@@ -210,8 +211,8 @@ mod tests {
         let huge = |size| Buffers { huge_pages: true, ..buffers(size, true) };
         let layout = plan(1, 1, 10, &huge(2048));
         disjoint(&layout, 10, 2048);
-        // The decoy, places for 32 rings of 16,512 bytes, and its buffer.
-        assert_eq!((layout.decoy_buffer, layout.rings), (528_576, vec![16_704, 192]));
+        // The decoy with its buffer, and places for 32 rings of 16,512 bytes.
+        assert_eq!((layout.decoy_buffer, layout.rings), (192, vec![82_368, 65_856]));
         assert_eq!(layout.regions, [0x92_000, 3 * HUGE_PAGE]);
         let layout = plan(64, 64, 14, &huge(65_535));
         assert!(layout.regions.len() > 3);
