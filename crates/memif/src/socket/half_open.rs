@@ -98,7 +98,7 @@ impl HalfOpen {
             self.crowded = true;
             return Some(until);
         }
-        self.grace(now).filter(|_| self.is_full())
+        if self.is_full() { self.grace(now) } else { None }
     }
 
     /// The wait is over. If nothing of what it was for happened, nobody is waited for in the next time.
@@ -110,7 +110,7 @@ impl HalfOpen {
 
     /// Who has to go so that there is room for one more.
     pub(super) fn in_the_way(&self) -> Option<u64> {
-        self.victim().filter(|_| self.is_full()).map(|(token, _)| token)
+        if self.is_full() { self.victim().map(|(token, _)| token) } else { None }
     }
 
     /// One was closed for a newer one.
