@@ -1,6 +1,5 @@
 //! The driver of a socket, made of parts: see the head of [`socket`](super).
 
-use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use super::connection::Connection;
@@ -11,6 +10,7 @@ use super::interfaces::Interfaces;
 use super::key::InterfaceKey;
 use super::link_signals::LinkSignals;
 use super::listener::Listening;
+use super::number_map::NumberMap;
 use super::options::Options;
 use super::reconnection::Reconnection;
 use super::timers::Timer;
@@ -31,7 +31,7 @@ pub(super) struct Driver {
     pub(super) events: EventQueue,
     pub(super) interfaces: Interfaces,
     /// Of either role and in any stage, by token. One that is being served is not here.
-    pub(super) connections: HashMap<u64, Connection>,
+    pub(super) connections: NumberMap<u64, Box<Connection>>,
     /// How connections come: accepted for masters, of which so many at a time, holding so much;
     pub(super) listener: Listening,
     pub(super) half_open: HalfOpen,
@@ -62,7 +62,7 @@ impl Driver {
             waits,
             events: EventQueue::default(),
             interfaces: Interfaces::new(),
-            connections: HashMap::new(),
+            connections: NumberMap::default(),
             listener: Listening::new(options.accept_unknown),
             half_open: HalfOpen::new(options.max_half_open),
             held: HeldDescriptors::new(),

@@ -21,7 +21,7 @@ struct Life {
 
 impl Driver {
     /// The connection is over, and all that was to be sent was sent.
-    pub(super) fn finish(&mut self, token: u64, mut connection: Connection, closed: Closed) {
+    pub(super) fn finish(&mut self, token: u64, mut connection: Box<Connection>, closed: Closed) {
         self.waits.set(Timer::Handshake(token), None);
         self.handshake_is_done(token);
         self.held.set(token, 0);
@@ -29,7 +29,7 @@ impl Driver {
             // Nobody is left to answer.
             self.events.forget_request(token);
         }
-        self.waits.remove(&connection);
+        self.waits.remove(&*connection);
         let life = connection.link.as_ref().map(|up| {
             match closed {
                 // Receivers first take what it published before.

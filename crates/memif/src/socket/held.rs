@@ -1,8 +1,8 @@
 //! Descriptors that the handshakes of slaves hold, all together.
 
-use std::collections::HashMap;
-
 use rustix::process::{Resource, getrlimit};
+
+use super::number_map::NumberMap;
 
 /// As many may be held together, however few this process may have.
 const LEAST: usize = 512;
@@ -12,7 +12,7 @@ const SHARE: u64 = 4;
 /// How many each unfinished handshake holds, by its token, and how many all may hold.
 #[derive(Debug)]
 pub(super) struct HeldDescriptors {
-    by: HashMap<u64, usize>,
+    by: NumberMap<u64, usize>,
     total: usize,
     limit: usize,
 }
@@ -26,7 +26,7 @@ impl HeldDescriptors {
     }
 
     pub(super) fn with_limit(limit: usize) -> Self {
-        Self { by: HashMap::new(), total: 0, limit }
+        Self { by: NumberMap::default(), total: 0, limit }
     }
 
     pub(super) fn limit(&self) -> usize {

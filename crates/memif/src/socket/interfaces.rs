@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::interface::Interface;
 use super::key::InterfaceKey;
+use super::number_map::NumberMap;
 use crate::config::InterfaceConfig;
 use crate::error::SocketError;
 use crate::terms::Role;
@@ -15,14 +16,19 @@ use crate::terms::Role;
 pub(super) struct Interfaces {
     /// Tells keys and requests of this socket from those of others.
     socket: u64,
-    by_number: HashMap<u32, Interface>,
+    by_number: NumberMap<u32, Interface>,
     numbers: HashMap<(Role, u32), u32>,
     next: u32,
 }
 
 impl Interfaces {
     pub(super) fn new() -> Self {
-        Self { socket: RandomState::new().hash_one(0), by_number: HashMap::new(), numbers: HashMap::new(), next: 0 }
+        Self {
+            socket: RandomState::new().hash_one(0),
+            by_number: NumberMap::default(),
+            numbers: HashMap::new(),
+            next: 0,
+        }
     }
 
     /// What tells this socket from others.

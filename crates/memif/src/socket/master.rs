@@ -214,7 +214,7 @@ impl Driver {
     pub(super) fn answer(&mut self, token: u64, action: impl FnOnce(&mut Self, u64, &mut Connection)) {
         let Some(mut connection) = self.connections.remove(&token) else { return };
         connection.asking = false;
-        if self.waits.change(&connection, token, Interest::Read).is_err() {
+        if self.waits.change(&*connection, token, Interest::Read).is_err() {
             connection.handle_closed();
         } else {
             action(self, token, &mut connection);

@@ -39,6 +39,7 @@ mod key;
 mod link_signals;
 mod listener;
 mod master;
+mod number_map;
 mod options;
 mod path_watch;
 mod poll;

@@ -1,7 +1,9 @@
 //! What is to be done when.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Instant;
+
+use super::number_map::NumberMap;
 
 /// What a time is over for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +23,7 @@ pub(super) enum Timer {
 /// At most one time per purpose, the next one at hand.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    times: HashMap<Timer, Instant>,
+    times: NumberMap<Timer, Instant>,
     order: BTreeSet<(Instant, Timer)>,
 }
 

@@ -138,7 +138,7 @@ impl Driver {
     /// Takes a new connection in and lets it begin.
     pub(super) fn begin(&mut self, token: u64, connection: Connection) -> std::io::Result<()> {
         self.waits.add(&connection, token)?;
-        self.connections.insert(token, connection);
+        self.connections.insert(token, Box::new(connection));
         self.serve(token, false, 0);
         Ok(())
     }
@@ -159,7 +159,7 @@ impl Driver {
         }
     }
 
-    fn put_back(&mut self, token: u64, mut connection: Connection, closed: Option<Closed>) {
+    fn put_back(&mut self, token: u64, mut connection: Box<Connection>, closed: Option<Closed>) {
         match closed {
             None => {
                 self.waits.set(Timer::Handshake(token), connection.poll_timeout());

@@ -1,12 +1,12 @@
 //! Receive queues whose signals are reported as events.
 
-use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::interface::Watched;
 use super::key::InterfaceKey;
+use super::number_map::NumberMap;
 use super::timers::Timer;
 use super::waits::Waits;
 use crate::link::LinkHandle;
@@ -38,9 +38,9 @@ struct Watch {
 /// All watched queues of all links.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    by_token: HashMap<u64, Watch>,
+    by_token: NumberMap<u64, Watch>,
     /// Tokens by the number of the interface.
-    by_interface: HashMap<u32, Vec<u64>>,
+    by_interface: NumberMap<u32, Vec<u64>>,
     /// Those whose signals were reported and may be left to us.
     reported: Vec<u64>,
 }
