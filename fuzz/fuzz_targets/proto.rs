@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use memif::proto::{
-    Closed, MAX_MESSAGES, Master, MasterEvent, MasterParams, PeerFd, Setup, Slave, SlaveEvent, SlaveParams, Stage,
-    Transmit,
+    Closed, MAX_MESSAGES, Master, MasterEvent, MasterParams, PeerFd, Sealing, Setup, Slave, SlaveEvent, SlaveParams,
+    Stage, Transmit,
 };
 use memif::wire::ring::ring_bytes;
 use memif::wire::{AddRegion, AddRing, Disconnect, Hello, Init, Message, RingDirection, Text};
@@ -85,8 +85,8 @@ impl Drop for Fd {
 }
 
 impl PeerFd for Fd {
-    fn check_region(&mut self, index: u16, _: u64, _: bool) -> Result<(), Breach> {
-        if self.good { Ok(()) } else { Err(Breach::RegionType(index)) }
+    fn check_region(&mut self, index: u16, _: u64, _: bool) -> Result<Sealing, Breach> {
+        if self.good { Ok(Sealing::Guarded) } else { Err(Breach::RegionType(index)) }
     }
 
     fn check_interrupt(&mut self, direction: RingDirection, index: u16) -> Result<(), Breach> {

@@ -10,7 +10,7 @@ use super::handle::LinkHandle;
 use super::peer_fd;
 use crate::config::{InterfaceConfig, Role, RxMode};
 use crate::error::{Breach, Direction};
-use crate::proto::{RingSetup, Setup};
+use crate::proto::{RingSetup, Sealing, Setup};
 use crate::queue::{DriverSignals, InUse, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
 use crate::ring::RingMemory;
 use crate::shm::{MappedRing, Mapping, Regions};
@@ -39,10 +39,13 @@ impl MasterMemory {
         let mut ahead = if config.prefault { MOST_AHEAD } else { 0 };
         for (index, region) in setup.regions.into_iter().enumerate() {
             let index = u16::try_from(index).unwrap_or(u16::MAX);
-            // Checked when it came; what can still change since then is asked again.
             let fd = region.fd.try_into().map_err(|_| Breach::RegionType(index))?;
-            let sealing = peer_fd::region(&fd, index, region.size, config.require_sealed)?;
-            let guard = sealing == peer_fd::Sealing::Guarded;
+            // Checked when it came; what can have changed since then is asked again. No seal goes away.
+            let sealing = match region.sealing {
+                Sealing::Sealed => Sealing::Sealed,
+                Sealing::Guarded => peer_fd::region(&fd, index, region.size, config.require_sealed)?,
+            };
+            let guard = sealing == Sealing::Guarded;
             let refuse = |error: std::io::Error| {
                 // The caller's words stay here: a peer is told less than that.
                 Breach::RegionMap { index, error: error.to_string() }
@@ -62,7 +65,8 @@ impl MasterMemory {
                     }
                     mapping
                 }
-                None => Arc::new(Mapping::map(&*fd, region.size, guard).map_err(refuse)?),
+                None if guard => Arc::new(Mapping::map(&*fd, region.size, guard).map_err(refuse)?),
+                None => Arc::new(Mapping::map_usual_pages(&*fd, region.size).map_err(refuse)?),
             };
             map_ahead(&fd, &mapping, &mut ahead);
             mappings.push(mapping);

@@ -6,23 +6,14 @@ use rustix::fs::{FileType, SealFlags, fcntl_get_seals, fstat};
 use rustix::io::Errno;
 
 use crate::error::Breach;
-use crate::proto::PeerFd;
+use crate::proto::{PeerFd, Sealing};
 use crate::sys::{self, ReceivedFd};
 use crate::wire::RingDirection;
 
-/// What stands in the way of mapping a region without a guard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sealing {
-    /// The file cannot become shorter and its pages cannot run out.
-    Sealed,
-    /// The peer can take memory away: faults must be caught.
-    Guarded,
-}
-
 impl PeerFd for ReceivedFd {
-    fn check_region(&mut self, index: u16, size: u64, require_sealed: bool) -> Result<(), Breach> {
+    fn check_region(&mut self, index: u16, size: u64, require_sealed: bool) -> Result<Sealing, Breach> {
         let fd = self.get().ok_or(Breach::RegionType(index))?;
-        region(fd, index, size, require_sealed).map(|_| ())
+        region(fd, index, size, require_sealed)
     }
 
     fn check_interrupt(&mut self, direction: RingDirection, index: u16) -> Result<(), Breach> {

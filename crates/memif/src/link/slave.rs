@@ -13,6 +13,7 @@ use super::handle::LinkHandle;
 use super::peer_fd;
 use crate::config::{InterfaceConfig, Memory, Role};
 use crate::error::{Direction, SystemError};
+use crate::proto::Sealing;
 use crate::queue::{BufferRef, BufferRow, DriverSignals, InUse, LinkShared, QueueParts, QueueShared, RxQueue, TxQueue};
 use crate::shm::layout::{BufferPlace, Layout};
 use crate::shm::placement::HUGE_PAGE;
@@ -64,7 +65,7 @@ impl SlaveMemory {
                 _ if config.huge_pages && index > 0 => huge_region(*size)?,
                 _ => {
                     let fd = sealed_memfd(*size)?;
-                    let mapping = Mapping::map_memfd(&fd, *size)?;
+                    let mapping = Mapping::map_usual_pages(&fd, *size)?;
                     (Arc::new(fd), *size, Arc::new(mapping))
                 }
             };
@@ -265,7 +266,7 @@ fn callers_mapping(mapping: Arc<Mapping>, size: u64) -> io::Result<(Arc<OwnedFd>
         return Err(invalid("the mapping of the buffers is shorter than what is to be shared"));
     }
     let (fd, sealing) = (Arc::clone(fd), check_callers_file(fd, size)?);
-    if sealing == peer_fd::Sealing::Sealed {
+    if sealing == Sealing::Sealed {
         return Ok((fd, mapping));
     }
     mapping.guard_callers()?;
@@ -279,12 +280,12 @@ fn callers_mapping(mapping: Arc<Mapping>, size: u64) -> io::Result<(Arc<OwnedFd>
 /// Maps a file of the caller.
 fn map_callers_file(fd: &OwnedFd, size: u64) -> io::Result<Mapping> {
     let sealing = check_callers_file(fd, size)?;
-    Mapping::map(fd, size, sealing == peer_fd::Sealing::Guarded)
+    Mapping::map(fd, size, sealing == Sealing::Guarded)
 }
 
 /// Looks at a file of the caller. The peer gets the file too and could shrink it, so it is sealed where that is
 /// possible and its mapping guarded where not.
-fn check_callers_file(fd: &OwnedFd, size: u64) -> io::Result<peer_fd::Sealing> {
+fn check_callers_file(fd: &OwnedFd, size: u64) -> io::Result<Sealing> {
     let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidInput, problem);
     if u64::try_from(fstat(fd)?.st_size).unwrap_or(0) < size {
         let problem = format!(

@@ -22,7 +22,7 @@ mod transmit;
 pub use master::{Master, MasterEvent};
 pub use params::{MasterParams, SlaveParams};
 pub(crate) use peer::is_dpdk;
-pub use peer::{PeerFd, PeerNames};
+pub use peer::{PeerFd, PeerNames, Sealing};
 pub use setup::{RegionSetup, RingSetup, Setup};
 pub use slave::{Slave, SlaveEvent};
 pub use stage::{Closed, Stage};

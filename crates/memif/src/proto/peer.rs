@@ -7,17 +7,26 @@ use crate::terms::RingDirection;
 /// What a machine must know about a descriptor that a peer sent.
 pub trait PeerFd {
     /// Checks the descriptor of region `index`, which is said to have `size` bytes.
-    /// With `require_sealed`, memory that its owner can still shrink is refused.
+    /// With `require_sealed`, memory that its owner can still shrink is refused. Gives what can still happen to it.
     ///
     /// # Errors
     /// The breach to tell the peer.
-    fn check_region(&mut self, index: u16, size: u64, require_sealed: bool) -> Result<(), Breach>;
+    fn check_region(&mut self, index: u16, size: u64, require_sealed: bool) -> Result<Sealing, Breach>;
 
     /// Checks the descriptor that ring `index` is to be signalled through.
     ///
     /// # Errors
     /// The breach to tell the peer.
     fn check_interrupt(&mut self, direction: RingDirection, index: u16) -> Result<(), Breach>;
+}
+
+/// What can still happen to the file of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// For good it cannot become shorter, and its pages, which are of the usual size, cannot run out.
+    Sealed,
+    /// The peer can take memory away: faults must be caught.
+    Guarded,
 }
 
 /// The names that a peer gave.

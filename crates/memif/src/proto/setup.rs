@@ -1,7 +1,7 @@
 //! What a slave told about its memory, checked as it comes in and as a whole.
 
 use super::params::MasterParams;
-use super::peer::{PeerFd, PeerNames};
+use super::peer::{PeerFd, PeerNames, Sealing};
 use crate::error::Breach;
 use crate::limits::Limits;
 use crate::terms::{MAX_LOG2_RING_SIZE, RingDirection};
@@ -13,6 +13,8 @@ use crate::wire::{AddRegion, AddRing};
 pub struct RegionSetup<F> {
     /// Bytes to map; the file has at least as many.
     pub size: u64,
+    /// What was found of the file. What is sealed stays so, and as long; anything else may be another by now.
+    pub sealing: Sealing,
     /// The shared memory file.
     pub fd: F,
 }
@@ -98,9 +100,9 @@ impl<F: PeerFd> Collector<F> {
             return Err(Breach::RegionSize { index, size, limit });
         }
         self.one_more_descriptor()?;
-        fd.check_region(index, size, self.require_sealed)?;
+        let sealing = fd.check_region(index, size, self.require_sealed)?;
         self.total_size = self.total_size.saturating_add(size);
-        self.regions.push(RegionSetup { size, fd });
+        self.regions.push(RegionSetup { size, sealing, fd });
         Ok(())
     }
 

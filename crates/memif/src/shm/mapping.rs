@@ -50,11 +50,11 @@ impl Mapping {
         Self::map_pages(fd, len, page, guard)
     }
 
-    /// Maps the first `len` bytes of a memfd that was made here, in pages of the usual size.
+    /// Maps the first `len` bytes of a file that is known to have pages of the usual size, and to keep them.
     ///
     /// # Errors
     /// As [`map`](Self::map).
-    pub(crate) fn map_memfd(fd: impl AsFd, len: u64) -> io::Result<Self> {
+    pub(crate) fn map_usual_pages(fd: impl AsFd, len: u64) -> io::Result<Self> {
         Self::map_pages(fd, len, rustix::param::page_size(), false)
     }
 

@@ -42,8 +42,8 @@ impl Drop for FakeFd {
 }
 
 impl PeerFd for FakeFd {
-    fn check_region(&mut self, _: u16, _: u64, _: bool) -> Result<(), Breach> {
-        self.refusal.clone().map_or(Ok(()), Err)
+    fn check_region(&mut self, _: u16, _: u64, _: bool) -> Result<Sealing, Breach> {
+        self.refusal.clone().map_or(Ok(Sealing::Guarded), Err)
     }
 
     fn check_interrupt(&mut self, _: RingDirection, _: u16) -> Result<(), Breach> {

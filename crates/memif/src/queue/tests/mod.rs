@@ -29,7 +29,7 @@ use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
 use super::DriverSignals;
 use crate::config::{InterfaceConfig, Role};
 use crate::link::{Connected, MasterMemory, SlaveMemory};
-use crate::proto::{RegionSetup, RingSetup, Setup};
+use crate::proto::{RegionSetup, RingSetup, Sealing, Setup};
 use crate::shm::{MappedRing, Mapping};
 use crate::wire::RingDirection;
 
@@ -66,7 +66,7 @@ fn setup(memory: &SlaveMemory) -> Setup<OwnedFd> {
         regions: memory
             .regions()
             .iter()
-            .map(|(fd, size)| RegionSetup { size: *size, fd: fd.try_clone().unwrap() })
+            .map(|(fd, size)| RegionSetup { size: *size, sealing: Sealing::Guarded, fd: fd.try_clone().unwrap() })
             .collect(),
         s2m: ring(RingDirection::S2m),
         m2s: ring(RingDirection::M2s),
