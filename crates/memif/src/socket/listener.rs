@@ -234,6 +234,8 @@ impl Listener {
     }
 
     fn begin(&self, waits: &Waits) -> Result<(), SocketError> {
+        // Rather now than with the first slave.
+        sys::prepare_signals();
         waits.add(&self.fd, tokens::LISTENER).map_err(|error| {
             self.remove_file();
             SocketError::io("epoll")(error)

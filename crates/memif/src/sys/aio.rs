@@ -9,6 +9,9 @@
 //! at the counter or at any flag, which is all that is wanted of it; no other file is needed, and what is no eventfd is
 //! refused before anything happens to it.
 //!
+//! The same answers the question whether a descriptor is an eventfd at all, without a signal: a request with flags that
+//! no kernel knows is refused for its flags, but for a descriptor that is no eventfd before that.
+//!
 //! Requests belong to a context, which is a page of memory and no descriptor. One serves the whole process, from its
 //! first signal to its end.
 
@@ -28,6 +31,8 @@ pub(super) enum Outcome {
     Signalled,
     /// That descriptor is no eventfd, and nothing was done to it.
     NoEventfd,
+    /// It is an eventfd, and was not signalled: that was not asked for.
+    KnownEventfd,
     /// Not in this way: the kernel has no such calls, does not allow them to this process, or has too many contexts.
     Refused,
 }
@@ -55,15 +60,17 @@ const COLLECTIONS: usize = 1024;
 /// Tries of one signal, which other threads or a fork may spoil.
 const TRIES: usize = 4;
 
-/// A request, as `linux/aio_abi.h` has it. The place of `key` and `rw_flags` depends on the order of bytes; both are
-/// zero here.
+/// A request, as `linux/aio_abi.h` has it.
 #[repr(C)]
 #[derive(Default)]
 struct Request {
     data: u64,
     /// Written by the kernel.
+    #[cfg(target_endian = "little")]
     key: u32,
     rw_flags: u32,
+    #[cfg(target_endian = "big")]
+    key: u32,
     operation: u16,
     priority: i16,
     fd: u32,
@@ -77,6 +84,10 @@ struct Request {
 
 /// `IOCB_CMD_PREAD`.
 const READ: u16 = 0;
+/// Those of a read that is to be done.
+const NO_FLAGS: u32 = 0;
+/// All there are, of which no kernel knows every one.
+const ALL_FLAGS: u32 = u32::MAX;
 /// `IOCB_FLAG_RESFD`: `notified` is an eventfd that hears of the end.
 const NOTIFY: u32 = 1;
 
@@ -93,6 +104,27 @@ const _: () = assert!(size_of::<Request>() == 64 && size_of::<End>() == 32);
 
 /// Adds one to the counter of an eventfd, whoever else holds it. Never waits for anybody.
 pub(super) fn signal(fd: BorrowedFd<'_>) -> Outcome {
+    request(fd, NO_FLAGS)
+}
+
+/// Whether a descriptor is known to be an eventfd. What is not known to be one may be one all the same. Nobody is
+/// signalled, and nothing happens to what is no eventfd.
+///
+/// The kernel takes hold of the eventfd to be notified, and refuses what is none as invalid, before it looks at the
+/// flags of a read, and those before it reads. A request that it does not take up has no end that it would tell of.
+pub(super) fn is_eventfd(fd: BorrowedFd<'_>) -> bool {
+    request(fd, ALL_FLAGS) == Outcome::KnownEventfd
+}
+
+/// Makes room for the first signal, and the first question, before they are of any hurry.
+pub(crate) fn prepare() {
+    let context = CONTEXT.load(Ordering::Relaxed);
+    if context == NONE {
+        replace(context);
+    }
+}
+
+fn request(fd: BorrowedFd<'_>, rw_flags: u32) -> Outcome {
     for _ in 0..TRIES {
         let context = match CONTEXT.load(Ordering::Relaxed) {
             context if is_usable(context) => context,
@@ -101,8 +133,9 @@ pub(super) fn signal(fd: BorrowedFd<'_>) -> Outcome {
                 None => return Outcome::Refused,
             },
         };
-        match submit(context, fd) {
+        match submit(context, fd, rw_flags) {
             Ok(()) => return Outcome::Signalled,
+            Err(Errno::OPNOTSUPP) if rw_flags == ALL_FLAGS => return Outcome::KnownEventfd,
             // Full of ends that nobody has collected.
             Err(Errno::AGAIN) if collect(context) => {}
             // The child of a fork has the number and not what it stands for.
@@ -141,7 +174,7 @@ fn make() -> usize {
     let Ok(event) = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK) else { return REFUSED };
     match set_up() {
         Ok(context) if is_usable(context) => {
-            let works = submit(context, event.as_fd()).is_ok() && read(&event, &mut [0; 8]).is_ok();
+            let works = submit(context, event.as_fd(), NO_FLAGS).is_ok() && read(&event, &mut [0; 8]).is_ok();
             if works { context } else { USELESS }
         }
         _ => REFUSED,
@@ -158,10 +191,11 @@ fn set_up() -> Result<usize, Errno> {
     checked(result).and_then(|_| usize::try_from(context).map_err(|_| Errno::INVAL))
 }
 
-/// Has the kernel signal the eventfd through that context.
-fn submit(context: usize, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+/// Has the kernel signal the eventfd through that context, by a read with those flags.
+fn submit(context: usize, fd: BorrowedFd<'_>, rw_flags: u32) -> Result<(), Errno> {
     let number = u32::try_from(fd.as_raw_fd()).map_err(|_| Errno::BADF)?;
-    let mut request = Request { operation: READ, fd: number, flags: NOTIFY, notified: number, ..Request::default() };
+    let mut request =
+        Request { rw_flags, operation: READ, fd: number, flags: NOTIFY, notified: number, ..Request::default() };
     let (count, mut requests): (libc::c_long, _) = (1, [&raw mut request]);
     // SAFETY: `context` is a number that the kernel looks up among the contexts of this process, and refuses if it has
     // no such one; it is read as memory only through the kernel's checked access. `requests` is readable for the one
@@ -247,6 +281,42 @@ mod tests {
         assert_eq!(signal(event.as_fd()), Outcome::Signalled, "the parent's context is as it was");
     }
 
+    /// Where the kernel tells, it does so of all kinds alike, and by nothing that anybody notices.
+    #[test]
+    fn an_eventfd_is_told_from_other_files_and_not_signalled() {
+        use rustix::event::epoll;
+        use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+
+        prepare();
+        let full = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        rustix::io::write(&full, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        let events = [(EventFd::new().unwrap().as_fd().try_clone_to_owned().unwrap(), 0), (full, u64::MAX - 1)];
+        if !is_eventfd(events[0].0.as_fd()) {
+            eprintln!("this kernel has no asynchronous I/O, or does not tell by it");
+            return;
+        }
+        let context = CONTEXT.load(Ordering::Relaxed);
+        for (event, count) in &events {
+            // More than a context has room for: a refused request leaves nothing to be collected.
+            (0..1000).for_each(|_| assert!(is_eventfd(event.as_fd())));
+            let mut bytes = [0; 8];
+            if *count > 0 {
+                read(event, &mut bytes).unwrap();
+            }
+            assert_eq!(u64::from_ne_bytes(bytes), *count);
+        }
+        assert!(exists(context));
+        let (pipe, other) = rustix::pipe::pipe().unwrap();
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC).unwrap();
+        let set = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let memory = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let file = std::os::fd::OwnedFd::from(std::fs::File::open("/proc/self/exe").unwrap());
+        let socket = std::os::fd::OwnedFd::from(std::os::unix::net::UnixDatagram::unbound().unwrap());
+        for fd in [pipe, other, timer, set, memory, file, socket] {
+            assert!(!is_eventfd(fd.as_fd()), "{fd:?}");
+        }
+    }
+
     #[test]
     fn ends_are_collected_without_waiting() {
         let context = make();
@@ -259,7 +329,7 @@ mod tests {
         assert_eq!(ends(context, COLLECTED), Ok(0));
         let event = EventFd::new().unwrap();
         for _ in 0..100 {
-            submit(context, event.as_fd()).unwrap();
+            submit(context, event.as_fd(), NO_FLAGS).unwrap();
         }
         assert!(collect(context));
         assert_eq!(ends(context, COLLECTED), Ok(0));

@@ -17,6 +17,7 @@ use rustix::fs::{CWD, fcntl_get_seals, readlinkat};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
+use super::aio;
 use super::pool::{Job, Kind, Pool};
 use super::seqpacket::{Left, Received, left, receive, shut_down};
 use crate::wire::MESSAGE_SIZE;
@@ -120,12 +121,17 @@ impl Drop for ReceivedFd {
     }
 }
 
-/// Whether it is an eventfd. The only way to tell one from a pipe or a timer is its name under `/proc`.
+/// Whether it is an eventfd. Where the kernel does not tell by itself, its name under `/proc` does.
 ///
 /// # Errors
-/// `NOENT` without `/proc`.
+/// `NOENT` without `/proc`, of what the kernel did not know for an eventfd.
 pub(crate) fn is_eventfd(fd: impl AsFd) -> rustix::io::Result<bool> {
-    let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    let fd = fd.as_fd();
+    // A quarter of what the name costs.
+    if aio::is_eventfd(fd) {
+        return Ok(true);
+    }
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     match readlinkat(CWD, path, Vec::new()) {
         Ok(name) => Ok(name.as_bytes() == b"anon_inode:[eventfd]"),
         Err(Errno::NOENT) => Err(Errno::NOENT),

@@ -13,6 +13,7 @@ mod signal;
 mod socket_file;
 mod writers;
 
+pub(crate) use aio::prepare as prepare_signals;
 pub(crate) use closer::{Closer, ControlSocket, ReceivedFd, is_eventfd};
 pub use credentials::Credentials;
 pub(crate) use credentials::peer_credentials;

@@ -17,7 +17,7 @@ use super::writers;
 pub(crate) fn signal(fd: &Arc<OwnedFd>) -> bool {
     match aio::signal(fd.as_fd()) {
         Outcome::Signalled => true,
-        Outcome::NoEventfd => false,
+        Outcome::NoEventfd | Outcome::KnownEventfd => false,
         Outcome::Refused => signal_elsewhere(fd),
     }
 }
