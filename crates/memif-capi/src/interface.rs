@@ -1,5 +1,6 @@
 //! Interfaces: made, connected, disconnected and deleted.
 
+use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
@@ -59,7 +60,34 @@ pub(crate) struct Settings {
 }
 
 /// The interfaces of a socket.
-pub(crate) type InterfaceList = Mutex<Vec<Arc<Interface>>>;
+#[derive(Default)]
+pub(crate) struct InterfaceList {
+    all: Mutex<Vec<Arc<Interface>>>,
+    /// Those that the core knows: of a thousand, each event is of one.
+    by_key: Mutex<HashMap<InterfaceKey, Arc<Interface>>>,
+}
+
+impl InterfaceList {
+    pub(crate) fn all(&self) -> Vec<Arc<Interface>> {
+        lock(&self.all).clone()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.all).is_empty()
+    }
+
+    /// The interface that an event of the core is of.
+    pub(crate) fn find(&self, key: InterfaceKey) -> Option<Arc<Interface>> {
+        lock(&self.by_key).get(&key).cloned()
+    }
+
+    fn remove(&self, interface: &Interface) {
+        lock(&self.all).retain(|other| !std::ptr::eq(&raw const **other, interface));
+        if let Some(key) = interface.key() {
+            lock(&self.by_key).remove(&key);
+        }
+    }
+}
 
 /// One interface.
 pub(crate) struct Interface {
@@ -129,7 +157,7 @@ pub(crate) fn create(
         disconnecting: AtomicBool::new(false),
     });
     // Known before the core knows it: another thread may be polling.
-    lock(all).push(Arc::clone(&interface));
+    lock(&all.all).push(Arc::clone(&interface));
     *lock(&conn.interface) = Some(Arc::clone(&interface));
     socket.report_control();
     match interface.begin() {
@@ -167,7 +195,7 @@ impl Interface {
     }
 
     /// Adds it to the core. A slave tries to connect at once; that nobody listens yet is no error.
-    fn begin(&self) -> Result<(), c_int> {
+    fn begin(self: &Arc<Self>) -> Result<(), c_int> {
         let interrupts = self.callbacks.on_interrupt.is_some();
         let queues = self.settings.rx_queues;
         let config = self.config.clone().region_source(self.regions.source());
@@ -175,6 +203,7 @@ impl Interface {
             let key = core.add_interface(config)?;
             // Set while the core is locked, so that whoever takes an event of it finds it.
             let _ = self.key.set(key);
+            lock(&self.all.by_key).insert(key, Arc::clone(self));
             let begun = (0..queues)
                 .filter(|_| interrupts)
                 .try_for_each(|queue| core.watch_level(key, queue, self.socket.builtin))
@@ -389,7 +418,7 @@ impl Interface {
 
     /// Nothing of it stays but an empty place.
     fn forget(&self) {
-        lock(&self.all).retain(|other| !std::ptr::eq(&raw const **other, self));
+        self.all.remove(self);
         let taken = lock(&self.conn.interface).take();
         self.empty_cells();
         self.regions.sweep();

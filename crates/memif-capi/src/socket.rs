@@ -184,16 +184,14 @@ impl SocketState {
         if !self.core.had_region_callbacks() {
             return;
         }
-        let interfaces = lock(&self.interfaces).clone();
-        for interface in interfaces {
+        for interface in self.interfaces.all() {
             interface.sweep_regions();
         }
     }
 
     /// The timer expired: every slave without a connection asks for one.
     fn connect_slaves(&self) {
-        let interfaces = lock(&self.interfaces).clone();
-        for interface in interfaces.iter().filter(|interface| !interface.is_master()) {
+        for interface in self.interfaces.all().iter().filter(|interface| !interface.is_master()) {
             // Errors show as no connection, until the timer expires again.
             let _ = interface.request();
         }
@@ -232,7 +230,7 @@ impl SocketState {
     }
 
     fn interface(&self, key: InterfaceKey) -> Option<Arc<Interface>> {
-        lock(&self.interfaces).iter().find(|interface| interface.key() == Some(key)).cloned()
+        self.interfaces.find(key)
     }
 
     /// `memif_poll_event`.
@@ -336,7 +334,7 @@ impl SocketState {
 
     /// `memif_delete_socket`.
     pub(crate) fn delete(&self) -> c_int {
-        if !lock(&self.interfaces).is_empty() {
+        if !self.interfaces.is_empty() {
             return err::INVAL_ARG;
         }
         let Some(state) = lock(&self.place.0).take() else { return err::INVAL_ARG };
