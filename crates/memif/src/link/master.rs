@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustix::fs::fstat;
 
-use super::connected::{Connected, new_eventfd, queue_name};
+use super::connected::{Connected, queue_name};
 use super::handle::LinkHandle;
 use super::peer_fd;
 use crate::config::{InterfaceConfig, Role, RxMode};
@@ -27,7 +27,6 @@ pub(crate) struct MasterMemory {
     regions: Regions,
     rx: Vec<QueueParts>,
     tx: Vec<QueueParts>,
-    down_event: OwnedFd,
 }
 
 impl MasterMemory {
@@ -81,8 +80,7 @@ impl MasterMemory {
         for part in rx.iter().chain(&tx) {
             part.ring.store_tail(0);
         }
-        let down_event = new_eventfd().map_err(|error| Breach::RegionMap { index: 0, error: error.to_string() })?;
-        Ok(Self { regions, rx, tx, down_event })
+        Ok(Self { regions, rx, tx })
     }
 
     /// After CONNECTED has gone out: makes the queues.
@@ -101,7 +99,6 @@ impl MasterMemory {
             Role::Master,
             self.regions,
             signals,
-            self.down_event,
             None,
             rx.iter().map(|(_, shared)| Arc::clone(shared)).collect(),
             tx.iter().map(|(_, shared)| Arc::clone(shared)).collect(),

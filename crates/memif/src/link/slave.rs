@@ -32,7 +32,6 @@ pub(crate) struct SlaveMemory {
     rings: Vec<(AddRing, Arc<OwnedFd>)>,
     mapped_rings: Vec<MappedRing>,
     decoy: Decoy,
-    down_event: OwnedFd,
 }
 
 impl SlaveMemory {
@@ -102,7 +101,6 @@ impl SlaveMemory {
             regions: Regions::new(mappings),
             rings,
             mapped_rings,
-            down_event: new_eventfd()?,
         })
     }
 
@@ -177,7 +175,6 @@ impl SlaveMemory {
             Role::Slave,
             self.regions,
             signals,
-            self.down_event,
             Some(self.decoy),
             rx.iter().map(|(_, shared, _)| Arc::clone(shared)).collect(),
             tx.iter().map(|(_, shared, _)| Arc::clone(shared)).collect(),

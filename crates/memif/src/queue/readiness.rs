@@ -90,7 +90,7 @@ impl RxQueue {
         let all = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let data = epoll::EventData::new_u64;
         epoll::add(&all, &*self.shared.interrupt, data(SIGNAL), epoll::EventFlags::IN)?;
-        epoll::add(&all, self.scan.link.down_event(), data(DOWN), epoll::EventFlags::IN)?;
+        epoll::add(&all, self.scan.link.down_event()?, data(DOWN), epoll::EventFlags::IN)?;
         if let Some(control) = self.scan.link.control() {
             // As `PEER_GONE`.
             epoll::add(&all, control, data(PEER), epoll::EventFlags::RDHUP)?;
@@ -119,8 +119,10 @@ impl RxQueue {
     }
 
     fn listen_to_the_end(&self, all: &OwnedFd, flags: epoll::EventFlags) {
-        // Fails for want of memory alone: then the descriptor is as it was.
-        let _ = epoll::modify(all, self.scan.link.down_event(), epoll::EventData::new_u64(DOWN), flags);
+        // It is there since `all` is. Fails for want of memory alone: then the descriptor is as it was.
+        if let Ok(down) = self.scan.link.down_event() {
+            let _ = epoll::modify(all, down, epoll::EventData::new_u64(DOWN), flags);
+        }
     }
 
     /// Sleeps until something of this queue is ready, at most that long. Returns whether the peer signalled; `None`

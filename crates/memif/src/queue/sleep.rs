@@ -69,7 +69,7 @@ fn sleep_together<Q: BorrowMut<RxQueue>>(
     left: Option<&Timespec>,
 ) -> rustix::io::Result<bool> {
     // Room on the stack for a few queues, as there are mostly; all of it asks for nothing at first.
-    let nothing = PollFd::new(queues[0].borrow().scan.link.down_event(), PollFlags::empty());
+    let nothing = PollFd::new(queues[0].borrow().scan.link.down_event()?, PollFlags::empty());
     let mut few = std::array::from_fn::<_, { 3 * FEW + 1 }, _>(|_| nothing.clone());
     let mut many = Vec::new();
     let fds: &mut [PollFd<'_>] = if queues.len() <= FEW {
@@ -86,7 +86,7 @@ fn sleep_together<Q: BorrowMut<RxQueue>>(
         }
     }
     for link in links(queues) {
-        fds[used] = PollFd::new(link.down_event(), PollFlags::IN);
+        fds[used] = PollFd::new(link.down_event()?, PollFlags::IN);
         used += 1;
         if let Some(control) = link.control() {
             fds[used] = PollFd::new(control, PEER_GONE);

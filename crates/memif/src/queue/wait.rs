@@ -360,12 +360,21 @@ impl Patience {
             return false;
         }
         let until = self.deadline.min(Deadline::after(Some(self.pause)));
-        let down = PollFd::new(link.down_event(), PollFlags::IN);
+        // Where there is no descriptor for it, the end is found a millisecond later.
+        let down = link.down_event().ok().map(|down| PollFd::new(down, PollFlags::IN));
         let control = link.control().map(|control| PollFd::new(control, PEER_GONE));
-        let mut fds = [control.unwrap_or_else(|| down.clone()), down];
-        let _ = poll(&mut fds, until.left().as_ref());
-        if link.control().is_some() && !fds[0].revents().is_empty() {
-            link.lost_peer();
+        let fds = match (control, down) {
+            (Some(control), Some(down)) => Some([control, down]),
+            (Some(one), None) | (None, Some(one)) => Some([one.clone(), one]),
+            (None, None) => None,
+        };
+        if let Some(mut fds) = fds {
+            let _ = poll(&mut fds, until.left().as_ref());
+            if link.control().is_some() && !fds[0].revents().is_empty() {
+                link.lost_peer();
+            }
+        } else {
+            std::thread::sleep(self.pause);
         }
         self.pause = (self.pause * 2).min(Self::LONGEST);
         true

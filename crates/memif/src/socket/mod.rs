@@ -16,8 +16,9 @@
 //! | `link_signals` | breaches that queues found, and the repetition of signals |
 //! | `watches` | receive queues whose signals are events |
 //!
-//! The rest is the driver, which joins them: `turn` what is ready and due, `master` and `slave` what each role does in
-//! a handshake, `ending` the end of a connection, `surplus` a quirk of DPDK.
+//! What they number themselves they find in a `number_map`. The rest is the driver, which joins them: `turn` what is
+//! ready and due, `master` and `slave` what each role does in a handshake, `ending` the end of a connection, `surplus` a
+//! quirk of DPDK.
 
 mod api;
 mod attention;

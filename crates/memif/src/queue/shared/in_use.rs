@@ -53,7 +53,7 @@ mod tests {
     fn a_share_holds_nothing_of_a_link_that_ended() {
         let event = || eventfd(0, EventfdFlags::NONBLOCK).unwrap();
         let signals = DriverSignals::new(Arc::new(event()), Arc::new(event()));
-        let link = LinkShared::new(Role::Slave, Regions::new(vec![]), &signals, event(), None, vec![], vec![]);
+        let link = LinkShared::new(Role::Slave, Regions::new(vec![]), &signals, None, vec![], vec![]);
         let share = InUse::new(&link);
         assert_eq!(Arc::strong_count(&link), 1);
         drop(share.clone());

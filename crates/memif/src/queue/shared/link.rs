@@ -1,7 +1,10 @@
 //! One link: how it stands, and what its queues ask of their driver.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, OnceLock};
+
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::QueueShared;
 use super::peer::Control;
@@ -20,8 +23,9 @@ pub(crate) struct LinkShared {
     standing: Standing,
     users: Users,
     fault: OnceLock<Breach>,
-    /// Ours alone, so that no peer can drain it: readable for good once the link is down.
-    down_event: OwnedFd,
+    /// Ours alone, so that no peer can drain it: readable for good once the link is down. Made for the first who
+    /// sleeps: a link at rest, or one that is polled, has none.
+    down_event: OnceLock<OwnedFd>,
     control: Control,
     /// Slave: what a peer with more queues than the link sends to.
     decoy: Option<Decoy>,
@@ -35,7 +39,6 @@ impl LinkShared {
         role: Role,
         regions: Regions,
         signals: &DriverSignals,
-        down_event: OwnedFd,
         decoy: Option<Decoy>,
         rx: Vec<Arc<QueueShared>>,
         tx: Vec<Arc<QueueShared>>,
@@ -46,7 +49,7 @@ impl LinkShared {
             standing: Standing::default(),
             users: Users::default(),
             fault: OnceLock::new(),
-            down_event,
+            down_event: OnceLock::new(),
             control: Control::default(),
             decoy,
             signals: signals.clone(),
@@ -113,8 +116,22 @@ impl LinkShared {
     }
 
     /// Readable once the link is down.
-    pub(crate) fn down_event(&self) -> &OwnedFd {
-        &self.down_event
+    ///
+    /// # Errors
+    /// There is none yet, and the process has no descriptor left.
+    pub(crate) fn down_event(&self) -> rustix::io::Result<&OwnedFd> {
+        if let Some(event) = self.down_event.get() {
+            return Ok(event);
+        }
+        let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        // Where another thread was first, its one counts.
+        let event = self.down_event.get_or_init(|| made);
+        // Whoever takes the link down looks for the event behind such a fence, too: one sees what the other did.
+        fence(Ordering::SeqCst);
+        if self.is_down() {
+            set(event);
+        }
+        Ok(event)
     }
 
     /// Takes the link down for a breach that a queue found, and tells the driver. The first breach counts.
@@ -143,7 +160,10 @@ impl LinkShared {
     }
 
     fn wake_sleepers(&self) {
-        let _ = rustix::io::write(&self.down_event, &1u64.to_ne_bytes());
+        fence(Ordering::SeqCst);
+        if let Some(event) = self.down_event.get() {
+            set(event);
+        }
     }
 
     /// Nobody has the link or one of its queues any more. The driver takes it down, unless it is to stay up.
@@ -196,5 +216,54 @@ impl LinkShared {
             }
         }
         soon
+    }
+}
+
+fn set(event: &OwnedFd) {
+    let _ = rustix::io::write(event, &1u64.to_ne_bytes());
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sys::{EventFd, TimerFd, is_signalled};
+
+    fn link() -> Arc<LinkShared> {
+        let (attention, repeat) = (EventFd::new().unwrap(), TimerFd::new().unwrap());
+        let signals = DriverSignals::new(attention.shared(), repeat.shared());
+        LinkShared::new(Role::Master, Regions::new(vec![]), &signals, None, vec![], vec![])
+    }
+
+    #[test]
+    fn whoever_sleeps_hears_of_the_end_whichever_comes_first() {
+        let sleeper_first = link();
+        assert!(!is_signalled(sleeper_first.down_event().unwrap()));
+        sleeper_first.leave();
+        assert!(is_signalled(sleeper_first.down_event().unwrap()));
+        let end_first = link();
+        end_first.shut();
+        assert!(end_first.down_event.get().is_none(), "made for nobody");
+        assert!(is_signalled(end_first.down_event().unwrap()));
+    }
+
+    #[test]
+    fn whoever_sleeps_hears_of_the_end_that_comes_meanwhile() {
+        for _ in 0..500 {
+            let link = link();
+            let start = std::sync::Barrier::new(3);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    start.wait();
+                    link.shut();
+                });
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        start.wait();
+                        let _ = link.down_event().unwrap();
+                    });
+                }
+            });
+            assert!(is_signalled(link.down_event().unwrap()));
+        }
     }
 }
