@@ -17,8 +17,8 @@
 //! | `watches` | receive queues whose signals are events |
 //!
 //! What they number themselves they find in a `number_map`. The rest is the driver, which joins them: `turn` what is
-//! ready and due, `master` and `slave` what each role does in a handshake, `ending` the end of a connection, `surplus` a
-//! quirk of DPDK.
+//! ready and due, `master` and `slave` what each role does in a handshake, `ending` the end of a connection, `surplus`
+//! a quirk of DPDK.
 
 mod api;
 mod attention;
