@@ -45,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Place, String> {
     if !text.contains('/') {
         return Err(GIVE.to_owned());
     }
-    if SocketAddrUnix::new(text).is_err() {
+    if text.len() > LONGEST_PATH || SocketAddrUnix::new(text).is_err() {
         return Err(
             "this path is too long for a socket, whose paths have 107 bytes at most: give a shorter one, or go \
                     to its directory and give a relative one, as in ./metrics.sock"
@@ -54,6 +54,9 @@ pub(super) fn parse(text: &str) -> Result<Place, String> {
     }
     Ok(Place::Path(text.into()))
 }
+
+/// Bytes of a socket's path that every program can name: the kernel takes one more, without a zero behind it.
+const LONGEST_PATH: usize = 107;
 
 /// What listens. A file of its own goes away with it.
 #[derive(Debug)]
