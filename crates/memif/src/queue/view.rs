@@ -21,6 +21,7 @@ use crate::queue::{LinkShared, QueueShared};
 /// let packets: u64 = views.iter().map(|view| view.details().counters.packets).sum();
 /// # let _ = packets;
 /// # }
+/// # let _ = sum;
 /// ```
 #[derive(Clone)]
 pub struct QueueView {
