@@ -49,10 +49,21 @@ impl Board {
 }
 
 impl Counted {
-    fn read(&mut self, of: &Of) -> Vec<Dropped> {
+    fn add(&mut self, source: Source) {
+        // A peer whose links come and go must not make them many, whether or not anybody reads them.
+        self.fold();
+        self.sources.push(source);
+    }
+
+    /// Lets go of what no thread counts with any more.
+    fn fold(&mut self) {
         for over in self.sources.extract_if(.., |source| source.is_over()) {
             sum(&mut self.past, &over);
         }
+    }
+
+    fn read(&mut self, of: &Of) -> Vec<Dropped> {
+        self.fold();
         let mut all = self.past.clone();
         self.sources.iter().for_each(|source| sum(&mut all, source));
         let labels = of.labels();
@@ -106,7 +117,7 @@ impl Counting {
     pub(crate) fn add<D: Dropping + 'static>(&self, direction: Direction, counts: &Arc<D>) {
         if let Some((board, of)) = &self.0 {
             let counts: Arc<D> = Arc::clone(counts);
-            lock(&board.counted).entry(of.clone()).or_default().sources.push(Source::new(direction, counts));
+            lock(&board.counted).entry(of.clone()).or_default().add(Source::new(direction, counts));
         }
     }
 }
@@ -154,5 +165,8 @@ mod tests {
             assert!(board.tell().contains(&line(7 * links)));
             assert!(lock(&board.counted).values().all(|counted| counted.sources.is_empty()));
         }
+        // Nor do they pile up where nobody reads them.
+        (0..100).for_each(|_| counting.add(Direction::Tx, &Arc::<Thread>::default()));
+        assert!(lock(&board.counted).values().all(|counted| counted.sources.len() == 1));
     }
 }
