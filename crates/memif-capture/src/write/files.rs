@@ -38,7 +38,7 @@ pub struct Files {
     /// The name that was given, where there can be a next file.
     base: Option<PathBuf>,
     number: u64,
-    /// Files that are there, with the one that is open.
+    /// The first file; where so many alone are kept, all that are there.
     paths: VecDeque<PathBuf>,
     /// Bytes of the files before.
     before: u64,
@@ -84,7 +84,7 @@ impl Files {
         Ok(Self { section, rotation, base, number: 1, paths, before: 0, open, begin: now })
     }
 
-    /// The file that is written to first.
+    /// The oldest file that is there, as far as this knows: the first one, or what rotation has left.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.paths.front().map(PathBuf::as_path)
@@ -105,10 +105,11 @@ impl Files {
         let open = Open::begin(output, &self.section, interfaces)?;
         self.before += self.open.output.size();
         self.open = open;
+        // Without a limit there is nothing to be removed, and names would be all that memory grows by.
+        let Some(most) = self.rotation.files else { return Ok(()) };
         self.paths.push_back(path);
         // The one that is open stays in any case.
-        let most = self.rotation.files.map_or(usize::MAX, |files| files.max(1) as usize);
-        while self.paths.len() > most {
+        while self.paths.len() > most.max(1) as usize {
             let Some(oldest) = self.paths.pop_front() else { break };
             // Somebody else may have taken it away already.
             if let Err(error) = fs::remove_file(oldest)
