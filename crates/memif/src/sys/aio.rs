@@ -13,7 +13,7 @@
 //! no kernel knows is refused for its flags, but for a descriptor that is no eventfd before that.
 //!
 //! Requests belong to a context, which is a page of memory and no descriptor. One serves the whole process, from its
-//! first signal to its end.
+//! first listener or signal to its end.
 
 #![allow(unsafe_code)]
 
@@ -40,7 +40,7 @@ pub(super) enum Outcome {
 /// The context of this process, by the kernel's name for it, which is the address of a page; or one of the numbers
 /// below.
 static CONTEXT: AtomicUsize = AtomicUsize::new(NONE);
-/// There was no signal yet.
+/// It was not needed yet.
 const NONE: usize = 0;
 /// The kernel gave none.
 const REFUSED: usize = 1;
