@@ -11,8 +11,8 @@ mod rights;
 
 use serde_json::Value;
 use testkit::{Need, Suite, eventually};
-use util::memif;
 use util::reports::reports;
+use util::{Directory, Program, master, memif};
 
 const DPDK: &[Need] = &[Need::Root, Need::Program("dpdk-testpmd"), Need::Program("stdbuf")];
 const USERS: &[Need] = &[Need::Root, Need::Program("setpriv"), Need::SharedTemporary];
@@ -45,6 +45,16 @@ fn link_of(pid: u32) -> Value {
         let used = |link: &Value| link["rings"].as_array().unwrap().iter().any(|ring| ring["sent_slots"] != 0);
         links.into_iter().next().filter(|link| link["other_end"] == "there" && used(link))
     })
+}
+
+/// A responder and a ping beside it whose link is in use.
+fn responder_and_ping(directory: &Directory) -> (Program, Program) {
+    let socket = directory.text("memif.sock");
+    let responder = master(&socket, "");
+    let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} --interval 0.05"));
+    ping.expect("icmp_seq=2");
+    link_of(ping.pid());
+    (responder, ping)
 }
 
 /// Pid and role of each end, slave first.

@@ -6,7 +6,7 @@ use testkit::eventually;
 
 use super::util::reports::has_fields;
 use super::util::{Directory, master, memif};
-use super::{link_of, links_of, rings, roles};
+use super::{link_of, links_of, responder_and_ping, rings, roles};
 
 pub(super) fn both_ends() {
     let directory = Directory::new();
@@ -72,11 +72,7 @@ pub(super) fn queues_modes_and_chains() {
 
 pub(super) fn an_end_that_left() {
     let directory = Directory::new();
-    let socket = directory.text("memif.sock");
-    let responder = master(&socket, "");
-    let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} --interval 0.05"));
-    ping.expect("icmp_seq=2");
-    link_of(ping.pid());
+    let (responder, ping) = responder_and_ping(&directory);
     // A slave that does not notice that its master died.
     ping.signal(Signal::STOP);
     responder.kill();

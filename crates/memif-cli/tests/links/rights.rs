@@ -7,8 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::util::reports::reports;
-use super::util::{Directory, Program, command, master, memif, start};
-use super::{link_of, rings, roles};
+use super::util::{Directory, Program, command, start};
+use super::{link_of, responder_and_ping, rings, roles};
 
 /// `memif` as a user and group that have nothing.
 fn as_nobody(arguments: &str) -> Program {
@@ -68,11 +68,7 @@ pub(super) fn own_links() {
 
 pub(super) fn not_permitted() {
     let directory = Directory::new();
-    let socket = directory.text("memif.sock");
-    let responder = master(&socket, "");
-    let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} --interval 0.05"));
-    ping.expect("icmp_seq=2");
-    link_of(ping.pid());
+    let (responder, _ping) = responder_and_ping(&directory);
     let finished = as_nobody(&format!("links --json --pid {}", responder.pid())).finish().code(1);
     let all = reports(&finished);
     let named = all.iter().find(|report| report["processes"][0]["pid"] == responder.pid()).expect("it is named");
