@@ -274,23 +274,16 @@ impl Program {
     }
 
     /// Ends a bridge; returns the packets that it says it passed on in that direction.
-    fn end(mut self, direction: &str) -> Result<u64> {
-        let text = self.finish()?;
+    fn end(self, direction: &str) -> Result<u64> {
+        terminate(&self.0);
+        let text = self.wait_for_output()?;
         let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
         let packets = lines.filter_map(|line| line[direction]["packets"].as_u64()).last();
         packets.ok_or_else(|| "the bridge gave no figures".to_owned())
     }
 
-    fn finish(&mut self) -> Result<String> {
-        terminate(&self.0);
-        self.output()
-    }
-
+    /// All that it says until it ends.
     fn wait_for_output(mut self) -> Result<String> {
-        self.output()
-    }
-
-    fn output(&mut self) -> Result<String> {
         let mut text = String::new();
         if let Some(mut pipe) = self.0.stdout.take() {
             pipe.read_to_string(&mut text).map_err(io_error("reading what a program says"))?;

@@ -9,6 +9,7 @@ mod job;
 mod metric;
 mod plots;
 mod port;
+mod row;
 mod rows;
 mod runner;
 mod shared;
@@ -23,7 +24,8 @@ use std::process::{Command, ExitCode, Stdio};
 use clap::Parser;
 
 use crate::port::Result;
-use crate::rows::{BENCH, BRIDGE, COMMAND_ALONE, OURS, Peers, Row, USUAL_ROUNDS};
+use crate::row::{BENCH, BRIDGE, OURS, Peers, Row, USUAL_ROUNDS};
+use crate::rows::COMMAND_ALONE;
 use crate::runner::Runner;
 use crate::table::Measured;
 

@@ -8,7 +8,7 @@ use plotters::prelude::*;
 
 use crate::metric::percentile;
 use crate::port::Result;
-use crate::rows::Plot;
+use crate::row::Plot;
 use crate::table::{Measured, median};
 
 const SIZE: (u32, u32) = (900, 540);
@@ -73,7 +73,7 @@ fn distributions(measured: &Measured) -> Vec<Line> {
             *counts.entry(*value).or_default() += count;
         }
         // A mean is no distribution, and one run of the bare ring is enough.
-        if counts.len() < 2 || name == crate::rows::BARE_AGAIN || lines.len() == COLOURS.len() {
+        if counts.len() < 2 || name == crate::row::BARE_AGAIN || lines.len() == COLOURS.len() {
             continue;
         }
         let counts: Vec<(u64, u64)> = counts.into_iter().collect();
