@@ -17,7 +17,7 @@ mod table;
 mod testpmd;
 mod work;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -107,8 +107,8 @@ fn run(mut options: Options) -> Result<()> {
     let rows = chosen(&options, rows::all(&peers))?;
     if options.list {
         for row in &rows {
-            println!("{:20} {}", row.id, row.title);
-            row.contenders.iter().for_each(|(name, _)| println!("{:20}   {name}", ""));
+            print(&format!("{:20} {}\n", row.id, row.title));
+            row.contenders.iter().for_each(|(name, _)| print(&format!("{:20}   {name}\n", "")));
         }
         return Ok(());
     }
@@ -121,7 +121,7 @@ fn run(mut options: Options) -> Result<()> {
         let rounds = row.rounds(options.rounds);
         let measured = measure(&mut runner, row, rounds);
         let summary = measured.summary();
-        print!("{}", summary.markdown());
+        print(&summary.markdown());
         summaries.push(summary);
         if let Some(out) = &options.out {
             // After each row, so that a run that is ended leaves what it measured.
@@ -129,8 +129,13 @@ fn run(mut options: Options) -> Result<()> {
             plots::draw(out, &measured)?;
         }
     }
-    print!("{}", table::judgement(&summaries));
+    print(&table::judgement(&summaries));
     Ok(())
+}
+
+/// On standard output, whose reader may have read enough: the tables of `--out` are written all the same.
+fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 /// What there is to compare with; says what is left out, and why.

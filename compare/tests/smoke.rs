@@ -1,7 +1,7 @@
 //! The program from end to end, over what needs nothing but this crate.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[test]
 fn measures_what_needs_nothing_else() {
@@ -69,4 +69,18 @@ fn measures_bridges() {
         assert!(measured || line["contender"] == "veth" && line["metric"] == "CPU s/GB", "{line}");
     }
     let _ = std::fs::remove_dir_all(&out);
+}
+
+/// As `| head` does.
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_memif-compare"))
+        .args(["--list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("running the program");
+    drop(program.stdout.take());
+    let output = program.wait_with_output().expect("its end");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
