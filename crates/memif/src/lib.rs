@@ -111,6 +111,7 @@
 //! # Features
 //!
 //! - `tracing`: log lines of the control path through the `tracing` crate. The data path never logs.
+//! - `flow`: packets of a flow take one queue of several, by the hash of receive side scaling (`flow::FlowHash`).
 //! - `raw`: the lower interface that bindings to other languages stand on.
 //!
 //! # What it is not
@@ -141,6 +142,8 @@ mod address;
 mod config;
 mod counters;
 mod error;
+#[cfg(feature = "flow")]
+pub mod flow;
 mod limits;
 mod link;
 mod names;

@@ -26,7 +26,7 @@ const LAYERS: &[Layers] = &[
         sources: "crates/memif/src",
         order: &[
             &["socket"],
-            &["link"],
+            &["flow", "link"],
             &["queue"],
             &["config"],
             &["shm"],
