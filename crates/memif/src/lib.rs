@@ -184,11 +184,14 @@ pub use config::{
 };
 pub use counters::{Counters, QueueDetails, RegionDetails};
 pub use error::{
-    Breach, ConfigError, ConnectError, Direction, QueueName, RecvError, Refusal, SendError, SocketError, SystemError,
-    WaitError,
+    Breach, ConfigError, ConnectError, Direction, KeepError, QueueName, RecvError, Refusal, SendError, SocketError,
+    SystemError, WaitError,
 };
 pub use limits::Limits;
-pub use queue::{ForwardError, Packet, PacketWriter, Packets, QueueView, RxBatch, RxQueue, Segments, TxBatch, TxQueue};
+pub use queue::{
+    ForwardError, KeptPacket, KeptSegments, NotKept, Packet, PacketWriter, Packets, QueueView, RxBatch, RxQueue,
+    Segments, TxBatch, TxQueue,
+};
 pub use shm::{Mapping, SharedSlice};
 pub use socket::{
     Details, DisconnectReason, Event, InterfaceKey, Link, Peer, Request, Side, Socket, SocketBuilder, SocketWaker,

@@ -7,6 +7,9 @@ use crate::shm::layout::{Buffers, Layout, Rings};
 use crate::shm::placement;
 use crate::terms::{MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, Role};
 
+/// Spare buffers of a queue: with those of its slots they have numbers of 16 bits.
+const MOST_SPARES: u32 = 32_768;
+
 impl InterfaceConfig {
     /// The binary logarithm of the ring size. Meaningful only for a configuration that passed
     /// [`validate`](Self::validate).
@@ -33,6 +36,9 @@ impl InterfaceConfig {
         }
         if self.buffer_size == 0 || self.buffer_size > MAX_BUFFER_SIZE {
             return Err(ConfigError::BufferSize(self.buffer_size));
+        }
+        if self.spare_buffers > MOST_SPARES {
+            return Err(ConfigError::SpareBuffers(self.spare_buffers));
         }
         self.limits.validate()?;
         if let Some(max_packet) = self.max_packet {
@@ -86,6 +92,7 @@ impl InterfaceConfig {
             &Rings { s2m, m2s, log2 },
             &Buffers {
                 size: self.buffer_size,
+                spares: self.spare_buffers,
                 packed: self.external.as_ref().is_some_and(|external| external.0.allocates()),
                 apart,
                 huge_pages: self.huge_pages,
@@ -107,6 +114,8 @@ mod tests {
         assert!(error(base.clone().ring_size(32_768)).contains("ring size"));
         assert!(error(base.clone().buffer_size(0)).contains("buffer size"));
         assert!(error(base.clone().buffer_size(65_536)).contains("buffer size"));
+        assert!(error(base.clone().spare_buffers(32_769)).contains("spare buffers"));
+        assert_eq!(base.clone().ring_size(16_384).spare_buffers(32_768).validate(), Ok(()));
         assert!(error(base.clone().rx_queues(0).tx_queues(0)).contains("queue"));
         assert!(error(base.clone().max_packet(65_536)).contains("packet"));
         let unchained = base.clone().chaining(false).max_packet(9000);

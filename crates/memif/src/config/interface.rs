@@ -31,6 +31,7 @@ pub struct InterfaceConfig {
     pub(crate) probe_rx_queues: Option<u8>,
     pub(crate) ring_size: u32,
     pub(crate) buffer_size: u32,
+    pub(crate) spare_buffers: u32,
     pub(crate) max_packet: Option<u32>,
     pub(crate) chaining: bool,
     pub(crate) rx_mode: RxMode,
@@ -66,6 +67,7 @@ impl InterfaceConfig {
             probe_rx_queues: None,
             ring_size: 1024,
             buffer_size: 2048,
+            spare_buffers: 0,
             max_packet: None,
             chaining: true,
             rx_mode: RxMode::default(),
@@ -181,6 +183,15 @@ impl InterfaceConfig {
     #[must_use]
     pub fn buffer_size(mut self, bytes: u32) -> Self {
         self.buffer_size = bytes;
+        self
+    }
+
+    /// Slave: so many buffers of each receive queue more than it has slots, 0 to 32768 (default 0). They take the place
+    /// of packets that are kept ([`Packet::keep`](crate::Packet::keep)), one for each segment. Each takes the bytes of
+    /// a buffer and 128 more once it is used.
+    #[must_use]
+    pub fn spare_buffers(mut self, buffers: u32) -> Self {
+        self.spare_buffers = buffers;
         self
     }
 

@@ -36,6 +36,9 @@ pub enum ConfigError {
     /// Not 1 to 65535.
     #[error("buffer size {0} is not in 1 to 65535")]
     BufferSize(u32),
+    /// More than 32768.
+    #[error("{0} spare buffers are more than 32768")]
+    SpareBuffers(u32),
     /// Not 1 to 65535.
     #[error("maximum packet size {0} is not in 1 to 65535")]
     MaxPacket(u32),
@@ -92,6 +95,12 @@ pub enum ConfigError {
          lower the ring size, the buffer size or the number of queues"
     )]
     BuffersTooLarge(u64),
+    /// The buffers take more regions than a link can have.
+    #[error(
+        "the buffers take {0} regions of 4 GiB and a link has at most 256: \
+         lower the ring size, the buffer size, the number of queues or of spare buffers"
+    )]
+    TooManyRegions(usize),
     /// A setting for memory of the library, and the buffers lie in the caller's.
     #[error(
         "{0} cannot be had for memory of the caller: take the library's, or leave the setting out \

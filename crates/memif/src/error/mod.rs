@@ -9,7 +9,7 @@ mod system;
 
 pub use breach::Breach;
 pub use config::ConfigError;
-pub use queue::{RecvError, SendError};
+pub use queue::{KeepError, RecvError, SendError};
 pub use refusal::Refusal;
 pub use socket::{ConnectError, SocketError, WaitError};
 pub use system::SystemError;

@@ -47,6 +47,21 @@ pub enum SendError {
     Breach(Breach),
 }
 
+/// Why a packet was not kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeepError {
+    /// Fewer spare buffers are free than the packet has segments: others of those kept are to be given back first.
+    #[error("no spare buffer is free: drop packets that are kept, or ask for more spare buffers")]
+    NoSpare,
+    /// The interface was made without spare buffers.
+    #[error("the interface has no spare buffers: ask for some in its configuration")]
+    NoSpares,
+    /// A master's packets lie in memory of its slave, which has to get every slot back with its buffer.
+    #[error("a master has no buffers of its own to put in the place of a packet: copy it")]
+    Master,
+}
+
 // The text of both has the breach, so it is no source of theirs.
 impl From<Breach> for RecvError {
     fn from(breach: Breach) -> Self {

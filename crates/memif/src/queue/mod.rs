@@ -3,6 +3,7 @@
 
 mod buffers;
 mod flush;
+mod kept;
 mod leftovers;
 mod memory;
 mod notify;
@@ -30,6 +31,7 @@ mod view;
 mod wait;
 
 pub(crate) use buffers::{BufferRef, BufferRow};
+pub use kept::{KeptPacket, KeptSegments, NotKept};
 pub use packet::{Packet, Segments};
 pub use packet_writer::PacketWriter;
 pub use rx::RxQueue;

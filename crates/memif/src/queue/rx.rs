@@ -79,7 +79,7 @@ impl RxQueue {
         };
         let core = RxCore::new(&link.regions, parts.ring, cursor, settings, row);
         let mut queue = Self {
-            scan: RxScan::new(core, link),
+            scan: RxScan::new(core, link, u16::try_from(config.spare_buffers).unwrap_or(u16::MAX)),
             shared,
             mode: config.rx_mode,
             spin: Spin::new(config.spin),
@@ -131,6 +131,12 @@ impl RxQueue {
     #[must_use]
     pub fn ring_size(&self) -> usize {
         usize::from(self.scan.core.cursor.size())
+    }
+
+    /// Spare buffers that are free, see [`Packet::keep`](crate::Packet::keep).
+    #[must_use]
+    pub fn free_spares(&self) -> usize {
+        self.scan.free_spares()
     }
 
     /// Whether the link is up.
@@ -289,5 +295,12 @@ impl RxQueue {
     pub(super) fn slot_offset(&self, slot: u16) -> u32 {
         let core = &self.scan.core;
         slot_offset(&core.buffers, core.row, core.at(slot))
+    }
+
+    /// The address of the region with the buffers.
+    pub(super) fn region_address(&self) -> usize {
+        let core = &self.scan.core;
+        let region = core.row.map_or(0, |row| row.first.region);
+        core.regions.slice(region, 0, 0).map_or(0, |start| start.as_ptr() as usize)
     }
 }

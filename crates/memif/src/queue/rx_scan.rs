@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::kept::Spares;
 use super::rx_core::{Descriptor, RxCore, Segment, Walked};
 use crate::config::Role;
 use crate::error::Breach;
@@ -16,6 +17,9 @@ const UNCOUNTED: u64 = u64::MAX;
 pub(super) struct RxScan {
     pub(super) core: RxCore,
     pub(super) link: Arc<LinkShared>,
+    /// Slave: what takes the place of packets that are kept, if it has such. None until it is [made](Self::make).
+    pub(super) spares: Option<Spares>,
+    spare_count: u16,
     /// The packets of the last scan, of which the first `count` count: the first segment of each, marked with its slot.
     /// No room for any until it is [made](Self::make).
     pub(super) packets: BufferTable,
@@ -52,8 +56,10 @@ pub(super) struct Details {
 
 impl RxScan {
     /// To be [made](Self::make) before a scan finds anything.
-    pub(super) fn new(core: RxCore, link: &Arc<LinkShared>) -> Self {
+    pub(super) fn new(core: RxCore, link: &Arc<LinkShared>, spare_count: u16) -> Self {
         Self {
+            spares: None,
+            spare_count,
             packets: BufferTable::new(&core.regions, 0),
             core,
             link: Arc::clone(link),
@@ -77,7 +83,19 @@ impl RxScan {
         let size = usize::from(self.core.cursor.size());
         self.packets = BufferTable::new(&self.core.regions, size);
         self.details.reserve_exact(size);
+        let slots = self.core.cursor.size();
+        let row = self.core.row.filter(|_| self.spare_count > 0);
+        self.spares = row.map(|row| Spares::new(&self.core.regions, row, slots, self.spare_count));
         self.core.make();
+    }
+
+    /// Spare buffers that no packet is kept for.
+    pub(super) fn free_spares(&self) -> usize {
+        match &self.spares {
+            Some(spares) => spares.free(),
+            None if self.core.row.is_some() && !self.is_made() => usize::from(self.spare_count),
+            None => 0,
+        }
     }
 
     /// Reads descriptors, each once, into the private lists until `max` packets are whole.

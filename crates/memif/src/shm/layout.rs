@@ -29,6 +29,8 @@ const SPARE: u64 = 128;
 const REGION_END: u64 = 1 << 32;
 /// Rings of each direction that have a place, whether they are there or not. Pages of the others are never made.
 const PLACES: u8 = 16;
+/// Their numbers go from 0 to 255.
+const MOST_REGIONS: usize = 256;
 /// Buffers in region 0 start at a page of their own.
 const PAGE: u64 = 4096;
 
@@ -48,6 +50,8 @@ pub(crate) struct Rings {
 pub(crate) struct Buffers {
     /// Bytes of each.
     pub(crate) size: u32,
+    /// Those of a ring to receive on beyond one for each slot, behind the others.
+    pub(crate) spares: u32,
     /// Whether they lie without spare room: the caller sizes its memory by the buffers alone.
     pub(crate) packed: bool,
     /// Whether they lie in other regions than the rings.
@@ -85,13 +89,13 @@ impl Layout {
     /// The plan for those rings, each with as many buffers as it has slots.
     pub(crate) fn new(rings: &Rings, buffers: &Buffers) -> Result<Self, ConfigError> {
         let Rings { s2m, m2s, log2 } = *rings;
-        let Buffers { size, packed, apart, huge_pages, given } = *buffers;
+        let Buffers { size, spares, packed, apart, huge_pages, given } = *buffers;
         let queues = usize::from(s2m) + usize::from(m2s);
         let ring = ring_bytes(log2).next_multiple_of(LINE);
         let stride =
             if packed { u64::from(size) } else { (u64::from(size).max(LEAST_BUFFER) + SPARE).next_multiple_of(LINE) };
-        let per_queue = stride << log2;
-        // At most 510 rings of 262,272 bytes and queues of 16384 buffers of 65,664 bytes, far below 2^32 and 2^64.
+        let of_queue = |spares: u32| stride * ((1_u64 << log2) + u64::from(spares));
+        // At most 510 rings of 262,272 bytes and queues of 49,152 buffers of 65,664 bytes, far below 2^32 and 2^64.
         let decoy_buffer = decoy::RING_BYTES.next_multiple_of(LINE);
         let first = decoy_buffer + (u64::from(decoy::BUFFER_BYTES) + SPARE).next_multiple_of(LINE);
         let place = |pair: u8, s2m: bool| first + (2 * u64::from(pair) + u64::from(s2m)) * ring;
@@ -100,8 +104,9 @@ impl Layout {
         let rings_end = (first + 2 * u64::from(s2m.max(m2s).max(PLACES)) * ring).next_multiple_of(PAGE);
         let (mut regions, mut next) = if apart { (vec![rings_end], 0) } else { (vec![], rings_end) };
         let mut buffers = Vec::with_capacity(queues);
-        for _ in 0..queues {
-            if next + per_queue > REGION_END {
+        for queue in 0..queues {
+            let bytes = of_queue(if queue < usize::from(s2m) { 0 } else { spares });
+            if next + bytes > REGION_END {
                 regions.push(next);
                 next = 0;
             }
@@ -109,9 +114,12 @@ impl Layout {
                 region: u16::try_from(regions.len()).unwrap_or(u16::MAX),
                 offset: u32::try_from(next).unwrap_or(u32::MAX),
             });
-            next += per_queue;
+            next += bytes;
         }
         regions.push(next);
+        if regions.len() > MOST_REGIONS {
+            return Err(ConfigError::TooManyRegions(regions.len()));
+        }
         if huge_pages {
             // Peers map and unmap what is announced, which must be whole pages. 4 GiB are.
             for size in regions.iter_mut().skip(1) {
@@ -120,7 +128,7 @@ impl Layout {
         }
 
         if let Some(size) = given {
-            let needed = per_queue * queues as u64;
+            let needed = of_queue(0) * u64::from(s2m) + of_queue(spares) * u64::from(m2s);
             if regions.len() > 2 {
                 return Err(ConfigError::BuffersTooLarge(needed));
             }
@@ -144,7 +152,7 @@ mod tests {
     use crate::wire::ring::RING_ALIGNMENT;
 
     fn buffers(size: u32, apart: bool) -> Buffers {
-        Buffers { size, packed: false, apart, huge_pages: false, given: None }
+        Buffers { size, spares: 0, packed: false, apart, huge_pages: false, given: None }
     }
 
     fn plan(s2m: u8, m2s: u8, log2: u8, buffers: &Buffers) -> Layout {
@@ -153,6 +161,11 @@ mod tests {
 
     /// No two rings or buffers share a byte, and all lie in their regions.
     fn disjoint(layout: &Layout, log2: u8, buffer_size: u64) {
+        disjoint_with(layout, log2, buffer_size, 0, 0);
+    }
+
+    /// The same of rings of which those from the `s2m`th on have spare buffers.
+    fn disjoint_with(layout: &Layout, log2: u8, buffer_size: u64, s2m: usize, spares: u64) {
         let decoy_buffer = u64::from(layout.decoy_buffer);
         assert!(decoy_buffer.is_multiple_of(LINE));
         let mut ranges: Vec<(u64, u64, u64)> =
@@ -161,8 +174,8 @@ mod tests {
             assert!(u64::from(*offset).is_multiple_of(RING_ALIGNMENT.max(LINE)));
             ranges.push((0, u64::from(*offset), u64::from(*offset) + ring_bytes(log2)));
         }
-        for place in &layout.buffers {
-            for slot in 0..1u64 << log2 {
+        for (queue, place) in layout.buffers.iter().enumerate() {
+            for slot in 0..(1u64 << log2) + if queue < s2m { 0 } else { spares } {
                 let start = u64::from(place.offset) + slot * u64::from(layout.stride);
                 let end = start + buffer_size.max(LEAST_BUFFER) + SPARE;
                 ranges.push((u64::from(place.region), start, end));
@@ -186,6 +199,23 @@ mod tests {
                 disjoint(&plan(s2m, m2s, log2, &buffers(size, apart)), log2, u64::from(size));
             }
         }
+    }
+
+    #[test]
+    fn spare_buffers_lie_behind_those_of_the_slots() {
+        for apart in [false, true] {
+            let spare = |spares| plan(2, 3, 5, &Buffers { spares, ..buffers(2048, apart) });
+            disjoint_with(&spare(40), 5, 2048, 2, 40);
+            let (with, without) = (spare(40), spare(0));
+            assert_eq!(with.buffers[..3], without.buffers[..3]);
+            let bytes = |layout: &Layout| layout.regions.iter().sum::<u64>();
+            assert_eq!(bytes(&with), bytes(&without) + 3 * 40 * u64::from(with.stride));
+        }
+        let given = |size| Buffers { spares: 40, given: Some(size), ..buffers(2048, true) };
+        let needed = (2 * 32 + 3 * 72) * 2176;
+        assert!(Layout::new(&Rings { s2m: 2, m2s: 3, log2: 5 }, &given(needed)).is_ok());
+        let error = Layout::new(&Rings { s2m: 2, m2s: 3, log2: 5 }, &given(needed - 1)).unwrap_err();
+        assert_eq!(error, ConfigError::MemoryTooSmall { size: needed - 1, needed });
     }
 
     #[test]
@@ -226,5 +256,10 @@ mod tests {
         let layout = plan(255, 255, 14, &buffers(65_535, false));
         assert!(layout.regions.len() > 2 && layout.regions.len() <= 256);
         assert!(layout.regions.iter().all(|size| *size <= REGION_END));
+        let spare = Buffers { spares: 32_768, ..buffers(65_535, false) };
+        let layout = plan(3, 200, 14, &spare);
+        assert!(layout.regions.len() > 200 && layout.regions.iter().all(|size| *size <= REGION_END));
+        let refused = Layout::new(&Rings { s2m: 255, m2s: 255, log2: 14 }, &spare).unwrap_err();
+        assert!(matches!(refused, ConfigError::TooManyRegions(257..)), "{refused}");
     }
 }

@@ -13,6 +13,7 @@ mod bounce;
 mod count;
 mod echo;
 mod frames;
+mod keep;
 mod life;
 mod memory;
 mod overrun;
@@ -43,6 +44,7 @@ fn main() {
         .test("more_queues_here_than_a_client_has", NEEDS, bounce::more_queues_here_than_a_client_has)
         .test("fewer_queues_here_than_a_client_has", NEEDS, bounce::fewer_queues_here_than_a_client_has);
     let suite = suite.test("zero_copy_client", NEEDS, bounce::zero_copy_client);
+    let suite = suite.test("packets_stay_while_they_are_kept", NEEDS, keep::packets_stay_while_they_are_kept);
     let suite = both!(suite, memory: prefault);
     let huge = [NEEDS, &[Need::HugePages(4)]].concat();
     let suite = suite.test("huge_pages_server", &huge, memory::huge_pages_server);

@@ -5,6 +5,7 @@ mod descriptors;
 mod flush;
 mod forwarding;
 mod hostile;
+mod keeping;
 mod leftovers;
 mod memory;
 mod pair;
