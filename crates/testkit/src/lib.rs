@@ -1,6 +1,6 @@
 //! What the tests of memif stand on: peers that are written from the protocol description alone and can be told to
 //! misbehave at every step, shared files, a census of descriptors and mappings, real DPDK and Open vSwitch, helper
-//! processes, and a test runner that cannot hang.
+//! processes, pictures of terminals, and a test runner that cannot hang.
 //!
 //! Nothing here uses the `memif` crate, so a test does not share the mistakes of what it tests. Everything here
 //! belongs to tests: it panics with a message instead of returning errors that no test would look at.
@@ -20,6 +20,7 @@ pub mod master_path;
 pub mod netns;
 pub mod ovs;
 pub mod patience;
+pub mod picture;
 pub mod plan;
 pub mod ring;
 pub mod seqsock;

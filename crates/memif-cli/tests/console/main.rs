@@ -12,7 +12,6 @@ use std::io::Write;
 use std::path::Path;
 
 use rustix::process::Signal;
-use terminal::Terminal;
 use testkit::{Address, VppLikeMaster, VppLikeSlave, eventually};
 use util::{Directory, Program, abstract_name, piped};
 
@@ -61,7 +60,7 @@ fn the_slave_session_on_a_terminal() {
     let directory = Directory::new();
     let (path, address) = path_of(&directory);
     let vpp = VppLikeMaster::bind(&address, false);
-    let mut console = Terminal::start(&format!("responder --interactive --socket {path}"));
+    let mut console = terminal::start(&format!("responder --interactive --socket {path}"));
     console.prompt();
     assert_eq!(console.lines()[..12], seed::banner(false));
     console.keys("conn 0 0\r");
@@ -88,7 +87,7 @@ fn the_slave_session_on_a_terminal() {
 fn the_master_session_on_a_terminal() {
     let directory = Directory::new();
     let (path, address) = path_of(&directory);
-    let mut console = Terminal::start(&format!("-v responder --interactive --socket {path}"));
+    let mut console = terminal::start(&format!("-v responder --interactive --socket {path}"));
     console.prompt();
     assert_eq!(console.lines()[..12], seed::banner(true));
     console.keys("conn 0 1\r");
@@ -192,7 +191,7 @@ fn keys_only(typed: &mut impl FnMut(&[u8], &str, &mut Program), line: &str, cons
 fn lines_that_come_while_one_is_typed_do_not_tear_it() {
     let directory = Directory::new();
     let (path, address) = path_of(&directory);
-    let mut console = Terminal::start(&format!("responder --interactive --socket {path}"));
+    let mut console = terminal::start(&format!("responder --interactive --socket {path}"));
     console.prompt();
     console.keys("conn 0 1\r");
     wait_for_socket(&directory.path("memif.sock"));
@@ -218,7 +217,7 @@ fn lines_that_come_while_one_is_typed_do_not_tear_it() {
 #[test]
 fn a_pasted_session_loses_no_line() {
     let socket = abstract_name();
-    let mut console = Terminal::start(&format!("responder --interactive --socket {socket}"));
+    let mut console = terminal::start(&format!("responder --interactive --socket {socket}"));
     console.prompt();
     console.keys("# conn 0 1\r# conn 1 1\r# ip-set 1 fd00::9\r# del 0\r# show\r");
     console.expect(&format!("{SPACE}interface ip6: fd00::9"));
@@ -232,7 +231,7 @@ fn a_pasted_session_loses_no_line() {
 #[test]
 fn tab_completes_and_question_marks_explain() {
     let socket = abstract_name();
-    let mut console = Terminal::start(&format!("responder --interactive --socket {socket}"));
+    let mut console = terminal::start(&format!("responder --interactive --socket {socket}"));
     console.prompt();
     console.keys("c\t0 m\t");
     console.wait_for("the whole command", |lines| {
@@ -266,7 +265,7 @@ fn abbreviations_and_question_marks_come_from_a_pipe_too() {
 #[test]
 fn the_terminal_is_given_back_as_it_was() {
     for signal in [Some(Signal::TERM), Some(Signal::INT), None] {
-        let mut console = Terminal::start(&format!("responder --interactive --socket {}", abstract_name()));
+        let mut console = terminal::start(&format!("responder --interactive --socket {}", abstract_name()));
         console.prompt();
         assert!(console.is_raw());
         match signal {
