@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use commands::{bench, bridge, capture, demo, links, ping, replay, responder, show};
+use commands::{bench, bridge, capture, demo, links, ping, replay, responder, show, top};
 use output::exit;
 
 const EXAMPLES: &str = "\
@@ -41,7 +41,9 @@ Examples:
   memif show /run/vpp/memif.sock
       tells who listens there and whether this user may connect
   memif links
-      lists every link of this host, between whatever programs";
+      lists every link of this host, between whatever programs
+  memif top
+      shows every link of this host live, between whatever programs";
 
 /// Shared memory packet interfaces: respond, ping, bridge, demonstrate, measure, explain
 #[derive(Debug, Parser)]
@@ -79,6 +81,8 @@ enum Command {
     Show(show::ShowOptions),
     /// List the links of this host, between whatever programs, without touching either of them
     Links(links::LinksOptions),
+    /// Show every link of the host live: rates, how full its rings are, who waits for whom
+    Top(top::TopOptions),
 }
 
 fn main() -> ExitCode {
@@ -97,6 +101,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(options),
         Command::Show(options) => show::run(options),
         Command::Links(options) => links::run(options),
+        Command::Top(options) => top::run(options),
     })
 }
 

@@ -11,3 +11,4 @@ pub(crate) mod ping;
 pub(crate) mod replay;
 pub(crate) mod responder;
 pub(crate) mod show;
+pub(crate) mod top;

@@ -84,8 +84,8 @@ fn tell(links: &[Link], unseen: &[Unseen], in_container: bool) -> Result<(), Err
     for line in table::lines(&links) {
         output::say(format_args!("{line}"))?;
     }
-    for line in table::not_seen(unseen) {
-        output::say(format_args!("not seen: {line}"))?;
+    for (what, why) in output::not_seen(unseen) {
+        output::say(format_args!("not seen: {what}: {why}"))?;
     }
     if in_container {
         output::say(format_args!(

@@ -1,8 +1,6 @@
 //! The links for people: a line each, in columns.
 
-use memif_watch::{Unseen, UnseenKind};
-
-use super::report::{LinkReport, ProcessReport, RingReport};
+use super::report::{LinkReport, RingReport};
 
 /// Letters of queues that are shown one by one.
 const MOST_LETTERS: usize = 16;
@@ -102,31 +100,6 @@ fn further(link: &LinkReport) -> Vec<String> {
     });
     lines.extend(failures.take(1));
     lines
-}
-
-/// What could not be seen: a line for each reason, with those that it holds for.
-pub(super) fn not_seen(unseen: &[Unseen]) -> Vec<String> {
-    let mut groups: Vec<(&Unseen, usize)> = Vec::new();
-    for one in unseen {
-        match groups.iter_mut().find(|(first, _)| first.what == one.what && first.why == one.why) {
-            Some((_, count)) => *count += 1,
-            None => groups.push((one, 1)),
-        }
-    }
-    let line = |(first, count): (&Unseen, usize)| {
-        let who: Vec<String> = first.processes.iter().map(|process| ProcessReport::of(process).text()).collect();
-        let who = who.join(", ");
-        let subject = match (first.what, count) {
-            (UnseenKind::Process, 1) => format!("the memory of {who}"),
-            (UnseenKind::Process, _) => format!("the memory of {count} processes, as of {who}"),
-            (UnseenKind::Memory, 1) => format!("what {who} share"),
-            (UnseenKind::Memory, _) => format!("{count} pieces of memory that processes share, as {who}"),
-            (UnseenKind::Rest, 1) => format!("the rest of {who}"),
-            (UnseenKind::Rest, _) => format!("the rest of {count} processes, as of {who}"),
-        };
-        format!("{subject}: {}", first.why)
-    };
-    groups.into_iter().map(line).collect()
 }
 
 /// A number of bytes in three digits or so, of which 1k are 1024.
