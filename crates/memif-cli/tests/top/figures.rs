@@ -11,7 +11,7 @@ use crate::util::{Directory, Program, master, memif};
 pub(crate) fn linked(directory: &Directory) -> (Program, SlaveLink) {
     let mut responder = master(&directory.text("memif.sock"), "");
     let link = VppLikeSlave::default().connect(&Address::Path(directory.path("memif.sock")));
-    responder.expect("link up");
+    responder.expect("connected to");
     (responder, link)
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn forged_cursors() {
     let pid = std::process::id();
     let mut good = master(&directory.text("good.sock"), "");
     let mut sender = other.connect(&Address::Path(directory.path("good.sock")));
-    good.expect("link up");
+    good.expect("connected to");
     link.memory.s2m[0].ring.set_head(40_000);
     let mut top = memif(&format!("top --json --batch --delay 0.2 --pid {pid}"));
     sender.tx[0].send(&SILENT);

@@ -32,7 +32,7 @@ pub(crate) fn links_come_and_go() {
     expect_start(&mut top, "no link is seen");
     let address = Address::Path(directory.path("memif.sock"));
     let link = VppLikeSlave::default().connect(&address);
-    responder.expect("link up");
+    responder.expect("connected to");
     let own = std::process::id().to_string();
     expect_start(&mut top, &format!("> {own:>6} "));
     assert!(top.lines()[0].starts_with("memif top  1 link of 2 processes"), "{:?}", top.lines());
