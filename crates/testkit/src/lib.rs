@@ -1,6 +1,6 @@
 //! What the tests of memif stand on: peers that are written from the protocol description alone and can be told to
 //! misbehave at every step, shared files, a census of descriptors and mappings, real DPDK and Open vSwitch, helper
-//! processes, pictures of terminals, and a test runner that cannot hang.
+//! processes, terminals and their pictures, and a test runner that cannot hang.
 //!
 //! Nothing here uses the `memif` crate, so a test does not share the mistakes of what it tests. Everything here
 //! belongs to tests: it panics with a message instead of returning errors that no test would look at.
@@ -29,6 +29,7 @@ pub mod slave;
 pub mod slave_path;
 pub mod suite;
 pub mod surplus;
+pub mod terminal;
 pub mod testpmd;
 pub mod traffic;
 pub mod vpp;
@@ -48,5 +49,6 @@ pub use shared::{FileKind, SharedFile};
 pub use slave::{Refusal, ScriptedSlave, SlaveLink};
 pub use suite::{Need, Suite};
 pub use surplus::SurplusQueue;
+pub use terminal::Terminal;
 pub use testpmd::Testpmd;
 pub use vpp::{VppLikeMaster, VppLikeSlave};

@@ -12,6 +12,7 @@ use std::io::Write;
 use std::path::Path;
 
 use rustix::process::Signal;
+use terminal::Console as _;
 use testkit::{Address, VppLikeMaster, VppLikeSlave, eventually};
 use util::{Directory, Program, abstract_name, piped};
 

@@ -1,22 +1,20 @@
 //! What a screen shows, through a terminal emulator, and what is left of it.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::OwnedFd;
-
 use rustix::process::Signal;
-use testkit::{Address, VppLikeSlave, eventually};
+use testkit::{Address, Terminal, VppLikeSlave, eventually};
 
 use crate::figures::linked;
-use crate::util::terminal::Terminal;
 use crate::util::{Directory, master};
+
+const MEMIF: &str = env!("CARGO_BIN_EXE_memif");
 
 const SIZE: (u16, u16) = (80, 24);
 /// A locale with more than ASCII, and colours, whoever runs the test.
 const RICH: &[(&str, &str)] = &[("LC_ALL", "C.UTF-8"), ("NO_COLOR", "")];
 
 fn top(options: &str, environment: &[(&str, &str)]) -> Terminal {
-    Terminal::start(&format!("top --delay 0.2 {options}"), SIZE, environment)
+    let arguments = format!("top --delay 0.2 {options}");
+    Terminal::start(MEMIF, &arguments.split_whitespace().collect::<Vec<_>>(), SIZE, environment)
 }
 
 /// Waits for a line that begins with that, blanks aside.
@@ -162,22 +160,26 @@ pub(crate) fn stops_and_goes_on() {
 pub(crate) fn terminal_goes_away() {
     // Whoever started it may have it ignore the signal that tells of that.
     for ignore in ["", "trap '' HUP;"] {
-        let (pty, pts) = pty_process::blocking::open().expect("a terminal can be had");
-        pty.resize(pty_process::Size::new(24, 80)).expect("its size can be set");
-        let command = format!("{ignore} exec {} top --pid {}", env!("CARGO_BIN_EXE_memif"), std::process::id());
-        let mut child = pty_process::blocking::Command::new("sh")
-            .args(["-c", &command])
-            .env("TERM", "xterm")
-            .spawn(pts)
-            .expect("sh starts");
-        let mut pty = File::from(OwnedFd::from(pty));
-        let (mut seen, mut bytes) = (Vec::new(), [0; 4096]);
-        while !String::from_utf8_lossy(&seen).contains("no link is seen") {
-            let count = pty.read(&mut bytes).expect("it draws");
-            seen.extend_from_slice(&bytes[..count]);
-        }
-        drop(pty);
-        let status = eventually("it ends", || child.try_wait().expect("it can be waited for"));
+        let command = format!("{ignore} exec {MEMIF} top --pid {}", std::process::id());
+        let mut top = Terminal::start("sh", &["-c", &command], SIZE, RICH);
+        expect_start(&mut top, "no link is seen");
+        let status = top.hang_up();
         assert!(status.code().is_some(), "{ignore:?}: {status}");
+    }
+}
+
+pub(crate) fn terminal_takes_nothing() {
+    let own = std::process::id();
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
+        let mut top = top(&format!("--pid {own}"), RICH);
+        expect_start(&mut top, "no link is seen");
+        // Each key changes the whole screen, and from here on nobody reads what that prints.
+        eventually("the terminal takes no more", || {
+            top.keys("?");
+            top.is_stuck().then_some(())
+        });
+        top.signal(signal);
+        let status = top.finish_unread();
+        assert!(status.success() && !top.is_raw(), "{signal:?}: {status}");
     }
 }

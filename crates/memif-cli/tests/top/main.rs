@@ -27,5 +27,6 @@ fn main() {
         .test("the_terminal_is_given_back", &[], live::terminal_is_given_back)
         .test("it_stops_and_goes_on", &[], live::stops_and_goes_on)
         .test("a_terminal_that_goes_away_ends_it", &[], live::terminal_goes_away)
+        .test("a_terminal_that_takes_nothing_holds_up_no_signal", &[], live::terminal_takes_nothing)
         .run()
 }

@@ -6,7 +6,6 @@
 pub(crate) mod pcapng;
 pub(crate) mod processes;
 pub(crate) mod reports;
-pub(crate) mod terminal;
 
 use std::fmt::Write as _;
 use std::fs;
