@@ -80,7 +80,7 @@ pub(crate) fn rates_are_those_of_bench() {
     let mut top = memif(&format!("top --json --batch --delay 2 --pid {}", bench.pid()));
     // A machine that is busy keeps a rate on average: each period of bench has its own number.
     let close = (0..20).any(|_| {
-        let told: Value = serde_json::from_str(&bench.expect("\"way\":\"sent\"")).expect("an object");
+        let told: Value = serde_json::from_str(&bench.expect("bench_interval")).expect("an object");
         let seen = next(&mut top);
         let (told, slave) = (told["packets_per_second"].as_f64().expect("a rate"), ring(&seen, "slave"));
         let rate = slave["packets_per_second"].as_f64().expect("a rate");
@@ -181,5 +181,6 @@ pub(crate) fn lines_for_people() {
 pub(crate) fn wrong_use() {
     memif("top --delay 0.01").finish().code(2).complains("give a time from 100ms to a day");
     memif("top --once --count 2").finish().code(2).complains("cannot be used with");
+    memif("top --once --pid vpp").finish().code(2).complains("give a whole number from 1 to");
     memif("top --once --pid 4294967295").finish().code(2).complains("there is no process 4294967295");
 }

@@ -31,7 +31,7 @@ Examples:
 #[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
 pub(crate) struct TopOptions {
     /// Only the links of this process
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = number::<u32>(1, u64::from(u32::MAX)))]
     pub(super) pid: Option<u32>,
 
     /// Print lines, one period after the other, also where standard output is a terminal
