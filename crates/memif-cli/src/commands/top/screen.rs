@@ -34,6 +34,8 @@ use crate::output::exit::Outcome;
 /// How long the drawing thread may take to give the terminal back. Shorter than the time after which a second signal
 /// ends the command at once.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// Exit status after a panic, as of any program in Rust.
+const PANICKED: i32 = 101;
 
 /// What the drawing thread is told.
 enum Item {
@@ -78,9 +80,7 @@ pub(super) fn run(options: &TopOptions) -> Result<Outcome, Error> {
     spawn("keys", move || pass_keys(&keys))?;
     let over = happenings;
     spawn("screen", move || {
-        let drawn = std::panic::AssertUnwindSafe(|| Screen::new(sampler).and_then(|screen| screen.run(&inbox)));
-        // A panic was told by then.
-        let drawn = std::panic::catch_unwind(drawn).unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
+        let drawn = Screen::new(sampler).and_then(|screen| screen.run(&inbox));
         let _ = over.send(Happening::Over(drawn));
     })?;
     let ended = wait(&happened, &items, &before);
@@ -143,17 +143,21 @@ fn throw_away() {
     let _ = tcflush(io::stdout(), FlushArg::TCOFLUSH);
 }
 
-/// Whoever panics, the terminal is given back before that is told.
+/// Whichever thread panics, the terminal is given back, that is told, and the command ends: without one of its threads
+/// the screen would stand still.
 fn give_back_after_panics(before: Termios) {
     let tell = std::panic::take_hook();
     // Its flags are plain numbers, but the type has a cell in it.
     let before = std::sync::Mutex::new(before);
     std::panic::set_hook(Box::new(move |panic| {
-        let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
         if let Ok(before) = before.lock() {
             let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &before);
         }
+        // From here on the drawing thread cannot draw.
+        let mut out = io::stdout().lock();
+        let _ = execute!(out, LeaveAlternateScreen, Show);
         tell(panic);
+        std::process::exit(PANICKED);
     }));
 }
 
@@ -273,5 +277,57 @@ impl Screen {
         execute!(io::stdout(), LeaveAlternateScreen, Show)?;
         disable_raw_mode()?;
         io::stdout().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rustix::process::Signal;
+    use signal_hook::consts::SIGUSR2;
+    use signal_hook::iterator::Signals;
+    use testkit::Terminal;
+
+    use super::super::options::TopOptions;
+
+    /// In the environment of the process that is to panic.
+    const PANICS: &str = "MEMIF_TEST_PANICS";
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        top: TopOptions,
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        if std::env::var_os(PANICS).is_some() {
+            panic_when_signalled();
+            return;
+        }
+        let own = std::env::current_exe().expect("the path of this test");
+        let name = "commands::top::screen::tests::a_panic_gives_the_terminal_back";
+        let environment = [(PANICS, "1"), ("RUST_BACKTRACE", "0")];
+        let mut top = Terminal::start(own, &["--exact", name, "--nocapture"], (80, 24), &environment);
+        top.look_for("a screen", |top| top.screen().contents().contains("no link is seen").then_some(()));
+        assert!(top.is_raw() && top.screen().alternate_screen() && top.screen().hide_cursor());
+        top.signal(Signal::USR2);
+        let (status, lines) = top.finish();
+        assert_eq!(status.code(), Some(super::PANICKED), "{lines:?}");
+        assert!(!top.is_raw() && !top.screen().alternate_screen() && !top.screen().hide_cursor(), "{lines:?}");
+        assert!(lines.iter().any(|line| line == "on purpose"), "{lines:?}");
+    }
+
+    /// What the other process does: all of the command, and a thread of it that panics.
+    fn panic_when_signalled() {
+        let mut signals = Signals::new([SIGUSR2]).expect("signals can be received");
+        super::spawn("other", move || {
+            signals.forever().next();
+            panic!("on purpose");
+        })
+        .expect("a thread can be started");
+        let own = std::process::id().to_string();
+        let line = Line::parse_from(["top", "--pid", &own]);
+        super::run(&line.top).expect("it runs until it panics");
     }
 }
