@@ -35,7 +35,7 @@ pub(super) fn percent(share: Option<f64>) -> String {
     match share {
         None => "-".to_owned(),
         Some(share) if share > 0.0 && share < 0.01 => "<1%".to_owned(),
-        Some(share) if share < 1.0 && share >= 0.995 => "99%".to_owned(),
+        Some(0.995..1.0) => "99%".to_owned(),
         Some(share) => format!("{:.0}%", share * 100.0),
     }
 }

@@ -22,7 +22,7 @@ pub(super) use theme::Theme;
 /// Draws all of it. Gives where the cursor is, if somebody types.
 pub(super) fn draw(ui: &mut Ui, theme: Theme, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     let mut canvas = Canvas { theme, area, buffer };
-    let Some(last) = area.height.checked_sub(1) else { return None };
+    let last = area.height.checked_sub(1)?;
     // What is least needed goes first where there are few lines.
     let (top, bottom) = (u16::from(area.height > 3), u16::from(area.height > 4));
     if top > 0 {

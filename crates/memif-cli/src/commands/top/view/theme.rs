@@ -82,7 +82,7 @@ impl Theme {
         let mut bar: Vec<char> = vec![' '; cells];
         bar.iter_mut().take(eighths / 8).for_each(|cell| *cell = full);
         if let Some(cell) = bar.get_mut(eighths / 8)
-            && eighths % 8 > 0
+            && !eighths.is_multiple_of(8)
         {
             *cell = match (self.unicode, eighths % 8) {
                 (true, part) => ['▏', '▎', '▍', '▌', '▋', '▊', '▉'].get(part - 1).copied().unwrap_or(full),
