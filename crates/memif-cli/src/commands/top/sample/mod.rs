@@ -23,8 +23,8 @@ use track::Track;
 const CLOSE: Duration = Duration::from_micros(200);
 /// Rings that carry nothing are looked at so often, if there are not very many.
 const IDLE: Duration = Duration::from_millis(100);
-/// So much of that time for each ring there is.
-const IDLE_EACH: Duration = Duration::from_micros(250);
+/// The longest time between two looks at a ring is so much for each ring there is, where that is more.
+const EACH: Duration = Duration::from_micros(750);
 /// Looks at rings take a fifth of a processor at most, however many are as fast as they can be.
 const REST: u32 = 4;
 /// Links are looked for so often, or more rarely where that takes long: half a percent of a processor.
@@ -179,12 +179,13 @@ impl Watch {
     /// Looks at the rings that are due. Gives when the next one is.
     fn look(&mut self, now: Duration) -> Duration {
         let rings: u32 = self.links.iter().map(|watched| u32::try_from(watched.rings.len()).unwrap_or(u32::MAX)).sum();
-        let idle = IDLE.max(IDLE_EACH.saturating_mul(rings));
+        let longest = EACH.saturating_mul(rings);
+        let idle = IDLE.max(longest);
         for Watched { link, rings, .. } in &mut self.links {
             for ring in rings.iter_mut().filter(|ring| ring.due <= now) {
                 let went = look_at(link, &mut ring.track, self.start.elapsed(), !ring.close);
                 ring.close = !ring.close && ring.track.wants_a_close_look(went);
-                ring.due = if ring.close { now + CLOSE } else { due(now, ring.track.next_look(idle)) };
+                ring.due = if ring.close { now + CLOSE } else { due(now, ring.track.next_look(idle, longest)) };
             }
         }
         self.tracks().map(|ring| ring.due).min().unwrap_or(Duration::MAX)

@@ -152,21 +152,22 @@ impl Track {
     /// Whether a second look is wanted right after one that found the cursor somewhere else, to see how fast it goes
     /// now: the one before was so long ago that turns may have been missed.
     pub(super) fn wants_a_close_look(&self, went: u16) -> bool {
-        went > 0 && self.gap() > CLOSE
+        went > 0 && self.gap(LONGEST_GAP) > CLOSE
     }
 
-    /// How long until the next look, if rings that carry nothing are looked at every `idle`.
-    pub(super) fn next_look(&self, idle: Duration) -> Duration {
+    /// How long until the next look, if rings that carry nothing are looked at every `idle`, and slow ones every
+    /// `longest` at least, or every 40 ms where that is less.
+    pub(super) fn next_look(&self, idle: Duration, longest: Duration) -> Duration {
         let impossible = self.last.is_some_and(|(_, cursors)| self.ring.in_flight(&cursors).is_none());
         let at = self.last.map(|(at, _)| at);
         let is_idle = at.is_none_or(|at| at.saturating_sub(self.moved) >= IDLE_AFTER);
         // What a forged ring says is worth no more looks than what an idle one does.
-        if impossible || is_idle { idle } else { self.gap().min(idle) }
+        if impossible || is_idle { idle } else { self.gap(longest).min(idle) }
     }
 
-    fn gap(&self) -> Duration {
-        let seconds = AIM / self.pace.max(1.0);
-        Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_GAP).clamp(SHORTEST_GAP, LONGEST_GAP)
+    fn gap(&self, longest: Duration) -> Duration {
+        let (seconds, longest) = (AIM / self.pace.max(1.0), LONGEST_GAP.max(longest));
+        Duration::try_from_secs_f64(seconds).unwrap_or(longest).clamp(SHORTEST_GAP, longest)
     }
 
     pub(super) fn sampled(&mut self) -> &mut Sampled {
@@ -255,7 +256,7 @@ mod tests {
                 track.look(close, sent(track, slots(close), 8));
                 looks += 1;
             }
-            at += track.next_look(IDLE);
+            at += track.next_look(IDLE, LONGEST_GAP);
         }
         (looks, track.figures())
     }
@@ -338,13 +339,16 @@ mod tests {
             let at = Duration::from_millis(u64::from(number));
             track.look(at, Cursors { head: number.wrapping_mul(7919), tail: number.wrapping_mul(104), flags: 0xffff });
             if number > 0 {
-                assert!(track.next_look(IDLE) == IDLE || track.ring().in_flight(&track.last.unwrap().1).is_some());
+                assert!(
+                    track.next_look(IDLE, LONGEST_GAP) == IDLE
+                        || track.ring().in_flight(&track.last.unwrap().1).is_some()
+                );
             }
         }
         let figures = track.figures();
         assert!(figures.problem.unwrap().contains("cannot be"));
         track.fail("gone".to_owned());
-        assert_eq!(track.next_look(IDLE), IDLE);
+        assert_eq!(track.next_look(IDLE, LONGEST_GAP), IDLE);
         let figures = track.figures();
         assert_eq!(
             (figures.problem.as_deref(), figures.slots_per_second, figures.in_flight),
