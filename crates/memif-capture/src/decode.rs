@@ -4,10 +4,13 @@
 //! UDP, and what is inside of VXLAN (UDP port 4789), GTP-U (UDP port 2152) and IP in IP; of all else its type and
 //! length. What is cut off is marked as tcpdump does it: `[|tcp]` stands where a header of TCP is not all there.
 //!
+//! The [length] of a packet, where nothing but its bytes is left of it, is that of its headers.
+//!
 //! A packet may hold anything. It is looked through once, from its beginning, and no further than so many layers; the
 //! line has numbers, addresses and words of this module only, none of its bytes.
 
 mod icmp;
+mod length;
 mod link;
 mod network;
 mod part;
@@ -15,6 +18,8 @@ mod transport;
 mod tunnel;
 
 use std::fmt;
+
+pub use length::{is_ethernet, is_ip, length};
 
 use crate::LinkType;
 use part::{Next, Part};

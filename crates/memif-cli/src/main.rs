@@ -77,6 +77,8 @@ enum Command {
     Demo(Box<demo::DemoOptions>),
     /// Measure throughput, round trips, the rate without loss, set-up and many interfaces
     Bench(Box<bench::BenchOptions>),
+    /// Give Wireshark and tshark every memif link of this host as an interface
+    Extcap(Box<capture::ExtcapOptions>),
     /// Explain a socket without connecting to it: who listens, and may we connect?
     Show(show::ShowOptions),
     /// List the links of this host, between whatever programs, without touching either of them
@@ -86,7 +88,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(capture::extcap_arguments(std::env::args_os()));
     output::log_to_stderr(arguments.verbose);
     if arguments.json {
         output::speak_json();
@@ -99,6 +101,7 @@ fn main() -> ExitCode {
         Command::Replay(options) => replay::run(options),
         Command::Demo(options) => demo::run(options),
         Command::Bench(options) => bench::run(options),
+        Command::Extcap(options) => capture::extcap(options),
         Command::Show(options) => show::run(options),
         Command::Links(options) => links::run(options),
         Command::Top(options) => top::run(options),

@@ -34,7 +34,8 @@ impl Process {
     }
 
     /// Whether it has not ended.
-    pub(crate) fn is_there(&self) -> bool {
+    #[must_use]
+    pub fn is_there(&self) -> bool {
         let status = fs::read(format!("/proc/{}/stat", self.pid));
         status.is_ok_and(|status| {
             let status = status_of(&status);

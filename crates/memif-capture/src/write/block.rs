@@ -10,7 +10,7 @@ const INTERFACE_STATISTICS: u32 = 5;
 
 /// Options of any block.
 pub(super) const END_OF_OPTIONS: u16 = 0;
-const COMMENT: u16 = 1;
+pub(super) const COMMENT: u16 = 1;
 /// Options of a section header block.
 const HARDWARE: u16 = 2;
 const OS: u16 = 3;
@@ -133,8 +133,8 @@ impl Section {
     }
 }
 
-/// The block that says what became of the packets of an interface between two times.
-pub(super) fn statistics(interface: u32, begin: u64, end: u64, counts: &Counts) -> Vec<u8> {
+/// The block that says what became of the packets of an interface between two times, and `remark`, if not nothing.
+pub(super) fn statistics(interface: u32, begin: u64, end: u64, counts: &Counts, remark: &str) -> Vec<u8> {
     block(INTERFACE_STATISTICS, |body| {
         body.extend(interface.to_le_bytes());
         body.extend(time(end));
@@ -149,6 +149,7 @@ pub(super) fn statistics(interface: u32, begin: u64, end: u64, counts: &Counts) 
         ] {
             option(body, code, &count.to_le_bytes());
         }
+        text(body, COMMENT, remark);
         option(body, END_OF_OPTIONS, &[]);
     })
 }

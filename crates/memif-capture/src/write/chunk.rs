@@ -1,8 +1,10 @@
 //! Packets as they will stand in a file: enhanced packet blocks, one behind the other in a buffer.
 
-use super::block::{Direction, END_OF_OPTIONS, time};
+use super::block::{COMMENT, Direction, END_OF_OPTIONS, time};
 
 const ENHANCED_PACKET: u32 = 6;
+/// The longest comment of a packet, in bytes.
+const MOST_COMMENT: usize = 252;
 /// Options of a packet: code, and bytes of the value.
 const FLAGS: (u16, u16) = (2, 4);
 const DROP_COUNT: (u16, u16) = (4, 8);
@@ -14,8 +16,10 @@ const HEAD: usize = 28;
 const TAIL: usize = 24;
 /// Bytes of a count of lost packets.
 const LOST: usize = 12;
+/// Bytes of code and length of an option.
+const OPTION: usize = 4;
 /// The most bytes of a block beyond its packet.
-const MOST_EXTRA: usize = HEAD + 3 + LOST + TAIL;
+pub(super) const MOST_EXTRA: usize = HEAD + 3 + OPTION + MOST_COMMENT + LOST + TAIL;
 
 /// Blocks of packets in the order in which they were recorded.
 #[derive(Debug)]
@@ -49,6 +53,15 @@ impl Form {
     }
 }
 
+/// As much of a comment as is kept.
+fn cut(comment: &str) -> &str {
+    let mut end = comment.len().min(MOST_COMMENT);
+    while !comment.is_char_boundary(end) {
+        end -= 1;
+    }
+    comment.get(..end).unwrap_or_default()
+}
+
 /// Code and length of an option.
 fn option_head((code, length): (u16, u16)) -> [u8; 4] {
     let ([a, b], [c, d]) = (code.to_le_bytes(), length.to_le_bytes());
@@ -69,6 +82,8 @@ pub(super) struct New<'f> {
     pub(super) seen: usize,
     /// Packets of the interface that were lost since the one before.
     pub(super) lost: u64,
+    /// What is to be said about it, if not nothing; cut to [`MOST_COMMENT`] bytes.
+    pub(super) comment: &'f str,
 }
 
 /// What became of a packet.
@@ -143,7 +158,9 @@ impl Chunk {
         let kept = seen.min(new.snap);
         let padded = kept.next_multiple_of(4);
         let lost = if new.lost > 0 { LOST } else { 0 };
-        let length = HEAD + padded + lost + TAIL;
+        let comment = cut(new.comment);
+        let said = if comment.is_empty() { 0 } else { OPTION + comment.len().next_multiple_of(4) };
+        let length = HEAD + padded + said + lost + TAIL;
         let word = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
         let mut words = head.chunks_exact_mut(4);
         let mut put = |value: [u8; 4]| {
@@ -163,6 +180,14 @@ impl Chunk {
             fill.fill(0);
         }
         let Some(mut rest) = rest.get_mut(padded..) else { return Added::Full };
+        if said > 0 {
+            let Some((option, after)) = rest.split_at_mut_checked(said) else { return Added::Full };
+            let head = option_head((COMMENT, u16::try_from(comment.len()).unwrap_or_default()));
+            let fill = std::iter::repeat_n(0, said);
+            let words = head.into_iter().chain(comment.bytes()).chain(fill);
+            option.iter_mut().zip(words).for_each(|(byte, value)| *byte = value);
+            rest = after;
+        }
         if lost > 0 {
             let Some((option, after)) = rest.split_first_chunk_mut::<LOST>() else { return Added::Full };
             let (code, count) = option.split_at_mut(4);

@@ -11,7 +11,8 @@ pub struct Counts {
     pub accepted: u64,
     /// Those of the chosen ones that found no room, because what is written to was too slow or takes nothing more.
     pub missed: u64,
-    /// Packets that the link dropped before, because the peer described them wrongly.
+    /// Packets that never came here: the link dropped them because the peer described them wrongly, or they passed
+    /// unseen. They are not among those that came.
     pub dropped: u64,
 }
 

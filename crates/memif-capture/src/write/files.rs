@@ -98,7 +98,7 @@ impl Files {
 
     /// Ends the file and begins the next.
     fn rotate(&mut self, base: &Path, interfaces: &[Interface], counts: &[Counts], now: u64) -> io::Result<()> {
-        self.end(counts)?;
+        self.end(counts, "")?;
         self.number += 1;
         let path = numbered(base, self.number, now / 1_000_000_000);
         let output = Output::create(&path)?;
@@ -122,18 +122,18 @@ impl Files {
     }
 
     /// Writes what became of the packets of each interface so far.
-    fn end(&mut self, counts: &[Counts]) -> io::Result<()> {
-        let blocks = self.statistics(counts);
+    fn end(&mut self, counts: &[Counts], remark: &str) -> io::Result<()> {
+        let blocks = self.statistics(counts, remark);
         self.open.output.write(&blocks)
     }
 
-    fn statistics(&self, counts: &[Counts]) -> Vec<u8> {
+    fn statistics(&self, counts: &[Counts], remark: &str) -> Vec<u8> {
         let end = self.open.last.max(self.begin);
         let mut sum = Counts::default();
         counts.iter().for_each(|more| sum += *more);
         let counts = if self.section.joins_interfaces() { &[sum] } else { counts };
         let of_each = (0_u32..).zip(counts).take(self.open.described);
-        of_each.flat_map(|(interface, counts)| statistics(interface, self.begin, end, counts)).collect()
+        of_each.flat_map(|(interface, counts)| statistics(interface, self.begin, end, counts, remark)).collect()
     }
 
     /// How many bytes of the blocks go into the open file: none when the next one is to be begun.
@@ -202,7 +202,7 @@ impl Sink for Files {
         let failed = |taken| move |error| Refused { packets: taken, error };
         self.open.describe(&self.section, interfaces).map_err(failed(taken))?;
         let mut blocks = packets.bytes();
-        let reserved = u64::try_from(self.statistics(counts).len()).unwrap_or_default();
+        let reserved = u64::try_from(self.statistics(counts, "").len()).unwrap_or_default();
         while !blocks.is_empty() {
             let share = match &self.base {
                 None => blocks.len(),
@@ -231,9 +231,9 @@ impl Sink for Files {
         Ok(())
     }
 
-    fn finish(&mut self, interfaces: &[Interface], counts: &[Counts]) -> io::Result<()> {
+    fn finish(&mut self, interfaces: &[Interface], counts: &[Counts], remark: &str) -> io::Result<()> {
         self.open.describe(&self.section, interfaces)?;
-        self.end(counts)
+        self.end(counts, remark)
     }
 
     fn joins_interfaces(&self) -> bool {

@@ -117,6 +117,11 @@ impl Recorder {
         Batch { shared: &self.shared, state: Some(self.shared.lock()), stamp, wake: false, complete: false }
     }
 
+    /// What is to be said about the end, in the statistics of all interfaces. What was said before is replaced.
+    pub fn remark(&self, text: String) {
+        self.shared.lock().remark = text;
+    }
+
     /// What became of all packets so far.
     #[must_use]
     pub fn summary(&self) -> Summary {
@@ -148,11 +153,25 @@ impl Batch<'_> {
     /// room.
     #[inline]
     pub fn packet(&mut self, interface: u32, length: usize, copy: impl Fn(&mut [u8]) -> usize) {
+        self.commented(interface, length, "", copy);
+    }
+
+    /// The same with a comment on the packet; an empty one is none. It is cut where it has more than 252 bytes.
+    #[inline]
+    pub fn commented(&mut self, interface: u32, length: usize, comment: &str, copy: impl Fn(&mut [u8]) -> usize) {
         let Some(state) = &mut self.state else { return };
-        match state.record(interface, self.stamp, length, copy) {
+        match state.record(interface, self.stamp, (length, comment), copy) {
             News::None => {}
             News::Wake => self.wake = true,
             News::Complete => self.complete = true,
+        }
+    }
+
+    /// Counts packets that passed and were not seen here. They are counted as dropped, and the next packet of the
+    /// interface says how many there were before it.
+    pub fn unseen(&mut self, interface: u32, packets: u64) {
+        if let Some(state) = &mut self.state {
+            state.unseen(interface, packets);
         }
     }
 
@@ -269,9 +288,10 @@ fn write(shared: &Shared, mut sink: impl Sink, patience: Duration) -> Option<io:
         interfaces.extend(state.interfaces(interfaces.len()).take(known.saturating_sub(interfaces.len())).cloned());
         counts.clear();
         counts.extend(state.counts());
+        let remark = if chunk.is_none() { mem::take(&mut state.remark) } else { String::new() };
         drop(state);
         let Some(chunk) = chunk else {
-            let ended = sink.finish(&interfaces, &counts);
+            let ended = sink.finish(&interfaces, &counts, &remark);
             shared.bytes.store(sink.bytes(), Ordering::Relaxed);
             return ended.err();
         };

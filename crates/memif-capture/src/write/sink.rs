@@ -15,11 +15,11 @@ pub trait Sink: Send {
     /// Why this sink takes nothing more; it is not used again then.
     fn write(&mut self, interfaces: &[Interface], counts: &[Counts], packets: &Chunk) -> Result<(), Refused>;
 
-    /// Nothing more comes.
+    /// Nothing more comes. `remark` is what is to be said about the end, if not nothing.
     ///
     /// # Errors
     /// Why the end could not be written.
-    fn finish(&mut self, interfaces: &[Interface], counts: &[Counts]) -> io::Result<()>;
+    fn finish(&mut self, interfaces: &[Interface], counts: &[Counts], remark: &str) -> io::Result<()>;
 
     /// Whether all packets are to be of its first interface, whatever they came by.
     fn joins_interfaces(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::block::Interface;
-use super::chunk::{Added, Chunk, Form, New};
+use super::chunk::{Added, Chunk, Form, MOST_EXTRA, New};
 use super::counts::Counts;
 
 /// Whether a packet is wanted: its first bytes, and how many it has.
@@ -12,7 +12,7 @@ pub type Filter = Box<dyn Fn(&[u8], usize) -> bool + Send>;
 /// The longest packet that a filter sees whole.
 const MOST_SEEN: usize = 65_535;
 /// Bytes of a buffer that holds any one packet.
-const ONE: usize = MOST_SEEN + 128;
+const ONE: usize = MOST_SEEN + MOST_EXTRA;
 
 /// Behind one lock, which nobody holds while something is written.
 pub(super) struct State {
@@ -39,6 +39,8 @@ pub(super) struct State {
     idle: bool,
     /// The time of the last packet.
     last: u64,
+    /// What is to be said about the end.
+    pub(super) remark: String,
 }
 
 struct Known {
@@ -73,11 +75,12 @@ pub(super) enum Work {
 
 /// A packet as it comes.
 #[derive(Clone, Copy)]
-struct Incoming {
+struct Incoming<'c> {
     stamp: u64,
     original: usize,
     snap: usize,
     seen: usize,
+    comment: &'c str,
 }
 
 impl State {
@@ -104,6 +107,7 @@ impl State {
             ending: false,
             idle: false,
             last: 0,
+            remark: String::new(),
         }
     }
 
@@ -136,13 +140,21 @@ impl State {
         }
     }
 
+    /// Counts packets of that interface that passed and were not seen.
+    pub(super) fn unseen(&mut self, interface: u32, packets: u64) {
+        if let Some(known) = self.interfaces.get_mut(interface as usize) {
+            known.counts.dropped += packets;
+            known.lost += packets;
+        }
+    }
+
     /// Records a packet of that time, or of that of the last packet where the clock was set back.
     #[inline]
     pub(super) fn record(
         &mut self,
         interface: u32,
         stamp: u64,
-        original: usize,
+        (original, comment): (usize, &str),
         copy: impl Fn(&mut [u8]) -> usize,
     ) -> News {
         if self.left == 0 {
@@ -150,7 +162,7 @@ impl State {
         }
         self.last = self.last.max(stamp);
         let seen = original.min(if self.filter.is_some() { MOST_SEEN } else { self.snap });
-        let packet = Incoming { stamp: self.last, original, snap: self.snap, seen };
+        let packet = Incoming { stamp: self.last, original, snap: self.snap, seen, comment };
         let Some(known) = self.interfaces.get_mut(interface as usize) else { return News::None };
         known.counts.received += 1;
         let mut added = add(self.current.as_mut(), known, self.filter.as_ref(), packet, &copy);
@@ -247,11 +259,11 @@ fn add(
     chunk: Option<&mut Chunk>,
     known: &Known,
     filter: Option<&Filter>,
-    packet: Incoming,
+    packet: Incoming<'_>,
     copy: impl Fn(&mut [u8]) -> usize,
 ) -> Added {
     let Some(chunk) = chunk else { return Added::Full };
-    let Incoming { stamp, original, snap, seen } = packet;
-    let new = New { form: &known.form, stamp, original, snap, seen, lost: known.lost };
+    let Incoming { stamp, original, snap, seen, comment } = packet;
+    let new = New { form: &known.form, stamp, original, snap, seen, lost: known.lost, comment };
     chunk.add(&new, copy, |bytes| filter.is_none_or(|filter| filter(bytes, original)))
 }

@@ -65,6 +65,39 @@ pub(crate) fn packets_stand_as_they_came() {
     }
 }
 
+pub(crate) fn what_is_said_stands_in_blocks() {
+    let directory = Directory::new();
+    let path = directory.0.join("a.pcapng");
+    let (recorder, writer, first) = record(Target::Path(path.clone()), Rotation::default(), limits(96), |_| {});
+    // A letter of two bytes lies across the place where a comment is cut.
+    let comments = ["", "a", "of its headers", &format!("{}\u{e4}", "x".repeat(251)), &"y".repeat(300)];
+    for (number, comment) in (0..).zip(comments) {
+        let data = packet(number, 60);
+        recorder.batch(BEGIN + number).commented(first, 61, comment, |room| {
+            room[..60].copy_from_slice(&data);
+            60
+        });
+        recorder.batch(BEGIN).unseen(first, number);
+    }
+    recorder.remark("one".to_owned());
+    recorder.remark("the link is gone".to_owned());
+    let (summary, finished) = writer.finish(Duration::from_secs(60));
+    finished.unwrap();
+    assert_eq!((summary.counts.received, summary.counts.dropped), (5, 10));
+    let bytes = fs::read(&path).unwrap();
+    for ((number, comment), block) in (0_u64..).zip(comments).zip(packets_of(&bytes)) {
+        assert_eq!((block.data(), block.word(16)), (&packet(number, 60)[..], 61));
+        let kept = comment.strip_suffix('\u{e4}').unwrap_or(&comment[..comment.len().min(252)]);
+        let said = block.packet_option(1).map(|said| String::from_utf8(said.to_vec()).unwrap());
+        assert_eq!(said.as_deref(), (!kept.is_empty()).then_some(kept));
+        let before = number.checked_sub(1).filter(|before| *before > 0);
+        assert_eq!(block.packet_option(4), before.map(|count| count.to_le_bytes().to_vec()));
+        assert_eq!(block.packet_option(2).unwrap(), 1_u32.to_le_bytes());
+    }
+    let blocks = blocks_of(&bytes);
+    assert_eq!(blocks.last().unwrap().option(12, 1).unwrap(), b"the link is gone");
+}
+
 pub(crate) fn interfaces_may_come_later() {
     let directory = Directory::new();
     let path = directory.0.join("a.pcapng");

@@ -27,7 +27,7 @@ impl Sink for Gate {
         Ok(())
     }
 
-    fn finish(&mut self, _: &[Interface], _: &[Counts]) -> io::Result<()> {
+    fn finish(&mut self, _: &[Interface], _: &[Counts], _: &str) -> io::Result<()> {
         Ok(())
     }
 

@@ -21,6 +21,7 @@ const BEGIN: u64 = 1_767_225_600_000_000_000;
 fn main() {
     Suite::new()
         .test("packets_stand_in_the_file_as_they_came", &[], blocks::packets_stand_as_they_came)
+        .test("what_is_said_stands_in_blocks", &[], blocks::what_is_said_stands_in_blocks)
         .test("interfaces_may_come_later", &[], blocks::interfaces_may_come_later)
         .test("a_filter_sees_whole_packets", &[], blocks::a_filter_sees_whole_packets)
         .test("after_the_last_packet_wanted_none_is_taken", &[], blocks::none_after_the_last)

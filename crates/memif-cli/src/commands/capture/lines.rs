@@ -13,9 +13,18 @@ use crate::output::speaks_json;
 #[derive(Debug)]
 pub(super) struct Lines {
     link_type: LinkType,
-    /// Whether a line says which way its packet went.
-    directed: bool,
+    way: Way,
     bytes: u64,
+}
+
+/// What a line says of the way that its packet went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    None,
+    /// `In` or `Out`.
+    InOrOut,
+    /// The name of its interface.
+    Named,
 }
 
 /// A packet, for programs.
@@ -34,8 +43,8 @@ struct PacketReport<'p> {
 }
 
 impl Lines {
-    pub(super) fn new(link_type: LinkType, directed: bool) -> Self {
-        Self { link_type, directed, bytes: 0 }
+    pub(super) fn new(link_type: LinkType, way: Way) -> Self {
+        Self { link_type, way, bytes: 0 }
     }
 
     fn print(&self, out: &mut impl Write, interface: &Interface, packet: &Recorded<'_>) -> io::Result<()> {
@@ -58,7 +67,11 @@ impl Lines {
             return writeln!(out);
         }
         let time = time_of_day(packet.stamp());
-        if self.directed { writeln!(out, "{time} {short} {line}") } else { writeln!(out, "{time} {line}") }
+        match self.way {
+            Way::None => writeln!(out, "{time} {line}"),
+            Way::InOrOut => writeln!(out, "{time} {short} {line}"),
+            Way::Named => writeln!(out, "{time} {} {line}", interface.name),
+        }
     }
 }
 
@@ -77,7 +90,7 @@ impl Sink for Lines {
         Ok(())
     }
 
-    fn finish(&mut self, _interfaces: &[Interface], _counts: &[Counts]) -> io::Result<()> {
+    fn finish(&mut self, _interfaces: &[Interface], _counts: &[Counts], _remark: &str) -> io::Result<()> {
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use memif::{InterfaceConfig, Role, SocketAddress, SocketBuilder};
 use memif_capture::filter::Filter;
 
+use super::target::Target;
 use super::tcpdump;
 use crate::endpoint::address::{SocketPlace, parse_socket};
 use crate::endpoint::filter::parse_filter;
@@ -16,6 +17,7 @@ use crate::endpoint::values::{number, parse_id, parse_period};
 use crate::error::Error;
 use crate::output::exit::STATUSES;
 use crate::output::speaks_json;
+use crate::packet::Framing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,8 +29,41 @@ Examples:
       keeps the last ten files of 100 MiB
   memif capture -w - | tshark -r -
       shows them at once
+  memif capture --attach 4711 icmp
+      watches a link of process 4711, which does not notice
   memif capture --via /tmp/tap.sock -w link.pcapng
       between VPP and who connects to /tmp/tap.sock: passes all packets on, both ways, and writes them";
+
+/// Options of interfaces of one's own, of which a link that is watched has none.
+const NOT_WATCHED: [&str; 27] = [
+    "via",
+    "via_id",
+    "via_role",
+    "id",
+    "socket",
+    "role",
+    "secret",
+    "secret_file",
+    "rx_mode",
+    "name",
+    "require_sealed",
+    "queues",
+    "rx_queues",
+    "tx_queues",
+    "max_queues",
+    "ring_size",
+    "buffer_size",
+    "no_chains",
+    "huge_pages",
+    "numa_node",
+    "prefault",
+    "app_name",
+    "retry_period",
+    "socket_mode",
+    "socket_owner",
+    "socket_group",
+    "allow_uid",
+];
 
 /// Options of `memif capture`.
 #[derive(Args, Clone, Debug)]
@@ -51,6 +86,11 @@ pub(crate) struct CaptureOptions {
     #[arg(long, value_name = "TIME", value_parser = parse_period, allow_negative_numbers = true)]
     pub(super) seconds: Option<Duration>,
 
+    /// Watch a link between other programs, which notice nothing: all links of the host are in `memif links`. Behind a /
+    /// stands which queue, as 0, s2m (slave to master), m2s1 [default: all]
+    #[arg(long, value_name = "PID[/QUEUE]|LINK", conflicts_with_all = NOT_WATCHED)]
+    pub(super) attach: Option<Target>,
+
     /// Stand between the interface and another one at this socket, and pass all packets on, both ways
     #[arg(long, value_name = "PATH|@NAME", value_parser = parse_socket)]
     via: Option<SocketPlace>,
@@ -71,6 +111,10 @@ pub(crate) struct CaptureOptions {
 
     #[command(flatten)]
     end: EndpointOptions,
+
+    /// Nothing is said unless something goes wrong: whoever calls this takes every word for that.
+    #[arg(skip)]
+    pub(super) quiet: bool,
 }
 
 /// One end: an interface and its socket.
@@ -148,10 +192,10 @@ impl CaptureOptions {
     }
 
     /// The filter, as text and to be asked.
-    pub(super) fn filter(&self) -> Result<Option<(String, Filter)>, Error> {
+    pub(super) fn filter(&self, framing: Framing) -> Result<Option<(String, Filter)>, Error> {
         const ABOUT_FILE: &str = "packets come from an interface here: memif replay sends those of a file, tcpdump -r \
                                   shows them, and -w writes one; the words behind the options are a filter";
-        parse_filter(&self.filter, link_type(self.end.framing()), ABOUT_FILE)
+        parse_filter(&self.filter, link_type(framing), ABOUT_FILE)
     }
 
     /// What stands in the head of a file.
@@ -165,9 +209,19 @@ impl CaptureOptions {
         format!("memif{}", self.end.id)
     }
 
+    /// Whether not all packets are wanted.
+    pub(super) fn has_filter(&self) -> bool {
+        self.filter.iter().any(|word| !word.trim().is_empty())
+    }
+
     /// What packets begin with.
-    pub(super) fn framing(&self) -> crate::packet::Framing {
+    pub(super) fn framing(&self) -> Framing {
         self.end.framing()
+    }
+
+    /// The same, if it was said.
+    pub(super) fn given_framing(&self) -> Option<Framing> {
+        self.end.interface.given_framing()
     }
 }
 
@@ -184,7 +238,7 @@ mod tests {
     fn ends(arguments: &str) -> Result<Vec<String>, String> {
         let options = typed::<CaptureOptions>(arguments)?;
         options.check().map_err(|error| error.to_string())?;
-        options.filter().map_err(|error| error.to_string())?;
+        options.filter(options.framing()).map_err(|error| error.to_string())?;
         let ends = options.ends().map_err(|error| error.to_string())?;
         Ok(ends.iter().map(End::name).collect())
     }

@@ -4,7 +4,8 @@ use clap::Arg;
 
 use crate::foreign;
 
-const INTERFACE: &str = "--socket and --id say which interface; `memif show` tells of a socket";
+const INTERFACE: &str =
+    "--socket and --id say which interface, --attach which link of other programs (`memif links` lists them)";
 const READ: &str = "tcpdump -r, tshark -r and Wireshark read files; `memif replay FILE` sends what is in one";
 const NUMBERS: &str = "addresses and ports are numbers here anyway: leave it out";
 const AT_ONCE: &str = "lines are printed, and packets written, as they come: leave it out";

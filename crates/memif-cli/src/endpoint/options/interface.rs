@@ -17,9 +17,8 @@ use crate::error::Error;
 use crate::packet::Framing;
 
 /// What a packet on the link starts with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ModeOption {
-    #[default]
     Ethernet,
     Ip,
 }
@@ -47,9 +46,9 @@ pub(crate) struct InterfaceOptions {
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 
-    /// What packets start with: an ethernet header or an IPv4 header; both ends must agree
-    #[arg(long, value_enum, default_value_t)]
-    mode: ModeOption,
+    /// What packets start with: an ethernet header or an IPv4 header; both ends must agree [default: ethernet]
+    #[arg(long, value_enum)]
+    mode: Option<ModeOption>,
 
     #[command(flatten)]
     queues: QueueOptions,
@@ -90,10 +89,15 @@ impl InterfaceOptions {
 
     /// What packets start with.
     pub(crate) fn framing(&self) -> Framing {
-        match self.mode {
+        self.given_framing().unwrap_or(Framing::Ethernet)
+    }
+
+    /// What packets start with, if that was said.
+    pub(crate) fn given_framing(&self) -> Option<Framing> {
+        self.mode.map(|mode| match mode {
             ModeOption::Ethernet => Framing::Ethernet,
             ModeOption::Ip => Framing::Ip,
-        }
+        })
     }
 
     /// The socket for slaves at that address, whatever options for a master were given.
@@ -156,9 +160,9 @@ impl InterfaceOptions {
 
     /// The interface of that role and id, checked.
     pub(crate) fn interface(&self, role: Role, id: u32) -> Result<InterfaceConfig, Error> {
-        let mode = match self.mode {
-            ModeOption::Ethernet => Mode::Ethernet,
-            ModeOption::Ip => Mode::Ip,
+        let mode = match self.framing() {
+            Framing::Ethernet => Mode::Ethernet,
+            Framing::Ip => Mode::Ip,
         };
         let (rx_queues, tx_queues) = self.queues(role);
         if self.finds_rx_queues() && role == Role::Master {

@@ -178,6 +178,28 @@ impl RecordingView {
         Tap::new(self.recorder.clone(), self.clock, link, queues)
     }
 
+    /// The number of an interface that is none of ours: for [`lane`](Self::lane).
+    pub(crate) fn interface(&self, interface: Interface) -> u32 {
+        self.recorder.interface(interface)
+    }
+
+    /// Packets of that interface that were seen at that time.
+    #[inline]
+    pub(crate) fn lane(&self, interface: u32, time: u64) -> Lane<'_> {
+        Lane::new(&self.recorder, interface, time)
+    }
+
+    /// The time now, as packets get it.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// What is to be said about the end, in the statistics of the file.
+    pub(crate) fn remark(&self, text: String) {
+        self.recorder.remark(text);
+    }
+
     /// What became of the packets so far.
     pub(crate) fn so_far(&self) -> CaptureReport {
         CaptureReport::new(self.file.as_deref(), &self.recorder.summary())

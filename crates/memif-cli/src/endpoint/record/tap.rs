@@ -50,7 +50,7 @@ impl Tap {
     fn lane(&self, interfaces: &[u32], queue: usize, time: u64) -> Lane<'_> {
         // A number that no interface has records nothing.
         let interface = interfaces.get(queue).copied().unwrap_or(u32::MAX);
-        Lane { batch: self.recorder.batch(time), interface }
+        Lane::new(&self.recorder, interface, time)
     }
 }
 
@@ -61,7 +61,24 @@ pub(crate) struct Lane<'t> {
     interface: u32,
 }
 
-impl Lane<'_> {
+impl<'t> Lane<'t> {
+    /// Packets of that interface.
+    pub(super) fn new(recorder: &'t Recorder, interface: u32, time: u64) -> Self {
+        Self { batch: recorder.batch(time), interface }
+    }
+
+    /// Records a packet of `length` bytes, with a comment unless that is empty; `copy` as for
+    /// [`copied`](Self::copied).
+    #[inline]
+    pub(crate) fn commented(&mut self, length: usize, comment: &str, copy: impl Fn(&mut [u8]) -> usize) {
+        self.batch.commented(self.interface, length, comment, copy);
+    }
+
+    /// Counts packets that passed and were not seen.
+    pub(crate) fn unseen(&mut self, packets: u64) {
+        self.batch.unseen(self.interface, packets);
+    }
+
     /// Records a packet of `length` bytes, of which `copy` copies the first ones and says how many.
     #[inline]
     pub(crate) fn copied(&mut self, length: usize, copy: impl Fn(&mut [u8]) -> usize) {

@@ -1,0 +1,367 @@
+//! One ring, followed from slot to slot.
+
+use std::time::Instant;
+
+use memif::MAX_PACKET_SIZE;
+use memif_capture::LinkType;
+use memif_capture::decode;
+use memif_watch::{Cursors, Descriptor, Link, ReadError, Ring, RingDirection};
+
+use super::report::Passed;
+use super::window::{Buffers, is_given_back, is_whole};
+use crate::endpoint::record::RecordingView;
+
+/// Slots that are copied before the cursors are looked at again.
+const AT_ONCE: u16 = 128;
+/// Bytes that the headers have which tell a length.
+const HEADERS: u32 = 128;
+/// Looks in a row that find impossible cursors, until they are what the memory says.
+const MOST_DOUBTS: u32 = 8;
+/// How much of the rate of the look before counts on.
+const DECAY: f64 = 0.9;
+/// Slots after which cursors are the same again.
+const TURN: f64 = 65_536.0;
+
+const FROM_HEADERS: &str = "length from its headers: the receiver had given its buffer back";
+const JOINED: &str = "joined by its headers: the receiver had cleared the marks of the chain";
+const OF_BUFFER: &str = "length is that of its buffer: the receiver had given it back, and no header tells it";
+
+/// Why a link can be followed no further.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    #[error("{0}")]
+    Unreadable(#[from] ReadError),
+    #[error("the cursors of ring {name} are impossible: head {head}, tail {tail}, {size} slots")]
+    Impossible { name: String, head: u16, tail: u16, size: u16 },
+}
+
+/// What is wanted of packets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) link_type: LinkType,
+    /// Bytes of each.
+    pub(super) bytes: u32,
+}
+
+/// A ring that is followed.
+#[derive(Debug)]
+pub(super) struct Follower {
+    ring: Ring,
+    name: String,
+    interface: u32,
+    /// The cursor of the first slot that was not looked at.
+    next: u16,
+    /// Slots were left out before it, so it may be in the middle of a packet.
+    gap: bool,
+    buffers: Buffers,
+    /// Slots that were looked at since it was asked how buffers lie.
+    since_asked: u16,
+    doubts: u32,
+    looked: Instant,
+    /// Slots in a second.
+    rate: f64,
+    passed: Passed,
+    bytes: Vec<u8>,
+    descriptors: Vec<Descriptor>,
+    found: Vec<Found>,
+}
+
+/// A packet that was copied.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    /// The cursor of its first slot.
+    at: u16,
+    slots: u16,
+    /// Where its bytes are.
+    start: usize,
+    end: usize,
+    length: usize,
+    comment: &'static str,
+}
+
+impl Follower {
+    /// Follows a ring from now on.
+    pub(super) fn new(link: &Link, ring: Ring, name: String) -> Result<Self, ReadError> {
+        let cursors = link.cursors(&ring)?;
+        let mut descriptors = Vec::new();
+        link.descriptors(&ring, 0, ring.size, &mut descriptors)?;
+        Ok(Self {
+            ring,
+            name,
+            interface: u32::MAX,
+            next: cursors.sent(ring.direction),
+            gap: false,
+            buffers: Buffers::of(&descriptors),
+            since_asked: 0,
+            doubts: 0,
+            looked: Instant::now(),
+            rate: 0.0,
+            passed: Passed::default(),
+            bytes: Vec::new(),
+            descriptors,
+            found: Vec::new(),
+        })
+    }
+
+    pub(super) fn ring(&self) -> Ring {
+        self.ring
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its packets are those of that interface.
+    pub(super) fn record_as(&mut self, interface: u32) {
+        self.interface = interface;
+    }
+
+    pub(super) fn passed(&self) -> Passed {
+        self.passed
+    }
+
+    /// Whether packets passed that were not looked at.
+    pub(super) fn has_more(&self, link: &Link) -> Result<bool, ReadError> {
+        Ok(link.cursors(&self.ring)?.sent(self.ring.direction) != self.next)
+    }
+
+    /// In how many seconds the sender goes through a part of the ring, as it did of late.
+    pub(super) fn seconds_for(&self, part: u16) -> f64 {
+        f64::from(self.ring.size / part).max(1.0) / self.rate.max(1.0)
+    }
+
+    /// Records what was sent since the last look; gives how much of the ring that was.
+    pub(super) fn look(&mut self, link: &Link, view: &RecordingView, wanted: Wanted) -> Result<f64, Lost> {
+        let before = link.cursors(&self.ring)?;
+        let time = view.now();
+        let sent = before.sent(self.ring.direction);
+        self.trust(&before)?;
+        let new = sent.wrapping_sub(self.next);
+        self.pace(new);
+        if new == 0 {
+            return Ok(0.0);
+        }
+        let began = self.next;
+        self.ask_again(link, new)?;
+        self.leave_out_old(before, new, view, time);
+        while self.next != sent {
+            if !self.copy(link, wanted, sent)? {
+                break;
+            }
+            let after = link.cursors(&self.ring)?;
+            self.record(view, time, before, after);
+        }
+        Ok(f64::from(self.next.wrapping_sub(began)) / f64::from(self.ring.size))
+    }
+
+    /// Cursors may look impossible once or twice while they are written.
+    fn trust(&mut self, cursors: &Cursors) -> Result<(), Lost> {
+        if self.ring.in_flight(cursors).is_some() {
+            self.doubts = 0;
+            return Ok(());
+        }
+        self.doubts += 1;
+        if self.doubts < MOST_DOUBTS {
+            return Ok(());
+        }
+        let Cursors { head, tail, .. } = *cursors;
+        Err(Lost::Impossible { name: self.name.clone(), head, tail, size: self.ring.size })
+    }
+
+    fn pace(&mut self, new: u16) {
+        let elapsed = self.looked.elapsed().as_secs_f64().max(1e-6);
+        self.looked = Instant::now();
+        // At the rate of before, the cursors may have gone round.
+        self.passed.at_least |= self.rate * elapsed + f64::from(new) >= TURN;
+        self.rate = (f64::from(new) / elapsed).max(self.rate * DECAY);
+    }
+
+    /// A ring that was never gone through has slots that tell nothing yet of how buffers lie.
+    fn ask_again(&mut self, link: &Link, new: u16) -> Result<(), ReadError> {
+        self.since_asked = self.since_asked.saturating_add(new);
+        if self.buffers == Buffers::Pool && self.since_asked >= self.ring.size {
+            self.since_asked = 0;
+            self.descriptors.clear();
+            link.descriptors(&self.ring, 0, self.ring.size, &mut self.descriptors)?;
+            self.buffers = Buffers::of(&self.descriptors);
+        }
+        Ok(())
+    }
+
+    /// Counts the slots that were filled anew before they could be looked at.
+    fn leave_out_old(&mut self, cursors: Cursors, new: u16, view: &RecordingView, time: u64) {
+        let mut old = new.saturating_sub(self.ring.size);
+        while old < new && !is_whole(&self.ring, self.buffers, cursors, cursors, self.next.wrapping_add(old)) {
+            old += 1;
+        }
+        if old > 0 {
+            self.next = self.next.wrapping_add(old);
+            self.gap = true;
+            self.passed.missed_slots += u64::from(old);
+            view.lane(self.interface, time).unseen(old.into());
+        }
+    }
+
+    /// Copies packets, up to some slots before `sent`. Gives whether there were any.
+    fn copy(&mut self, link: &Link, wanted: Wanted, sent: u16) -> Result<bool, Lost> {
+        let left = sent.wrapping_sub(self.next);
+        let mut count = left.min(AT_ONCE);
+        loop {
+            self.descriptors.clear();
+            link.descriptors(&self.ring, self.next, count, &mut self.descriptors)?;
+            // What the receiver had by then may have lost its length, or the marks of its chain.
+            let then = link.cursors(&self.ring)?;
+            self.found.clear();
+            self.bytes.clear();
+            let taken = self.copy_described(link, wanted, &then);
+            if taken > 0 {
+                self.next = self.next.wrapping_add(taken);
+                return Ok(true);
+            }
+            if count == left {
+                // The end of that packet was not sent yet.
+                return Ok(false);
+            }
+            count = left.min(count.saturating_mul(2));
+        }
+    }
+
+    /// Copies the packets whose descriptors are there; gives how many slots these are.
+    fn copy_described(&mut self, link: &Link, wanted: Wanted, then: &Cursors) -> u16 {
+        let descriptors = std::mem::take(&mut self.descriptors);
+        let mut taken = 0_u16;
+        let mut rest = &descriptors[..];
+        while let Some(first) = rest.first() {
+            let at = self.next.wrapping_add(taken);
+            let slot = at & self.ring.size.wrapping_sub(1);
+            if !self.buffers.holds(slot, first) {
+                self.buffers = Buffers::Pool;
+            }
+            let mut slots = match rest.iter().position(|descriptor| !descriptor.has_next()) {
+                Some(more) => more + 1,
+                None => break,
+            };
+            let start = self.bytes.len();
+            let mut comment = "";
+            if slots == 1 && is_given_back(&self.ring, then, at) {
+                (slots, comment) = self.chain_by_headers(link, wanted.link_type, rest);
+            }
+            let chain = rest.get(..slots).unwrap_or_default();
+            let read = match comment {
+                FROM_HEADERS | OF_BUFFER => self.copy_posted(link, wanted, chain),
+                _ => self.copy_chain(link, wanted, chain),
+            };
+            let (passed, more) = rest.split_at_checked(slots).unwrap_or((rest, &[]));
+            rest = more;
+            let slots = u16::try_from(passed.len()).unwrap_or(u16::MAX);
+            taken = taken.wrapping_add(slots);
+            // Where slots were left out, this is the end of a packet whose beginning may be among them.
+            let (end, length, comment) = match read {
+                _ if std::mem::take(&mut self.gap) => (start, 0, LEFT_OUT),
+                Some(length) => (self.bytes.len(), length, comment),
+                None => (start, 0, UNREADABLE),
+            };
+            self.bytes.truncate(end);
+            self.found.push(Found { at, slots, start, end, length, comment });
+        }
+        self.descriptors = descriptors;
+        taken
+    }
+
+    /// Copies a packet whose descriptors are as they were sent; gives its length.
+    fn copy_chain(&mut self, link: &Link, wanted: Wanted, chain: &[Descriptor]) -> Option<usize> {
+        let length = chain.iter().map(|part| u64::from(part.length)).sum::<u64>();
+        let length = u32::try_from(length).ok().filter(|length| *length <= MAX_PACKET_SIZE)?;
+        let mut left = length.min(wanted.bytes);
+        for part in chain {
+            let now = part.length.min(left);
+            link.buffer(part.region, part.offset, now, &mut self.bytes).ok()?;
+            left -= now;
+        }
+        usize::try_from(length).ok()
+    }
+
+    /// How many slots a packet takes whose receiver has given the first one back, and how that is known: a master may
+    /// have cleared the marks of a chain by then, and a slave those and all lengths.
+    fn chain_by_headers(&mut self, link: &Link, link_type: LinkType, rest: &[Descriptor]) -> (usize, &'static str) {
+        let posted = self.ring.direction == RingDirection::M2s;
+        let unknown = (1, if posted { OF_BUFFER } else { "" });
+        let Some(said) = rest.first().and_then(|first| self.length_by_headers(link, link_type, first)) else {
+            return unknown;
+        };
+        let mut held = 0_u32;
+        for (slots, part) in (1..).zip(rest) {
+            held = held.saturating_add(part.length);
+            match posted {
+                true if held >= said => return (slots, FROM_HEADERS),
+                false if slots == 1 && held >= said => return unknown,
+                false if held == said => return (slots, JOINED),
+                _ if held > said || part.length == 0 || part.has_next() => return unknown,
+                _ => {}
+            }
+        }
+        unknown
+    }
+
+    fn length_by_headers(&mut self, link: &Link, link_type: LinkType, first: &Descriptor) -> Option<u32> {
+        let start = self.bytes.len();
+        link.buffer(first.region, first.offset, first.length.min(HEADERS), &mut self.bytes).ok()?;
+        let said = self.bytes.get(start..).and_then(|head| decode::length(link_type, head));
+        self.bytes.truncate(start);
+        said.and_then(|said| u32::try_from(said).ok()).filter(|said| *said <= MAX_PACKET_SIZE)
+    }
+
+    /// Copies a packet whose buffers were posted again, so that descriptors say how much room there is; gives its
+    /// length: that of its headers if they tell, or the room.
+    fn copy_posted(&mut self, link: &Link, wanted: Wanted, chain: &[Descriptor]) -> Option<usize> {
+        let room = chain.iter().fold(0_u32, |sum, part| sum.saturating_add(part.length)).min(MAX_PACKET_SIZE);
+        let said = chain.first().and_then(|first| self.length_by_headers(link, wanted.link_type, first));
+        let length = said.map_or(room, |said| said.min(room));
+        let mut left = length.min(wanted.bytes);
+        for part in chain {
+            let now = part.length.min(left);
+            link.buffer(part.region, part.offset, now, &mut self.bytes).ok()?;
+            left -= now;
+        }
+        usize::try_from(length).ok()
+    }
+
+    /// Records what was copied and is still as it was sent.
+    fn record(&mut self, view: &RecordingView, time: u64, before: Cursors, after: Cursors) {
+        let mut lane = view.lane(self.interface, time);
+        for Found { at, slots, start, end, length, comment } in self.found.iter().copied() {
+            let whole = is_whole(&self.ring, self.buffers, before, after, at);
+            let lost = match comment {
+                LEFT_OUT => {
+                    self.passed.missed_slots += u64::from(slots);
+                    u64::from(slots)
+                }
+                _ if !whole => {
+                    self.passed.torn_packets += 1;
+                    1
+                }
+                UNREADABLE => {
+                    self.passed.unreadable_packets += 1;
+                    1
+                }
+                _ => 0,
+            };
+            if lost > 0 {
+                lane.unseen(lost);
+                continue;
+            }
+            self.passed.packets += 1;
+            self.passed.bytes += u64::try_from(length).unwrap_or_default();
+            self.passed.lengths_inferred += u64::from(!comment.is_empty());
+            let packet = self.bytes.get(start..end).unwrap_or_default();
+            lane.commented(length, comment, |room| {
+                room.iter_mut().zip(packet).for_each(|(to, from)| *to = *from);
+                room.len().min(packet.len())
+            });
+        }
+    }
+}
+
+/// In place of a comment: what is no packet for the file.
+const LEFT_OUT: &str = "left out";
+const UNREADABLE: &str = "unreadable";

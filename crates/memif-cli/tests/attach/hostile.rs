@@ -1,0 +1,101 @@
+//! What watching does to memory, and what memory does to who watches.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{fstat, ftruncate};
+use testkit::plan::Layout;
+use testkit::shared::FileKind;
+use testkit::{SlavePlan, eventually};
+
+use super::file::read;
+use super::util::{Directory, memif};
+use super::{attach, packet, scripted};
+
+pub(crate) fn nothing_changes() {
+    let (mut slave, responder) = scripted(&SlavePlan { log2: 10, ..SlavePlan::default() });
+    (0..50).for_each(|number| slave.tx[0].send(&packet(number)));
+    slave.tx[0].wait_drained();
+    let state = || {
+        let regions = slave.memory.regions.iter();
+        regions
+            .map(|file| (file.read(0, 65_536), fstat(file.duplicate().as_fd()).unwrap().st_blocks))
+            .collect::<Vec<_>>()
+    };
+    let blocks =
+        || slave.memory.regions.iter().map(|file| fstat(file.duplicate().as_fd()).unwrap().st_blocks).sum::<i64>();
+    let before = state();
+    let count = blocks();
+    // It looks at every slot of both rings to begin with, most of which were never touched.
+    memif(&format!("capture --attach {} --seconds 0.3", responder.pid())).finish().code(0);
+    assert!(state() == before, "memory or its blocks changed");
+    assert_eq!(blocks(), count);
+    assert!(slave.is_up());
+}
+
+pub(crate) fn several_regions() {
+    for layout in [Layout::RingsApart, Layout::Pool(4 << 20)] {
+        let directory = Directory::new();
+        let (mut slave, responder) = scripted(&SlavePlan { layout, ..SlavePlan::default() });
+        // Which memory holds the region shows in descriptors.
+        slave.tx[0].send(&packet(0));
+        slave.tx[0].wait_drained();
+        let capture = attach(responder.pid(), &format!("--mode ethernet -w {}", directory.text("a")));
+        (1..30).for_each(|number| {
+            slave.tx[0].send(&packet(number));
+            eventually("it is written", || (read(directory.path("a")).packets.len() == number as usize).then_some(()));
+        });
+        drop(slave);
+        capture.finish().code(0);
+        let read = read(directory.path("a"));
+        assert!((1..30).zip(&read.packets).all(|(number, found)| found.data == packet(number)), "{layout:?}: {read:?}");
+        assert_eq!(read.dropped, 0);
+    }
+}
+
+pub(crate) fn forged() {
+    type Forge = fn(&testkit::SlaveLink);
+    let cases: [(&str, Forge); 3] = [
+        ("its cookie is gone", |slave| slave.memory.s2m[0].ring.set_cookie(7)),
+        ("the cursors of ring s2m0 are impossible", |slave| slave.memory.s2m[0].ring.set_tail(30_000)),
+        ("the memory ends before", |slave| ftruncate(slave.memory.regions[0].duplicate(), 0).unwrap()),
+    ];
+    for (reason, forge) in cases {
+        let directory = Directory::new();
+        let plan = SlavePlan { rings_file: FileKind::Unsealable, ..SlavePlan::default() };
+        let (mut slave, responder) = scripted(&plan);
+        let capture = attach(responder.pid(), &format!("--mode ethernet -w {}", directory.text("a")));
+        slave.tx[0].send(&packet(1));
+        eventually("it is written", || (read(directory.path("a")).packets.len() == 1).then_some(()));
+        forge(&slave);
+        let finished = capture.finish();
+        let read = read(directory.path("a"));
+        assert!(read.complete && read.packets.len() == 1, "{finished:#?}");
+        // The master may have ended the link first, because of the same.
+        let said = read.remark.unwrap();
+        assert!(finished.err.contains(reason) || finished.err.contains("has closed it"), "{reason}: {finished:#?}");
+        assert!(said.contains("the end of the link: "), "{said}");
+    }
+}
+
+pub(crate) fn descriptors() {
+    let directory = Directory::new();
+    let (mut slave, responder) = scripted(&SlavePlan::default());
+    let capture = attach(responder.pid(), &format!("--mode ethernet -w {}", directory.text("a")));
+    slave.tx[0].send(&packet(1));
+    eventually("it is written", || (read(directory.path("a")).packets.len() == 1).then_some(()));
+    let good = slave.memory.s2m[0].ring.descriptor(0);
+    let lies = [
+        testkit::Descriptor { region: 9, ..good },
+        testkit::Descriptor { offset: u32::MAX, ..good },
+        testkit::Descriptor { length: u32::MAX, ..good },
+    ];
+    for lie in lies {
+        slave.tx[0].put(lie);
+    }
+    slave.tx[0].publish();
+    // The master ends such a link.
+    let finished = capture.finish();
+    let read = read(directory.path("a"));
+    assert!(read.complete && read.packets.len() == 1 && read.dropped >= 1, "{finished:#?} {read:?}");
+    assert!(finished.out.contains(" unreadable"), "{finished:#?}");
+}
