@@ -59,7 +59,11 @@ impl Subjects {
     }
 }
 
-pub(super) fn start_recording(options: &CaptureOptions, subjects: &Subjects, over: Sender<Notice>) -> Result<Recording, Error> {
+pub(super) fn start_recording(
+    options: &CaptureOptions,
+    subjects: &Subjects,
+    over: Sender<Notice>,
+) -> Result<Recording, Error> {
     let Subjects { framing, comment, interfaces, way, via } = subjects;
     let filter = options.filter(*framing)?.map(|(text, filter)| -> (String, Filter) {
         (text, Box::new(move |packet: &[u8], length| filter.matches(packet, length)))
