@@ -195,6 +195,8 @@ impl Follower {
             old += 1;
         }
         if old > 0 {
+            // Those that are about to be filled anew would be torn, one after the other.
+            old = old.max(new.saturating_sub(self.ring.size / 4 * 3)).min(new);
             self.next = self.next.wrapping_add(old);
             self.gap = true;
             self.passed.missed_slots += u64::from(old);
