@@ -97,7 +97,7 @@ mod tests {
     /// A header of IPv4 with its sum, of a packet of that length.
     fn ip4(length: u16) -> Vec<u8> {
         let payload = length - 20;
-        etherparse::Ipv4Header::new(payload, 64, etherparse::IpNumber::UDP, [10, 0, 0, 1], [10, 0, 0, 2])
+        etherparse::Ipv4Header::new(payload, 64, IpNumber::UDP, [10, 0, 0, 1], [10, 0, 0, 2])
             .map(|mut header| {
                 header.header_checksum = header.calc_header_checksum();
                 header.to_bytes().to_vec()
