@@ -22,7 +22,7 @@ use super::progress::Watched;
 use super::recording::{Subjects, start_recording, tell};
 use super::target::{Target, short_name, who};
 use crate::endpoint::driver::{Notice, receive};
-use crate::endpoint::record::{self, Recording, link_type};
+use crate::endpoint::record::{self, CaptureReport, Recording, link_type};
 use crate::endpoint::signals::Stop;
 use crate::error::Error;
 use crate::output::exit::Outcome;
@@ -197,7 +197,7 @@ fn finish(
     recording: Recording,
     end: Option<String>,
     broken: Option<String>,
-    figures: impl Fn(crate::endpoint::record::CaptureReport, Option<&str>) -> Figures,
+    figures: impl Fn(CaptureReport, Option<&str>) -> Figures,
 ) -> Result<Outcome, Error> {
     if let Some(reason) = end.as_deref().or(broken.as_deref()) {
         recording.view().remark(format!("the end of the link: {reason}"));
