@@ -164,7 +164,7 @@ pub(crate) fn json() {
     ping.expect("icmp_seq=3");
     let mut capture = memif(&format!("--json capture --attach {} -w {}", responder.pid(), directory.text("a")));
     capture.expect("\"attached\"");
-    capture.signal(rustix::process::Signal::USR1);
+    capture.signal(Signal::USR1);
     capture.expect("\"so_far\"");
     ping.kill();
     let all = reports(&capture.finish().code(0));

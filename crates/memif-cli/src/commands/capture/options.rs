@@ -86,8 +86,8 @@ pub(crate) struct CaptureOptions {
     #[arg(long, value_name = "TIME", value_parser = parse_period, allow_negative_numbers = true)]
     pub(super) seconds: Option<Duration>,
 
-    /// Watch a link between other programs, which notice nothing: all links of the host are in `memif links`. Behind a /
-    /// stands which queue, as 0, s2m (slave to master), m2s1 [default: all]
+    /// Watch a link between other programs, which notice nothing: `memif links` lists all links of the host. Behind a
+    /// / stands which queue, as 0, s2m (slave to master), m2s1 [default: all]
     #[arg(long, value_name = "PID[/QUEUE]|LINK", conflicts_with_all = NOT_WATCHED)]
     pub(super) attach: Option<Target>,
 

@@ -7,7 +7,7 @@ use memif_capture::LinkType;
 use memif_capture::decode;
 use memif_watch::{Cursors, Descriptor, Link, ReadError, Ring, RingDirection};
 
-use super::report::Passed;
+use super::passed::Passed;
 use super::window::{Buffers, is_given_back, is_whole};
 use crate::endpoint::record::RecordingView;
 

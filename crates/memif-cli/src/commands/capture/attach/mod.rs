@@ -5,6 +5,7 @@
 
 mod follow;
 mod mode;
+mod passed;
 mod report;
 mod watcher;
 mod window;

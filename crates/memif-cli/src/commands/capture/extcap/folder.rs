@@ -7,9 +7,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::NAME;
 use crate::error::Error;
 use crate::output::say;
+
+/// The name under which this program stands in the folder of Wireshark.
+pub(super) const NAME: &str = "memif-extcap";
 
 /// Makes the link.
 pub(super) fn install(user: bool) -> Result<(), Error> {

@@ -17,9 +17,6 @@ use super::start;
 use crate::error::Error;
 use crate::output::exit::{Outcome, STATUSES};
 
-/// The name under which this program is one for the folder of Wireshark.
-const NAME: &str = "memif-extcap";
-
 const EXAMPLES: &str = "\
 Examples:
   memif extcap --install
@@ -118,11 +115,12 @@ struct Typed {
     options: CaptureOptions,
 }
 
-/// The arguments of this process; where it was called by its name in the folder of Wireshark, with the command in front.
+/// The arguments of this process; where it was called by its name in the folder of Wireshark, with the command in
+/// front.
 pub(crate) fn arguments(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut all: Vec<OsString> = given.collect();
     let name = all.first().map(PathBuf::from);
-    if name.as_deref().and_then(Path::file_stem) == Some(OsStr::new(NAME)) {
+    if name.as_deref().and_then(Path::file_stem) == Some(OsStr::new(folder::NAME)) {
         all.insert(1, "extcap".into());
     }
     all
