@@ -23,6 +23,9 @@ pub(crate) fn nothing_changes() {
     };
     let blocks =
         || slave.memory.regions.iter().map(|file| fstat(file.duplicate().as_fd()).unwrap().st_blocks).sum::<i64>();
+    // The master asks to be signalled once it has waited for a while, by a flag that lies there, too.
+    let asleep = || (slave.memory.s2m[0].ring.flags() & 1 == 0).then_some(());
+    eventually("the master sleeps", asleep);
     let before = state();
     let count = blocks();
     // It looks at every slot of both rings to begin with, most of which were never touched.
