@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use crate::output::speaks_json;
 
+#[cfg(test)]
+mod picture;
+
 /// Prints packets on standard output.
 #[derive(Debug)]
 pub(super) struct Lines {
