@@ -88,7 +88,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse_from(capture::extcap_arguments(std::env::args_os()));
+    let typed = Arguments::try_parse_from(capture::extcap_arguments(std::env::args_os()));
+    let arguments = typed.unwrap_or_else(|mut error| {
+        capture::advise(&mut error);
+        error.exit()
+    });
     output::log_to_stderr(arguments.verbose);
     if arguments.json {
         output::speak_json();

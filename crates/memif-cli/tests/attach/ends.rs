@@ -18,7 +18,8 @@ pub(crate) fn answers() {
         ("--attach 0:0:0".to_owned(), "there is no link 0:0:0"),
         ("--attach x".to_owned(), "give a process id, or a link"),
         (format!("--attach {own} --socket {socket}"), "cannot be used with"),
-        (format!("--attach {own} --via {socket}"), "cannot be used with"),
+        (format!("--attach {own} --id 1 --queues 2"), "tip: --attach watches a link that other programs have"),
+        (format!("--via {socket} --attach {own}"), "tip: --attach watches a link that other programs have"),
         (format!("--attach {own} --mode ethernet tcp prot 80"), "column 5 of the filter"),
         (format!("--attach {own} -w - --json"), "both want standard output"),
     ] {

@@ -16,5 +16,5 @@ mod target;
 mod tcpdump;
 
 pub(crate) use extcap::{ExtcapOptions, arguments as extcap_arguments, run as extcap};
-pub(crate) use options::CaptureOptions;
+pub(crate) use options::{CaptureOptions, advise};
 pub(crate) use start::run;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use memif::{InterfaceConfig, Role, SocketAddress, SocketBuilder};
 use memif_capture::filter::Filter;
 
@@ -64,6 +65,20 @@ const NOT_WATCHED: [&str; 27] = [
     "socket_group",
     "allow_uid",
 ];
+
+/// Adds a word to what is said of one of these.
+pub(crate) fn advise(error: &mut clap::Error) {
+    const ADVICE: &str = "--attach watches a link that other programs have, and has no end of its own: leave out what \
+                          is about one, or leave out --attach to be the end of another link";
+    let names = |kind| match error.get(kind) {
+        Some(ContextValue::String(name)) => name.starts_with("--attach"),
+        Some(ContextValue::Strings(names)) => names.iter().any(|name| name.starts_with("--attach")),
+        _ => false,
+    };
+    if error.kind() == ErrorKind::ArgumentConflict && (names(ContextKind::InvalidArg) || names(ContextKind::PriorArg)) {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![ADVICE.into()]));
+    }
+}
 
 /// Options of `memif capture`.
 #[derive(Args, Clone, Debug)]
