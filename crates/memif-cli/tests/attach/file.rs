@@ -39,16 +39,19 @@ impl Read {
     }
 }
 
-/// Reads a file, all of whose blocks must be whole.
+/// Reads a file, all of whose blocks must be whole; but for the last one while it is written.
 #[track_caller]
 pub(crate) fn read(path: impl AsRef<Path>) -> Read {
     let all = fs::read(path).unwrap();
     let mut bytes = &all[..];
     let mut read = Read::default();
     let mut last = 0;
-    while !bytes.is_empty() {
+    while bytes.len() >= 8 {
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         let length = word(4) as usize;
+        if length > bytes.len() {
+            break;
+        }
         assert_eq!(word(length - 4) as usize, length, "both lengths are the same");
         let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
         match word(0) {
@@ -83,6 +86,7 @@ pub(crate) fn read(path: impl AsRef<Path>) -> Read {
         }
         bytes = &bytes[length..];
     }
+    assert!(bytes.is_empty() || !read.complete, "{} bytes behind the end", bytes.len());
     read
 }
 
