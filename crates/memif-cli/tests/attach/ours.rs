@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use etherparse::PacketBuilder;
 use rustix::process::Signal;
-use testkit::{SlavePlan, eventually};
+use testkit::ring::NEXT;
+use testkit::{Descriptor, SlavePlan, eventually};
 
 use super::file::{Read, read};
 use super::util::reports::{has_fields, only, reports};
@@ -63,6 +65,36 @@ pub(crate) fn chains() {
     // Bytes that are not kept are not copied, and packets keep their length.
     let (watched, _) = watch_a_ping("", 3000, "--snaplen 20 icmp");
     assert!(watched.packets.iter().all(|packet| packet.data.len() == 20 && packet.length == 3042), "{watched:?}");
+}
+
+/// A slave that leaves the marks of a chain when it gives its buffers back, as VPP does without zero-copy.
+pub(crate) fn marks_that_stay() {
+    let directory = Directory::new();
+    let (mut slave, responder) = scripted(&SlavePlan::default());
+    let capture = attach(responder.pid(), &format!("--mode ethernet -w {}", directory.text("a")));
+    capture.signal(Signal::STOP);
+    eventually("it sleeps", || is_stopped(capture.pid()).then_some(()));
+    let mut request = Vec::new();
+    let echo = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0xfe, 0xc0, 0xa8, 1, 2])
+        .ipv4([192, 168, 1, 1], [192, 168, 1, 2], 64)
+        .icmpv4_echo_request(1, 1);
+    echo.write(&mut request, &[7; 3000]).unwrap();
+    slave.tx[0].send(&request);
+    let (_, at) = slave.rx[0].cursors();
+    let reply = slave.rx[0].wait();
+    assert_eq!(reply.len(), request.len());
+    let (_, end) = slave.rx[0].cursors();
+    assert_eq!(end.wrapping_sub(at), 2, "it has two buffers");
+    let ring = &slave.rx[0].ring;
+    ring.set_descriptor(at, Descriptor { flags: NEXT, ..ring.descriptor(at) });
+    capture.signal(Signal::CONT);
+    eventually("both are written", || (read(directory.path("a")).packets.len() == 2).then_some(()));
+    drop(slave);
+    capture.finish().code(0);
+    let read = read(directory.path("a"));
+    assert!(read.data(2) == [&request[..]] && read.data(1) == [&reply[..]], "{read:?}");
+    let of_reply = read.packets.iter().find(|packet| packet.direction == 1).unwrap();
+    assert!(of_reply.comment.as_deref().unwrap().starts_with("length from its headers"), "{of_reply:?}");
 }
 
 pub(crate) fn queues() {

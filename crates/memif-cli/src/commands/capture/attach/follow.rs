@@ -75,8 +75,19 @@ struct Found {
     /// Where its bytes are.
     start: usize,
     end: usize,
-    length: usize,
+    length: u32,
     comment: &'static str,
+}
+
+/// A packet of a ring.
+#[derive(Clone, Copy, Debug)]
+struct Copied {
+    slots: usize,
+    /// Nothing where it cannot be read.
+    length: Option<u32>,
+    comment: &'static str,
+    /// Its headers say that it goes on behind the last slot that was looked at.
+    open: bool,
 }
 
 impl Follower {
@@ -215,7 +226,7 @@ impl Follower {
             let then = link.cursors(&self.ring)?;
             self.found.clear();
             self.bytes.clear();
-            let taken = self.copy_described(link, wanted, &then);
+            let taken = self.copy_described(link, wanted, &then, count == left);
             if taken > 0 {
                 self.next = self.next.wrapping_add(taken);
                 return Ok(true);
@@ -228,8 +239,8 @@ impl Follower {
         }
     }
 
-    /// Copies the packets whose descriptors are there; gives how many slots these are.
-    fn copy_described(&mut self, link: &Link, wanted: Wanted, then: &Cursors) -> u16 {
+    /// Copies the packets whose descriptors are there; gives how many slots these are. `all`: nothing more was sent.
+    fn copy_described(&mut self, link: &Link, wanted: Wanted, then: &Cursors, all: bool) -> u16 {
         let descriptors = std::mem::take(&mut self.descriptors);
         let mut taken = 0_u16;
         let mut rest = &descriptors[..];
@@ -239,28 +250,25 @@ impl Follower {
             if !self.buffers.holds(slot, first) {
                 self.buffers = Buffers::Pool;
             }
-            let mut slots = match rest.iter().position(|descriptor| !descriptor.has_next()) {
-                Some(more) => more + 1,
-                None => break,
-            };
+            let Some(more) = rest.iter().position(|descriptor| !descriptor.has_next()) else { break };
             let start = self.bytes.len();
-            let mut comment = "";
-            if slots == 1 && is_given_back(&self.ring, then, at) {
-                (slots, comment) = self.chain_by_headers(link, wanted.link_type, rest);
-            }
-            let chain = rest.get(..slots).unwrap_or_default();
-            let read = match comment {
-                FROM_HEADERS | OF_BUFFER => self.copy_posted(link, wanted, chain),
-                _ => self.copy_chain(link, wanted, chain),
+            let posted = self.ring.direction == RingDirection::M2s && is_given_back(&self.ring, then, at);
+            let copied = match posted {
+                true => self.copy_posted(link, wanted, rest, more + 1),
+                false => self.copy_sent(link, wanted, rest, more + 1),
             };
-            let (passed, more) = rest.split_at_checked(slots).unwrap_or((rest, &[]));
+            if copied.open && !all && rest.len() < usize::from(AT_ONCE) {
+                self.bytes.truncate(start);
+                break;
+            }
+            let (passed, more) = rest.split_at_checked(copied.slots).unwrap_or((rest, &[]));
             rest = more;
             let slots = u16::try_from(passed.len()).unwrap_or(u16::MAX);
             taken = taken.wrapping_add(slots);
             // Where slots were left out, this is the end of a packet whose beginning may be among them.
-            let (end, length, comment) = match read {
+            let (end, length, comment) = match copied.length {
                 _ if std::mem::take(&mut self.gap) => (start, 0, LEFT_OUT),
-                Some(length) => (self.bytes.len(), length, comment),
+                Some(length) => (self.bytes.len(), length, copied.comment),
                 None => (start, 0, UNREADABLE),
             };
             self.bytes.truncate(end);
@@ -270,39 +278,75 @@ impl Follower {
         taken
     }
 
-    /// Copies a packet whose descriptors are as they were sent; gives its length.
-    fn copy_chain(&mut self, link: &Link, wanted: Wanted, chain: &[Descriptor]) -> Option<usize> {
+    /// Copies a packet whose descriptors say its lengths. A master may have cleared the marks of a chain, and not given
+    /// its slots back yet: where headers say that there is more, it is what follows if that makes up their length.
+    fn copy_sent(&mut self, link: &Link, wanted: Wanted, rest: &[Descriptor], marked: usize) -> Copied {
+        let start = self.bytes.len();
+        let length = self.copy_chain(link, wanted, rest.get(..marked).unwrap_or_default());
+        let as_marked = Copied { slots: marked, length, comment: "", open: false };
+        let (RingDirection::S2m, Some(length), Some(first)) = (self.ring.direction, length, rest.first()) else {
+            return as_marked;
+        };
+        let head = self.bytes.get(start..).unwrap_or_default();
+        let said = match u32::try_from(head.len()) {
+            Ok(copied) if copied < first.length.min(HEADERS) => self.length_by_headers(link, wanted.link_type, first),
+            _ => decode::length(wanted.link_type, head).and_then(packet_length),
+        };
+        let Some(said) = said.filter(|said| *said > length) else { return as_marked };
+        let mut held = 0_u32;
+        for (slots, part) in (1..).zip(rest) {
+            held = held.saturating_add(part.length);
+            if held == said && !part.has_next() {
+                self.bytes.truncate(start);
+                let length = self.copy_chain(link, wanted, rest.get(..slots).unwrap_or_default());
+                return Copied { slots, length, comment: JOINED, open: false };
+            }
+            if held > said || part.length == 0 {
+                return as_marked;
+            }
+        }
+        Copied { open: true, ..as_marked }
+    }
+
+    /// Copies a packet whose buffers were posted again, so that descriptors say how much room there is, and marks of
+    /// its chain may be cleared. Its length is that of its headers if they tell, or the room.
+    fn copy_posted(&mut self, link: &Link, wanted: Wanted, rest: &[Descriptor], marked: usize) -> Copied {
+        let said = rest.first().and_then(|first| self.length_by_headers(link, wanted.link_type, first));
+        let room = |slots: usize| {
+            let parts = rest.iter().take(slots);
+            parts.fold(0_u32, |sum, part| sum.saturating_add(part.length)).min(MAX_PACKET_SIZE)
+        };
+        let mut held = 0_u32;
+        let needed = said.and_then(|said| {
+            (1..).zip(rest).find_map(|(slots, part)| {
+                held = held.saturating_add(part.length);
+                (slots >= marked && held >= said).then_some(slots)
+            })
+        });
+        let (slots, length, comment) = match (said, needed) {
+            (Some(said), Some(slots)) => (slots, said, FROM_HEADERS),
+            _ => (marked, room(marked), OF_BUFFER),
+        };
+        let length = self.copy_parts(link, wanted, rest.get(..slots).unwrap_or_default(), length);
+        Copied { slots, length, comment, open: said.is_some() && needed.is_none() }
+    }
+
+    /// Copies a packet as its descriptors say; gives its length.
+    fn copy_chain(&mut self, link: &Link, wanted: Wanted, chain: &[Descriptor]) -> Option<u32> {
         let length = chain.iter().map(|part| u64::from(part.length)).sum::<u64>();
         let length = u32::try_from(length).ok().filter(|length| *length <= MAX_PACKET_SIZE)?;
+        self.copy_parts(link, wanted, chain, length)
+    }
+
+    /// Copies so many bytes, or those of them that are wanted; gives how many there were.
+    fn copy_parts(&mut self, link: &Link, wanted: Wanted, chain: &[Descriptor], length: u32) -> Option<u32> {
         let mut left = length.min(wanted.bytes);
         for part in chain {
             let now = part.length.min(left);
             link.buffer(part.region, part.offset, now, &mut self.bytes).ok()?;
             left -= now;
         }
-        usize::try_from(length).ok()
-    }
-
-    /// How many slots a packet takes whose receiver has given the first one back, and how that is known: a master may
-    /// have cleared the marks of a chain by then, and a slave those and all lengths.
-    fn chain_by_headers(&mut self, link: &Link, link_type: LinkType, rest: &[Descriptor]) -> (usize, &'static str) {
-        let posted = self.ring.direction == RingDirection::M2s;
-        let unknown = (1, if posted { OF_BUFFER } else { "" });
-        let Some(said) = rest.first().and_then(|first| self.length_by_headers(link, link_type, first)) else {
-            return unknown;
-        };
-        let mut held = 0_u32;
-        for (slots, part) in (1..).zip(rest) {
-            held = held.saturating_add(part.length);
-            match posted {
-                true if held >= said => return (slots, FROM_HEADERS),
-                false if slots == 1 && held >= said => return unknown,
-                false if held == said => return (slots, JOINED),
-                _ if held > said || part.length == 0 || part.has_next() => return unknown,
-                _ => {}
-            }
-        }
-        unknown
+        Some(length)
     }
 
     fn length_by_headers(&mut self, link: &Link, link_type: LinkType, first: &Descriptor) -> Option<u32> {
@@ -310,22 +354,7 @@ impl Follower {
         link.buffer(first.region, first.offset, first.length.min(HEADERS), &mut self.bytes).ok()?;
         let said = self.bytes.get(start..).and_then(|head| decode::length(link_type, head));
         self.bytes.truncate(start);
-        said.and_then(|said| u32::try_from(said).ok()).filter(|said| *said <= MAX_PACKET_SIZE)
-    }
-
-    /// Copies a packet whose buffers were posted again, so that descriptors say how much room there is; gives its
-    /// length: that of its headers if they tell, or the room.
-    fn copy_posted(&mut self, link: &Link, wanted: Wanted, chain: &[Descriptor]) -> Option<usize> {
-        let room = chain.iter().fold(0_u32, |sum, part| sum.saturating_add(part.length)).min(MAX_PACKET_SIZE);
-        let said = chain.first().and_then(|first| self.length_by_headers(link, wanted.link_type, first));
-        let length = said.map_or(room, |said| said.min(room));
-        let mut left = length.min(wanted.bytes);
-        for part in chain {
-            let now = part.length.min(left);
-            link.buffer(part.region, part.offset, now, &mut self.bytes).ok()?;
-            left -= now;
-        }
-        usize::try_from(length).ok()
+        said.and_then(packet_length)
     }
 
     /// Records what was copied and is still as it was sent.
@@ -353,15 +382,20 @@ impl Follower {
                 continue;
             }
             self.passed.packets += 1;
-            self.passed.bytes += u64::try_from(length).unwrap_or_default();
+            self.passed.bytes += u64::from(length);
             self.passed.lengths_inferred += u64::from(!comment.is_empty());
             let packet = self.bytes.get(start..end).unwrap_or_default();
-            lane.commented(length, comment, |room| {
+            lane.commented(usize::try_from(length).unwrap_or_default(), comment, |room| {
                 room.iter_mut().zip(packet).for_each(|(to, from)| *to = *from);
                 room.len().min(packet.len())
             });
         }
     }
+}
+
+/// A length that a packet can have.
+fn packet_length(said: usize) -> Option<u32> {
+    u32::try_from(said).ok().filter(|said| *said <= MAX_PACKET_SIZE)
 }
 
 /// In place of a comment: what is no packet for the file.
