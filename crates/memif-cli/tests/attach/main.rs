@@ -21,6 +21,7 @@ fn main() {
         .test("packets_are_those_that_were_sent", &[], ours::packets_are_those_sent)
         .test("chains_are_put_together", &[], ours::chains)
         .test("chains_whose_marks_stay_keep_their_length", &[], ours::marks_that_stay)
+        .test("chains_whose_marks_go_early_are_put_together", &[], ours::marks_that_go_early)
         .test("every_queue_has_its_interface", &[], ours::queues)
         .test("a_part_of_a_link_is_watched", &[], ours::part)
         .test("missed_packets_are_counted_exactly", &[], ours::missed)

@@ -9,7 +9,7 @@ use testkit::{Descriptor, SlavePlan, eventually};
 
 use super::file::{Read, read};
 use super::util::reports::{has_fields, only, reports};
-use super::util::{Directory, abstract_name, master, memif};
+use super::util::{Directory, Program, abstract_name, master, memif};
 use super::{attach, packet, scripted};
 
 /// The packets of one file are some of those of another, one after the other, up to its last; those of each queue on
@@ -67,24 +67,34 @@ pub(crate) fn chains() {
     assert!(watched.packets.iter().all(|packet| packet.data.len() == 20 && packet.length == 3042), "{watched:?}");
 }
 
-/// A slave that leaves the marks of a chain when it gives its buffers back, as VPP does without zero-copy.
-pub(crate) fn marks_that_stay() {
-    let directory = Directory::new();
-    let (mut slave, responder) = scripted(&SlavePlan::default());
-    let capture = attach(responder.pid(), &format!("--mode ethernet -w {}", directory.text("a")));
-    capture.signal(Signal::STOP);
-    eventually("it sleeps", || is_stopped(capture.pid()).then_some(()));
+/// A request that takes two buffers.
+fn long_request() -> Vec<u8> {
     let mut request = Vec::new();
     let echo = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0xfe, 0xc0, 0xa8, 1, 2])
         .ipv4([192, 168, 1, 1], [192, 168, 1, 2], 64)
         .icmpv4_echo_request(1, 1);
     echo.write(&mut request, &[7; 3000]).unwrap();
+    request
+}
+
+#[track_caller]
+fn stop(program: &Program) {
+    program.signal(Signal::STOP);
+    eventually("it sleeps", || is_stopped(program.pid()).then_some(()));
+}
+
+/// A slave that leaves the marks of a chain when it gives its buffers back, as VPP does without zero-copy.
+pub(crate) fn marks_that_stay() {
+    let directory = Directory::new();
+    let (mut slave, responder) = scripted(&SlavePlan::default());
+    let capture = attach(responder.pid(), &format!("--mode ethernet -w {}", directory.text("a")));
+    stop(&capture);
+    let request = long_request();
     slave.tx[0].send(&request);
     let (_, at) = slave.rx[0].cursors();
     let reply = slave.rx[0].wait();
-    assert_eq!(reply.len(), request.len());
     let (_, end) = slave.rx[0].cursors();
-    assert_eq!(end.wrapping_sub(at), 2, "it has two buffers");
+    assert_eq!((reply.len(), end.wrapping_sub(at)), (request.len(), 2), "it has two buffers");
     let ring = &slave.rx[0].ring;
     ring.set_descriptor(at, Descriptor { flags: NEXT, ..ring.descriptor(at) });
     capture.signal(Signal::CONT);
@@ -95,6 +105,35 @@ pub(crate) fn marks_that_stay() {
     assert!(read.data(2) == [&request[..]] && read.data(1) == [&reply[..]], "{read:?}");
     let of_reply = read.packets.iter().find(|packet| packet.direction == 1).unwrap();
     assert!(of_reply.comment.as_deref().unwrap().starts_with("length from its headers"), "{of_reply:?}");
+}
+
+/// A master that clears the marks of a chain when it reads it, and gives its slots back later, as libmemif does; also
+/// where the chain does not lie in the slots that are read at once.
+pub(crate) fn marks_that_go_early() {
+    for before in [0, 127] {
+        let directory = Directory::new();
+        let (mut slave, responder) = scripted(&SlavePlan { log2: 8, ..SlavePlan::default() });
+        let capture = attach(responder.pid(), &format!("--mode ethernet -w {}", directory.text("a")));
+        stop(&responder);
+        stop(&capture);
+        let (tx, request) = (&mut slave.tx[0], long_request());
+        for number in 0..before {
+            assert!(tx.push(&packet(number)));
+        }
+        let at = tx.head();
+        assert!(tx.push(&request));
+        assert_eq!(tx.head().wrapping_sub(at), 2, "it has two buffers");
+        tx.ring.set_descriptor(at, Descriptor { flags: 0, ..tx.ring.descriptor(at) });
+        tx.publish();
+        capture.signal(Signal::CONT);
+        let packets = eventually("all are written", || {
+            let packets = read(directory.path("a")).packets;
+            (packets.len() > before as usize).then_some(packets)
+        });
+        let last = packets.last().unwrap();
+        assert!(last.data == request && packets.len() == before as usize + 1, "{before}: {last:?}");
+        assert!(last.comment.as_deref().unwrap().starts_with("joined by its headers"), "{last:?}");
+    }
 }
 
 pub(crate) fn queues() {
@@ -150,8 +189,7 @@ pub(crate) fn missed() {
         };
         send(20);
         eventually("the first are written", || (read(directory.path("a")).packets.len() == 20).then_some(()));
-        capture.signal(Signal::STOP);
-        eventually("it sleeps", || is_stopped(capture.pid()).then_some(()));
+        stop(&capture);
         send(sent_while_asleep);
         capture.signal(Signal::CONT);
         // It sees these after those that it missed.
