@@ -87,7 +87,7 @@ pub(crate) fn what_is_said_stands_in_blocks() {
     let bytes = fs::read(&path).unwrap();
     for ((number, comment), block) in (0_u64..).zip(comments).zip(packets_of(&bytes)) {
         assert_eq!((block.data(), block.word(16)), (&packet(number, 60)[..], 61));
-        let kept = comment.strip_suffix('\u{e4}').unwrap_or(&comment[..comment.len().min(252)]);
+        let kept = comment.strip_suffix('\u{e4}').unwrap_or_else(|| &comment[..comment.len().min(252)]);
         let said = block.packet_option(1).map(|said| String::from_utf8(said.to_vec()).unwrap());
         assert_eq!(said.as_deref(), (!kept.is_empty()).then_some(kept));
         let before = number.checked_sub(1).filter(|before| *before > 0);
