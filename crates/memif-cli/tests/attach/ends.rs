@@ -16,6 +16,7 @@ pub(crate) fn answers() {
         (queue, "has no such queue: it has s2m0 m2s0"),
         ("--attach 4194305".to_owned(), "there is no process 4194305"),
         ("--attach 0:0:0".to_owned(), "there is no link 0:0:0"),
+        (format!("--pid {own}"), "tip: --attach PID watches a link of that process"),
         ("--attach x".to_owned(), "give a process id, or a link"),
         (format!("--attach {own} --socket {socket}"), "cannot be used with"),
         (format!("--attach {own} --id 1 --queues 2"), "tip: --attach watches a link that other programs have"),
@@ -25,6 +26,8 @@ pub(crate) fn answers() {
     ] {
         memif(&format!("capture {arguments}")).finish().code(2).complains(answer);
     }
+    let twice = memif(&format!("capture --attach {own} --attach {own}")).finish().code(2);
+    assert!(!twice.complains("multiple times").err.contains("tip:"), "that is about something else");
 }
 
 pub(crate) fn end_of_link() {

@@ -77,6 +77,7 @@ pub(crate) fn of_an_interface() {
 pub(crate) fn wrong_use() {
     for (arguments, answer) in [
         ("", "memif extcap --install"),
+        ("--user", "goes with --install or --uninstall"),
         ("--extcap-dlts --extcap-interface eth0", "there is no interface eth0"),
         ("--extcap-config", "--extcap-interface is missing"),
         ("--capture --extcap-interface memif", "--fifo is missing"),
@@ -107,4 +108,7 @@ pub(crate) fn install() {
     of_home("extcap --uninstall --user").code(0).says("there is no link");
     fs::write(&place, "something else").unwrap();
     of_home("extcap --install --user").code(2).complains("is there and no link: remove it");
+    let mut nowhere = command("extcap --install --user");
+    nowhere.env("HOME", "/proc/nowhere").env_remove("XDG_CONFIG_HOME");
+    start(nowhere, "extcap").finish().code(2).complains("look at HOME");
 }

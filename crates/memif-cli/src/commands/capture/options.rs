@@ -66,7 +66,7 @@ const NOT_WATCHED: [&str; 27] = [
     "allow_uid",
 ];
 
-/// Adds a word to what is said of one of these.
+/// Adds a word to what is said of one of these beside `--attach`.
 pub(crate) fn advise(error: &mut clap::Error) {
     const ADVICE: &str = "--attach watches a link that other programs have, and has no end of its own: leave out what \
                           is about one, or leave out --attach to be the end of another link";
@@ -75,7 +75,8 @@ pub(crate) fn advise(error: &mut clap::Error) {
         Some(ContextValue::Strings(names)) => names.iter().any(|name| name.starts_with("--attach")),
         _ => false,
     };
-    if error.kind() == ErrorKind::ArgumentConflict && (names(ContextKind::InvalidArg) || names(ContextKind::PriorArg)) {
+    // Both are the same where it was given twice.
+    if error.kind() == ErrorKind::ArgumentConflict && names(ContextKind::InvalidArg) != names(ContextKind::PriorArg) {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![ADVICE.into()]));
     }
 }

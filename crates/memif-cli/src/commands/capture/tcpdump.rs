@@ -6,6 +6,7 @@ use crate::foreign;
 
 const INTERFACE: &str =
     "--socket and --id say which interface, --attach which link of other programs (`memif links` lists them)";
+const PROCESS: &str = "--attach PID watches a link of that process";
 const READ: &str = "tcpdump -r, tshark -r and Wireshark read files; `memif replay FILE` sends what is in one";
 const NUMBERS: &str = "addresses and ports are numbers here anyway: leave it out";
 const AT_ONCE: &str = "lines are printed, and packets written, as they come: leave it out";
@@ -21,6 +22,7 @@ pub(super) fn options() -> Vec<Arg> {
     foreign::options(&[
         ("i", INTERFACE),
         ("interface", INTERFACE),
+        ("pid", PROCESS),
         ("r", READ),
         ("n", NUMBERS),
         ("l", AT_ONCE),

@@ -22,11 +22,8 @@ pub(super) fn install(user: bool) -> Result<(), Error> {
         source,
     })?;
     let place = folder.join(NAME);
-    let failed = |source| Error::System {
-        what: format!("cannot make {}", place.display()),
-        advice: "run this as root, or add --user",
-        source,
-    };
+    let failed =
+        |source| Error::System { what: format!("cannot make {}", place.display()), advice: advice(user), source };
     fs::create_dir_all(&folder).map_err(failed)?;
     match fs::symlink_metadata(&place) {
         Ok(found) if !found.is_symlink() => {
@@ -49,10 +46,14 @@ pub(super) fn uninstall(user: bool) -> Result<(), Error> {
     }
     fs::remove_file(&place).map_err(|source| Error::System {
         what: format!("cannot remove {}", place.display()),
-        advice: "run this as root, or add --user",
+        advice: advice(user),
         source,
     })?;
     say(format_args!("{} is gone", place.display()))
+}
+
+fn advice(user: bool) -> &'static str {
+    if user { "this user has to own that folder: look at HOME" } else { "run this as root, or add --user" }
 }
 
 /// Asks tshark or Wireshark for their folder.

@@ -151,6 +151,9 @@ pub(crate) fn run(options: &ExtcapOptions) -> Result<Outcome, Error> {
         let fifo = options.fifo.as_deref().ok_or_else(|| usage("--fifo is missing"))?;
         return capture(options, interface()?, fifo);
     }
+    if options.user {
+        return Err(usage("--user goes with --install or --uninstall"));
+    }
     Err(usage("Wireshark calls this; memif extcap --install puts it where Wireshark looks"))
 }
 
