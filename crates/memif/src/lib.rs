@@ -138,6 +138,10 @@
 compile_error!("memif is for Linux: it needs memfd, eventfd and Unix sockets that carry descriptors between processes");
 
 mod address;
+#[cfg(feature = "async-io")]
+pub mod async_io;
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+pub mod awaiting;
 mod config;
 mod counters;
 mod error;
@@ -153,6 +157,8 @@ mod shm;
 mod socket;
 mod sys;
 mod terms;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 #[doc(hidden)]
 pub mod wire;
 

@@ -20,8 +20,15 @@ impl RxQueue {
     /// taken; [`RecvError::Breach`] when the peer broke the protocol.
     #[inline]
     pub fn recv(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
+        self.scan_ring(max)?;
+        Ok(RxBatch::new(self))
+    }
+
+    /// Looks at the ring once, for at most so many packets. What was found is the next batch.
+    #[inline]
+    pub(super) fn scan_ring(&mut self, max: usize) -> Result<(), RecvError> {
         if self.scan.link.is_down() {
-            return self.recv_leftovers(max);
+            return self.scan_leftovers(max);
         }
         self.check_memory()?;
         if self.scan.taken.get() > 0 {
@@ -49,7 +56,7 @@ impl RxQueue {
         } else {
             return self.recv_first(max);
         }
-        Ok(RxBatch::new(self))
+        Ok(())
     }
 
     /// [`recv`](Self::recv) while there is no room for packets yet: it is made when there is one.

@@ -1,0 +1,88 @@
+//! Sockets and queues for tasks of tokio. Feature `tokio`.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use ::tokio::io::Interest;
+use ::tokio::io::unix::AsyncFd;
+use ::tokio::runtime::Handle;
+use ::tokio::task::coop::consume_budget;
+
+use crate::awaiting;
+use crate::awaiting::sealed::Waits;
+use crate::socket::Socket;
+
+/// The reactor of tokio, of the runtime in which a queue is made or a driver is polled.
+#[derive(Debug)]
+pub enum Tokio {}
+
+/// A handle on a socket that is driven.
+pub type Control = awaiting::Control<Tokio>;
+/// Drives a socket.
+pub type Driver = awaiting::Driver<Tokio>;
+/// The queues of a connection.
+pub type Link = awaiting::Link<Tokio>;
+/// The receiving half of a queue pair.
+pub type RxQueue = awaiting::RxQueue<Tokio>;
+/// The sending half of a queue pair.
+pub type TxQueue = awaiting::TxQueue<Tokio>;
+pub use awaiting::Events;
+
+/// Splits a socket into a future to be spawned, which drives it, and a handle on it.
+pub fn drive(socket: Socket) -> (Control, Driver) {
+    awaiting::Driver::split(socket)
+}
+
+/// A descriptor in the hands of the reactor.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Shared(Arc<OwnedFd>);
+
+impl AsRawFd for Shared {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl awaiting::Reactor for Tokio {}
+
+impl Waits for Tokio {
+    type Source = AsyncFd<Shared>;
+    /// It counts for all that a task does.
+    type Turns = ();
+
+    #[expect(
+        deprecated,
+        reason = "the other way is unsafe, for types whose descriptor may change or be closed: that of `Shared` is \
+                  always the same one, and open as long as it"
+    )]
+    fn register(fd: Arc<OwnedFd>) -> io::Result<Self::Source> {
+        // The call after it panics where there is no runtime.
+        Handle::try_current().map_err(io::Error::other)?;
+        AsyncFd::with_interest(Shared(fd), Interest::READABLE)
+    }
+
+    fn poll_readable<T>(
+        source: &Self::Source,
+        cx: &mut Context<'_>,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            let mut ready = ready!(source.poll_read_ready(cx))?;
+            if let Some(found) = look() {
+                // It may be ready still: the next wait looks once more.
+                return Poll::Ready(Ok(found));
+            }
+            // Told by edges. One that came since `ready` was had is not forgotten by this.
+            ready.clear_ready();
+        }
+    }
+
+    fn poll_turn((): &mut (), cx: &mut Context<'_>) -> Poll<()> {
+        pin!(consume_budget()).poll(cx)
+    }
+}
