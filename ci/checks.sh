@@ -32,9 +32,13 @@ features_alone() {
   done
 }
 
-# Of features that nothing else of the workspace has.
+# Tests of features that nothing else of the workspace has.
 futures() { # more arguments of cargo
-  cargo test -p memif --features async-io,tokio --test awaiting --locked "$@"
+  cargo test -p memif --features async-io,tokio --test awaiting --example async_echo --locked "$@"
+}
+
+futures_as_documented() {
+  cargo test -p memif --features async-io,tokio --doc --locked
 }
 
 documentation() {

@@ -54,6 +54,7 @@ step "documentation" documentation
 step "compiling" compile
 step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
 step --after "compiling" "queues and sockets as futures" futures
+step --after "compiling" "futures as documented" futures_as_documented
 step "the comparison measures something (compare/)" \
   cargo test --manifest-path compare/Cargo.toml --no-default-features --locked
 step "both rings under every interleaving (loom)" interleavings

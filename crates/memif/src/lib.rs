@@ -65,6 +65,10 @@
 //! and [`Socket::watch`] makes the queues part of it, so that one handler serves control and packets. Either has the
 //! peer signal an adaptive queue as one in interrupt mode from then on; a polling one is never signalled.
 //!
+//! In async functions: features `tokio` and `async-io` make futures of all of this. A socket is split into a driver, to
+//! be spawned, and a handle on it, and then it is `control.connected(slave).await?`, `rx.recv(64).await?` and
+//! `tx.send(packet).await?`; any of them may be dropped at any time.
+//!
 //! Nothing signals a free slot. [`TxQueue::send`] says [`SendError::Full`] at once, [`TxQueue::send_timeout`] and
 //! [`TxQueue::send_wait`] look again after short pauses, [`TxQueue::reserve_timeout`] and [`TxQueue::reserve_wait`] for
 //! the room of a batch. So does [`TxQueue::flush`], which waits until the peer has taken everything: for the end of a
@@ -111,12 +115,14 @@
 //! # Features
 //!
 //! - `tracing`: log lines of the control path through the `tracing` crate. The data path never logs.
+//! - `tokio`, `async-io`: modules of those names with sockets and queues as futures of that runtime.
 //! - `raw`: the lower interface that bindings to other languages stand on.
 //!
 //! # What it is not
 //!
-//! No protocol stack: packets are bytes. No runtime: the descriptors serve any. Not for machines other than Linux.
+//! No protocol stack: packets are bytes. No runtime: the descriptors serve any, and two of them by futures. Not for machines other than Linux.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]
 // What the rules of the house forbid in the library; tests may.

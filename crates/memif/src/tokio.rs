@@ -1,4 +1,42 @@
-//! Sockets and queues for tasks of tokio. Feature `tokio`.
+//! Sockets and queues for tasks of tokio, of either flavour. Feature `tokio`.
+//!
+//! ```
+//! use memif::{InterfaceConfig, Socket};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Both ends in one process here. Towards VPP it is `"/run/vpp/memif.sock"` and the slave alone.
+//! let (control, driver) = memif::tokio::drive(Socket::builder("@memif-doc-tokio").open()?);
+//! tokio::spawn(driver);
+//! let master = control.add_interface(InterfaceConfig::master(0))?;
+//! let slave = control.add_interface(InterfaceConfig::slave(0))?;
+//! let mut there = control.connected(master).await?;
+//! let mut here = control.connected(slave).await?;
+//!
+//! here.tx[0].send(&[1; 60]).await?;
+//! let mut batch = here.tx[0].reserve(2).await?;
+//! batch.push(&[2; 60])?;
+//! batch.push(&[3; 1500])?;
+//! batch.commit();
+//!
+//! let mut received = 0;
+//! while received < 3 {
+//!     // At least one packet, or why there will be none.
+//!     for packet in &mut there.rx[0].recv(64).await? {
+//!         println!("{} bytes", packet.len());
+//!         received += 1;
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }
+//! ```
+//!
+//! [`drive`] splits a [`Socket`] into a [`Driver`], to be spawned, and a [`Control`], which gives the links, adds and
+//! removes interfaces while the driver runs, and tells of [`Events`]. A program with a loop of its own for the socket
+//! makes a [`Link`] of each [`memif::Link`](crate::Link) instead.
+//!
+//! The runtime needs its reactor (`enable_io`) and no timers. A queue belongs to the runtime in which it was made.
+#![doc = include_str!("awaiting/calls.md")]
 
 use std::future::Future;
 use std::io;

@@ -3,15 +3,32 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
+#[path = "../dpdk/bed.rs"]
+#[allow(dead_code, reason = "another program uses all of it")]
+mod bed;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../dpdk/frames.rs"]
+#[allow(dead_code, reason = "another program uses all of it")]
+mod frames;
+
 mod cancelled;
 mod control;
+mod dpdk;
 mod ends;
+mod example;
+mod idle;
 mod runtimes;
+mod waits;
 
-use testkit::Suite;
+use bed::Dpdk;
+use testkit::{Need, Suite};
+
+const DPDK: &[Need] = &[Need::Root, Need::Program("dpdk-testpmd"), Need::Program("stdbuf")];
 
 fn main() {
     Suite::new()
+        .alone()
         .test("cancelled_tokio_one_thread", &[], cancelled::tokio_one_thread)
         .test("cancelled_tokio_threads", &[], cancelled::tokio_threads)
         .test("cancelled_async_io", &[], cancelled::async_io)
@@ -23,5 +40,18 @@ fn main() {
         .test("the_driver_ends_async_io", &[], control::driver_ends_async_io)
         .test("events_tokio", &[], control::events_tokio)
         .test("events_async_io", &[], control::events_async_io)
+        .test("senders_without_a_fence_tokio", &[], waits::unfenced_tokio)
+        .test("senders_without_a_fence_async_io", &[], waits::unfenced_async_io)
+        .test("signals_are_taken_tokio", &[], waits::signals_are_taken_tokio)
+        .test("signals_are_taken_async_io", &[], waits::signals_are_taken_async_io)
+        .test("storms_tokio", &[], waits::storms_tokio)
+        .test("storms_async_io", &[], waits::storms_async_io)
+        .test("others_have_their_turn_tokio", &[], waits::fair_tokio)
+        .test("others_have_their_turn_async_io", &[], waits::fair_async_io)
+        .test("a_thousand_idle_tokio_one_thread", &[], idle::tokio_one_thread)
+        .test("a_thousand_idle_tokio_threads", &[], idle::tokio_threads)
+        .test("example_async_echo", &[], example::async_echo)
+        .test("dpdk_server", DPDK, || dpdk::macswap(Dpdk::Server))
+        .test("dpdk_client", DPDK, || dpdk::macswap(Dpdk::Client))
         .run()
 }

@@ -27,6 +27,8 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) trait Runtime: 'static {
     type Reactor: Reactor;
     fn drive(socket: Socket) -> (Control<Self::Reactor>, Driver<Self::Reactor>);
+    /// Makes what the runtime keeps for good, before anything is counted.
+    fn warm_up() {}
     /// Runs a future to its end.
     fn run<T>(future: impl Future<Output = T>) -> T;
     /// Runs a task beside others. The future ends with it.
@@ -79,6 +81,10 @@ impl Runtime for AsyncIo {
 
     fn drive(socket: Socket) -> (Control<Self::Reactor>, Driver<Self::Reactor>) {
         memif::async_io::drive(socket)
+    }
+
+    fn warm_up() {
+        async_io::block_on(async_io::Timer::after(Duration::from_millis(1)));
     }
 
     fn run<T>(future: impl Future<Output = T>) -> T {
