@@ -34,7 +34,7 @@ features_alone() {
 
 # Tests of features that nothing else of the workspace has.
 futures() { # more arguments of cargo
-  cargo test -p memif --features async-io,tokio --test awaiting --example async_echo --locked "$@"
+  cargo test -p memif --features async-io,tokio --test awaiting --locked "$@"
 }
 
 futures_as_documented() {

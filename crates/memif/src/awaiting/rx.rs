@@ -128,11 +128,11 @@ impl<R: Reactor> RxQueue<R> {
 
     fn poll_batch(&mut self, cx: &mut Context<'_>, wait: &mut RxWait, max: usize) -> Poll<Result<(), RecvError>> {
         ready!(R::poll_turn(&mut self.turns, cx));
-        if self.queue.find(max)? {
+        if self.queue.find(wait, max)? {
             return Poll::Ready(Ok(()));
         }
         ready!(self.poll_work(cx, wait))?;
-        if self.queue.find(max)? {
+        if self.queue.find(wait, max)? {
             return Poll::Ready(Ok(()));
         }
         // Bad packets alone. A peer that sends those without an end gets a turn for each look.

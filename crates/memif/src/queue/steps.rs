@@ -33,11 +33,13 @@ pub(crate) struct RxWait {
 impl RxQueue {
     /// The packets that are on the ring now, as [`recv`](Self::recv) finds them. Returns whether there are any; bad
     /// ones went back.
-    pub(crate) fn find(&mut self, max: usize) -> Result<bool, RecvError> {
+    pub(crate) fn find(&mut self, wait: &mut RxWait, max: usize) -> Result<bool, RecvError> {
         self.scan_ring(max)?;
         let found = self.scan.count > 0;
         if !found {
             self.release();
+        } else if wait.spin.take().is_some() {
+            self.spin.brought_one();
         }
         Ok(found)
     }
@@ -50,7 +52,7 @@ impl RxQueue {
     /// The next step of a wait, as [`wait`](Self::wait) makes them.
     pub(crate) fn step(&mut self, wait: &mut RxWait, nap: &mut Nap) -> Result<Step, RecvError> {
         if self.look()? {
-            if wait.spin.is_some() {
+            if wait.spin.take().is_some() {
                 self.spin.brought_one();
             }
             return Ok(Step::Done);

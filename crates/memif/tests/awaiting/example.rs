@@ -19,7 +19,14 @@ impl Drop for Running {
     }
 }
 
-/// Where cargo puts examples: it builds them with the tests.
+/// Has cargo build it: with tests it does so only where all targets are asked for.
+pub(crate) fn build() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "-p", "memif", "--features", "async-io,tokio", "--example", "async_echo", "--locked"]);
+    assert!(cargo.status().expect("cargo").success(), "the example cannot be built");
+}
+
+/// Where cargo puts it.
 fn program() -> PathBuf {
     let own = std::env::current_exe().expect("this program");
     own.parent().and_then(|deps| deps.parent()).expect("the target directory").join("examples/async_echo")
@@ -33,7 +40,7 @@ pub(crate) fn async_echo() {
         let key = socket.add_interface(ours).expect("an interface");
         let mut command = Command::new(program());
         command.args([&address, &role.to_string()]).stdout(Stdio::null());
-        let _running = Running(command.spawn().expect("the example, which cargo builds beside this test"));
+        let _running = Running(command.spawn().expect("the example"));
         // It goes on with the next link.
         for stream in 0..2 {
             let mut link: Link = socket.wait_connected(key, STEP).expect("a link");

@@ -50,8 +50,9 @@ fn main() {
         .test("others_have_their_turn_async_io", &[], waits::fair_async_io)
         .test("a_thousand_idle_tokio_one_thread", &[], idle::tokio_one_thread)
         .test("a_thousand_idle_tokio_threads", &[], idle::tokio_threads)
-        .test("example_async_echo", &[], example::async_echo)
         .test("dpdk_server", DPDK, || dpdk::macswap(Dpdk::Server))
         .test("dpdk_client", DPDK, || dpdk::macswap(Dpdk::Client))
+        .building(example::build)
+        .test("example_async_echo", &[], example::async_echo)
         .run()
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use memif::awaiting::{Link, RxQueue};
 use memif::{InterfaceConfig, RxMode};
 use testkit::SlavePlan;
-use testkit::patience::Patience;
+use testkit::patience::{Patience, STEP};
 use testkit::ring::MASK_INT;
 use testkit::seqsock::readable;
 use testkit::slave_path::{SlaveTx, signal};
@@ -26,7 +26,7 @@ const PACKETS: u64 = 3_000;
 const LATE: Duration = Duration::from_micros(300);
 
 /// How long a receiver looks again and again before it sleeps.
-const LONG: Duration = Duration::from_micros(20);
+const LONG: Duration = Duration::from_micros(50);
 
 /// Receives so many packets in a thread of its own, and counts them.
 fn receiver<R: Runtime>(
@@ -66,9 +66,10 @@ async fn counted<T>(future: impl Future<Output = T>, polls: &mut u64) -> T {
     .await
 }
 
-/// Up to twice as long as the receiver looks again and again.
+/// Up to two thirds of the time for which the receiver looks again and again: twice that is longer now and then, and not
+/// so often that it gives that up.
 fn spend(dice: &mut Dice) {
-    let (begin, time) = (Instant::now(), LONG.mul_f64(dice.within(0, 200) as f64 / 100.0));
+    let (begin, time) = (Instant::now(), LONG.mul_f64(dice.within(0, 66) as f64 / 100.0));
     while begin.elapsed() < time {
         std::hint::spin_loop();
     }
@@ -113,7 +114,12 @@ fn unfenced<R: Runtime>(mode: RxMode) {
         if !masked || begin.elapsed() > LATE {
             signal(tx.interrupt.as_fd());
         }
-        wait_for(&received, sequence + 1);
+        let begin = Instant::now();
+        while received.load(Ordering::Acquire) <= sequence {
+            assert!(begin.elapsed() < STEP, "packet {sequence} lies on the ring and the receiver sleeps");
+            // At once where the receiver is quick, so that it finds looking again and again worth its while.
+            std::thread::yield_now();
+        }
         // Until the receiver is about to sleep, or does.
         spend(&mut dice);
     }
@@ -224,8 +230,8 @@ fn fair<R: Runtime>() {
         let mut socket = crate::runtimes::socket(&name).open().expect("a socket");
         let master = socket.add_interface(InterfaceConfig::master(0).rx_mode(mode)).expect("a master");
         let slave = socket.add_interface(InterfaceConfig::slave(0)).expect("a slave");
-        let there = socket.wait_connected(master, testkit::patience::STEP).expect("a link");
-        let mut here = socket.wait_connected(slave, testkit::patience::STEP).expect("a link");
+        let there = socket.wait_connected(master, STEP).expect("a link");
+        let mut here = socket.wait_connected(slave, STEP).expect("a link");
         let (mut sender, mut receiver) = (here.tx.remove(0), here.rx.remove(0));
         let end = Arc::new(());
         let going = Arc::downgrade(&end);
