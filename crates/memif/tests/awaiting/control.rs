@@ -23,15 +23,19 @@ fn links_stay<R: Runtime>() {
             let slave = control.add_interface(InterfaceConfig::slave(id)).expect("a slave");
             let other = control.clone();
             let waits = R::spawn(Box::pin(async move {
-                let there = loop {
+                let mut there = loop {
                     if let Some(link) = cancelled(other.connected(master), 0).await {
                         break link.expect("a link");
                     }
                     give_way().await;
                 };
                 assert_eq!((there.rx.len(), there.tx.len()), (1, 1));
+                // The other end has its link, too: were this one dropped before, the next one would come.
+                let mut buffer = [0; 64];
+                assert_eq!(there.rx[0].recv_into(&mut buffer).await, Ok(2));
             }));
             let mut here = control.connected(slave).await.expect("a link");
+            here.tx[0].send(b"go").await.expect("sending");
             waits.await;
             // The other end has dropped its link.
             assert!(here.rx[0].recv(1).await.is_err());
