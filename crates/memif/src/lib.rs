@@ -120,7 +120,8 @@
 //!
 //! # What it is not
 //!
-//! No protocol stack: packets are bytes. No runtime: the descriptors serve any, and two of them by futures. Not for machines other than Linux.
+//! No protocol stack: packets are bytes. No runtime: the descriptors serve any, and two of them by futures.
+//! Not for machines other than Linux.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]

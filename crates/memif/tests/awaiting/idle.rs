@@ -25,8 +25,8 @@ pub(crate) fn tokio_threads() {
     idle::<Threads>();
 }
 
-/// A task for each of a thousand links. Once all sleep, no task is asked for anything, and no thread is woken; then each
-/// of them receives.
+/// A task for each of a thousand links. Once all sleep, no task is asked for anything, and no thread is woken; then
+/// each of them receives.
 fn idle<R: Runtime>() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("more descriptors");

@@ -66,8 +66,8 @@ async fn counted<T>(future: impl Future<Output = T>, polls: &mut u64) -> T {
     .await
 }
 
-/// Up to two thirds of the time for which the receiver looks again and again: twice that is longer now and then, and not
-/// so often that it gives that up.
+/// Up to two thirds of the time for which the receiver looks again and again: twice that is longer now and then, and
+/// not so often that it gives that up.
 fn spend(dice: &mut Dice) {
     let (begin, time) = (Instant::now(), LONG.mul_f64(dice.within(0, 66) as f64 / 100.0));
     while begin.elapsed() < time {
