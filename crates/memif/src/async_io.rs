@@ -40,10 +40,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use ::async_io::Async;
+use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::awaiting;
 use crate::awaiting::sealed::Waits;
@@ -63,6 +65,12 @@ pub type Link = awaiting::Link<AsyncIo>;
 pub type RxQueue = awaiting::RxQueue<AsyncIo>;
 /// The sending half of a queue pair.
 pub type TxQueue = awaiting::TxQueue<AsyncIo>;
+/// Received packets as a stream.
+pub type RxStream = awaiting::RxStream<AsyncIo>;
+/// A sink of packets.
+pub type TxSink<B = Vec<u8>> = awaiting::TxSink<AsyncIo, B>;
+/// A queue pair as the device of an IP stack.
+pub type IpDevice = awaiting::IpDevice<AsyncIo>;
 pub use awaiting::Events;
 
 /// Batches in a row before other tasks have their turn, as many as tokio allows.
@@ -117,5 +125,27 @@ impl Waits for AsyncIo {
         *turns = 0;
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// A packet each.
+impl AsyncRead for IpDevice {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_receive(cx, buffer)
+    }
+}
+
+/// A packet each, which is sent at once.
+impl AsyncWrite for IpDevice {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, packet: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_transmit(cx, packet)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

@@ -41,12 +41,12 @@
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use ::tokio::io::Interest;
 use ::tokio::io::unix::AsyncFd;
+use ::tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use ::tokio::runtime::Handle;
 use ::tokio::task::coop::consume_budget;
 
@@ -68,6 +68,12 @@ pub type Link = awaiting::Link<Tokio>;
 pub type RxQueue = awaiting::RxQueue<Tokio>;
 /// The sending half of a queue pair.
 pub type TxQueue = awaiting::TxQueue<Tokio>;
+/// Received packets as a stream.
+pub type RxStream = awaiting::RxStream<Tokio>;
+/// A sink of packets.
+pub type TxSink<B = Vec<u8>> = awaiting::TxSink<Tokio, B>;
+/// A queue pair as the device of an IP stack.
+pub type IpDevice = awaiting::IpDevice<Tokio>;
 pub use awaiting::Events;
 
 /// Splits a socket into a future to be spawned, which drives it, and a handle on it.
@@ -122,5 +128,29 @@ impl Waits for Tokio {
 
     fn poll_turn((): &mut (), cx: &mut Context<'_>) -> Poll<()> {
         pin!(consume_budget()).poll(cx)
+    }
+}
+
+/// A packet each.
+impl AsyncRead for IpDevice {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = ready!(self.poll_receive(cx, buffer.initialize_unfilled()))?;
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A packet each, which is sent at once.
+impl AsyncWrite for IpDevice {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, packet: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_transmit(cx, packet)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

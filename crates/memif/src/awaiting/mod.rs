@@ -7,17 +7,23 @@
 mod control;
 mod driver;
 mod events;
+mod ip_device;
 mod link;
 mod reactor;
 mod rx;
 mod shared;
+mod sink;
+mod stream;
 mod tx;
 
 pub use control::Control;
 pub use driver::Driver;
 pub use events::Events;
+pub use ip_device::IpDevice;
 pub use link::Link;
 pub use reactor::Reactor;
 pub(crate) use reactor::sealed;
 pub use rx::RxQueue;
+pub use sink::TxSink;
+pub use stream::RxStream;
 pub use tx::TxQueue;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use super::reactor::{Reactor, come_back};
 use crate::error::RecvError;
-use crate::queue::{self, Nap, RxBatch, RxWait, Step};
+use crate::queue::{self, Nap, Packet, RxBatch, RxWait, Step};
 
 /// The receiving half of a queue pair, for a task: a [`memif::RxQueue`](crate::RxQueue) whose waits are futures.
 ///
@@ -118,12 +118,28 @@ impl<R: Reactor> RxQueue<R> {
     /// # Cancel safety
     /// Yes: the packet is taken with the last step, which cannot be dropped.
     pub async fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let mut batch = self.recv(1).await?;
-        let packet = (&mut batch).into_iter().next();
-        Ok(packet.map_or(0, |packet| {
-            packet.copy_to(buffer);
-            packet.len()
-        }))
+        let mut wait = RxWait::default();
+        poll_fn(|cx| {
+            self.poll_packet(cx, &mut wait, |packet| {
+                packet.copy_to(buffer);
+                packet.len()
+            })
+        })
+        .await
+    }
+
+    /// Waits for one packet, and gives what `take` makes of it.
+    pub(super) fn poll_packet<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        wait: &mut RxWait,
+        take: impl FnOnce(&Packet<'_>) -> T,
+    ) -> Poll<Result<T, RecvError>> {
+        ready!(self.poll_batch(cx, wait, 1))?;
+        match (&mut self.queue.found()).into_iter().next() {
+            Some(packet) => Poll::Ready(Ok(take(&packet))),
+            None => come_back(cx),
+        }
     }
 
     fn poll_batch(&mut self, cx: &mut Context<'_>, wait: &mut RxWait, max: usize) -> Poll<Result<(), RecvError>> {

@@ -95,19 +95,28 @@ impl<R: Reactor> TxQueue<R> {
         mut ask: impl FnMut(&mut queue::TxQueue) -> Result<Option<T>, SendError>,
     ) -> Result<T, SendError> {
         let mut wait = TxWait::default();
-        poll_fn(|cx| {
-            ready!(R::poll_turn(&mut self.turns, cx));
-            loop {
-                if let Some(answer) = ask(&mut self.queue)? {
-                    return Poll::Ready(Ok(answer));
-                }
-                if full && wait.is_new() {
-                    self.queue.was_full();
-                }
-                ready!(self.poll_pause(cx, &mut wait))?;
+        poll_fn(|cx| self.poll_until(cx, &mut wait, full, &mut ask)).await
+    }
+
+    /// The same, to be polled until it is ready.
+    pub(super) fn poll_until<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        wait: &mut TxWait,
+        full: bool,
+        mut ask: impl FnMut(&mut queue::TxQueue) -> Result<Option<T>, SendError>,
+    ) -> Poll<Result<T, SendError>> {
+        ready!(R::poll_turn(&mut self.turns, cx));
+        loop {
+            if let Some(answer) = ask(&mut self.queue)? {
+                *wait = TxWait::default();
+                return Poll::Ready(Ok(answer));
             }
-        })
-        .await
+            if full && wait.is_new() {
+                self.queue.was_full();
+            }
+            ready!(self.poll_pause(cx, wait))?;
+        }
     }
 
     fn poll_pause(&mut self, cx: &mut Context<'_>, wait: &mut TxWait) -> Poll<Result<(), SendError>> {
