@@ -104,7 +104,8 @@ impl RxQueue {
             return true;
         }
         if !time.is_zero() {
-            self.spin.was_in_vain(spun, now);
+            // Not the time that others had meanwhile.
+            self.spin.was_in_vain(spun.min(time), now);
         }
         wait.spin = None;
         false
