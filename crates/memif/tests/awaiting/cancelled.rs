@@ -1,14 +1,37 @@
 //! Packets while futures are dropped at random: none lost, none twice, none changed.
+//!
+//! Every combination of a runtime, a receive mode of each end and a direction has as many packets as fit into ten
+//! million for all of them, those opposite testpmd included. `MEMIF_CANCELLED_PACKETS=10000000` is so many for each of
+//! them, which takes hours: `ci/cancelled.sh`.
+
+use std::time::Duration;
 
 use memif::awaiting::{Reactor, RxQueue, TxQueue};
 use memif::{InterfaceConfig, RxMode, SendError};
 use testkit::traffic::{Dice, InOrder, packet};
 
-use crate::runtimes::{AsyncIo, OneThread, Runtime, Threads, both_ends, cancelled, give_way, some};
+use crate::runtimes::{AsyncIo, OneExecutor, OneThread, Runtime, Threads, both_ends, cancelled, give_way, some};
 
-const MODES: [RxMode; 3] = [RxMode::Polling, RxMode::Interrupt, RxMode::Adaptive];
-/// Each way, for each pair of modes.
-const PACKETS: u64 = 5_000;
+pub(crate) const MODES: [RxMode; 3] = [RxMode::Polling, RxMode::Interrupt, RxMode::Adaptive];
+/// How many packets each combination has instead of [`SHORT`].
+const PACKETS: &str = "MEMIF_CANCELLED_PACKETS";
+/// Four runtimes, nine pairs of modes and two directions here; three runtimes, three modes and both roles opposite
+/// testpmd.
+const SHORT: u64 = 10_000_000 / (4 * 9 * 2 + 3 * 3 * 2) + 1;
+
+/// Packets of a combination.
+pub(crate) fn packets() -> u64 {
+    match std::env::var(PACKETS) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{PACKETS}={text}: no number")),
+        Err(_) => SHORT,
+    }
+}
+
+/// How long a test of so many combinations, one after the other, may take.
+pub(crate) fn limit(combinations: u32) -> Duration {
+    let long = u32::try_from(packets().div_ceil(SHORT)).expect("a number of packets");
+    Duration::from_secs(60) * combinations * long
+}
 
 pub(crate) fn tokio_one_thread() {
     exchange::<OneThread>();
@@ -22,9 +45,13 @@ pub(crate) fn async_io() {
     exchange::<AsyncIo>();
 }
 
+pub(crate) fn async_io_one_thread() {
+    exchange::<OneExecutor>();
+}
+
 /// Both directions of a link at once, in every mode of either end.
 fn exchange<R: Runtime>() {
-    let mut seed = 1;
+    let (mut seed, packets) = (1, packets());
     for (master, slave) in MODES.iter().flat_map(|master| MODES.iter().map(move |slave| (*master, *slave))) {
         let small = |config: InterfaceConfig| config.ring_size(64);
         let master = small(InterfaceConfig::master(0).rx_mode(master));
@@ -34,8 +61,8 @@ fn exchange<R: Runtime>() {
             let mut tasks = Vec::new();
             let ways = [(there.tx.remove(0), here.rx.remove(0)), (here.tx.remove(0), there.rx.remove(0))];
             for (stream, (mut tx, mut rx)) in (1..).zip(ways) {
-                tasks.push(R::spawn(Box::pin(async move { send(&mut tx, stream, seed).await })));
-                tasks.push(R::spawn(Box::pin(async move { receive(&mut rx, stream, seed + 1).await })));
+                tasks.push(R::spawn(Box::pin(async move { send(&mut tx, stream, seed, packets).await })));
+                tasks.push(R::spawn(Box::pin(async move { receive(&mut rx, stream, seed + 1, packets).await })));
                 seed += 2;
             }
             for task in tasks {
@@ -45,12 +72,18 @@ fn exchange<R: Runtime>() {
     }
 }
 
+/// Bytes of a packet: mostly few, so that waking up and falling asleep is what takes the time, and some in chains.
+fn length(dice: &mut Dice) -> usize {
+    let longest = if dice.within(0, 31) == 0 { 3000 } else { 100 };
+    dice.within(16, longest)
+}
+
 /// Sends by every call, and drops most futures.
-pub(crate) async fn send<R: Reactor>(tx: &mut TxQueue<R>, stream: u32, seed: u64) {
+pub(crate) async fn send<R: Reactor>(tx: &mut TxQueue<R>, stream: u32, seed: u64, packets: u64) {
     let mut dice = Dice::new(seed);
     let mut sequence = 0;
-    while sequence < PACKETS {
-        let len = dice.within(16, 3000);
+    while sequence < packets {
+        let len = length(&mut dice);
         match dice.within(0, 4) {
             0 | 1 => {
                 let next = packet(stream, sequence, len);
@@ -64,7 +97,7 @@ pub(crate) async fn send<R: Reactor>(tx: &mut TxQueue<R>, stream: u32, seed: u64
                 let Some(batch) = cancelled(tx.reserve(slots), some(&mut dice)).await else { continue };
                 let mut batch = batch.expect("a batch");
                 let mut pushed = 0;
-                while pushed < slots as u64 && sequence + pushed < PACKETS {
+                while pushed < slots as u64 && sequence + pushed < packets {
                     match batch.push(&packet(stream, sequence + pushed, len)) {
                         Ok(()) => pushed += 1,
                         Err(SendError::Full) => break,
@@ -90,11 +123,11 @@ pub(crate) async fn send<R: Reactor>(tx: &mut TxQueue<R>, stream: u32, seed: u64
 }
 
 /// Receives by every call, and drops most futures.
-pub(crate) async fn receive<R: Reactor>(rx: &mut RxQueue<R>, stream: u32, seed: u64) {
+pub(crate) async fn receive<R: Reactor>(rx: &mut RxQueue<R>, stream: u32, seed: u64, packets: u64) {
     let mut dice = Dice::new(seed);
     let mut order = InOrder::of(stream);
     let mut buffer = vec![0; 4000];
-    while order.count() < PACKETS {
+    while order.count() < packets {
         match dice.within(0, 4) {
             0 => {
                 if let Some(readable) = cancelled(rx.readable(), some(&mut dice)).await {

@@ -1,6 +1,6 @@
 //! Tasks that wait hear of the end, and receive what came before it.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use memif::awaiting::{Link, Reactor};
@@ -30,7 +30,7 @@ fn slave(socket: SocketBuilder, leave: std::sync::mpsc::Receiver<()>) -> JoinHan
 }
 
 /// Tasks that receive, and that send into a full ring, end with the peer; `told` when both are about to wait.
-fn wait_for_the_end<R: Runtime>(mut link: Link<R::Reactor>, told: std::sync::mpsc::Sender<()>) -> [Task; 2] {
+pub(crate) fn wait_for_the_end<R: Runtime>(mut link: Link<R::Reactor>, told: Sender<()>) -> [Task; 2] {
     let (mut rx, mut tx) = (link.rx.remove(0), link.tx.remove(0));
     let receives = async move {
         let mut buffer = [0; 64];

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use memif::awaiting::Link;
@@ -11,7 +11,7 @@ use memif::{InterfaceConfig, RxMode};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use testkit::patience::{Patience, STEP};
 
-use crate::runtimes::{OneThread, Runtime, Threads, address, socket};
+use crate::runtimes::{OneExecutor, OneThread, Runtime, Threads, address, give_way, socket};
 
 const MANY: u32 = 1_000;
 /// While nothing may happen.
@@ -23,6 +23,10 @@ pub(crate) fn tokio_one_thread() {
 
 pub(crate) fn tokio_threads() {
     idle::<Threads>();
+}
+
+pub(crate) fn async_io() {
+    idle::<OneExecutor>();
 }
 
 /// A task for each of a thousand links. Once all sleep, no task is asked for anything, and no thread is woken; then
@@ -43,11 +47,17 @@ fn idle<R: Runtime>() {
         (0..MANY).map(|id| theirs.add_interface(config(InterfaceConfig::slave(id), id)).expect("a slave")).collect();
     let (polls, received) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let counts = (Arc::clone(&polls), Arc::clone(&received));
+    // Links alone first, so that what tasks take can be told from what links take.
+    let up = Arc::new(AtomicBool::new(false));
+    let are_up = Arc::clone(&up);
     let drives = std::thread::spawn(move || {
         R::run(async {
             let (control, driver) = R::drive(ours);
             let driver = R::spawn(Box::pin(async move { driver.await.expect("driving") }));
             let mut tasks = Vec::new();
+            while !are_up.load(Ordering::Acquire) {
+                give_way().await;
+            }
             for key in masters {
                 let Link { mut rx, .. } = control.connected(key).await.expect("a link");
                 let (polls, received) = (Arc::clone(&counts.0), Arc::clone(&counts.1));
@@ -71,14 +81,19 @@ fn idle<R: Runtime>() {
         });
     });
     let mut links: Vec<_> = slaves.into_iter().map(|key| theirs.wait_connected(key, STEP).expect("a link")).collect();
+    let without_tasks = resident();
+    up.store(true, Ordering::Release);
     // All sleep when the counts stand still.
     let count = || (polls.load(Ordering::Relaxed), switches());
     let mut patience = Patience::default();
     loop {
-        let before = count();
+        let (before, cpu) = (count(), processor_time());
         std::thread::sleep(WINDOW);
         let after = count();
         if before.0 >= u64::from(MANY) && before.0 == after.0 && after.1 - before.1 <= 4 {
+            let used = processor_time().saturating_sub(cpu);
+            let each = resident().saturating_sub(without_tasks) / u64::from(MANY);
+            println!("{used:?} of a processor in {WINDOW:?}, {each} bytes per task with its queue");
             break;
         }
         assert!(patience.more(), "polls and sleeps go on: {before:?}, then {after:?}");
@@ -100,6 +115,19 @@ fn idle<R: Runtime>() {
         drives.join().expect("the tasks");
     });
     end.join().expect("the end");
+}
+
+/// Bytes of memory that this process has now.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("a status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    1024 * line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+}
+
+/// What all threads of this process have had of processors.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).expect("a time")
 }
 
 /// How often other threads of this process went to sleep so far: each time they were woken before.

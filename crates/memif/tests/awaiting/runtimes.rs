@@ -1,11 +1,14 @@
 //! The runtimes, and what every test needs of one.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use async_executor::Executor;
 use memif::awaiting::{Control, Driver, Link, Reactor};
 use memif::{InterfaceConfig, Socket, SocketBuilder};
 use testkit::traffic::Dice;
@@ -41,6 +44,8 @@ pub(crate) enum OneThread {}
 pub(crate) enum Threads {}
 /// A thread for each task, on the reactor of async-io.
 pub(crate) enum AsyncIo {}
+/// All tasks on one thread, on the reactor of async-io.
+pub(crate) enum OneExecutor {}
 
 impl Runtime for OneThread {
     type Reactor = memif::tokio::Tokio;
@@ -119,6 +124,48 @@ impl Runtime for AsyncIo {
             Poll::Ready(())
         }))
     }
+}
+
+impl Runtime for OneExecutor {
+    type Reactor = memif::async_io::AsyncIo;
+
+    fn drive(socket: Socket) -> (Control<Self::Reactor>, Driver<Self::Reactor>) {
+        memif::async_io::drive(socket)
+    }
+
+    fn warm_up() {
+        AsyncIo::warm_up();
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        let executor = Rc::new(Executor::new());
+        EXECUTOR.set(Some(Rc::clone(&executor)));
+        let output = async_io::block_on(executor.run(future));
+        EXECUTOR.set(None);
+        output
+    }
+
+    fn spawn(task: Task) -> Task {
+        /// Goes on when nobody waits for it.
+        struct Detached(Option<async_executor::Task<()>>);
+
+        impl Drop for Detached {
+            fn drop(&mut self) {
+                if let Some(task) = self.0.take() {
+                    task.detach();
+                }
+            }
+        }
+
+        let spawned = EXECUTOR.with_borrow(|executor| executor.as_ref().expect("an executor").spawn(task));
+        let mut spawned = Detached(Some(spawned));
+        Box::pin(poll_fn(move |cx| Pin::new(spawned.0.as_mut().expect("a task")).poll(cx)))
+    }
+}
+
+thread_local! {
+    /// Of the future that is run.
+    static EXECUTOR: RefCell<Option<Rc<Executor<'static>>>> = const { RefCell::new(None) };
 }
 
 /// Polls a future until it has been pending so often, and drops it then.
