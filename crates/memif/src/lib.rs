@@ -29,6 +29,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! In async functions, with feature `tokio` (`async-io` for smol and others):
+//!
+//! ```
+//! # #[cfg(not(feature = "tokio"))]
+//! # fn main() {}
+//! # #[cfg(feature = "tokio")]
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use memif::{InterfaceConfig, Socket};
+//! let (control, driver) = memif::tokio::drive(Socket::builder("@memif-doc-front-page-async").open()?);
+//! tokio::spawn(driver);
+//! let master = control.add_interface(InterfaceConfig::master(0))?;
+//! let slave = control.add_interface(InterfaceConfig::slave(0))?;
+//! let (mut there, mut here) = (control.connected(master).await?, control.connected(slave).await?);
+//!
+//! here.tx[0].send(&[1; 60]).await?;
+//! for packet in &mut there.rx[0].recv(64).await? {
+//!     println!("{} bytes", packet.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # The model
 //!
 //! - A [`Socket`] is the control side: any number of interfaces, of both roles, on one address. The **master** listens
@@ -65,9 +88,9 @@
 //! and [`Socket::watch`] makes the queues part of it, so that one handler serves control and packets. Either has the
 //! peer signal an adaptive queue as one in interrupt mode from then on; a polling one is never signalled.
 //!
-//! In async functions: features `tokio` and `async-io` make futures of all of this. A socket is split into a driver, to
-//! be spawned, and a handle on it, and then it is `control.connected(slave).await?`, `rx.recv(64).await?` and
-//! `tx.send(packet).await?`; any of them may be dropped at any time.
+//! In async functions a socket is split into a driver, to be spawned, and a handle on it; every future may be dropped at
+//! any time. The pages of the modules `tokio` and `async_io` (features of those names) say of each call what a drop
+//! leaves, and how a task waits in each mode.
 //!
 //! Nothing signals a free slot. [`TxQueue::send`] says [`SendError::Full`] at once, [`TxQueue::send_timeout`] and
 //! [`TxQueue::send_wait`] look again after short pauses, [`TxQueue::reserve_timeout`] and [`TxQueue::reserve_wait`] for
