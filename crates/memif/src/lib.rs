@@ -88,8 +88,8 @@
 //! and [`Socket::watch`] makes the queues part of it, so that one handler serves control and packets. Either has the
 //! peer signal an adaptive queue as one in interrupt mode from then on; a polling one is never signalled.
 //!
-//! In async functions a socket is split into a driver, to be spawned, and a handle on it; every future may be dropped at
-//! any time. The pages of the modules `tokio` and `async_io` (features of those names) say of each call what a drop
+//! In async functions a socket is split into a driver, to be spawned, and a handle on it; every future may be dropped
+//! at any time. The pages of the modules `tokio` and `async_io` (features of those names) say of each call what a drop
 //! leaves, and how a task waits in each mode.
 //!
 //! Nothing signals a free slot. [`TxQueue::send`] says [`SendError::Full`] at once, [`TxQueue::send_timeout`] and
