@@ -162,12 +162,9 @@ impl<R: Reactor> RxQueue<R> {
             Step::Sleep => {}
         }
         let (queue, nap) = (&mut self.queue, &mut self.nap);
-        let awoke = R::poll_readable(&self.source, cx, || {
-            queue.awoke(nap);
-            match queue.step(wait, nap) {
-                Ok(Step::Sleep) => None,
-                step => Some(step),
-            }
+        let awoke = R::poll_readable(&self.source, cx, || match queue.awoke(wait, nap) {
+            Ok(Step::Sleep) => None,
+            step => Some(step),
         });
         match ready!(awoke) {
             Ok(Ok(Step::Again)) => come_back(cx),

@@ -81,14 +81,22 @@ impl RxQueue {
         Ok(Step::Sleep)
     }
 
-    /// Something ended the sleep: notes what. The signal is left to be taken.
-    pub(crate) fn awoke(&mut self, nap: &mut Nap) {
+    /// The step after something ended the sleep. The signal is left to be taken.
+    pub(crate) fn awoke(&mut self, wait: &mut RxWait, nap: &mut Nap) -> Result<Step, RecvError> {
+        // A packet says what it was, mostly: it is answered a system call earlier, and if there is more, the next
+        // sleep ends at once.
+        if self.listens() && self.look()? {
+            self.note_sleep(true);
+            self.unslept = 0;
+            return Ok(Step::Done);
+        }
         let ended = nap.look();
         if ended.peer_gone {
             self.scan.link.lost_peer();
         }
         self.note_sleep(ended.signalled);
         self.unslept = 0;
+        self.step(wait, nap)
     }
 
     fn look(&mut self) -> Result<bool, RecvError> {
