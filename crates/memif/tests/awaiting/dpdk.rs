@@ -13,7 +13,7 @@ use crate::frames::swapped;
 use crate::runtimes::{AsyncIo, OneThread, Runtime, Threads, cancelled, give_way, some};
 
 /// Under way at most.
-const WINDOW: usize = 64;
+const WINDOW: usize = 512;
 
 /// Each receive mode in each runtime, one after the other on one link.
 pub(crate) fn macswap(dpdk: Dpdk) {

@@ -33,6 +33,7 @@ pub(crate) fn peer(parent: &Parent) {
     let key = socket.add_interface(config(role)).expect("an interface");
     let mut link: ForThreads = socket.wait_connected(key, STEP).expect("a link");
     link.tx[0].send_wait(b"the last").expect("sending");
+    parent.say("sent");
     let _ = parent.hear();
 }
 
@@ -52,6 +53,7 @@ fn killed<R: Runtime>() {
             let (told, waits) = channel();
             let kills = std::thread::spawn(move || {
                 waits.recv_timeout(STEP).expect("tasks that are about to wait");
+                peer.expect("sent");
                 peer.kill();
             });
             let config = config(ours).rx_mode(mode);
