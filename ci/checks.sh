@@ -20,7 +20,25 @@ formatting() {
 
 lints() {
   component clippy clippy
-  cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+  cargo clippy --workspace --all-targets --all-features --locked -- -D warnings &&
+    features_alone
+}
+
+# The library with none of its features and with each alone, which shows a condition that is missing.
+features_alone() {
+  local feature
+  for feature in "" async-io raw tokio tracing; do
+    cargo clippy -p memif --lib --locked --features "$feature" -- -D warnings || return
+  done
+}
+
+# Tests of features that nothing else of the workspace has.
+futures() { # more arguments of cargo
+  cargo test -p memif --features async-io,tokio --test awaiting --locked "$@"
+}
+
+futures_as_documented() {
+  cargo test -p memif --features async-io,tokio --doc --locked
 }
 
 documentation() {

@@ -29,6 +29,7 @@ compile() {
 compile_tests() {
   cargo test --workspace --locked --no-run &&
     cargo build --package examples --examples --locked &&
+    futures --no-run &&
     cargo test --manifest-path compare/Cargo.toml --no-default-features --locked --no-run
 }
 
@@ -52,6 +53,8 @@ step "lints" lints
 step "documentation" documentation
 step "compiling" compile
 step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
+step --after "compiling" "queues and sockets as futures" futures
+step --after "compiling" "futures as documented" futures_as_documented
 step "the comparison measures something (compare/)" \
   cargo test --manifest-path compare/Cargo.toml --no-default-features --locked
 step "both rings under every interleaving (loom)" interleavings

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::futures;
 use crate::hub;
 use crate::job::{Carrier, Job, Report, Task};
 use crate::port::bare::Bare;
@@ -80,6 +81,7 @@ fn dispatch(job: &Job, control: &Control) -> Result<Report> {
         Carrier::Udp => start(Kernel::udp(job)?, job, control),
         Carrier::Veth => start(Kernel::veth(job)?, job, control),
         Carrier::Threads => threads(job, control),
+        Carrier::Tokio { way, threads } => futures::run(job, *way, *threads),
         #[cfg(feature = "iceoryx2")]
         Carrier::Iceoryx => start(crate::port::iceoryx::Iceoryx::open(job)?, job, control),
         #[cfg(not(feature = "iceoryx2"))]
@@ -118,7 +120,7 @@ fn threads(job: &Job, control: &Control) -> Result<Report> {
 }
 
 /// Waits until both ends are ready. Returns how far apart they are, where both are this program's.
-fn meet(job: &Job, control: &Control) -> Result<Option<f64>> {
+pub(crate) fn meet(job: &Job, control: &Control) -> Result<Option<f64>> {
     let came_first = control.ready().fetch_add(1, Ordering::AcqRel) == 0;
     let start = Instant::now();
     while control.ready().load(Ordering::Acquire) < 2 {

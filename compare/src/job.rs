@@ -26,6 +26,30 @@ pub(crate) enum Carrier {
     Iceoryx,
     /// One cache line.
     Line,
+    /// Async functions on tokio.
+    Tokio { way: Async, threads: Threads },
+}
+
+/// What async ends are joined by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Async {
+    /// `memif::tokio`.
+    Memif,
+    /// `UdpSocket`s of tokio on loopback.
+    Udp,
+    /// `UnixDatagram`s of tokio.
+    Datagrams,
+    /// TUN devices of tun-rs, between which the kernel forwards.
+    Tun,
+}
+
+/// The flavour of a runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Threads {
+    /// The thread that runs it alone.
+    One,
+    /// A worker for each processor that the end may use.
+    Workers,
 }
 
 /// How a receiver learns of packets.

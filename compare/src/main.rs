@@ -4,6 +4,7 @@
 mod bridge;
 mod clock;
 mod end;
+mod futures;
 mod hub;
 mod job;
 mod metric;

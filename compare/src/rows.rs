@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::bridge::Work;
-use crate::job::{Carrier, Cores, Role, Task, Waiting};
+use crate::job::{Async, Carrier, Cores, Role, Task, Threads, Waiting};
 use crate::metric::Metric;
 use crate::row::{
     BARE, BENCH, BRIDGE, BRIDGE_BEFORE, Contenders, LINE, OURS, Peers, Plot, RATE, REFERENCE, RUST, Row, TESTPMD,
@@ -39,6 +39,8 @@ pub(crate) fn all(peers: &Peers) -> Vec<Row> {
         set_up(peers),
         reconnection(peers),
         interfaces(peers),
+        futures_one_way(),
+        futures_round_trip(),
         by_size(peers),
         by_burst(peers),
         by_ring(peers),
@@ -316,6 +318,60 @@ fn interfaces(peers: &Peers) -> Row {
         "Interfaces on one socket: set-up, round trip beside idle ones, memory and descriptors of the slave's process";
     let metrics = &[Metric::Each, Metric::P50, Metric::Memory, Metric::Descriptors];
     Row { targets, most_rounds: 5, ..row("interfaces", title, metrics, contenders) }
+}
+
+/// What sends and receives in async functions.
+const UDP_OF_TOKIO: &str = "UdpSocket of tokio";
+const DATAGRAMS_OF_TOKIO: &str = "UnixDatagram of tokio";
+const TUN: &str = "tun-rs, the kernel forwards";
+
+/// `memif::tokio` in both flavours of the runtime and these ways of waiting.
+fn futures(ways: &[Waiting], spec: impl Fn(Carrier) -> Spec) -> Contenders {
+    let mut all = Vec::new();
+    for (flavour, threads) in [("one thread", Threads::One), ("workers", Threads::Workers)] {
+        for waiting in ways {
+            let carrier = Carrier::Tokio { way: Async::Memif, threads };
+            let spec = Spec { waiting: *waiting, ..spec(carrier) };
+            all.push((format!("memif::tokio, {flavour}, {waiting}"), Slice::Pair(spec)));
+        }
+    }
+    all
+}
+
+fn of_tokio(name: &str, way: Async, spec: impl Fn(Carrier) -> Spec) -> (String, Slice) {
+    (name.to_owned(), Slice::Pair(spec(Carrier::Tokio { way, threads: Threads::One })))
+}
+
+fn futures_one_way() -> Row {
+    let mut contenders = vec![(RUST.to_owned(), Slice::Pair(Spec::one_way(Carrier::Rust)))];
+    contenders.extend(futures(&[Waiting::Adaptive, Waiting::Polling], Spec::one_way));
+    contenders.push(of_tokio(UDP_OF_TOKIO, Async::Udp, Spec::one_way));
+    contenders.push(of_tokio(TUN, Async::Tun, Spec::one_way));
+    let mut targets = Vec::new();
+    for who in ["memif::tokio, one thread, adaptive", "memif::tokio, workers, adaptive"] {
+        for (base, ratio) in [(RUST, 0.8), (UDP_OF_TOKIO, 80.0), (TUN, 40.0)] {
+            targets.push(Target::at_least(who, base, ratio));
+        }
+    }
+    let title = "One way, 64 B, in async functions on tokio";
+    Row { targets, ..row("async-one-way", title, RATE, contenders) }
+}
+
+fn futures_round_trip() -> Row {
+    let spec = |carrier| Spec { pause: 1000, waiting: Waiting::Interrupt, ..Spec::round_trip(carrier) };
+    let sync = format!("{RUST}, {}", Waiting::Interrupt);
+    let mut contenders = vec![(sync.clone(), Slice::Pair(spec(Carrier::Rust)))];
+    contenders.extend(futures(&[Waiting::Interrupt, Waiting::Adaptive], spec));
+    contenders.push(of_tokio(UDP_OF_TOKIO, Async::Udp, spec));
+    contenders.push(of_tokio(DATAGRAMS_OF_TOKIO, Async::Datagrams, spec));
+    let mut targets = Vec::new();
+    for who in contenders.iter().map(|(name, _)| name).filter(|name| name.starts_with("memif::tokio")) {
+        for (base, ratio) in [(&*sync, 1.2), (UDP_OF_TOKIO, 1.0), (DATAGRAMS_OF_TOKIO, 1.0)] {
+            targets.push(Target::at_most(Metric::P50, who, base, ratio));
+        }
+    }
+    let title = "Round trip, 64 B, in async functions on tokio, asleep, one in a millisecond";
+    Row { targets, least_rounds: 40, ..row("async-round-trip", title, TIMES, contenders) }
 }
 
 /// A row that is there for its plot: a line for the limit and one for each memif.

@@ -50,7 +50,7 @@ struct Work<'a> {
 /// Private bytes at the same place of their page in every slice: where a copy's two ends lie alike in their pages, some
 /// processors take several times as long (glibc's bug 30994), and where the heap has them changes with the length of a
 /// path.
-struct Placed {
+pub(crate) struct Placed {
     bytes: Vec<u8>,
     range: std::ops::Range<usize>,
 }
@@ -61,7 +61,7 @@ const PAGE: usize = 4096;
 const PLACE: usize = 2112;
 
 impl Placed {
-    fn new(content: &[u8]) -> Self {
+    pub(crate) fn new(content: &[u8]) -> Self {
         let mut bytes = vec![0; content.len() + PAGE];
         let start = PLACE.wrapping_sub(bytes.as_ptr().addr()) % PAGE;
         let range = start..start + content.len();
@@ -159,6 +159,11 @@ impl Meter {
             return Err(format!("no packet came for {PATIENCE_MS} ms, after {}", self.packets));
         }
         Ok(())
+    }
+
+    /// Whether the warm-up is over.
+    pub(crate) fn is_counting(&self) -> bool {
+        self.counting
     }
 
     pub(crate) fn report(&self) -> Report {

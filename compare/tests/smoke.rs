@@ -12,16 +12,16 @@ fn measures_what_needs_nothing_else() {
         .args([
             "--rows",
             "one-way-64,one-way-9000,round-trip-waiting,round-trip-paused,round-trip-one-core,round-trip-moved,echo-64,\
-             forward-1500,queues,set-up,reconnection",
+             forward-1500,queues,set-up,reconnection,async-one-way,async-round-trip",
         ])
-        .args(["--only", "Rust API,bare ring,seqpacket"])
+        .args(["--only", "Rust API,bare ring,seqpacket,memif::tokio,of tokio"])
         .output()
         .expect("running the program");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let json = std::fs::read_to_string(out.join("tables.json")).expect("tables");
     let rows: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let rows = rows.as_array().expect("rows");
-    assert_eq!(rows.len(), 11);
+    assert_eq!(rows.len(), 13);
     for row in rows {
         for line in row["lines"].as_array().expect("lines") {
             // testpmd is there or not; its ends have tests of their own.

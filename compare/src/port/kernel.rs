@@ -73,8 +73,7 @@ impl Kernel {
     }
 
     pub(crate) fn veth(job: &Job) -> Result<Self> {
-        // SAFETY: takes no pointers; this process has one thread.
-        check(unsafe { libc::unshare(libc::CLONE_NEWNET) }, "a network namespace (needs root)")?;
+        own_network()?;
         let other = exchange(job, "pid", std::process::id())?;
         if job.role == Role::Slave {
             let pid = other.to_string();
@@ -247,8 +246,14 @@ fn meeting<T>(what: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Res
     Err(what.to_owned())
 }
 
+/// Has this thread, which is the only one or sets up alone, in a network of its own.
+pub(crate) fn own_network() -> Result<()> {
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNET) }, "a network namespace (needs root)")
+}
+
 /// Tells the other end a number, and learns its.
-fn exchange(job: &Job, what: &str, mine: u32) -> Result<u32> {
+pub(crate) fn exchange(job: &Job, what: &str, mine: u32) -> Result<u32> {
     let file = |role| job.place.join(format!("{what}-{role:?}"));
     let new = job.place.join(format!("{what}-{:?}.new", job.role));
     std::fs::write(&new, mine.to_string()).map_err(io_error("meeting"))?;

@@ -29,6 +29,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! In async functions, with feature `tokio` (`async-io` for smol and others):
+//!
+//! ```
+//! # #[cfg(not(feature = "tokio"))]
+//! # fn main() {}
+//! # #[cfg(feature = "tokio")]
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use memif::{InterfaceConfig, Socket};
+//! let (control, driver) = memif::tokio::drive(Socket::builder("@memif-doc-front-page-async").open()?);
+//! tokio::spawn(driver);
+//! let master = control.add_interface(InterfaceConfig::master(0))?;
+//! let slave = control.add_interface(InterfaceConfig::slave(0))?;
+//! let (mut there, mut here) = (control.connected(master).await?, control.connected(slave).await?);
+//!
+//! here.tx[0].send(&[1; 60]).await?;
+//! for packet in &mut there.rx[0].recv(64).await? {
+//!     println!("{} bytes", packet.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # The model
 //!
 //! - A [`Socket`] is the control side: any number of interfaces, of both roles, on one address. The **master** listens
@@ -64,6 +87,10 @@
 //! [`acknowledge`](RxQueue::acknowledge), receive until a batch is empty, and wait again. The [`Socket`] is `AsFd` too,
 //! and [`Socket::watch`] makes the queues part of it, so that one handler serves control and packets. Either has the
 //! peer signal an adaptive queue as one in interrupt mode from then on; a polling one is never signalled.
+//!
+//! In async functions a socket is split into a driver, to be spawned, and a handle on it; every future may be dropped
+//! at any time. The pages of the modules `tokio` and `async_io` (features of those names) say of each call what a drop
+//! leaves, and how a task waits in each mode.
 //!
 //! Nothing signals a free slot. [`TxQueue::send`] says [`SendError::Full`] at once, [`TxQueue::send_timeout`] and
 //! [`TxQueue::send_wait`] look again after short pauses, [`TxQueue::reserve_timeout`] and [`TxQueue::reserve_wait`] for
@@ -112,12 +139,15 @@
 //!
 //! - `tracing`: log lines of the control path through the `tracing` crate. The data path never logs.
 //! - `flow`: packets of a flow take one queue of several, by the hash of receive side scaling (`flow::FlowHash`).
+//! - `tokio`, `async-io`: modules of those names with sockets and queues as futures of that runtime.
 //! - `raw`: the lower interface that bindings to other languages stand on.
 //!
 //! # What it is not
 //!
-//! No protocol stack: packets are bytes. No runtime: the descriptors serve any. Not for machines other than Linux.
+//! No protocol stack: packets are bytes. No runtime: the descriptors serve any, and two of them by futures.
+//! Not for machines other than Linux.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]
 // What the rules of the house forbid in the library; tests may.
@@ -139,6 +169,10 @@
 compile_error!("memif is for Linux: it needs memfd, eventfd and Unix sockets that carry descriptors between processes");
 
 mod address;
+#[cfg(feature = "async-io")]
+pub mod async_io;
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+pub mod awaiting;
 mod config;
 mod counters;
 mod error;
@@ -156,6 +190,8 @@ mod shm;
 mod socket;
 mod sys;
 mod terms;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 #[doc(hidden)]
 pub mod wire;
 

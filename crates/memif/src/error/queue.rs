@@ -18,6 +18,9 @@ pub enum RecvError {
     /// direction only where its program allows that.
     #[error("no queue to wait for: the link has none in this direction")]
     NoQueue,
+    /// Of the modules for async runtimes alone: the runtime that waits for the queue has ended.
+    #[error("the runtime that waits for this queue has ended")]
+    RuntimeGone,
 }
 
 /// Why a packet was not sent. Nothing of it was.
@@ -45,6 +48,9 @@ pub enum SendError {
     /// The peer broke the protocol; the link goes down for that reason.
     #[error("peer broke the protocol: {0}")]
     Breach(Breach),
+    /// Of the modules for async runtimes alone: the runtime that the queue waits in has ended.
+    #[error("the runtime that this queue waits in has ended")]
+    RuntimeGone,
 }
 
 /// Why a packet was not kept.
@@ -83,6 +89,7 @@ impl From<RecvError> for io::Error {
             RecvError::Disconnected => io::ErrorKind::NotConnected,
             RecvError::Breach(_) => io::ErrorKind::InvalidData,
             RecvError::NoQueue => io::ErrorKind::InvalidInput,
+            RecvError::RuntimeGone => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)
     }
@@ -96,6 +103,7 @@ impl From<SendError> for io::Error {
             SendError::Empty | SendError::TooLong { .. } => io::ErrorKind::InvalidInput,
             SendError::Disconnected => io::ErrorKind::NotConnected,
             SendError::Breach(_) => io::ErrorKind::InvalidData,
+            SendError::RuntimeGone => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)
     }

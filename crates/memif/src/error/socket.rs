@@ -50,6 +50,9 @@ pub enum SocketError {
     /// A queue is to be watched of an interface whose queues start in polling mode.
     #[error("the interface is in polling mode, where queues are never signalled: choose adaptive or interrupt mode")]
     NeverSignalled,
+    /// Of the modules for async runtimes alone: the driver of the socket has ended, or its task was dropped.
+    #[error("the driver of this socket has ended")]
+    DriverEnded,
     /// What the kernel said, and about which call.
     #[error("{operation}: {error}")]
     Io {

@@ -34,22 +34,25 @@ impl TxQueue {
     /// the peer broke the protocol.
     pub fn flush(&mut self, timeout: impl Into<Option<Duration>>) -> Result<bool, SendError> {
         let mut patience = Patience::new(timeout.into());
-        loop {
-            // In this order, so that the last look comes after the end.
-            let down = self.link.is_down();
-            if !down {
-                self.check_memory()?;
-                self.core.refresh().map_err(|overrun| self.fail(overrun))?;
-            }
-            if self.is_drained() {
-                return Ok(true);
-            }
-            if down {
-                return Err(SendError::Disconnected);
-            }
+        while !self.look_drained()? {
             if !patience.wait(&self.link) {
                 return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// Whether the peer has taken everything, or why it never will.
+    pub(crate) fn look_drained(&mut self) -> Result<bool, SendError> {
+        // In this order, so that the last look comes after the end.
+        let down = self.link.is_down();
+        if !down {
+            self.check_memory()?;
+            self.core.refresh().map_err(|overrun| self.fail(overrun))?;
+        }
+        match self.is_drained() {
+            false if down => Err(SendError::Disconnected),
+            drained => Ok(drained),
         }
     }
 

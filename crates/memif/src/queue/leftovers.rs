@@ -5,13 +5,12 @@
 //! goes on writing.
 
 use super::rx::RxQueue;
-use super::rx_batch::RxBatch;
 use crate::error::RecvError;
 
 impl RxQueue {
-    /// [`recv`](Self::recv) on a link that is down.
+    /// [`scan_ring`](Self::scan_ring) on a link that is down.
     #[cold]
-    pub(super) fn recv_leftovers(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
+    pub(super) fn scan_leftovers(&mut self, max: usize) -> Result<(), RecvError> {
         if self.scan.taken.get() > 0 {
             // A batch was forgotten instead of dropped.
             self.release();
@@ -29,7 +28,7 @@ impl RxQueue {
             self.scan.core.nothing_left_over();
             return Err(RecvError::Disconnected);
         }
-        Ok(RxBatch::new(self))
+        Ok(())
     }
 
     /// How many slots the peer left, of a link that is down.

@@ -6,9 +6,12 @@ mod flush;
 mod kept;
 mod leftovers;
 mod memory;
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+mod nap;
 mod notify;
 mod packet;
 mod packet_writer;
+mod pauses;
 mod readiness;
 mod receive;
 mod room;
@@ -24,6 +27,8 @@ mod sleep;
 #[cfg(feature = "raw")]
 pub(crate) mod slots;
 mod spin;
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+mod steps;
 mod tx;
 mod tx_batch;
 mod tx_core;
@@ -32,6 +37,8 @@ mod wait;
 
 pub(crate) use buffers::{BufferRef, BufferRow};
 pub use kept::{KeptPacket, KeptSegments, NotKept};
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+pub(crate) use nap::Nap;
 pub use packet::{Packet, Segments};
 pub use packet_writer::PacketWriter;
 pub use rx::RxQueue;
@@ -39,6 +46,8 @@ pub use rx_batch::{Packets, RxBatch};
 pub(crate) use shared::{
     DriverSignals, InUse, LinkShared, PACKETS_PER_SIGNAL, PEER_GONE, QueueParts, QueueShared, drain,
 };
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+pub(crate) use steps::{RxWait, Step, TxWait};
 pub use tx::TxQueue;
 pub use tx_batch::{ForwardError, TxBatch};
 pub use view::QueueView;

@@ -7,11 +7,24 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
 use super::rx::RxQueue;
+use crate::queue::LinkShared;
 
 /// What is ready, by the number that it was added with.
-const SIGNAL: u64 = 0;
+pub(super) const SIGNAL: u64 = 0;
 const DOWN: u64 = 1;
-const PEER: u64 = 2;
+pub(super) const PEER: u64 = 2;
+
+/// An epoll descriptor over the end of a link and that of its peer.
+pub(super) fn end_of(link: &LinkShared) -> rustix::io::Result<OwnedFd> {
+    let all = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let data = epoll::EventData::new_u64;
+    epoll::add(&all, link.down_event()?, data(DOWN), epoll::EventFlags::IN)?;
+    if let Some(control) = link.control() {
+        // As `PEER_GONE`.
+        epoll::add(&all, control, data(PEER), epoll::EventFlags::RDHUP)?;
+    }
+    Ok(all)
+}
 
 impl AsFd for RxQueue {
     /// Readable when the peer signalled packets, and for good once the link is down or the peer is gone. A signal that
@@ -86,15 +99,9 @@ impl RxQueue {
         self.readiness()
     }
 
-    fn new_readiness(&self) -> rustix::io::Result<OwnedFd> {
-        let all = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let data = epoll::EventData::new_u64;
-        epoll::add(&all, &*self.shared.interrupt, data(SIGNAL), epoll::EventFlags::IN)?;
-        epoll::add(&all, self.scan.link.down_event()?, data(DOWN), epoll::EventFlags::IN)?;
-        if let Some(control) = self.scan.link.control() {
-            // As `PEER_GONE`.
-            epoll::add(&all, control, data(PEER), epoll::EventFlags::RDHUP)?;
-        }
+    pub(super) fn new_readiness(&self) -> rustix::io::Result<OwnedFd> {
+        let all = end_of(&self.scan.link)?;
+        epoll::add(&all, &*self.shared.interrupt, epoll::EventData::new_u64(SIGNAL), epoll::EventFlags::IN)?;
         Ok(all)
     }
 

@@ -20,8 +20,15 @@ impl RxQueue {
     /// taken; [`RecvError::Breach`] when the peer broke the protocol.
     #[inline]
     pub fn recv(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
+        self.scan_ring(max)?;
+        Ok(RxBatch::new(self))
+    }
+
+    /// Looks at the ring once, for at most so many packets. What was found is the next batch.
+    #[inline]
+    pub(super) fn scan_ring(&mut self, max: usize) -> Result<(), RecvError> {
         if self.scan.link.is_down() {
-            return self.recv_leftovers(max);
+            return self.scan_leftovers(max);
         }
         self.check_memory()?;
         if self.scan.taken.get() > 0 {
@@ -47,20 +54,20 @@ impl RxQueue {
         } else if self.scan.is_made() {
             self.found_nothing();
         } else {
-            return self.recv_first(max);
+            return self.scan_first(max);
         }
-        Ok(RxBatch::new(self))
+        Ok(())
     }
 
-    /// [`recv`](Self::recv) while there is no room for packets yet: it is made when there is one.
+    /// [`scan_ring`](Self::scan_ring) while there is no room for packets yet: it is made when there is one.
     #[cold]
-    fn recv_first(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
+    fn scan_first(&mut self, max: usize) -> Result<(), RecvError> {
         if max == 0 || self.scan.core.available().is_ok_and(|available| available == 0) {
             self.found_nothing();
-            return Ok(RxBatch::new(self));
+            return Ok(());
         }
         self.scan.make();
-        self.recv(max)
+        self.scan_ring(max)
     }
 
     /// Receives one packet into `buffer` and says how long it is, or `None` when there is none now. A packet

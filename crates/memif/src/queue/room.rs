@@ -53,10 +53,15 @@ impl TxQueue {
         Ok(())
     }
 
-    /// Whether so many slots are free. A link that is down has room for everything: the reservation says why not.
-    fn has_room(&mut self, slots: usize) -> Result<bool, SendError> {
+    /// Whether `slots` slots are free now, or the whole ring where that has no more. A packet takes a slot, or as many
+    /// as it fills buffers. One look at the peer's cursor at most; a ring that is full is not counted as one that was
+    /// met ([`Counters::ring_full`](crate::Counters::ring_full)).
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve).
+    pub fn has_room(&mut self, slots: usize) -> Result<bool, SendError> {
         if self.link.is_down() {
-            return Ok(true);
+            return Err(SendError::Disconnected);
         }
         self.check_memory()?;
         let (published, slots) = (self.core.cursor.published(), slots.min(self.ring_size()));

@@ -67,11 +67,9 @@ impl TxQueue {
     }
 
     /// Sends one packet now, counting no full ring.
-    fn try_send(&mut self, packet: &[u8]) -> Result<(), SendError> {
+    pub(crate) fn try_send(&mut self, packet: &[u8]) -> Result<(), SendError> {
         let mut batch = self.reserve()?;
-        batch.add(packet.len(), |writer| {
-            writer.write_at(0, packet);
-        })?;
+        batch.try_push(packet)?;
         batch.commit();
         Ok(())
     }

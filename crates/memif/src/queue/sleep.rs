@@ -25,6 +25,14 @@ impl RxQueue {
         self.fruitless < FRUITLESS_SIGNALS
     }
 
+    /// Notes a sleep that is over, and whether a signal was seen where they are listened to.
+    pub(super) fn note_sleep(&mut self, signalled: bool) {
+        let listened = self.listens();
+        self.untaken.set(listened && signalled);
+        // What is not listened to is taken at once, to see whether the storm goes on.
+        self.note_signal(if listened { signalled } else { crate::queue::drain(&*self.shared.interrupt) });
+    }
+
     /// Notes whether a sleep was ended by a signal that is still to be taken, or saw one that was.
     fn note_signal(&mut self, signalled: bool) {
         if signalled {
@@ -56,8 +64,7 @@ pub(super) fn sleep<Q: BorrowMut<RxQueue>>(
         && let Some(slept) = queue.sleep_alone(left)
     {
         let signalled = slept?;
-        queue.untaken.set(signalled);
-        queue.note_signal(signalled);
+        queue.note_sleep(signalled);
         return Ok(false);
     }
     sleep_together(queues, other, left)
@@ -117,9 +124,7 @@ fn sleep_together<Q: BorrowMut<RxQueue>>(
         queue.untaken.set(queue.listens() && !fd.revents().is_empty());
     }
     for queue in each_mut(queues) {
-        // What is not listened to is taken at once, to see whether the storm goes on.
-        let came = if queue.listens() { queue.untaken.get() } else { crate::queue::drain(&*queue.shared.interrupt) };
-        queue.note_signal(came);
+        queue.note_sleep(queue.untaken.get());
     }
     Ok(other)
 }

@@ -114,6 +114,14 @@ impl TxBatch<'_> {
         self.add(len, fill).inspect_err(|error| self.queue.count_full(error))
     }
 
+    /// As [`push`](Self::push), counting no full ring.
+    #[inline(always)]
+    pub(crate) fn try_push(&mut self, packet: &[u8]) -> Result<(), SendError> {
+        self.add(packet.len(), |writer| {
+            writer.write_at(0, packet);
+        })
+    }
+
     #[inline(always)]
     pub(super) fn add(&mut self, len: usize, fill: impl FnOnce(&mut PacketWriter<'_>)) -> Result<(), SendError> {
         if let Some((room, region)) = self.single(len) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::pauses::{LOOKS as LOOKS_BEFORE_PAUSES, Pauses};
 use super::rx::RxQueue;
 use super::several::{each, each_mut};
 use super::sleep::sleep;
@@ -15,7 +16,7 @@ use crate::queue::{LinkShared, PEER_GONE};
 
 /// The one bounded sleep after the mask was cleared. A foreign sender without a fence may have read the old mask
 /// just before; its store of the cursor is visible long before this is over, and the ring is looked at again.
-const FIRST_SLEEP: Duration = Duration::from_millis(1);
+pub(super) const FIRST_SLEEP: Duration = Duration::from_millis(1);
 /// Batches without a sleep in between after which packets come so fast that the peer need not signal them.
 const UNSLEPT: u32 = 16;
 /// Looks at the rings between two at the clock, which costs more than a look.
@@ -161,20 +162,14 @@ fn wait_for_one<Q: BorrowMut<RxQueue>>(
             return Ok(None);
         }
     };
-    for queue in each_mut(queues).filter(|queue| queue.mode == RxMode::Adaptive) {
-        queue.asleep = false;
-        // Where a sleep is next again, the mask stays clear: see `wake`.
-        if queue.spin.pays() {
-            queue.mask();
-        }
-    }
+    each_mut(queues).for_each(RxQueue::slept);
     Ok(Some(found))
 }
 
 impl RxQueue {
     /// Whether a wait may look at the ring for a while first. Who sleeps already since an earlier wait goes on
     /// sleeping.
-    fn may_spin(&self) -> bool {
+    pub(super) fn may_spin(&self) -> bool {
         self.mode == RxMode::Adaptive && !self.asleep
     }
 
@@ -189,6 +184,17 @@ impl RxQueue {
         }
         self.asleep = true;
         self.cleared.is_none()
+    }
+
+    /// A wait that went to sleep, or was about to, has found something.
+    pub(super) fn slept(&mut self) {
+        if self.mode == RxMode::Adaptive {
+            self.asleep = false;
+            // Where a sleep is next again, the mask stays clear: see `wake`.
+            if self.spin.pays() {
+                self.mask();
+            }
+        }
     }
 
     /// Adaptive, for a batch with packets while the mask is clear: tells the peer not to signal, as packets are to be
@@ -208,7 +214,7 @@ impl RxQueue {
 
     /// Takes the signal that ended the last sleep. Not as soon as it came, but before the next sleep: a packet is then
     /// answered one system call earlier, and the call falls into the time in which the answer is under way.
-    fn take_signal(&mut self) {
+    pub(super) fn take_signal(&mut self) {
         if self.untaken.take() {
             crate::queue::drain(&*self.shared.interrupt);
         }
@@ -228,7 +234,7 @@ fn find<Q: BorrowMut<RxQueue>>(queues: &[Q]) -> Option<usize> {
 }
 
 /// The next of the queues that has a packet.
-fn look<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> Result<Option<usize>, RecvError> {
+pub(super) fn look<Q: BorrowMut<RxQueue>>(queues: &mut [Q]) -> Result<Option<usize>, RecvError> {
     if !each(queues).all(RxQueue::is_connected) {
         return look_for_leftovers(queues).map(Some);
     }
@@ -335,23 +341,18 @@ impl Deadline {
 #[derive(Debug)]
 pub(super) struct Patience {
     deadline: Deadline,
-    pause: Duration,
+    pauses: Pauses,
     looks: u32,
 }
 
 impl Patience {
-    /// Looks without any sleep before the first one.
-    const LOOKS: u32 = 64;
-    const SHORTEST: Duration = Duration::from_micros(10);
-    const LONGEST: Duration = Duration::from_millis(1);
-
     pub(super) fn new(timeout: Option<Duration>) -> Self {
-        Self { deadline: Deadline::after(timeout), pause: Self::SHORTEST, looks: 0 }
+        Self { deadline: Deadline::after(timeout), pauses: Pauses::default(), looks: 0 }
     }
 
     /// Returns `false` when the time is over. The end of the link, or of its peer, ends the sleep.
     pub(super) fn wait(&mut self, link: &LinkShared) -> bool {
-        if self.looks < Self::LOOKS {
+        if self.looks < LOOKS_BEFORE_PAUSES {
             self.looks += 1;
             std::hint::spin_loop();
             return self.looks > 1 || !self.deadline.is_over();
@@ -359,7 +360,7 @@ impl Patience {
         if self.deadline.is_over() {
             return false;
         }
-        let until = self.deadline.min(Deadline::after(Some(self.pause)));
+        let until = self.deadline.min(Deadline::after(Some(self.pauses.get())));
         // Where there is no descriptor for it, the end is found a millisecond later.
         let down = link.down_event().ok().map(|down| PollFd::new(down, PollFlags::IN));
         let control = link.control().map(|control| PollFd::new(control, PEER_GONE));
@@ -374,9 +375,9 @@ impl Patience {
                 link.lost_peer();
             }
         } else {
-            std::thread::sleep(self.pause);
+            std::thread::sleep(self.pauses.get());
         }
-        self.pause = (self.pause * 2).min(Self::LONGEST);
+        self.pauses.grow();
         true
     }
 }

@@ -229,6 +229,12 @@ impl Socket {
         self.driver.interfaces.keys()
     }
 
+    /// Whether there is such an interface.
+    #[cfg(any(feature = "async-io", feature = "tokio"))]
+    pub(crate) fn check_interface(&self, key: InterfaceKey) -> Result<(), SocketError> {
+        self.driver.interfaces.get(key).map(drop)
+    }
+
     /// How an interface stands.
     ///
     /// # Errors

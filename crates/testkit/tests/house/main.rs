@@ -25,6 +25,8 @@ const LAYERS: &[Layers] = &[
     Layers {
         sources: "crates/memif/src",
         order: &[
+            &["async_io", "tokio"],
+            &["awaiting"],
             &["socket"],
             &["flow", "link"],
             &["queue"],

@@ -218,3 +218,89 @@ fn a_signal_left_to_the_driver_takes_no_packet_along() {
         assert!(handed_out == 2 || told, "the driver sleeps with a packet on the ring");
     });
 }
+
+/// How a reactor tells a task that a descriptor is readable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Each signal once, as tokio, which is told what was dealt with.
+    ByEdges,
+    /// As long as a signal was not taken, as async-io.
+    ByLevel,
+}
+
+/// A task that waits with the steps of `queue::steps`, while two packets come at the worst moments: when it leaves its
+/// thread it has seen both, or is woken.
+fn a_task_never_sleeps_on_a_packet(sender: Role, told: Told) {
+    loom::model(move || {
+        let receiver = if sender == Role::Slave { Role::Master } else { Role::Slave };
+        let memory = Arc::new(Modelled::new());
+        let signalled = Arc::new(AtomicBool::new(false));
+        // Signals so far.
+        let edges = Arc::new(AtomicU16::new(0));
+        let mut rx = RxCursor::new(receiver, 1);
+        rx.give_back(rx.held(), &*memory);
+        let mut tx = TxCursor::new(sender, 1);
+        tx.refresh(&*memory).expect("an honest ring");
+        let (theirs, signal, edge) = (Arc::clone(&memory), Arc::clone(&signalled), Arc::clone(&edges));
+        let thread = loom::thread::spawn(move || {
+            for packet in 1..=2 {
+                tx.publish(packet, &*theirs);
+                theirs.full_fence();
+                if theirs.load_flags() & FLAG_MASK_INT == 0 {
+                    signal.swap(true, Ordering::AcqRel);
+                    edge.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+        });
+        let (mut seen, mut untaken, mut dealt_with) = (0, false, 0);
+        let mut step = |untaken: &mut bool| {
+            if std::mem::take(untaken) {
+                signalled.swap(false, Ordering::AcqRel);
+            }
+            let found = rx.available(&*memory).expect("an honest ring");
+            rx.advance(found);
+            found
+        };
+        'waits: while seen < 2 {
+            memory.store_flags(0);
+            memory.full_fence();
+            let mut found = step(&mut untaken);
+            while found == 0 {
+                let edge = edges.load(Ordering::Acquire);
+                let asleep = match told {
+                    Told::ByEdges => edge == dealt_with,
+                    Told::ByLevel => !signalled.load(Ordering::Acquire),
+                };
+                if asleep {
+                    break 'waits;
+                }
+                untaken = signalled.load(Ordering::Acquire);
+                found = step(&mut untaken);
+                if found == 0 {
+                    // What was told before that look, and nothing since.
+                    dealt_with = edge;
+                }
+            }
+            seen += found;
+            memory.store_flags(FLAG_MASK_INT);
+        }
+        thread.join().unwrap();
+        let woken = match told {
+            Told::ByEdges => edges.load(Ordering::Acquire) != dealt_with,
+            Told::ByLevel => signalled.load(Ordering::Acquire),
+        };
+        assert!(seen == 2 || woken, "a task sleeps with a packet on the ring");
+    });
+}
+
+#[test]
+fn a_task_told_by_edges_never_sleeps_on_a_packet() {
+    a_task_never_sleeps_on_a_packet(Role::Slave, Told::ByEdges);
+    a_task_never_sleeps_on_a_packet(Role::Master, Told::ByEdges);
+}
+
+#[test]
+fn a_task_told_by_level_never_sleeps_on_a_packet() {
+    a_task_never_sleeps_on_a_packet(Role::Slave, Told::ByLevel);
+    a_task_never_sleeps_on_a_packet(Role::Master, Told::ByLevel);
+}

@@ -1,0 +1,207 @@
+//! What a driver and those who ask it share.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use crate::error::SocketError;
+use crate::socket::{Event, InterfaceKey, Link, Socket};
+
+/// Events waiting beyond which the oldest ones go.
+const MANY: usize = 1024;
+
+/// A socket that is driven. Each holds the lock for calls that do not wait, and wakes nobody meanwhile.
+#[derive(Debug)]
+pub(super) struct Shared(Mutex<State>);
+
+#[derive(Debug)]
+pub(super) struct State {
+    /// None when the driver has ended.
+    socket: Option<Socket>,
+    /// Links that nobody has taken yet, the last one of each interface.
+    links: HashMap<InterfaceKey, Link>,
+    /// Their order.
+    order: VecDeque<InterfaceKey>,
+    events: VecDeque<Event>,
+    /// Who takes links, and who takes events.
+    controls: usize,
+    listeners: usize,
+    driver: Option<Waker>,
+    waiters: BTreeMap<u64, Waker>,
+    next: u64,
+}
+
+impl Shared {
+    pub(super) fn new(socket: Socket) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            socket: Some(socket),
+            links: HashMap::new(),
+            order: VecDeque::new(),
+            events: VecDeque::new(),
+            controls: 0,
+            listeners: 0,
+            driver: None,
+            waiters: BTreeMap::new(),
+            next: 0,
+        })))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something to the socket.
+    pub(super) fn with<T>(&self, action: impl FnOnce(&mut Socket) -> Result<T, SocketError>) -> Result<T, SocketError> {
+        action(self.lock().socket()?)
+    }
+
+    /// Wakes all who wait: for links, events or the end.
+    pub(super) fn wake_waiters(&self) {
+        let waiters = std::mem::take(&mut self.lock().waiters);
+        waiters.into_values().for_each(Waker::wake);
+    }
+
+    /// The driver has ended: links go down, and all who wait hear of it.
+    pub(super) fn end(&self) {
+        let mut state = self.lock();
+        let ended = (state.socket.take(), std::mem::take(&mut state.links));
+        drop(state);
+        drop(ended);
+        self.wake_waiters();
+    }
+
+    /// One more who takes links.
+    pub(super) fn add_control(&self) {
+        self.lock().controls += 1;
+    }
+
+    /// One less.
+    pub(super) fn remove_control(&self) {
+        let mut state = self.lock();
+        state.controls -= 1;
+        let driver = if state.controls == 0 { state.driver.take() } else { None };
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// One more who takes events.
+    pub(super) fn add_listener(&self) {
+        self.lock().listeners += 1;
+    }
+
+    /// One less.
+    pub(super) fn remove_listener(&self) {
+        let mut state = self.lock();
+        state.listeners -= 1;
+        let unwanted = if state.listeners == 0 { std::mem::take(&mut state.events) } else { VecDeque::new() };
+        drop(state);
+        drop(unwanted);
+    }
+}
+
+impl State {
+    pub(super) fn socket(&mut self) -> Result<&mut Socket, SocketError> {
+        self.socket.as_mut().ok_or(SocketError::DriverEnded)
+    }
+
+    /// As [`let_go`](Self::let_go), for the driver, which is woken when the last of those goes.
+    pub(super) fn is_let_go(&mut self, cx: &Context<'_>) -> bool {
+        match &mut self.driver {
+            Some(driver) => driver.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        self.let_go()
+    }
+
+    /// Where nobody is there any more who takes links: interfaces without one go. Returns whether that is all.
+    pub(super) fn let_go(&mut self) -> bool {
+        if self.controls > 0 {
+            return false;
+        }
+        self.links.clear();
+        self.order.clear();
+        let Some(socket) = &mut self.socket else { return true };
+        for key in socket.interfaces() {
+            if socket.details(key).is_ok_and(|details| !details.link_up) {
+                let _ = socket.remove_interface(key);
+            }
+        }
+        socket.interfaces().is_empty()
+    }
+
+    /// Something happened.
+    pub(super) fn add(&mut self, event: Event) {
+        if let Event::Connected { interface, link } = event {
+            self.put_link(interface, link);
+            return;
+        }
+        if self.listeners == 0 {
+            return;
+        }
+        if self.events.len() >= MANY {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    /// A link that can be taken.
+    pub(super) fn put_link(&mut self, key: InterfaceKey, link: Link) {
+        if self.links.insert(key, link).is_none() {
+            self.order.push_back(key);
+        }
+    }
+
+    /// The link of an interface, or the oldest one.
+    pub(super) fn take_link(&mut self, key: Option<InterfaceKey>) -> Option<(InterfaceKey, Link)> {
+        let key = key.or_else(|| self.order.front().copied())?;
+        let link = self.links.remove(&key)?;
+        self.order.retain(|other| *other != key);
+        Some((key, link))
+    }
+
+    pub(super) fn take_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(super) fn wait(&mut self, number: &mut Option<u64>, cx: &Context<'_>) {
+        let number = *number.get_or_insert_with(|| {
+            self.next += 1;
+            self.next
+        });
+        self.waiters.insert(number, cx.waker().clone());
+    }
+}
+
+/// One who waits for something of a driver, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Waiting<'s> {
+    shared: &'s Shared,
+    number: Option<u64>,
+}
+
+impl<'s> Waiting<'s> {
+    pub(super) fn new(shared: &'s Shared) -> Self {
+        Self::of(shared, None)
+    }
+
+    /// One who may wait under that number.
+    pub(super) fn of(shared: &'s Shared, number: Option<u64>) -> Self {
+        Self { shared, number }
+    }
+
+    /// To be woken when something changes. To be called with the lock under which nothing was found.
+    pub(super) fn wait(&mut self, state: &mut State, cx: &Context<'_>) {
+        state.wait(&mut self.number, cx);
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waker = self.shared.lock().waiters.remove(&number);
+            drop(waker);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Sleeps opposite scripted peers: none is missed, signals are taken, a storm of them costs no core.
+
+use std::future::Future;
+use std::os::fd::AsFd;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use memif::awaiting::{Link, RxQueue};
+use memif::{InterfaceConfig, RxMode};
+use testkit::SlavePlan;
+use testkit::patience::{Patience, STEP};
+use testkit::ring::MASK_INT;
+use testkit::seqsock::readable;
+use testkit::slave_path::{SlaveTx, signal};
+use testkit::traffic::{Dice, InOrder, packet};
+
+use crate::common::{MasterRig, Rig};
+use crate::runtimes::{AsyncIo, OneThread, Runtime, Threads};
+
+/// Packets, one by one.
+const PACKETS: u64 = 3_000;
+/// What a store of a sender without a fence may be late by here. A peer that was kept from its processor for longer
+/// signals in any case: such a store would be visible long since.
+const LATE: Duration = Duration::from_micros(300);
+
+/// How long a receiver looks again and again before it sleeps.
+const LONG: Duration = Duration::from_micros(50);
+
+/// Receives so many packets in a thread of its own, and counts them.
+fn receiver<R: Runtime>(
+    mut rx: RxQueueOf,
+    packets: u64,
+    received: &Arc<AtomicU64>,
+) -> std::thread::JoinHandle<(RxQueueOf, u64)> {
+    let received = Arc::clone(received);
+    std::thread::spawn(move || {
+        R::run(async {
+            let mut polls = 0;
+            let mut order = InOrder::of(1);
+            let mut queue = RxQueue::<R::Reactor>::new(rx).expect("a descriptor");
+            while order.count() < packets {
+                let mut batch = counted(queue.recv(64), &mut polls).await.expect("receiving");
+                for packet in &mut batch {
+                    order.take(&packet.to_vec());
+                }
+                drop(batch);
+                received.store(order.count(), Ordering::Release);
+            }
+            rx = queue.into_inner();
+            (rx, polls)
+        })
+    })
+}
+
+type RxQueueOf = memif::RxQueue;
+
+/// A future whose polls are counted.
+async fn counted<T>(future: impl Future<Output = T>, polls: &mut u64) -> T {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        *polls += 1;
+        future.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// Up to two thirds of the time for which the receiver looks again and again: twice that is longer now and then, and
+/// not so often that it gives that up.
+fn spend(dice: &mut Dice) {
+    let (begin, time) = (Instant::now(), LONG.mul_f64(dice.within(0, 66) as f64 / 100.0));
+    while begin.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+fn wait_for(received: &AtomicU64, count: u64) {
+    let mut patience = Patience::default();
+    while received.load(Ordering::Acquire) < count {
+        assert!(patience.more(), "packet {count} lies on the ring and the receiver sleeps");
+    }
+}
+
+pub(crate) fn unfenced_tokio() {
+    unfenced::<OneThread>(RxMode::Adaptive);
+    unfenced::<Threads>(RxMode::Adaptive);
+    unfenced::<OneThread>(RxMode::Interrupt);
+}
+
+pub(crate) fn unfenced_async_io() {
+    unfenced::<AsyncIo>(RxMode::Adaptive);
+    unfenced::<AsyncIo>(RxMode::Interrupt);
+}
+
+/// What a sender without a fence can do at worst: it reads the mask, and its store of the cursor becomes visible only
+/// after that, at the moment at which the receiver has cleared the mask and looked.
+fn unfenced<R: Runtime>(mode: RxMode) {
+    R::warm_up();
+    let mut rig = MasterRig::with(InterfaceConfig::master(0).rx_mode(mode).spin(LONG));
+    let (mut link, mut peer) = rig.link_as(&SlavePlan::default());
+    let received = Arc::default();
+    let thread = receiver::<R>(link.rx.remove(0), PACKETS, &received);
+    let (mut dice, mut late) = (Dice::new(7), 0);
+    let tx = &mut peer.tx[0];
+    for sequence in 0..PACKETS {
+        assert!(tx.push(&packet(1, sequence, 64)), "the ring is empty");
+        let (begin, flags) = (Instant::now(), tx.ring.flags());
+        // Until the receiver may have cleared the mask and looked.
+        spend(&mut dice);
+        tx.ring.set_head(tx.head());
+        let masked = flags & MASK_INT != 0;
+        late += u64::from(masked && tx.ring.flags() & MASK_INT == 0);
+        if !masked || begin.elapsed() > LATE {
+            signal(tx.interrupt.as_fd());
+        }
+        let begin = Instant::now();
+        while received.load(Ordering::Acquire) <= sequence {
+            assert!(begin.elapsed() < STEP, "packet {sequence} lies on the ring and the receiver sleeps");
+            // At once where the receiver is quick, so that it finds looking again and again worth its while.
+            std::thread::yield_now();
+        }
+        // Until the receiver is about to sleep, or does.
+        spend(&mut dice);
+    }
+    let (rx, _) = thread.join().expect("the receiver");
+    link.rx.push(rx);
+    println!("{late} of {PACKETS} packets came unsignalled after the mask was cleared ({mode})");
+    drop(peer);
+    rig.disconnected(link);
+    rig.finish();
+}
+
+pub(crate) fn signals_are_taken_tokio() {
+    signals_are_taken::<OneThread>();
+    signals_are_taken::<Threads>();
+}
+
+pub(crate) fn signals_are_taken_async_io() {
+    signals_are_taken::<AsyncIo>();
+}
+
+/// A receiver that never reads its eventfd looks halted to senders that repeat their signals. One that waits has read.
+fn signals_are_taken<R: Runtime>() {
+    for mode in [RxMode::Interrupt, RxMode::Adaptive] {
+        R::warm_up();
+        let mut rig = MasterRig::with(InterfaceConfig::master(0).rx_mode(mode));
+        let (mut link, mut peer) = rig.link_as(&SlavePlan::default());
+        let received = Arc::default();
+        let thread = receiver::<R>(link.rx.remove(0), 201, &received);
+        let tx = &mut peer.tx[0];
+        for sequence in 0..200 {
+            // Also where it looks again and again, and hears nothing.
+            assert!(tx.push(&packet(1, sequence, 64)), "the ring is empty");
+            tx.ring.set_head(tx.head());
+            signal(tx.interrupt.as_fd());
+            wait_for(&received, sequence + 1);
+            wait_taken(tx);
+        }
+        tx.send(&packet(1, 200, 64));
+        let (rx, polls) = thread.join().expect("the receiver");
+        assert!(rx.counters().wake_ups >= 200, "{:?}", rx.counters());
+        println!("{polls} polls for 201 packets ({mode})");
+        link.rx.push(rx);
+        drop(peer);
+        rig.disconnected(link);
+        rig.finish();
+    }
+}
+
+fn wait_taken(tx: &SlaveTx) {
+    let mut patience = Patience::default();
+    while readable(tx.interrupt.as_fd(), Duration::ZERO) {
+        assert!(patience.more(), "the receiver waits and has not read its signal");
+    }
+}
+
+pub(crate) fn storms_tokio() {
+    storm::<OneThread>();
+    storm::<Threads>();
+}
+
+pub(crate) fn storms_async_io() {
+    storm::<AsyncIo>();
+}
+
+/// A peer that signals all the time and sends nothing is listened to now and then; the packet after that comes.
+fn storm<R: Runtime>() {
+    for mode in [RxMode::Interrupt, RxMode::Adaptive] {
+        R::warm_up();
+        let mut rig = MasterRig::with(InterfaceConfig::master(0).rx_mode(mode).spin(Duration::ZERO));
+        let (mut link, mut peer) = rig.link_as(&SlavePlan::default());
+        let received = Arc::default();
+        let thread = receiver::<R>(link.rx.remove(0), 2, &received);
+        let tx = &mut peer.tx[0];
+        tx.send(&packet(1, 0, 64));
+        wait_for(&received, 1);
+        let (begin, mut signals) = (Instant::now(), 0u64);
+        while begin.elapsed() < Duration::from_millis(200) || signals < 10_000 {
+            signal(tx.interrupt.as_fd());
+            signals += 1;
+            std::thread::sleep(Duration::from_micros(1));
+        }
+        let time = begin.elapsed();
+        tx.send(&packet(1, 1, 64));
+        let (rx, polls) = thread.join().expect("the receiver");
+        // 64 of them are believed, then one a millisecond is looked for.
+        let most = 200 + 3 * u64::try_from(time.as_millis()).expect("a time");
+        assert!(polls < most.min(signals), "{polls} polls for {signals} signals in {time:?} ({mode})");
+        link.rx.push(rx);
+        drop(peer);
+        rig.disconnected(link);
+        rig.finish();
+    }
+}
+
+pub(crate) fn fair_tokio() {
+    fair::<OneThread>();
+}
+
+pub(crate) fn fair_async_io() {
+    fair::<AsyncIo>();
+}
+
+/// Neither a ring that is never empty nor one that always has room keeps other futures of a thread from their turns.
+fn fair<R: Runtime>() {
+    const BATCHES: usize = 50_000;
+    for mode in [RxMode::Polling, RxMode::Interrupt, RxMode::Adaptive] {
+        let name = crate::runtimes::address();
+        let mut socket = crate::runtimes::socket(&name).open().expect("a socket");
+        let master = socket.add_interface(InterfaceConfig::master(0).rx_mode(mode)).expect("a master");
+        let slave = socket.add_interface(InterfaceConfig::slave(0)).expect("a slave");
+        let there = socket.wait_connected(master, STEP).expect("a link");
+        let mut here = socket.wait_connected(slave, STEP).expect("a link");
+        let (mut sender, mut receiver) = (here.tx.remove(0), here.rx.remove(0));
+        let end = Arc::new(());
+        let going = Arc::downgrade(&end);
+        // Fills one ring and empties the other.
+        let other = std::thread::spawn(move || {
+            while going.strong_count() > 0 {
+                let _ = sender.send(&[1; 64]);
+                drop(receiver.recv(256).map(|mut batch| batch.packets().count()));
+            }
+        });
+        let turns = R::run(async {
+            let mut there = Link::<R::Reactor>::new(there).expect("a descriptor");
+            let (mut rx, mut tx) = (there.rx.remove(0), there.tx.remove(0));
+            let mut traffic = pin!(async {
+                for _ in 0..BATCHES {
+                    drop(rx.recv(1).await.expect("receiving"));
+                    tx.send(&[1; 64]).await.expect("sending");
+                }
+            });
+            let mut turns = 0;
+            std::future::poll_fn(|cx| {
+                turns += 1;
+                traffic.as_mut().poll(cx)
+            })
+            .await;
+            turns
+        });
+        drop(end);
+        other.join().expect("the other end");
+        assert!(turns >= 2 * BATCHES / 256, "{turns} turns for {BATCHES} batches ({mode})");
+    }
+}
