@@ -61,10 +61,10 @@ const LAYERS: &[Layers] = &[
     Layers {
         sources: "crates/memif-cli/src",
         order: &[
-            &["commands"],
+            &["commands", "shared"],
             &["endpoint"],
             &["output", "packet"],
-            &["counts", "error", "foreign", "paths", "units", "users"],
+            &["counts", "error", "foreign", "paths", "program", "units", "users"],
         ],
         apart: &["commands"],
     },
