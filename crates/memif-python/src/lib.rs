@@ -12,6 +12,7 @@ mod control;
 mod errors;
 mod fork;
 mod interface;
+mod interpreter;
 mod locks;
 mod objects;
 mod options;
@@ -29,6 +30,7 @@ use pyo3::prelude::*;
 /// The compiled part of the package `memif`.
 #[pymodule(gil_used = false)]
 fn _memif(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    interpreter::check(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<socket::Socket>()?;
     module.add_class::<interface::Interface>()?;
