@@ -193,7 +193,7 @@ impl Interface {
             return Err(PyValueError::new_err("max is at least 1"));
         }
         let packets = self.receive(py, max, timeout, Layout::Packed)?;
-        let list = PyList::new(py, packets.iter().map(|packet| bytes(py, packet)).collect::<PyResult<Vec<_>>>()?)?;
+        let list = PyList::new(py, packets.iter().map(Received))?;
         self.channel.give_memory(packets);
         Ok(list)
     }
@@ -329,7 +329,7 @@ impl Interface {
 
     /// Ends the link, having waited up to `flush` seconds for the peer to take what was sent, and removes the interface.
     /// Whoever waits gets an error. A socket that was opened for this interface is closed, too.
-    #[pyo3(signature = (flush = Some(FLUSH)))]
+    #[pyo3(signature = (flush = 0.1))]
     fn close(&self, py: Python<'_>, flush: Option<f64>) -> PyResult<()> {
         let until = Deadline::after(flush)?;
         if !self.process.is_current() || self.is_closed.swap(true, Ordering::Relaxed) {
@@ -399,6 +399,19 @@ impl Drop for Interface {
 
 fn option(text: &str) -> Failure {
     Failure::Option(crate::errors::python_names(text))
+}
+
+/// One packet that becomes an object.
+struct Received<'p>(&'p [u8]);
+
+impl<'py> IntoPyObject<'py> for Received<'_> {
+    type Target = PyBytes;
+    type Output = Bound<'py, PyBytes>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        bytes(py, self.0)
+    }
 }
 
 fn bytes<'py>(py: Python<'py>, packet: &[u8]) -> PyResult<Bound<'py, PyBytes>> {

@@ -17,7 +17,6 @@ impl Channel {
         queue: usize,
         time: Duration,
     ) -> Result<Option<()>, Failure> {
-        let until = Instant::now() + time;
         let Some(mut transmitter) = self.transmitter.try_lock_for(time) else { return Ok(None) };
         loop {
             if transmitter.queues.is_empty() {
@@ -30,7 +29,7 @@ impl Channel {
                 return Err(Failure::Queue(format!("no transmit queue {queue}: the link has {count}, from 0 on")));
             };
             let before = *sent;
-            let result = send_all(tx, &packet, sent, until);
+            let result = send_all(tx, &packet, sent, time);
             if let Some(tap) = tap {
                 tap.record((before..*sent).filter_map(&packet));
             }
@@ -53,6 +52,9 @@ impl Channel {
     pub(crate) fn flush(&self, time: Duration) -> Result<Option<()>, Failure> {
         let until = Instant::now() + time;
         let Some(mut transmitter) = self.transmitter.try_lock_for(time) else { return Ok(None) };
+        if self.is_closed() {
+            return Err(Failure::Closed);
+        }
         let link = transmitter.link;
         for queue in &mut transmitter.queues {
             match queue.flush(until.saturating_duration_since(Instant::now())) {
@@ -65,13 +67,14 @@ impl Channel {
     }
 }
 
-/// Sends until all are sent or the time is over. Returns whether all are.
+/// Sends until all are sent, or there was no room for so long. Returns whether all are.
 fn send_all<'p>(
     tx: &mut TxQueue,
     packet: impl Fn(usize) -> Option<&'p [u8]>,
     sent: &mut usize,
-    until: Instant,
+    time: Duration,
 ) -> Result<bool, SendError> {
+    let mut until = None;
     loop {
         let mut batch = tx.reserve()?;
         let mut next = *sent;
@@ -94,6 +97,8 @@ fn send_all<'p>(
             Some(error) => return Err(error),
         }
         let Some(bytes) = packet(*sent) else { return Ok(true) };
+        // A clock is asked where the ring is full, and not before.
+        let until = *until.get_or_insert_with(|| Instant::now() + time);
         match tx.send_timeout(bytes, until.saturating_duration_since(Instant::now())) {
             Ok(()) => *sent += 1,
             Err(SendError::Full) => return Ok(false),

@@ -191,21 +191,19 @@ def test_a_secret(path):
 
 def test_a_link_that_comes_and_goes(path):
     with memif.Interface(path, role="master") as master:
-        for number in range(3):
-            with memif.Interface(path, number and 0) as slave:
+        for _ in range(3):
+            with memif.Interface(path) as slave:
                 slave.wait_connected(PATIENCE)
                 slave.send([b"left", b"behind"])
+                assert master.socket.next_event(PATIENCE).kind == "connected"
             # What came before the end comes before the end.
-            if number == 0:
-                master.wait_connected(PATIENCE) if master.connected else None
             assert receive(master, 2) == [b"left", b"behind"]
             with pytest.raises(memif.DisconnectedError) as told:
                 master.recv(timeout=PATIENCE)
             assert "disconnected by the peer" in str(told.value)
             with pytest.raises(memif.NotConnectedError):
                 master.recv(timeout=0)
-        kinds = [event.kind for event in master.socket.events()]
-        assert kinds == 3 * ["connected", "disconnected"]
+            assert master.socket.next_event(PATIENCE).kind == "disconnected"
         assert master.counters().rx_packets == 6
 
 

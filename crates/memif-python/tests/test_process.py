@@ -118,6 +118,7 @@ def test_the_interpreter_ends_with_links_up(path, end):
 def test_the_peer_hears_of_the_end(path):
     with memif.Interface(path, role="master") as interface:
         run("import sys, memif; i = memif.Interface(sys.argv[1]); i.wait_connected(60); i.send([b'last'])", path)
+        assert interface.socket.next_event(PATIENCE).kind == "connected"
         assert interface.recv(timeout=PATIENCE) == [b"last"]
         with pytest.raises(memif.DisconnectedError, match="disconnected by the peer"):
             interface.recv(timeout=PATIENCE)
@@ -180,8 +181,9 @@ def test_cycles_of_open_and_close(path):
                 with memif.Interface(path, 1) as slave:
                     slave.wait_connected(PATIENCE)
                     slave.fileno()
+                    master.wait_connected(PATIENCE)
                     slave.send([b"packet"])
-                    master.recv(1, PATIENCE)
+                    assert master.recv(1, PATIENCE)
                     try:
                         slave.close()
                         master.recv(1, PATIENCE)

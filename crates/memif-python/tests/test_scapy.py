@@ -17,15 +17,17 @@ from scapy.volatile import RandNum
 from memif.scapy import MemifSocket
 
 conf.verb = 0
+# Where a machine has no route, scapy knows no address of ours.
+ME = "02:00:00:00:00:01"
 
 
 def ping(number, ip="192.168.1.2", mac="ff:ff:ff:ff:ff:ff"):
-    return Ether(dst=mac) / IP(src="192.168.1.1", dst=ip) / ICMP(id=7, seq=number) / b"sixteen bytes..."
+    return Ether(src=ME, dst=mac) / IP(src="192.168.1.1", dst=ip) / ICMP(id=7, seq=number) / b"sixteen bytes..."
 
 
 def mac_of(link, ip):
     """The hardware address of a neighbour."""
-    request = Ether(dst="ff:ff:ff:ff:ff:ff") / ARP(psrc="192.168.1.1", pdst=ip)
+    request = Ether(src=ME, dst="ff:ff:ff:ff:ff:ff") / ARP(hwsrc=ME, psrc="192.168.1.1", pdst=ip)
     answer = link.sr1(request, timeout=PATIENCE)
     assert answer[ARP].psrc == ip
     return answer[ARP].hwsrc
@@ -120,7 +122,7 @@ def test_answering_machine(sockets):
         return machine.make_reply(request)
 
     sniffer.start()
-    request = Ether(dst="ff:ff:ff:ff:ff:ff") / ARP(psrc="192.168.1.1", pdst="192.168.1.9")
+    request = Ether(src=ME, dst="ff:ff:ff:ff:ff:ff") / ARP(hwsrc=ME, psrc="192.168.1.1", pdst="192.168.1.9")
     assert slave.sr1(request, timeout=PATIENCE)[ARP].hwsrc == "02:00:00:00:00:09"
     sniffer.join(PATIENCE)
 

@@ -192,6 +192,7 @@ def test_coroutines(path):
                     break
             assert await sending == len(packets) and received == packets
             assert await interface.send([b"x"] * 5000, 0.05) >= 1024
+            assert await interface.send(memoryview(bytes(6)).cast("B", (2, 3)), 0.05) in (0, 2)
 
     async def server(interface):
         left = 5000

@@ -59,14 +59,7 @@ class AsyncInterface:
 
     async def send(self, packets: Union[Iterable[Buffer], Buffer], timeout: Optional[float] = None) -> int:
         """As Interface.send."""
-        try:
-            view: Any = memoryview(packets)  # type: ignore[arg-type]
-            rest: List[Any] = list(view) if view.ndim == 2 else [packets]
-        except TypeError:
-            rest = list(packets)
-        except NotImplementedError:
-            # Rows of an array.
-            rest = [view[at : at + 1].tobytes() for at in range(view.shape[0])]
+        rest = _each(packets)
         until = None if timeout is None else time.monotonic() + timeout
         sent, pause = 0, _SHORTEST_PAUSE
         try:
@@ -118,6 +111,20 @@ class AsyncInterface:
         if not self._kept:
             self._kept.extend(await self.recv())
         return self._kept.popleft()
+
+
+def _each(packets: Any) -> List[Any]:
+    """Packets as Interface.send takes them, one by one."""
+    if isinstance(packets, (list, tuple)):
+        return list(packets)
+    try:
+        view = memoryview(packets)
+    except TypeError:
+        return list(packets)
+    if view.ndim != 2:
+        return [packets]
+    data, row = view.tobytes(), view.nbytes // max(len(view), 1)
+    return [data[at : at + row] for at in range(0, len(data), max(row, 1))]
 
 
 async def close(interface: Interface) -> None:

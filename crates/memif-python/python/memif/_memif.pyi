@@ -6,6 +6,8 @@ from typing_extensions import Buffer, Literal, Self
 from ._asyncio import AsyncInterface
 from ._types import Counters, Details, Event, Peer
 
+__all__ = ["__version__", "Socket", "Interface", "Recording", "run_command", "option_names"]
+
 __version__: str
 
 _Address = Union[str, PathLike[str]]

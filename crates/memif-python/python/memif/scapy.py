@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import time
-from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Optional, Tuple, Union, cast
 
 from scapy.data import MTU
 from scapy.layers.inet import IP
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MemifSocket"]
 
 
-class MemifSocket(SuperSocket):  # type: ignore[misc]
+class MemifSocket(SuperSocket):
     """A link as a socket of scapy, of whole Ethernet frames, or of IP packets in mode 'ip'.
 
     socket, id, options: as for memif.Interface; or an Interface, which is then not closed with this. Waits up to
@@ -61,7 +61,9 @@ class MemifSocket(SuperSocket):  # type: ignore[misc]
             interface = socket
         else:
             interface = Interface(socket, id, **options)
-        self.interface = self.ins = self.outs = interface
+        self.interface = interface
+        # What scapy itself does with them is overridden here.
+        self.ins = self.outs = cast(Any, interface)
         self.iface = f"memif{interface.id}"
         self.send_timeout = send_timeout
         self.promisc = True

@@ -69,6 +69,21 @@ const LAYERS: &[Layers] = &[
         apart: &["commands"],
     },
     Layers {
+        sources: "crates/memif-python/src",
+        order: &[
+            &["interface"],
+            &["socket"],
+            &["objects"],
+            &["control"],
+            &["receive", "send"],
+            &["channel"],
+            &["outgoing", "packets", "readiness", "recording"],
+            &["fork", "options", "waits"],
+            &["command", "errors", "interpreter", "locks"],
+        ],
+        apart: &[],
+    },
+    Layers {
         sources: "crates/memif-watch/src",
         order: &[
             &["scan"],
@@ -99,6 +114,7 @@ const SHORT_FILES: &[&str] = &[
     "crates/memif-capi/src",
     "crates/memif-capture/src",
     "crates/memif-cli/src",
+    "crates/memif-python/src",
     "crates/memif-watch/src",
 ];
 
