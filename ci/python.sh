@@ -4,7 +4,8 @@
 #   ci/python.sh                 for this machine, as tests are built: a part of ci/test.sh, some 2 minutes
 #   ci/python.sh DIRECTORY       as it is released: wheels for x86-64 and aarch64 that run on manylinux2014 and later, in
 #                                DIRECTORY/wheels, and the sdist; installed without a compiler here and, as root, in
-#                                chroots of Debian trixie and sid, which stay in DIRECTORY for the next run
+#                                chroots of Debian trixie and sid, which stay in DIRECTORY for the next run; the one for
+#                                aarch64 under qemu-user (Debian: qemu-user), with that architecture's Python
 #
 # Takes a Python from 3.9 on with venv, and what `pip` brings. Scapy 2.6 and the newest are both tested.
 set -euo pipefail
@@ -135,34 +136,58 @@ long() { # directory
   pip "$work/source" "maturin==1.16.0"
   PATH=$work/source/bin:$PATH pip "$work/source" --no-build-isolation "$wheels"/*.tar.gz
   "$work/source/bin/python" -c "$three_lines"
+  if [ -e "$(compgen -G "$wheels/*_aarch64.whl")" ]; then under_qemu "$directory" "$wheels"/*_aarch64.whl; fi
   if [ "$(id -u)" -ne 0 ] || ! command -v debootstrap >/dev/null; then
     echo "not installed in other releases: that needs root and debootstrap"
     return
   fi
   local release
-  for release in trixie sid; do in_release "$directory" "$release" "" "$own"; done
-  if [ -x /usr/bin/qemu-aarch64-static ] && [ "$(uname -m)" = x86_64 ]; then
-    in_release "$directory" trixie arm64 "$(compgen -G "$wheels/*_aarch64.whl")"
-  else
-    echo "not run: the wheel for aarch64, which needs qemu-user-static"
+  for release in trixie sid; do in_release "$directory" "$release" "$own"; done
+}
+
+# Debian's Python of that architecture, which needs no installation to be run from where it lies.
+under_qemu() { # directory, wheel
+  if ! command -v qemu-aarch64 >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "not run: the wheel for aarch64, which needs qemu-aarch64 (Debian: qemu-user) and apt-get"
+    return
   fi
+  local root=$1/arm64 state=$1/arm64-apt python options
+  if [ ! -e "$root.made" ]; then
+    rm -rf "$root" "$state"
+    mkdir -p "$root" "$state/lists/partial" "$state/cache/archives/partial" "$state/debs"
+    options=(-qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State="$state" -o Dir::Cache="$state/cache"
+      -o Dir::State::status=/dev/null)
+    apt-get "${options[@]}" update || true
+    python=$(apt-cache "${options[@]:1}" depends python3-minimal | sed -n 's/.*PreDepends: \(python3\.[0-9]*\)-minimal.*/\1/p')
+    (cd "$state/debs" && apt-get "${options[@]}" download "$python-minimal" "lib$python-minimal" "lib$python-stdlib" \
+      libc6 libgcc-s1 zlib1g libexpat1 libffi8)
+    local package
+    for package in "$state"/debs/*.deb; do dpkg -x "$package" "$root"; done
+    touch "$root.made"
+  fi
+  rm -rf "$root/wheel"
+  "$work/tools/bin/python" -m zipfile -e "$2" "$root/wheel"
+  for python in "$root"/usr/bin/python3.*; do
+    PYTHONPATH=$root/wheel qemu-aarch64 -L "$root" "$python" -c "$three_lines"
+  done
+  echo "aarch64: run under qemu-user"
 }
 
 # A chroot with that release's own Python, and nothing that compiles.
-in_release() { # directory, release, architecture or nothing, wheel
-  local root=$1/$2${3:+-$3} made=$1/$2${3:+-$3}.made
+in_release() { # directory, release, wheel
+  local root=$1/$2 made=$1/$2.made
   if [ ! -e "$made" ]; then
     rm -rf --one-file-system "$root"
     local mirror
     mirror=$(awk '$1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /^http/) { print $i; exit } }
       $1 == "URIs:" { print $2; exit }' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)
-    debootstrap --variant=minbase ${3:+--arch="$3"} --include=python3,python3-venv "$2" "$root" \
-      "${mirror:-http://deb.debian.org/debian}" >"$1/$2${3:+-$3}.log" 2>&1 || die "debootstrap $2: see $1/$2.log"
+    debootstrap --variant=minbase --include=python3,python3-venv "$2" "$root" \
+      "${mirror:-http://deb.debian.org/debian}" >"$1/$2.log" 2>&1 || die "debootstrap $2: see $1/$2.log"
     touch "$made"
   fi
-  cp "$4" "$root/tmp"
+  cp "$3" "$root/tmp"
   local name
-  name=$(basename "$4")
+  name=$(basename "$3")
   # shellcheck disable=SC2016
   unshare --mount --pid --fork --kill-child -- sh -euc '
     mount -t proc proc "$1/proc"
@@ -171,7 +196,7 @@ in_release() { # directory, release, architecture or nothing, wheel
       rm -rf /venv && python3 -m venv /venv && /venv/bin/pip install -q --no-index /tmp/$2"
     chroot "$1" /venv/bin/python -X dev -W error -c "$3"
     chroot "$1" /venv/bin/memif --version' sh "$root" "$name" "$three_lines"
-  echo "$2${3:+ $3}: installed and run with $(chroot "$root" python3 --version)"
+  echo "$2: installed and run with $(chroot "$root" python3 --version)"
 }
 
 mkdir -p "$work"

@@ -72,6 +72,9 @@ struct State {
     before: (Counters, Counters),
 }
 
+/// The queues of a link, its number, and the descriptor that is to tell of them.
+pub(crate) type Taken = (u64, Vec<RxQueue>, Option<Arc<Readiness>>);
+
 impl Channel {
     // ---- for the thread of the socket
 
@@ -167,7 +170,7 @@ impl Channel {
     }
 
     /// The queues of the next link to receive from, and its number.
-    pub(crate) fn take_rx(&self) -> Result<(u64, Vec<RxQueue>, Option<Arc<Readiness>>), Failure> {
+    pub(crate) fn take_rx(&self) -> Result<Taken, Failure> {
         let mut state = self.state.lock();
         match state.rx.take() {
             Some(queues) => Ok((state.link, queues, state.readiness.clone())),

@@ -85,9 +85,7 @@ impl Control {
         let ended = || Failure::System("the thread of the socket ended".to_owned());
         let (waker, address) = answer.recv().map_err(|_| ended())?.map_err(Failure::Socket)?;
         let thread = Lock::new(Some(thread));
-        let control = Arc::new(Self { process: Process::current(), address, waker, stop, tasks, thread, shared });
-        open_ones().push(Arc::downgrade(&control));
-        Ok(control)
+        Ok(Arc::new(Self { process: Process::current(), address, waker, stop, tasks, thread, shared }))
     }
 
     /// Adds an interface.
@@ -170,12 +168,7 @@ impl Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        if self.process.is_current() {
-            self.close();
-        } else {
-            // In a child of a fork there is no such thread, and whatever it was about to do stays undone.
-            std::mem::forget(self.thread.get_mut().take());
-        }
+        self.close();
     }
 }
 
@@ -286,8 +279,14 @@ impl Shared {
     }
 }
 
-/// The sockets that are open, to be closed when the interpreter ends.
+/// The sockets that are open, to be closed when the interpreter ends. Held by threads that are attached to the
+/// interpreter alone, so that nobody forks meanwhile.
 static OPEN: Lock<Vec<Weak<Control>>> = Lock::new(Vec::new());
+
+/// Remembers a socket until it is gone.
+pub(crate) fn close_in_the_end(_py: Python<'_>, control: &Arc<Control>) {
+    open_ones().push(Arc::downgrade(control));
+}
 
 fn open_ones() -> MutexGuard<'static, Vec<Weak<Control>>> {
     let mut open = OPEN.lock();
@@ -298,10 +297,11 @@ fn open_ones() -> MutexGuard<'static, Vec<Weak<Control>>> {
 /// Closes every socket of this process, so that peers are told and socket files go.
 #[pyfunction]
 fn close_all(py: Python<'_>) {
-    py.detach(|| {
-        let open: Vec<_> = open_ones().iter().filter_map(Weak::upgrade).collect();
-        open.iter().for_each(|control| control.close());
-    });
+    let open: Vec<_> = open_ones().iter().filter_map(Weak::upgrade).collect();
+    let own = open.iter().filter(|control| control.process.is_current());
+    py.detach(|| own.for_each(|control| control.close()));
+    // Those of the process that this one was forked from are left as they are.
+    open.into_iter().filter(|control| !control.process.is_current()).for_each(std::mem::forget);
 }
 
 /// Has the interpreter close all sockets when it ends.

@@ -63,12 +63,9 @@ impl Interface {
     /// Receives up to so many packets, which are to be given back to the channel. None of them when the time is over.
     fn receive(&self, py: Python<'_>, most: usize, timeout: Option<f64>, layout: Layout) -> PyResult<Packets> {
         let until = Deadline::after(timeout)?;
-        let result = self.check().and_then(|()| {
-            let mut packets = self.channel.take_memory();
-            packets.clear(layout);
-            Ok(packets)
-        });
-        let mut packets = result.map_err(|failure| failure.into_error(py, 0))?;
+        self.check().map_err(|failure| failure.into_error(py, 0))?;
+        let mut packets = self.channel.take_memory();
+        packets.clear(layout);
         match patiently(py, until, |time| self.channel.receive(&mut packets, most, time))? {
             None | Some(Ok(())) => Ok(packets),
             Some(Err(failure)) => Err(failure.into_error(py, 0)),
@@ -160,12 +157,13 @@ impl Interface {
     /// Whether it was closed.
     #[getter]
     fn closed(&self) -> bool {
-        self.is_closed.load(Ordering::Relaxed) || self.channel.is_closed()
+        self.is_closed.load(Ordering::Relaxed) || (self.process.is_current() && self.channel.is_closed())
     }
 
     /// The other end, while a link is up.
     #[getter]
     fn peer<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.check().or_else(closed_is_none).map_err(|failure| failure.into_error(py, 0))?;
         self.channel.peer().map(|peer| objects::peer(py, &peer)).transpose()
     }
 
@@ -288,6 +286,7 @@ impl Interface {
 
     /// What was received and sent on all links so far.
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.check().or_else(closed_is_none).map_err(|failure| failure.into_error(py, 0))?;
         let (rx, tx) = self.channel.counters();
         objects::counters(py, &rx, &tx)
     }
@@ -389,12 +388,17 @@ impl Interface {
 impl Drop for Interface {
     fn drop(&mut self) {
         if !self.process.is_current() {
-            // Its queues are those of the process that this one was forked from.
-            std::mem::forget(Arc::clone(&self.channel));
+            // As for the socket; the queues are those of the process that this one was forked from.
+            std::mem::forget((Arc::clone(&self.control), Arc::clone(&self.channel)));
         } else if !*self.is_closed.get_mut() {
             self.control.let_go(self.key);
         }
     }
+}
+
+/// For what is told of a closed interface, too.
+fn closed_is_none(failure: Failure) -> Result<(), Failure> {
+    if failure == Failure::Closed { Ok(()) } else { Err(failure) }
 }
 
 fn option(text: &str) -> Failure {

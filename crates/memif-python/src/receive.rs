@@ -72,6 +72,9 @@ impl Channel {
                 Err(error) => {
                     let link = receiver.link;
                     receiver.drop_queues();
+                    if self.is_closed() {
+                        return Err(Failure::Closed);
+                    }
                     let known = self.is_known(link);
                     if !known || matches!(error, memif::RecvError::NoQueue) {
                         return Err(errors::received(error, || self.end(link)));

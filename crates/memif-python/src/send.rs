@@ -40,6 +40,9 @@ impl Channel {
                 }
                 Err(error) => {
                     transmitter.queues.clear();
+                    if self.is_closed() {
+                        return Err(Failure::Closed);
+                    }
                     if *sent > before || !self.is_known(link) {
                         return Err(errors::sent(error, || self.end(link)));
                     }

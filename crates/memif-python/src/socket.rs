@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::control::Control;
+use crate::control::{self, Control};
 use crate::errors::Failure;
 use crate::objects;
 use crate::options;
@@ -25,11 +25,21 @@ pub(crate) struct Socket {
 impl Socket {
     pub(crate) fn open(py: Python<'_>, options: memif_cli::shared::Options) -> PyResult<Self> {
         let control = py.detach(|| Control::start(options)).map_err(|failure| failure.into_error(py, 0))?;
+        control::close_in_the_end(py, &control);
         Ok(Self { control })
     }
 
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         self.control.process.check().map_err(|failure| failure.into_error(py, 0))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if !self.control.process.is_current() {
+            // In a child of a fork nothing of it is touched: other threads may have been in the midst of it.
+            std::mem::forget(Arc::clone(&self.control));
+        }
     }
 }
 

@@ -43,15 +43,15 @@ pub(crate) fn patiently<T: Send>(
     mut step: impl FnMut(Duration) -> Result<Option<T>, Failure> + Send,
 ) -> PyResult<Option<Result<T, Failure>>> {
     loop {
-        let left = until.left();
-        let slice = left.unwrap_or(SLICE).min(SLICE);
+        let slice = until.left().unwrap_or(SLICE).min(SLICE);
         match py.detach(|| step(slice)) {
             Ok(None) => {}
             Ok(Some(found)) => return Ok(Some(Ok(found))),
             Err(failure) => return Ok(Some(Err(failure))),
         }
         py.check_signals()?;
-        if left.is_some_and(|left| left <= slice) {
+        // However long that was: a step may end early, for a packet that was dropped.
+        if until.left().is_some_and(|left| left.is_zero()) {
             return Ok(None);
         }
     }
