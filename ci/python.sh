@@ -68,7 +68,7 @@ install_alone() { # wheel
   # Nobody has a compiler there.
   env -i PATH=/nonexistent HOME=/nonexistent "$work/empty/bin/python" -X dev -W error -c "$three_lines"
   "$work/empty/bin/memif" --version
-  "$work/empty/bin/python" -m memif demo
+  "$work/empty/bin/python" -m memif demo | grep "0% packet loss"
 }
 
 three_lines='
@@ -82,10 +82,9 @@ print("a packet came over a link")
 '
 
 stubs() {
-  local site
-  site=$("$work/tests/bin/python" -c 'import memif, os; print(os.path.dirname(os.path.dirname(memif.__file__)))')
   (cd "$crate" && "$work/tests/bin/python" -m mypy --config-file pyproject.toml)
-  (cd "$site" && MYPYPATH=$site "$work/tests/bin/python" -m mypy.stubtest memif._memif --ignore-disjoint-bases)
+  # What is installed, from where nothing else is found.
+  (cd "$work" && tests/bin/python -m mypy.stubtest memif._memif --ignore-disjoint-bases)
 }
 
 tests() { # arguments of pytest
@@ -97,6 +96,9 @@ short() {
   tool maturin build --profile dev --locked --manifest-path "$manifest" --target-dir target --interpreter "$python" \
     --out "$wheels"
   local wheel=("$wheels"/*.whl)
+  if cargo clippy --version >/dev/null 2>&1; then
+    cargo clippy --manifest-path "$manifest" --target-dir target --locked -- -D warnings
+  fi
   check "${wheel[0]}"
   install_alone "${wheel[0]}"
   pip "$work/tests" --force-reinstall --no-deps "${wheel[0]}"
