@@ -231,8 +231,8 @@ impl Interface {
     }
 
     /// Sends packets: an iterable of bytes-like objects, one such object, or an array of two dimensions with a packet
-    /// in each row. Waits for room for up to `timeout` seconds (None: without limit, 0: not at all) and gives the number
-    /// of packets sent, all of them or those that there was room for in time. Packets go whole or not at all.
+    /// in each row. Waits for room for up to `timeout` seconds (None: without limit, 0: not at all) and gives the
+    /// number of packets sent, all of them or those that there was room for in time. Packets go whole or not at all.
     ///
     /// PacketError for one that cannot be sent on this link, DisconnectedError when it is down; `sent` of the error is
     /// the number of those before.
@@ -255,9 +255,9 @@ impl Interface {
         self.wait_for(py, timeout, |time| self.channel.flush(time))
     }
 
-    /// A descriptor for `select` and event loops, readable while there is a packet to receive, or a link that came up or
-    /// went down and was not heard of. It stays the same until the interface is closed. Receive with a timeout of 0 when
-    /// it is readable: a signal of the peer that comes late can make it so for nothing, once.
+    /// A descriptor for `select` and event loops, readable while there is a packet to receive, or a link that came up
+    /// or went down and was not heard of. It stays the same until the interface is closed. Receive with a timeout of 0
+    /// when it is readable: a signal of the peer that comes late can make it so for nothing, once.
     ///
     /// From the first call on the peer signals every burst. OptionError with rx_mode='polling', where it never does.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
@@ -326,8 +326,8 @@ impl Interface {
         Ok(())
     }
 
-    /// Ends the link, having waited up to `flush` seconds for the peer to take what was sent, and removes the interface.
-    /// Whoever waits gets an error. A socket that was opened for this interface is closed, too.
+    /// Ends the link, having waited up to `flush` seconds for the peer to take what was sent, and removes the
+    /// interface. Whoever waits gets an error. A socket that was opened for this interface is closed, too.
     #[pyo3(signature = (flush = 0.1))]
     fn close(&self, py: Python<'_>, flush: Option<f64>) -> PyResult<()> {
         let until = Deadline::after(flush)?;

@@ -2,8 +2,8 @@
 //!
 //! It is an epoll descriptor over those of the receive queues of the present link, and an eventfd of our own. Queues
 //! whose descriptor is asked for have their peer signal every burst (protocol.md 5.7, way A: no wake-up is lost), and a
-//! receive call takes the signals before it looks at the rings. What it leaves on them, and a link that came up, is told
-//! by the eventfd, so that the descriptor stays readable as long as there is something to receive or to hear of.
+//! receive call takes the signals before it looks at the rings. What it leaves on them, and a link that came up, is
+//! told by the eventfd, so that the descriptor stays readable as long as there is something to receive or to hear of.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
