@@ -16,6 +16,7 @@ formatting() {
   component rustfmt fmt
   cargo fmt --all --check
   cargo fmt --manifest-path compare/Cargo.toml --check
+  cargo fmt --manifest-path crates/memif-python/Cargo.toml --check
 }
 
 lints() {

@@ -30,6 +30,7 @@ needs=(
   "prometheus prometheus"
   "promtool prometheus"
   "python3 python3"
+  "/usr/lib/python3*/ensurepip/__init__.py python3-venv"
   "/usr/lib/python3/dist-packages/dpkt/__init__.py python3-dpkt"
   "/usr/lib/python3/dist-packages/scapy/__init__.py python3-scapy"
   "shellcheck shellcheck"

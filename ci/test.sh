@@ -60,6 +60,7 @@ step "the comparison measures something (compare/)" \
 step "both rings under every interleaving (loom)" interleavings
 step "AddressSanitizer and fuzzing, some seconds of each" ci/sanitize.sh
 step "instructions per packet" cargo run --release --locked -p gate
+step "Python: the wheel, its types and its tests (crates/memif-python)" ci/python.sh
 step "demo, as the README runs it" cargo run --release --locked -- demo
 
 closing "all checks passed"

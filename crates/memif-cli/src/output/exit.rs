@@ -1,7 +1,5 @@
 //! How the command ends: its exit statuses, and the one place where errors are printed.
 
-use std::process::ExitCode;
-
 use super::json::ErrorReport;
 use super::lines::{report, warn};
 use crate::error::Error;
@@ -25,8 +23,10 @@ Signals:
   and SIGQUIT are ignored where they were when it started (nohup). SIGUSR1
   prints the figures so far, and so does SIGQUIT in ping.";
 
+const SUCCESS: u8 = 0;
+const NOT_ALL: u8 = 1;
 /// Status after an error.
-const FAILED: u8 = 2;
+pub(crate) const FAILED: u8 = 2;
 
 /// How a command ended that did what it was asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +40,17 @@ pub(crate) enum Outcome {
 }
 
 /// Prints the error, if there is one, and gives the exit status.
-pub(crate) fn status(result: Result<Outcome, Error>) -> ExitCode {
+pub(crate) fn status(result: Result<Outcome, Error>) -> u8 {
     match result {
-        Ok(Outcome::Success) => ExitCode::SUCCESS,
-        Ok(Outcome::Lost | Outcome::No) => ExitCode::from(1),
-        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Ok(Outcome::Success) => SUCCESS,
+        Ok(Outcome::Lost | Outcome::No) => NOT_ALL,
+        Err(error) if error.is_closed_pipe() => SUCCESS,
         Err(error) => {
             warn(format_args!("{error}"));
             let message = error.to_string();
             // When that cannot be printed either, the status still tells.
             let _ = report(&ErrorReport { message, exit_status: FAILED });
-            ExitCode::from(FAILED)
+            FAILED
         }
     }
 }

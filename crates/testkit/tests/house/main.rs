@@ -63,12 +63,27 @@ const LAYERS: &[Layers] = &[
     Layers {
         sources: "crates/memif-cli/src",
         order: &[
-            &["commands"],
+            &["commands", "shared"],
             &["endpoint"],
             &["output", "packet"],
-            &["counts", "error", "foreign", "paths", "units", "users"],
+            &["counts", "error", "foreign", "paths", "program", "units", "users"],
         ],
         apart: &["commands"],
+    },
+    Layers {
+        sources: "crates/memif-python/src",
+        order: &[
+            &["interface"],
+            &["socket"],
+            &["objects"],
+            &["control"],
+            &["receive", "send"],
+            &["channel"],
+            &["outgoing", "packets", "readiness", "recording"],
+            &["fork", "options", "waits"],
+            &["command", "errors", "interpreter", "locks"],
+        ],
+        apart: &[],
     },
     Layers {
         sources: "crates/memif-watch/src",
@@ -101,6 +116,7 @@ const SHORT_FILES: &[&str] = &[
     "crates/memif-capi/src",
     "crates/memif-capture/src",
     "crates/memif-cli/src",
+    "crates/memif-python/src",
     "crates/memif-watch/src",
 ];
 

@@ -1,8 +1,7 @@
 //! Starts the other end, where both are ours, and is it: another process of this program, or a thread.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -22,6 +21,7 @@ use super::{cpus, crowd, duplex, echo};
 use crate::error::{Error, about_call};
 use crate::output::exit::Outcome;
 use crate::output::warn;
+use crate::program;
 
 /// Starts the other end as the plan says.
 pub(crate) fn start(plan: &Plan, role: Role, task: Task, until: &Until) -> Result<Other, Error> {
@@ -49,10 +49,7 @@ pub(crate) fn start(plan: &Plan, role: Role, task: Task, until: &Until) -> Resul
         return Ok(Other { kind: Kind::Thread { until: own, thread }, lines });
     }
     let text = serde_json::to_string(&order).map_err(|error| cannot_start(error.into()))?;
-    // This program, even if its file was replaced since.
-    let mut child = Command::new("/proc/self/exe")
-        .arg0("memif")
-        .args(std::env::args_os().skip(1))
+    let mut child = program::again()
         .arg(format!("--other-end={text}"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

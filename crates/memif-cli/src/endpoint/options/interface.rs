@@ -146,6 +146,15 @@ impl InterfaceOptions {
         Ok(self.control.slave_socket(address))
     }
 
+    /// The socket for interfaces of both roles at that address, as [`socket`](Self::socket) makes it.
+    pub(crate) fn socket_of_both(&self, address: SocketAddress) -> Result<SocketBuilder, Error> {
+        self.control.check(&address, Role::Master, [])?;
+        if let Some(namespace) = self.place()?.namespace {
+            namespace::enter(&namespace)?;
+        }
+        Ok(self.control.socket(address))
+    }
+
     /// Whether the options of the socket make sense together.
     pub(crate) fn check_socket(&self, address: &SocketAddress, role: Role) -> Result<(), Error> {
         let more = [(self.require_sealed, "--require-sealed"), (self.queues.limits_slaves(), "--max-queues")];

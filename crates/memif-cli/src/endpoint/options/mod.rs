@@ -11,6 +11,7 @@ use clap::Args;
 use memif::{InterfaceConfig, Role, SocketAddress, SocketBuilder};
 
 pub(crate) use interface::InterfaceOptions;
+pub(crate) use socket::SocketOptions;
 
 use crate::endpoint::values::{parse_id, parse_seconds};
 use crate::error::Error;

@@ -10,7 +10,7 @@ use crate::error::Error;
 
 /// Settings of the socket, which all of its interfaces share.
 #[derive(Args, Clone, Debug)]
-pub(super) struct SocketOptions {
+pub(crate) struct SocketOptions {
     /// The program name that the peer is told [default: memif and its version]
     #[arg(long, value_name = "NAME")]
     pub(super) app_name: Option<Name>,
@@ -67,11 +67,11 @@ impl SocketOptions {
 
     /// Settings of a listener make no sense without one, nor those of a file where there is none. `more`: further
     /// options for a master, and whether they were given.
-    pub(super) fn check(
+    pub(super) fn check<const N: usize>(
         &self,
         address: &SocketAddress,
         role: Role,
-        more: [(bool, &'static str); 2],
+        more: [(bool, &'static str); N],
     ) -> Result<(), Error> {
         let file = [
             (self.socket_mode.is_some(), "--socket-mode"),

@@ -1,0 +1,271 @@
+"""Links between two interfaces of ours: packets, options, and what is told of them."""
+
+import array
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PATIENCE, Thread, echo, memif, receive, until
+
+PACKETS = [bytes([number % 256]) * (1 + 97 * number % 3000) for number in range(1000)]
+
+
+def test_packets_both_ways(pair):
+    slave, master = pair
+    thread = Thread(echo, master, len(PACKETS))
+    sender = Thread(slave.send, PACKETS)
+    assert receive(slave, len(PACKETS)) == PACKETS
+    assert sender.result() == len(PACKETS)
+    thread.result()
+    counters = slave.counters()
+    size = sum(map(len, PACKETS))
+    assert (counters.rx_packets, counters.rx_bytes, counters.tx_packets, counters.tx_bytes) == (1000, size, 1000, size)
+
+
+def test_three_lines_and_an_address(path):
+    with memif.Interface(path, role="master") as master, memif.Interface(Path(path)) as slave:
+        assert slave.wait_connected().interface_name == master.wait_connected().interface_name == "memif0"
+        slave.send([b"packet"])
+        assert master.recv() == [b"packet"]
+    assert not os.path.exists(path)
+
+
+def test_whatever_holds_bytes_is_a_packet(pair):
+    slave, master = pair
+    packets = [b"ab", bytearray(b"cd"), memoryview(b"efgh")[::2], array.array("H", [1])]
+    assert slave.send(packets) == slave.send(iter(packets)) == slave.send(tuple(packets)) == 4
+    assert receive(master, 12) == 3 * [b"ab", b"cd", b"eg", array.array("H", [1]).tobytes()]
+    for one in packets:
+        assert slave.send(one) == 1
+    assert receive(master, 4) == [b"ab", b"cd", b"eg", array.array("H", [1]).tobytes()]
+    assert slave.send([]) == 0
+    assert slave.send(memoryview(b"abcdef").cast("B", (3, 2))) == 3
+    assert receive(master, 3) == [b"ab", b"cd", b"ef"]
+
+
+@pytest.mark.parametrize(
+    ["packets", "error", "words"],
+    [
+        ("text", TypeError, "not text"),
+        (["text"], TypeError, "packet 0 is str"),
+        ([b"a", 7], TypeError, "packet 1 is int"),
+        (7, TypeError, "iterable of packets"),
+        (memoryview(bytes(8)).cast("B", (2, 2, 2)), ValueError, "one or two dimensions, not 3"),
+    ],
+)
+def test_what_is_no_packet(pair, packets, error, words):
+    with pytest.raises(error, match=words):
+        pair[0].send(packets)
+    assert pair[0].counters().tx_packets == 0
+
+
+def test_packets_that_do_not_fit(pair):
+    slave, master = pair
+    for packet, words in [(b"", "at least one byte"), (bytes(65536), "longer than 65535")]:
+        with pytest.raises(memif.PacketError, match=words) as told:
+            slave.send([b"first", packet, b"last"])
+        assert told.value.sent == 1
+        assert master.recv(timeout=PATIENCE) == [b"first"]
+    assert slave.send([bytes(65535)]) == 1
+    assert master.recv(timeout=PATIENCE) == [bytes(65535)]
+    with pytest.raises(memif.QueueError, match="no transmit queue 1"):
+        slave.send([b"packet"], queue=1)
+
+
+def test_a_full_ring(pair):
+    slave, master = pair
+    assert slave.send([b"packet"] * 2000, 0) == 1024
+    assert slave.send([b"packet"] * 2000, 0.02) == 0
+    thread = Thread(slave.send, [b"more"] * 976)
+    assert receive(master, 2000) == [b"packet"] * 1024 + [b"more"] * 976
+    assert thread.result() == 976 and slave.flush(PATIENCE)
+    assert slave.counters().tx_ring_full > 0
+
+
+def test_time_outs(pair):
+    slave, _ = pair
+    start = time.monotonic()
+    assert slave.recv(timeout=0.06) == [] == slave.recv(timeout=0) == slave.recv(timeout=-1)
+    assert time.monotonic() - start >= 0.06
+    with pytest.raises(ValueError, match="number of seconds"):
+        slave.recv(timeout=float("nan"))
+    with pytest.raises(ValueError, match="at least 1"):
+        slave.recv(0)
+
+
+def test_several_queues(path):
+    with memif.Socket(path) as socket:
+        with memif.Interface(socket, role="master", queues=3) as master:
+            with memif.Interface(socket, queues=3, ring_size="1k", buffer_size=256, no_chains=True) as slave:
+                master.wait_connected(PATIENCE), slave.wait_connected(PATIENCE)
+                for queue in range(3):
+                    assert slave.send([bytes([queue])] * 10, queue=queue) == 10
+                assert sorted(receive(master, 30)) == sorted([bytes([queue]) for queue in range(3)] * 10)
+                details = slave.details()
+                assert len(details.rx_queues) == len(details.tx_queues) == 3
+                assert details.tx_queues[0].buffer_size_bytes == 256 and details.tx_queues[2].packets == 10
+                with pytest.raises(memif.PacketError):
+                    slave.send([bytes(257)])
+
+
+@pytest.mark.parametrize(
+    ["options", "words"],
+    [
+        ({"ring_size": 1000}, "a power of two from 1 to 16384"),
+        ({"ring_sise": 512}, "ring_size"),
+        ({"role": "boss"}, "master .or server. or slave"),
+        ({"mode": "token-ring"}, "possible values: ethernet, ip"),
+        ({"queues": 2, "rx_queues": 1}, "cannot be used with"),
+        ({"require_sealed": True}, "role master"),
+        ({"socket_mode": 0o600}, "role master"),
+        ({"secret": "x" * 30}, "1 to 23 bytes"),
+        ({"name": "x" * 40}, "at most 31 bytes"),
+        ({"role": "master", "rx_queues": "auto"}, "rx_queues auto is for the slave"),
+        ({"secret_file": "/nonexistent"}, "cannot read the secret"),
+    ],
+)
+def test_options_say_what_to_give(path, options, words):
+    with pytest.raises(memif.OptionError, match=words) as told:
+        memif.Interface(path, **options)
+    assert "--" not in str(told.value) and isinstance(told.value, ValueError)
+
+
+def test_options_of_a_socket_go_to_it(path):
+    with memif.Socket(path, app_name="lab", socket_mode=0o600, retry_period=0.1, allow_uid=[0, os.getuid()]) as socket:
+        with pytest.raises(memif.OptionError, match="give it to Socket"):
+            memif.Interface(socket, app_name="lab")
+        with memif.Interface(socket, role="master", name="port") as master, memif.Interface(socket) as slave:
+            assert slave.wait_connected(PATIENCE).app_name == "lab"
+            assert slave.peer.interface_name == "port" and slave.peer.uid == os.getuid()
+            assert os.stat(path).st_mode & 0o777 == 0o600
+            assert master.role == "master" and not master.closed
+        with pytest.raises(memif.SocketError, match="id 3 is taken"):
+            memif.Interface(socket, 3), memif.Interface(socket, 3)
+    with pytest.raises(memif.OptionError, match="give it to Interface"):
+        memif.Socket(path, ring_size=512)
+    with pytest.raises(TypeError, match="a path"):
+        memif.Socket(7)
+
+
+def test_both_names_of_the_options_are_the_commands():
+    """The stubs name each option of the command, and no other one."""
+    stub = Path(memif.__file__).with_name("_memif.pyi").read_text()
+    of_socket, of_interface = memif._memif.option_names()
+    parts = stub.split("class ")
+    assert all(f"        {name}:" in parts[1] for name in of_socket if name != "socket")
+    assert all(f"        {name}:" in parts[2] for name in of_interface if name != "id")
+    assert parts[1].count(" = None,\n") == len(of_socket)
+    assert parts[2].count(" = None,\n") == len(of_interface) + len(of_socket)
+
+
+def test_why_there_is_no_link_with_advice(path):
+    with memif.Interface(path) as interface:
+        with pytest.raises(memif.NotConnectedError, match="no link yet"):
+            interface.send([b"packet"])
+        with pytest.raises(memif.TimeoutError) as told:
+            interface.wait_connected(0.05)
+        assert told.value.advice == f"start the master (VPP, or memif with role master), or check socket {path}"
+        assert isinstance(told.value, TimeoutError) and isinstance(told.value, ConnectionError)
+        assert str(told.value) == f"{told.value.reason}; {told.value.advice}"
+        event = interface.socket.next_event(PATIENCE)
+        assert (event.kind, event.interface_id, event.role) == ("connect_failed", 0, "slave")
+        assert interface.details().last_reason == f"{event.reason}; {event.advice}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+            other.bind(path)
+            other.listen()
+            until(lambda: "another kind of program" in (interface.details().last_reason or ""))
+
+
+def test_a_secret(path):
+    with memif.Interface(path, role="master", secret="right") as master:
+        with memif.Interface(path, secret="wrong") as slave:
+            with pytest.raises(memif.TimeoutError, match="secret"):
+                slave.wait_connected(0.2)
+            assert "same secret" in master.socket.next_event(PATIENCE).advice
+        with memif.Interface(path, secret="right") as slave:
+            slave.wait_connected(PATIENCE)
+            assert slave.details().secret_set
+
+
+def test_a_link_that_comes_and_goes(path):
+    with memif.Interface(path, role="master") as master:
+        for _ in range(3):
+            with memif.Interface(path) as slave:
+                slave.wait_connected(PATIENCE)
+                slave.send([b"left", b"behind"])
+                assert master.socket.next_event(PATIENCE).kind == "connected"
+            # What came before the end comes before the end.
+            assert receive(master, 2) == [b"left", b"behind"]
+            with pytest.raises(memif.DisconnectedError) as told:
+                master.recv(timeout=PATIENCE)
+            assert "disconnected by the peer" in str(told.value)
+            with pytest.raises(memif.NotConnectedError):
+                master.recv(timeout=0)
+            assert master.socket.next_event(PATIENCE).kind == "disconnected"
+        assert master.counters().rx_packets == 6
+
+
+def test_a_new_link_after_wait_connected(path):
+    """Who asks for the next link does not hear of the end of the last one."""
+    with memif.Interface(path, role="master") as master:
+        with memif.Interface(path) as slave:
+            slave.wait_connected(PATIENCE)
+            slave.send([b"one"])
+            assert receive(master, 1) == [b"one"]
+        until(lambda: not master.connected)
+        with memif.Interface(path) as slave:
+            slave.wait_connected(PATIENCE), master.wait_connected(PATIENCE)
+            slave.send([b"two"])
+            assert receive(master, 1) == [b"two"]
+            assert master.send([b"three"]) == 1
+            assert receive(slave, 1) == [b"three"]
+
+
+def test_closed(path):
+    socket = memif.Socket(path)
+    interface = memif.Interface(socket, role="master")
+    other = memif.Interface(socket, 1, role="master")
+    interface.close()
+    for call in [interface.recv, interface.wait_connected, interface.fileno, lambda: interface.send([b"x"])]:
+        with pytest.raises(memif.ClosedError):
+            call()
+    assert interface.closed and not other.closed and not socket.closed
+    interface.close()
+    socket.close()
+    assert other.closed and socket.closed and "closed" in repr(socket)
+    with pytest.raises(memif.ClosedError):
+        other.recv(timeout=PATIENCE)
+    with pytest.raises(memif.ClosedError):
+        memif.Interface(socket, 2)
+    with pytest.raises(memif.ClosedError):
+        while True:
+            socket.next_event(PATIENCE)
+    socket.close()
+
+
+def test_mode_ip(path):
+    with memif.Interface(path, role="master", mode="ip") as master, memif.Interface(path, mode="ip") as slave:
+        slave.wait_connected(PATIENCE)
+        assert master.mode == slave.mode == slave.details().mode == "ip"
+
+
+def test_recording(pair, tmp_path):
+    slave, master = pair
+    with memif.Recording(tmp_path / "link.pcapng") as recording:
+        slave.record(recording)
+        slave.send([b"out" * 20])
+        assert receive(master, 1)
+        master.send([b"in" * 30])
+        assert receive(slave, 1)
+        slave.record(None)
+        slave.send([b"unseen"])
+        with pytest.raises(ValueError, match="mode"):
+            slave.record(memif.Recording(tmp_path / "ip.pcapng", mode="ip"))
+        assert recording.close() == 2 == recording.close()
+    from scapy.utils import rdpcap
+
+    assert [bytes(packet) for packet in rdpcap(str(tmp_path / "link.pcapng"))] == [b"out" * 20, b"in" * 30]
+    with pytest.raises(OSError, match="cannot write to"):
+        memif.Recording("/nonexistent/x.pcapng")
