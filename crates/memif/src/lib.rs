@@ -153,6 +153,8 @@ pub mod proto;
 mod queue;
 mod ring;
 mod shm;
+#[cfg(feature = "smoltcp")]
+pub mod smoltcp;
 mod socket;
 mod sys;
 mod terms;

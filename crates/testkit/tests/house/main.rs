@@ -25,6 +25,7 @@ const LAYERS: &[Layers] = &[
     Layers {
         sources: "crates/memif/src",
         order: &[
+            &["smoltcp"],
             &["socket"],
             &["flow", "link"],
             &["queue"],
