@@ -15,7 +15,9 @@
 //!     let mut device = Device::of_link(DeviceConfig::new(Medium::Ethernet), link)?;
 //!     let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, last]).into());
 //!     let mut interface = Interface::new(config, &mut device, Instant::now());
-//!     interface.update_ip_addrs(|all| drop(all.push(IpCidr::new(IpAddress::v4(192, 168, 1, last), 24))));
+//!     interface.update_ip_addrs(|all| {
+//!         let _ = all.push(IpCidr::new(IpAddress::v4(192, 168, 1, last), 24)); // there is room for two
+//!     });
 //!     Ok((device, interface))
 //! }
 //!

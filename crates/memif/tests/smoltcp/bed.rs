@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use memif::smoltcp::{Device, DeviceConfig, Next};
 use memif::{InterfaceConfig, Link, Mode, Socket};
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::Medium;
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
@@ -108,6 +108,12 @@ impl End {
     #[track_caller]
     pub(crate) fn poll(&mut self, now: Instant) {
         self.device.poll(now, &mut self.interface, &mut self.sockets).expect("the link is up");
+    }
+
+    /// Sends all that there is room for, before anything is received.
+    pub(crate) fn send_first(&mut self, now: Instant) {
+        while self.interface.poll_egress(now, &mut self.device, &mut self.sockets) != PollResult::None {}
+        self.device.publish();
     }
 
     pub(crate) fn next(&mut self, now: Instant) -> Next {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
 
 mod bed;
+mod curl;
 mod stack;
 mod traffic;
 
@@ -32,5 +33,8 @@ fn main() {
         .test("one_neighbour_is_asked_for_in_a_second", &[], stack::one_neighbour_is_asked_for_in_a_second)
         .test("a_datagram_over_the_mtu_is_lost", &[], stack::a_datagram_over_the_mtu_is_lost)
         .test("waits_end", &[], stack::waits_end)
+        .building(curl::build)
+        .test("curl_downloads_at_mtu_1500", curl::NEEDS, curl::mtu_1500)
+        .test("curl_downloads_at_mtu_9000", curl::NEEDS, curl::mtu_9000)
         .run()
 }

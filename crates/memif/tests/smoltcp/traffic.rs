@@ -31,10 +31,20 @@ fn streams(pair: &mut Pair, connections: u16, bytes: u64, buffer: usize) -> Vec<
 }
 
 fn run(pair: &mut Pair, all: &mut [[Stream; 2]], end: impl Fn(&[[Stream; 2]]) -> bool) {
+    run_from(pair, all, end, |_| ());
+}
+
+fn run_from(
+    pair: &mut Pair,
+    all: &mut [[Stream; 2]],
+    end: impl Fn(&[[Stream; 2]]) -> bool,
+    mut before_each_turn: impl FnMut(&mut Pair),
+) {
     // A connection that waits for a retransmission lets seconds go by; one that waits for ever, all of these.
     let limit = pair.now + Duration::from_secs(120);
     while !end(all) {
         assert!(pair.now < limit, "no way on: {all:?}");
+        before_each_turn(pair);
         pair.turn();
         for [up, down] in &mut *all {
             up.write(&mut pair.slave.sockets);
@@ -106,7 +116,11 @@ pub(crate) fn two_full_rings_do_not_wait_for_each_other() {
         for (ring_size, buffer_size) in [(4, 2048), (16, 2048), (16, 512)] {
             let mut pair = Pair::new(Plan { medium, ring_size, buffer_size, ..Plan::default() });
             let mut all = streams(&mut pair, 12, 200_000, 1 << 16);
-            run(&mut pair, &mut all, all_over);
+            run_from(&mut pair, &mut all, all_over, |pair| {
+                // Both at the same time.
+                pair.master.send_first(pair.now);
+                pair.slave.send_first(pair.now);
+            });
             pair.nothing_lost();
         }
     }
