@@ -23,6 +23,15 @@ lints() {
   cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 }
 
+# TCP/IP in user space, which nothing else of the workspace has.
+stacks() { # more arguments of cargo
+  cargo test -p memif --features smoltcp --test smoltcp --locked "$@"
+}
+
+stacks_as_documented() {
+  cargo test -p memif --features smoltcp --doc --locked smoltcp
+}
+
 documentation() {
   RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
 }

@@ -29,7 +29,9 @@ compile() {
 compile_tests() {
   cargo test --workspace --locked --no-run &&
     cargo build --package examples --examples --locked &&
-    cargo test --manifest-path compare/Cargo.toml --no-default-features --locked --no-run
+    stacks --no-run &&
+    cargo build -p memif --features smoltcp --example http_server --locked &&
+    cargo test --manifest-path compare/Cargo.toml --no-default-features --features smoltcp --locked --no-run
 }
 
 compile_releases() {
@@ -52,8 +54,10 @@ step "lints" lints
 step "documentation" documentation
 step "compiling" compile
 step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
+step --after "compiling" "TCP/IP in user space (smoltcp)" stacks
+step --after "compiling" "TCP/IP in user space, as documented" stacks_as_documented
 step "the comparison measures something (compare/)" \
-  cargo test --manifest-path compare/Cargo.toml --no-default-features --locked
+  cargo test --manifest-path compare/Cargo.toml --no-default-features --features smoltcp --locked
 step "both rings under every interleaving (loom)" interleavings
 step "AddressSanitizer and fuzzing, some seconds of each" ci/sanitize.sh
 step "instructions per packet" cargo run --release --locked -p gate

@@ -112,11 +112,12 @@
 //!
 //! - `tracing`: log lines of the control path through the `tracing` crate. The data path never logs.
 //! - `flow`: packets of a flow take one queue of several, by the hash of receive side scaling (`flow::FlowHash`).
+//! - `smoltcp`: a module of that name with links as devices of a TCP/IP stack in user space; needs Rust 1.91.
 //! - `raw`: the lower interface that bindings to other languages stand on.
 //!
 //! # What it is not
 //!
-//! No protocol stack: packets are bytes. No runtime: the descriptors serve any. Not for machines other than Linux.
+//! No protocol stack: packets are bytes, for one in user space with a feature. No runtime: the descriptors serve any. Not for machines other than Linux.
 
 #![deny(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]
