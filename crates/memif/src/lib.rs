@@ -117,7 +117,8 @@
 //!
 //! # What it is not
 //!
-//! No protocol stack: packets are bytes, for one in user space with a feature. No runtime: the descriptors serve any. Not for machines other than Linux.
+//! No protocol stack: packets are bytes, for one in user space with a feature. No runtime: the descriptors serve any.
+//! Not for machines other than Linux.
 
 #![deny(unsafe_code)]
 #![doc(test(attr(deny(warnings))))]

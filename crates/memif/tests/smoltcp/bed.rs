@@ -5,7 +5,7 @@ use std::time::Duration;
 use memif::smoltcp::{Device, DeviceConfig, Next};
 use memif::{InterfaceConfig, Link, Mode, Socket};
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
-use smoltcp::phy::Medium;
+use smoltcp::phy::{Device as _, Medium};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, Ipv4Address};
@@ -74,8 +74,12 @@ pub(crate) struct End {
 
 impl End {
     pub(crate) fn new(plan: Plan, link: Link, address: Ipv4Address) -> Self {
-        let mut device = Device::of_link(plan.device(), link).expect("a device");
-        let hardware = match plan.medium {
+        Self::with(plan.device(), link, address)
+    }
+
+    pub(crate) fn with(config: DeviceConfig, link: Link, address: Ipv4Address) -> Self {
+        let mut device = Device::of_link(config, link).expect("a device");
+        let hardware = match device.capabilities().medium {
             Medium::Ethernet => HardwareAddress::Ethernet(hardware_address(address)),
             Medium::Ip => HardwareAddress::Ip,
             #[allow(unreachable_patterns, reason = "media that other features have")]

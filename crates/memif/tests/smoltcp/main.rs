@@ -4,6 +4,7 @@
 
 mod bed;
 mod curl;
+mod rubbish;
 mod stack;
 mod traffic;
 
@@ -33,6 +34,7 @@ fn main() {
         .test("one_neighbour_is_asked_for_in_a_second", &[], stack::one_neighbour_is_asked_for_in_a_second)
         .test("a_datagram_over_the_mtu_is_lost", &[], stack::a_datagram_over_the_mtu_is_lost)
         .test("waits_end", &[], stack::waits_end)
+        .test("rubbish_is_survived", &[], rubbish::rubbish_is_survived)
         .building(curl::build)
         .test("curl_downloads_at_mtu_1500", curl::NEEDS, curl::mtu_1500)
         .test("curl_downloads_at_mtu_9000", curl::NEEDS, curl::mtu_9000)

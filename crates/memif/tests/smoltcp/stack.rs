@@ -13,14 +13,14 @@ use smoltcp::wire::{IpAddress, IpEndpoint, Ipv4Address};
 
 use crate::bed::{End, Ends, MASTER, Pair, Plan, SLAVE, hardware_address};
 
-fn udp(end: &mut End, port: u16) -> SocketHandle {
+pub(crate) fn udp(end: &mut End, port: u16) -> SocketHandle {
     let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 64], vec![0; 1 << 16]);
     let mut socket = udp::Socket::new(buffer(), buffer());
     socket.bind(port).expect("a port");
     end.sockets.add(socket)
 }
 
-fn send(end: &mut End, from: SocketHandle, to: Ipv4Address, bytes: &[u8]) {
+pub(crate) fn send(end: &mut End, from: SocketHandle, to: Ipv4Address, bytes: &[u8]) {
     let to = IpEndpoint::new(IpAddress::from(to), 9);
     end.sockets.get_mut::<udp::Socket<'_>>(from).send_slice(bytes, to).expect("room in the socket");
 }
