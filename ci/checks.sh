@@ -28,18 +28,22 @@ lints() {
 # The library with none of its features and with each alone, which shows a condition that is missing.
 features_alone() {
   local feature
-  for feature in "" async-io raw tokio tracing; do
+  for feature in "" async-io flow raw smoltcp tokio tracing; do
     cargo clippy -p memif --lib --locked --features "$feature" -- -D warnings || return
   done
 }
 
-# Tests of features that nothing else of the workspace has.
-futures() { # more arguments of cargo
-  cargo test -p memif --features async-io,tokio --test awaiting --locked "$@"
+# What nothing else of the workspace has, in one build.
+FEATURES=async-io,flow,smoltcp,tokio
+
+features_tested() { # more arguments of cargo
+  cargo test -p memif --features "$FEATURES" --lib --locked "$@" flow &&
+    cargo test -p memif --features "$FEATURES" --test awaiting --test smoltcp --locked "$@" &&
+    cargo build -p memif --features "$FEATURES" --examples --locked
 }
 
-futures_as_documented() {
-  cargo test -p memif --features async-io,tokio --doc --locked
+features_as_documented() {
+  cargo test -p memif --features "$FEATURES" --doc --locked
 }
 
 documentation() {

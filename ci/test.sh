@@ -29,8 +29,8 @@ compile() {
 compile_tests() {
   cargo test --workspace --locked --no-run &&
     cargo build --package examples --examples --locked &&
-    futures --no-run &&
-    cargo test --manifest-path compare/Cargo.toml --no-default-features --locked --no-run
+    features_tested --no-run &&
+    cargo test --manifest-path compare/Cargo.toml --no-default-features --features smoltcp --locked --no-run
 }
 
 compile_releases() {
@@ -53,10 +53,10 @@ step "lints" lints
 step "documentation" documentation
 step "compiling" compile
 step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
-step --after "compiling" "queues and sockets as futures" futures
-step --after "compiling" "futures as documented" futures_as_documented
+step --after "compiling" "tests of features (async-io, flow, smoltcp, tokio)" features_tested
+step --after "compiling" "features as documented" features_as_documented
 step "the comparison measures something (compare/)" \
-  cargo test --manifest-path compare/Cargo.toml --no-default-features --locked
+  cargo test --manifest-path compare/Cargo.toml --no-default-features --features smoltcp --locked
 step "both rings under every interleaving (loom)" interleavings
 step "AddressSanitizer and fuzzing, some seconds of each" ci/sanitize.sh
 step "instructions per packet" cargo run --release --locked -p gate

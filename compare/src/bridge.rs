@@ -12,7 +12,7 @@ use crate::port::kernel::{Kernel, ip};
 use crate::port::{Port, Result, io_error};
 
 /// Longest time until a link is up, or until a program that was told to go is gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Addresses of the two ends.
 const HERE: &str = "10.77.0.1";
 const THERE: &str = "10.77.0.2";
@@ -175,10 +175,10 @@ fn flood(length: Duration) -> Result<()> {
 }
 
 /// A network namespace, which goes with it.
-struct Namespace(String);
+pub(crate) struct Namespace(pub(crate) String);
 
 impl Namespace {
-    fn new(which: &str) -> Result<Self> {
+    pub(crate) fn new(which: &str) -> Result<Self> {
         let name = format!("memif-compare-{}{which}", std::process::id());
         ip(&["netns", "add", &name]).map_err(|error| format!("a network namespace (needs root): {error}"))?;
         let namespace = Self(name);
@@ -214,7 +214,7 @@ impl Namespace {
     }
 
     /// A command inside of it.
-    fn run(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub(crate) fn run(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.0]).arg(program);
         command
@@ -243,10 +243,10 @@ impl Drop for Namespace {
 }
 
 /// A program that runs meanwhile, and is ended with it.
-struct Program(Child);
+pub(crate) struct Program(Child);
 
 impl Program {
-    fn start(mut command: Command) -> Result<Self> {
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         Ok(Self(command.spawn().map_err(io_error("starting a program"))?))
     }
@@ -283,7 +283,7 @@ impl Program {
     }
 
     /// All that it says until it ends.
-    fn wait_for_output(mut self) -> Result<String> {
+    pub(crate) fn wait_for_output(mut self) -> Result<String> {
         let mut text = String::new();
         if let Some(mut pipe) = self.0.stdout.take() {
             pipe.read_to_string(&mut text).map_err(io_error("reading what a program says"))?;

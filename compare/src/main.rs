@@ -14,6 +14,8 @@ mod row;
 mod rows;
 mod runner;
 mod shared;
+#[cfg(feature = "smoltcp")]
+mod stacks;
 mod table;
 mod testpmd;
 mod work;
@@ -79,7 +81,7 @@ fn main() -> ExitCode {
     }
     let mut arguments = std::env::args().skip(1);
     let done = if arguments.next().as_deref() == Some("part") {
-        bridge::part(&arguments.collect::<Vec<_>>())
+        part(&arguments.collect::<Vec<_>>())
     } else {
         run(Options::parse())
     };
@@ -90,6 +92,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What this program does as a process that it started.
+fn part(arguments: &[String]) -> Result<()> {
+    #[cfg(feature = "smoltcp")]
+    if arguments.first().is_some_and(|first| first == stacks::PART) {
+        return stacks::part(arguments);
+    }
+    bridge::part(arguments)
 }
 
 fn run(mut options: Options) -> Result<()> {

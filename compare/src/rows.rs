@@ -12,7 +12,7 @@ use crate::row::{
 use crate::runner::{Slice, Spec};
 
 /// Rows without a library.
-pub(crate) const COMMAND_ALONE: [&str; 4] = ["bench", "bridge-tcp", "bridge-in", "bridge-out"];
+pub(crate) const COMMAND_ALONE: [&str; 5] = ["bench", "bridge-tcp", "bridge-in", "bridge-out", "smoltcp-tcp"];
 
 /// All rows. Targets of contenders that are not there are left out.
 pub(crate) fn all(peers: &Peers) -> Vec<Row> {
@@ -28,6 +28,8 @@ pub(crate) fn all(peers: &Peers) -> Vec<Row> {
         bridge_stream(peers),
         bridge_small(peers, "bridge-in", "64 B from memif into the kernel, memif bridge", Work::In),
         bridge_small(peers, "bridge-out", "64 B from the kernel into memif, memif bridge", Work::Out),
+        #[cfg(feature = "smoltcp")]
+        stacks(),
         round_trip(peers),
         round_trip_waiting(peers),
         round_trip_paused(peers),
@@ -214,6 +216,17 @@ fn bridge_stream(peers: &Peers) -> Row {
     let metrics = &[Metric::Gigabits, Metric::SecondsPerGigabyte];
     let title = "One stream of TCP between two network namespaces, memif bridge in each";
     Row { targets, ..row("bridge-tcp", title, metrics, bridges(peers, Work::Stream)) }
+}
+
+#[cfg(feature = "smoltcp")]
+fn stacks() -> Row {
+    use crate::stacks::Over;
+    let (memif, tap) = ("smoltcp over memif", "smoltcp over TAP");
+    let contenders = [(memif, Over::Memif), (tap, Over::Tap)];
+    let contenders = contenders.map(|(name, over)| (name.to_owned(), Slice::Stacks(over))).into();
+    let targets = vec![Target { metric: Metric::Gigabits, ..Target::at_least(memif, tap, 2.0) }];
+    let title = "One stream of TCP between two processes with smoltcp in each, MTU 1500";
+    Row { targets, ..row("smoltcp-tcp", title, &[Metric::Gigabits], contenders) }
 }
 
 fn bridge_small(peers: &Peers, id: &'static str, title: &'static str, work: Work) -> Row {

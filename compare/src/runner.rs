@@ -81,6 +81,9 @@ pub(crate) enum Slice {
     Bench(PathBuf),
     /// `memif bridge` of the command at the first path, or a veth pair; the command at the second one has other ends.
     Bridge(Work, Option<PathBuf>, PathBuf),
+    /// TCP between two processes with smoltcp in each, over that.
+    #[cfg(feature = "smoltcp")]
+    Stacks(crate::stacks::Over),
     /// Our Rust API sends to testpmd, receives from it, or has its packets sent back by it.
     Testpmd(&'static str, Task),
 }
@@ -136,6 +139,11 @@ impl Runner {
                 let done = bridge::measure(*work, bridge.as_deref(), memif, &place, length);
                 let _ = std::fs::remove_dir_all(&place);
                 done
+            }
+            #[cfg(feature = "smoltcp")]
+            Slice::Stacks(over) => {
+                let length = Duration::from_millis(self.milliseconds);
+                crate::stacks::measure(*over, self.cpus, &self.place, length)
             }
             Slice::TestpmdAlone => {
                 let done = self.testpmd_alone();

@@ -84,3 +84,29 @@ fn a_reader_that_has_read_enough_is_no_error() {
     let output = program.wait_with_output().expect("its end");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// TCP in user space: over memif for everybody, over TAP devices for root.
+#[cfg(feature = "smoltcp")]
+#[test]
+fn measures_stacks() {
+    let root = rustix::process::geteuid().is_root();
+    assert!(root || std::env::var_os("CI").is_none(), "TAP devices need root");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stacks-{}", std::process::id()));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_memif-compare"));
+    program.args(["--rounds", "1", "--milliseconds", "20", "--rows", "smoltcp-tcp", "--out"]).arg(&out);
+    if !root {
+        eprintln!("skipped: TAP devices, which need root");
+        program.args(["--only", "memif"]);
+    }
+    let output = program.output().expect("running the program");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json = std::fs::read_to_string(out.join("tables.json")).expect("tables");
+    let rows: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let lines = rows[0]["lines"].as_array().expect("lines");
+    assert_eq!(lines.len(), if root { 2 } else { 1 });
+    for line in lines {
+        assert!(line["failure"].is_null(), "{line}");
+        assert!(line["median"].as_f64().is_some_and(|median| median > 0.0), "{line}");
+    }
+    let _ = std::fs::remove_dir_all(&out);
+}

@@ -140,11 +140,13 @@
 //! - `tracing`: log lines of the control path through the `tracing` crate. The data path never logs.
 //! - `flow`: packets of a flow take one queue of several, by the hash of receive side scaling (`flow::FlowHash`).
 //! - `tokio`, `async-io`: modules of those names with sockets and queues as futures of that runtime.
+//! - `smoltcp`: a module of that name with links as devices of a TCP/IP stack in user space; needs Rust 1.91.
 //! - `raw`: the lower interface that bindings to other languages stand on.
 //!
 //! # What it is not
 //!
-//! No protocol stack: packets are bytes. No runtime: the descriptors serve any, and two of them by futures.
+//! No protocol stack: packets are bytes, for one in user space with a feature. No runtime: the descriptors serve any,
+//! and two of them by futures.
 //! Not for machines other than Linux.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -187,6 +189,8 @@ pub mod proto;
 mod queue;
 mod ring;
 mod shm;
+#[cfg(feature = "smoltcp")]
+pub mod smoltcp;
 mod socket;
 mod sys;
 mod terms;

@@ -38,10 +38,8 @@ use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 
 use crate::queue::Packet;
 use crate::terms::Mode;
+pub use toeplitz::KEY_SIZE;
 use toeplitz::Toeplitz;
-
-/// Bytes of a key.
-pub const KEY_SIZE: usize = 40;
 
 /// The key of Microsoft's documents, which most drivers set unless they are told another one.
 pub const USUAL_KEY: [u8; KEY_SIZE] = [

@@ -1,6 +1,7 @@
 //! The Toeplitz hash: of each set bit of the input, the 32 bits of the key that begin there, added without carry.
 
-use super::KEY_SIZE;
+/// Bytes of a key.
+pub const KEY_SIZE: usize = 40;
 
 /// Half bytes of the longest input, two IPv6 addresses and two ports: what a key of 40 bytes is good for.
 const NIBBLES: usize = 2 * (KEY_SIZE - size_of::<u32>());

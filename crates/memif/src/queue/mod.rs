@@ -1,6 +1,8 @@
 //! Queues: one direction of one ring pair each, movable to a thread of its own, with batches and packets on top of
 //! the cursors.
 
+#[cfg(feature = "smoltcp")]
+mod aside;
 mod buffers;
 mod flush;
 mod kept;
@@ -35,6 +37,8 @@ mod tx_core;
 mod view;
 mod wait;
 
+#[cfg(feature = "smoltcp")]
+pub(crate) use aside::Aside;
 pub(crate) use buffers::{BufferRef, BufferRow};
 pub use kept::{KeptPacket, KeptSegments, NotKept};
 #[cfg(any(feature = "async-io", feature = "tokio"))]

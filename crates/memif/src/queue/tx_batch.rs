@@ -18,13 +18,13 @@ use crate::wire::ring::{DescriptorHead, FLAG_NEXT, offset_to_word};
 /// nothing.
 #[must_use = "a batch that is not committed sends nothing"]
 pub struct TxBatch<'q> {
-    queue: &'q mut TxQueue,
+    pub(super) queue: &'q mut TxQueue,
     /// Next slot to fill. Here alone and not in the queue, as the counts, so that what changes with every packet lies
     /// in registers: in memory, a sender of small packets waits for its own stores. For that, no call that is not
     /// inlined may be given a reference to the batch.
-    next: u16,
-    packets: usize,
-    bytes: u64,
+    pub(super) next: u16,
+    pub(super) packets: usize,
+    pub(super) bytes: u64,
 }
 
 impl<'q> TxBatch<'q> {

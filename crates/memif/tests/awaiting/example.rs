@@ -22,7 +22,16 @@ impl Drop for Running {
 /// Has cargo build it: with tests it does so only where all targets are asked for.
 pub(crate) fn build() {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "-p", "memif", "--features", "async-io,tokio", "--example", "async_echo", "--locked"]);
+    cargo.args([
+        "build",
+        "-p",
+        "memif",
+        "--example",
+        "async_echo",
+        "--locked",
+        "--features",
+        &crate::features::features(),
+    ]);
     assert!(cargo.status().expect("cargo").success(), "the example cannot be built");
 }
 

@@ -18,6 +18,8 @@ mod control;
 mod dpdk;
 mod ends;
 mod example;
+#[path = "../common/features.rs"]
+mod features;
 mod idle;
 mod killed;
 mod runtimes;

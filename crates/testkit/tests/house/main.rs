@@ -25,7 +25,7 @@ const LAYERS: &[Layers] = &[
     Layers {
         sources: "crates/memif/src",
         order: &[
-            &["async_io", "tokio"],
+            &["async_io", "smoltcp", "tokio"],
             &["awaiting"],
             &["socket"],
             &["flow", "link"],
