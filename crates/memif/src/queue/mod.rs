@@ -28,6 +28,7 @@ mod silence;
 mod sleep;
 #[cfg(feature = "raw")]
 pub(crate) mod slots;
+mod spares;
 mod spin;
 #[cfg(any(feature = "async-io", feature = "tokio"))]
 mod steps;
@@ -40,7 +41,7 @@ mod wait;
 #[cfg(feature = "smoltcp")]
 pub(crate) use aside::Aside;
 pub(crate) use buffers::{BufferRef, BufferRow};
-pub use kept::{KeptPacket, KeptSegments, NotKept};
+pub use kept::{KeptPacket, NotKept};
 #[cfg(any(feature = "async-io", feature = "tokio"))]
 pub(crate) use nap::Nap;
 pub use packet::{Packet, Segments};
@@ -50,6 +51,7 @@ pub use rx_batch::{Packets, RxBatch};
 pub(crate) use shared::{
     DriverSignals, InUse, LinkShared, PACKETS_PER_SIGNAL, PEER_GONE, QueueParts, QueueShared, drain,
 };
+pub use spares::KeptSegments;
 #[cfg(any(feature = "async-io", feature = "tokio"))]
 pub(crate) use steps::{RxWait, Step, TxWait};
 pub use tx::TxQueue;

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::kept::Spares;
 use super::rx_core::{Descriptor, RxCore, Segment, Walked};
+use super::spares::Spares;
 use crate::config::Role;
 use crate::error::Breach;
 use crate::queue::LinkShared;
