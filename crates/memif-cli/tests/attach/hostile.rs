@@ -4,8 +4,8 @@ use std::os::fd::AsFd;
 
 use rustix::fs::{fstat, ftruncate};
 use testkit::plan::Layout;
-use testkit::shared::FileKind;
-use testkit::{SlavePlan, eventually};
+use testkit::ring::{NEXT, ring_bytes};
+use testkit::{Descriptor, FileKind, Ring, SharedFile, SlavePlan, eventually};
 
 use super::file::read;
 use super::util::{Directory, memif};
@@ -88,9 +88,9 @@ pub(crate) fn descriptors() {
     eventually("it is written", || (read(directory.path("a")).packets.len() == 1).then_some(()));
     let good = slave.memory.s2m[0].ring.descriptor(0);
     let lies = [
-        testkit::Descriptor { region: 9, ..good },
-        testkit::Descriptor { offset: u32::MAX, ..good },
-        testkit::Descriptor { length: u32::MAX, ..good },
+        Descriptor { region: 9, ..good },
+        Descriptor { offset: u32::MAX, ..good },
+        Descriptor { length: u32::MAX, ..good },
     ];
     for lie in lies {
         slave.tx[0].put(lie);
@@ -103,4 +103,55 @@ pub(crate) fn descriptors() {
     let read = read(directory.path("a"));
     assert!(read.complete && read.dropped == 3 && read.packets[1].lost == 3, "{finished:#?} {read:?}");
     assert!(finished.out.contains("3 unreadable"), "{finished:#?}");
+}
+
+/// Two rings of this process, of which the first one sends, and room for the longest packet behind them.
+struct Forged {
+    file: SharedFile,
+    ring: Ring,
+    buffer: u32,
+}
+
+impl Forged {
+    fn new(log2: u8) -> Self {
+        let rings = 2 * ring_bytes(log2);
+        let file = SharedFile::create(FileKind::Sealed, rings + 65_536);
+        let [ring, other] = [0, ring_bytes(log2)].map(|at| Ring::new(&file, at, log2));
+        ring.initialise();
+        other.initialise();
+        let buffer = u32::try_from(rings).unwrap();
+        file.write(rings, &packet(7));
+        Self { file, ring, buffer }
+    }
+
+    /// Its name in `memif links`.
+    fn link(&self) -> String {
+        let status = fstat(self.file.duplicate()).unwrap();
+        let (major, minor) = (rustix::fs::major(status.st_dev), rustix::fs::minor(status.st_dev));
+        format!("{major}:{minor}:{}", status.st_ino)
+    }
+
+    fn put(&self, slots: std::ops::Range<u16>, flags: u16, length: u32, skip: u32) {
+        for slot in slots {
+            let offset = self.buffer + skip;
+            self.ring.set_descriptor(slot, Descriptor { flags, region: 0, length, offset, metadata: 0 });
+        }
+    }
+}
+
+/// Packets behind a long chain, all that a ring can hold, are no more at once than others.
+pub(crate) fn long_memory() {
+    let directory = Directory::new();
+    let forged = Forged::new(14);
+    let capture = attach(forged.link(), &format!("--mode ethernet -w {} ether proto 0x88b5", directory.text("a")));
+    forged.put(0..8192, NEXT, 0, 0);
+    forged.put(8192..16_383, 0, 65_535, 1);
+    forged.put(16_383..16_384, 0, 60, 0);
+    forged.ring.set_head(16_384);
+    eventually("the last one is written", || (read(directory.path("a")).packets.len() == 1).then_some(()));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", capture.pid())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")).unwrap();
+    assert!(most.trim().parse::<u32>().unwrap() < 200_000, "{most} kB");
+    capture.terminate();
+    capture.finish().code(0);
 }

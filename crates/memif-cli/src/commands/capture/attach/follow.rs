@@ -13,6 +13,8 @@ use crate::endpoint::record::RecordingView;
 
 /// Slots that are copied before the cursors are looked at again.
 const AT_ONCE: u16 = 128;
+/// Bytes that are, or a packet more.
+const BYTES_AT_ONCE: usize = 1 << 20;
 /// Bytes that the headers have which tell a length.
 const HEADERS: u32 = 128;
 /// Looks in a row that find impossible cursors, until they are what the memory says.
@@ -61,6 +63,13 @@ pub(super) struct Follower {
     /// Slots in a second.
     rate: f64,
     passed: Passed,
+    /// That of all followers, during a look.
+    room: Room,
+}
+
+/// Where packets are put between ring and recording. Whoever follows many rings needs it once.
+#[derive(Debug, Default)]
+pub(super) struct Room {
     bytes: Vec<u8>,
     descriptors: Vec<Descriptor>,
     found: Vec<Found>,
@@ -108,9 +117,7 @@ impl Follower {
             looked: Instant::now(),
             rate: 0.0,
             passed: Passed::default(),
-            bytes: Vec::new(),
-            descriptors,
-            found: Vec::new(),
+            room: Room::default(),
         })
     }
 
@@ -142,7 +149,20 @@ impl Follower {
     }
 
     /// Records what was sent since the last look; gives how much of the ring that was.
-    pub(super) fn look(&mut self, link: &Link, view: &RecordingView, wanted: Wanted) -> Result<f64, Lost> {
+    pub(super) fn look(
+        &mut self,
+        link: &Link,
+        view: &RecordingView,
+        wanted: Wanted,
+        room: &mut Room,
+    ) -> Result<f64, Lost> {
+        std::mem::swap(&mut self.room, room);
+        let looked = self.record_new(link, view, wanted);
+        std::mem::swap(&mut self.room, room);
+        looked
+    }
+
+    fn record_new(&mut self, link: &Link, view: &RecordingView, wanted: Wanted) -> Result<f64, Lost> {
         let before = link.cursors(&self.ring)?;
         let time = view.now();
         let sent = before.sent(self.ring.direction);
@@ -192,9 +212,9 @@ impl Follower {
         self.since_asked = self.since_asked.saturating_add(new);
         if self.buffers == Buffers::Pool && self.since_asked >= self.ring.size {
             self.since_asked = 0;
-            self.descriptors.clear();
-            link.descriptors(&self.ring, 0, self.ring.size, &mut self.descriptors)?;
-            self.buffers = Buffers::of(&self.descriptors);
+            self.room.descriptors.clear();
+            link.descriptors(&self.ring, 0, self.ring.size, &mut self.room.descriptors)?;
+            self.buffers = Buffers::of(&self.room.descriptors);
         }
         Ok(())
     }
@@ -220,12 +240,12 @@ impl Follower {
         let left = sent.wrapping_sub(self.next);
         let mut count = left.min(AT_ONCE);
         loop {
-            self.descriptors.clear();
-            link.descriptors(&self.ring, self.next, count, &mut self.descriptors)?;
+            self.room.descriptors.clear();
+            link.descriptors(&self.ring, self.next, count, &mut self.room.descriptors)?;
             // What the receiver had by then may have lost its length, or the marks of its chain.
             let then = link.cursors(&self.ring)?;
-            self.found.clear();
-            self.bytes.clear();
+            self.room.found.clear();
+            self.room.bytes.clear();
             let taken = self.copy_described(link, wanted, &then, count == left);
             if taken > 0 {
                 self.next = self.next.wrapping_add(taken);
@@ -241,24 +261,25 @@ impl Follower {
 
     /// Copies the packets whose descriptors are there; gives how many slots these are. `all`: nothing more was sent.
     fn copy_described(&mut self, link: &Link, wanted: Wanted, then: &Cursors, all: bool) -> u16 {
-        let descriptors = std::mem::take(&mut self.descriptors);
+        let descriptors = std::mem::take(&mut self.room.descriptors);
         let mut taken = 0_u16;
         let mut rest = &descriptors[..];
-        while let Some(first) = rest.first() {
+        // A long chain had more read than is to be copied at once.
+        while let Some(first) = rest.first().filter(|_| taken < AT_ONCE && self.room.bytes.len() < BYTES_AT_ONCE) {
             let at = self.next.wrapping_add(taken);
             let slot = at & self.ring.size.wrapping_sub(1);
             if !self.buffers.holds(slot, first) {
                 self.buffers = Buffers::Pool;
             }
             let Some(more) = rest.iter().position(|descriptor| !descriptor.has_next()) else { break };
-            let start = self.bytes.len();
+            let start = self.room.bytes.len();
             let posted = self.ring.direction == RingDirection::M2s && is_given_back(&self.ring, then, at);
             let copied = match posted {
                 true => self.copy_posted(link, wanted, rest, more + 1),
                 false => self.copy_sent(link, wanted, rest, more + 1),
             };
             if copied.open && !all && rest.len() < usize::from(AT_ONCE) {
-                self.bytes.truncate(start);
+                self.room.bytes.truncate(start);
                 break;
             }
             let (passed, more) = rest.split_at_checked(copied.slots).unwrap_or((rest, &[]));
@@ -268,26 +289,26 @@ impl Follower {
             // Where slots were left out, this is the end of a packet whose beginning may be among them.
             let (end, length, comment) = match copied.length {
                 _ if std::mem::take(&mut self.gap) => (start, 0, LEFT_OUT),
-                Some(length) => (self.bytes.len(), length, copied.comment),
+                Some(length) => (self.room.bytes.len(), length, copied.comment),
                 None => (start, 0, UNREADABLE),
             };
-            self.bytes.truncate(end);
-            self.found.push(Found { at, slots, start, end, length, comment });
+            self.room.bytes.truncate(end);
+            self.room.found.push(Found { at, slots, start, end, length, comment });
         }
-        self.descriptors = descriptors;
+        self.room.descriptors = descriptors;
         taken
     }
 
     /// Copies a packet whose descriptors say its lengths. A master may have cleared the marks of a chain, and not given
     /// its slots back yet: where headers say that there is more, it is what follows if that makes up their length.
     fn copy_sent(&mut self, link: &Link, wanted: Wanted, rest: &[Descriptor], marked: usize) -> Copied {
-        let start = self.bytes.len();
+        let start = self.room.bytes.len();
         let length = self.copy_chain(link, wanted, rest.get(..marked).unwrap_or_default());
         let as_marked = Copied { slots: marked, length, comment: "", open: false };
         let (RingDirection::S2m, Some(length), Some(first)) = (self.ring.direction, length, rest.first()) else {
             return as_marked;
         };
-        let head = self.bytes.get(start..).unwrap_or_default();
+        let head = self.room.bytes.get(start..).unwrap_or_default();
         let said = match u32::try_from(head.len()) {
             Ok(copied) if copied < first.length.min(HEADERS) => self.length_by_headers(link, wanted.link_type, first),
             _ => decode::length(wanted.link_type, head).and_then(packet_length),
@@ -297,7 +318,7 @@ impl Follower {
         for (slots, part) in (1..).zip(rest) {
             held = held.saturating_add(part.length);
             if held == said && !part.has_next() {
-                self.bytes.truncate(start);
+                self.room.bytes.truncate(start);
                 let length = self.copy_chain(link, wanted, rest.get(..slots).unwrap_or_default());
                 return Copied { slots, length, comment: JOINED, open: false };
             }
@@ -343,24 +364,24 @@ impl Follower {
         let mut left = length.min(wanted.bytes);
         for part in chain {
             let now = part.length.min(left);
-            link.buffer(part.region, part.offset, now, &mut self.bytes).ok()?;
+            link.buffer(part.region, part.offset, now, &mut self.room.bytes).ok()?;
             left -= now;
         }
         Some(length)
     }
 
     fn length_by_headers(&mut self, link: &Link, link_type: LinkType, first: &Descriptor) -> Option<u32> {
-        let start = self.bytes.len();
-        link.buffer(first.region, first.offset, first.length.min(HEADERS), &mut self.bytes).ok()?;
-        let said = self.bytes.get(start..).and_then(|head| decode::length(link_type, head));
-        self.bytes.truncate(start);
+        let start = self.room.bytes.len();
+        link.buffer(first.region, first.offset, first.length.min(HEADERS), &mut self.room.bytes).ok()?;
+        let said = self.room.bytes.get(start..).and_then(|head| decode::length(link_type, head));
+        self.room.bytes.truncate(start);
         said.and_then(packet_length)
     }
 
     /// Records what was copied and is still as it was sent.
     fn record(&mut self, view: &RecordingView, time: u64, before: Cursors, after: Cursors) {
         let mut lane = view.lane(self.interface, time);
-        for Found { at, slots, start, end, length, comment } in self.found.iter().copied() {
+        for Found { at, slots, start, end, length, comment } in self.room.found.iter().copied() {
             let whole = is_whole(&self.ring, self.buffers, before, after, at);
             let lost = match comment {
                 LEFT_OUT => {
@@ -384,7 +405,7 @@ impl Follower {
             self.passed.packets += 1;
             self.passed.bytes += u64::from(length);
             self.passed.lengths_inferred += u64::from(!comment.is_empty());
-            let packet = self.bytes.get(start..end).unwrap_or_default();
+            let packet = self.room.bytes.get(start..end).unwrap_or_default();
             lane.commented(usize::try_from(length).unwrap_or_default(), comment, |room| {
                 room.iter_mut().zip(packet).for_each(|(to, from)| *to = *from);
                 room.len().min(packet.len())

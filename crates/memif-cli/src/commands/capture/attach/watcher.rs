@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use memif_watch::Link;
 
-use super::follow::{Follower, Lost, Wanted};
+use super::follow::{Follower, Lost, Room, Wanted};
 use crate::endpoint::record::RecordingView;
 use crate::error::Error;
 
@@ -54,7 +54,8 @@ impl Watcher {
         let told = Arc::clone(&ending);
         let run = move || {
             let go_on = || !told.load(Ordering::Relaxed);
-            let looks = || look(&link, &mut rings.lock(), &view, wanted);
+            let mut room = Room::default();
+            let mut looks = || look(&link, &mut rings.lock(), &view, wanted, &mut room);
             while go_on() {
                 match looks() {
                     Ok(Some(pause)) => thread::sleep(pause),
@@ -86,10 +87,16 @@ impl Watcher {
 }
 
 /// Looks at all rings once; gives how long to wait for the next time, if at all.
-fn look(link: &Link, rings: &mut [Follower], view: &RecordingView, wanted: Wanted) -> Result<Option<Duration>, Lost> {
+fn look(
+    link: &Link,
+    rings: &mut [Follower],
+    view: &RecordingView,
+    wanted: Wanted,
+    room: &mut Room,
+) -> Result<Option<Duration>, Lost> {
     let (mut most, mut soonest) = (0.0_f64, LONGEST.as_secs_f64());
     for ring in rings {
-        most = most.max(ring.look(link, view, wanted)?);
+        most = most.max(ring.look(link, view, wanted, room)?);
         soonest = soonest.min(ring.seconds_for(PART));
     }
     let pause = Duration::try_from_secs_f64(soonest).unwrap_or(LONGEST).clamp(SHORTEST, LONGEST);
