@@ -155,3 +155,19 @@ pub(crate) fn long_memory() {
     capture.terminate();
     capture.finish().code(0);
 }
+
+/// A chain that no packet can be is left out, and what comes behind its end is seen.
+pub(crate) fn endless() {
+    let directory = Directory::new();
+    let forged = Forged::new(11);
+    let capture = attach(forged.link(), &format!("--mode ethernet -w {}", directory.text("a")));
+    forged.put(0..1500, NEXT, 60, 0);
+    forged.ring.set_head(1500);
+    forged.put(1500..1502, 0, 60, 0);
+    forged.ring.set_head(1502);
+    eventually("it goes on", || (read(directory.path("a")).packets.len() == 1).then_some(()));
+    capture.terminate();
+    let finished = capture.finish().code(0);
+    assert_eq!(read(directory.path("a")).packets[0].data, packet(7));
+    assert!(finished.out.contains("s2m0: 1 packets, 477 slots missed, 0 torn, 1 unreadable"), "{finished:#?}");
+}

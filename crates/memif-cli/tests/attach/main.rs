@@ -36,6 +36,7 @@ fn main() {
         .test("forged_memory_ends_it_with_a_reason", &[], hostile::forged)
         .test("descriptors_that_lie_cost_their_packet", &[], hostile::descriptors)
         .test("a_long_chain_takes_no_memory", &[], hostile::long_memory)
+        .test("a_chain_without_end_is_left_out", &[], hostile::endless)
         .test("two_testpmd_are_watched", PEERS, peers::txonly_to_rxonly)
         .test("a_testpmd_that_answers_our_pings_is_watched", PEERS, peers::icmpecho)
         .run();

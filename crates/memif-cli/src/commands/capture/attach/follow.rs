@@ -15,6 +15,8 @@ use crate::endpoint::record::RecordingView;
 const AT_ONCE: u16 = 128;
 /// Bytes that are, or a packet more.
 const BYTES_AT_ONCE: usize = 1 << 20;
+/// Slots of the longest packet: more than any is worth, in buffers of 64 bytes. A longer chain is none.
+const MOST_SLOTS: usize = 1024;
 /// Bytes that the headers have which tell a length.
 const HEADERS: u32 = 128;
 /// Looks in a row that find impossible cursors, until they are what the memory says.
@@ -55,6 +57,10 @@ pub(super) struct Follower {
     next: u16,
     /// Slots were left out before it, so it may be in the middle of a packet.
     gap: bool,
+    /// Where the sender was at the last look.
+    seen: u16,
+    /// The end of the next packet was not sent by then.
+    open: bool,
     buffers: Buffers,
     /// Slots that were looked at since it was asked how buffers lie.
     since_asked: u16,
@@ -105,12 +111,15 @@ impl Follower {
         let cursors = link.cursors(&ring)?;
         let mut descriptors = Vec::new();
         link.descriptors(&ring, 0, ring.size, &mut descriptors)?;
+        let sent = cursors.sent(ring.direction);
         Ok(Self {
             ring,
             name,
             interface: u32::MAX,
-            next: cursors.sent(ring.direction),
+            next: sent,
             gap: false,
+            seen: sent,
+            open: false,
             buffers: Buffers::of(&descriptors),
             since_asked: 0,
             doubts: 0,
@@ -167,16 +176,19 @@ impl Follower {
         let time = view.now();
         let sent = before.sent(self.ring.direction);
         self.trust(&before)?;
+        let went = sent.wrapping_sub(self.seen);
+        self.seen = sent;
+        self.pace(went);
         let new = sent.wrapping_sub(self.next);
-        self.pace(new);
-        if new == 0 {
+        if new == 0 || (went == 0 && self.open) {
             return Ok(0.0);
         }
         let began = self.next;
         self.ask_again(link, new)?;
         self.leave_out_old(before, new, view, time);
         while self.next != sent {
-            if !self.copy(link, wanted, sent)? {
+            self.open = !self.copy(link, wanted, sent)?;
+            if self.open {
                 break;
             }
             let after = link.cursors(&self.ring)?;
@@ -199,12 +211,13 @@ impl Follower {
         Err(Lost::Impossible { name: self.name.clone(), head, tail, size: self.ring.size })
     }
 
-    fn pace(&mut self, new: u16) {
+    /// `went`: slots that were filled since the last look.
+    fn pace(&mut self, went: u16) {
         let elapsed = self.looked.elapsed().as_secs_f64().max(1e-6);
         self.looked = Instant::now();
         // At the rate of before, the cursors may have gone round.
-        self.passed.at_least |= self.rate * elapsed + f64::from(new) >= TURN;
-        self.rate = (f64::from(new) / elapsed).max(self.rate * DECAY);
+        self.passed.at_least |= self.rate * elapsed + f64::from(went) >= TURN;
+        self.rate = (f64::from(went) / elapsed).max(self.rate * DECAY);
     }
 
     /// A ring that was never gone through has slots that tell nothing yet of how buffers lie.
@@ -271,8 +284,17 @@ impl Follower {
             if !self.buffers.holds(slot, first) {
                 self.buffers = Buffers::Pool;
             }
-            let Some(more) = rest.iter().position(|descriptor| !descriptor.has_next()) else { break };
             let start = self.room.bytes.len();
+            let Some(more) = rest.iter().position(|descriptor| !descriptor.has_next()) else {
+                if rest.len() >= MOST_SLOTS {
+                    let slots = u16::try_from(rest.len()).unwrap_or(u16::MAX);
+                    taken = taken.wrapping_add(slots);
+                    // What follows is the rest of the same.
+                    let comment = if std::mem::replace(&mut self.gap, true) { LEFT_OUT } else { UNREADABLE };
+                    self.room.found.push(Found { at, slots, start, end: start, length: 0, comment });
+                }
+                break;
+            };
             let posted = self.ring.direction == RingDirection::M2s && is_given_back(&self.ring, then, at);
             let copied = match posted {
                 true => self.copy_posted(link, wanted, rest, more + 1),
