@@ -15,6 +15,8 @@ use crate::endpoint::record::RecordingView;
 const AT_ONCE: u16 = 128;
 /// Bytes that are, or a packet more.
 const BYTES_AT_ONCE: usize = 1 << 20;
+/// What reading a slot costs, in bytes of a packet that would be copied meanwhile.
+const COST_OF_SLOT: usize = 2048;
 /// Slots of the longest packet: more than any is worth, in buffers of 64 bytes. A longer chain is none.
 const MOST_SLOTS: usize = 1024;
 /// Bytes that the headers have which tell a length.
@@ -79,6 +81,15 @@ pub(super) struct Room {
     bytes: Vec<u8>,
     descriptors: Vec<Descriptor>,
     found: Vec<Found>,
+}
+
+/// What a look did.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looked {
+    /// How much of the ring it went through.
+    pub(super) part: f64,
+    /// Slots that had been sent when it began, and that it was not to go through.
+    pub(super) left: u16,
 }
 
 /// A packet that was copied.
@@ -157,21 +168,28 @@ impl Follower {
         f64::from(self.ring.size / part).max(1.0) / self.rate.max(1.0)
     }
 
-    /// Records what was sent since the last look; gives how much of the ring that was.
+    /// Records what was sent since the last look. `more` is told what was done, in bytes, and says whether to go on.
     pub(super) fn look(
         &mut self,
         link: &Link,
         view: &RecordingView,
         wanted: Wanted,
         room: &mut Room,
-    ) -> Result<f64, Lost> {
+        more: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Looked, Lost> {
         std::mem::swap(&mut self.room, room);
-        let looked = self.record_new(link, view, wanted);
+        let looked = self.record_new(link, view, wanted, more);
         std::mem::swap(&mut self.room, room);
         looked
     }
 
-    fn record_new(&mut self, link: &Link, view: &RecordingView, wanted: Wanted) -> Result<f64, Lost> {
+    fn record_new(
+        &mut self,
+        link: &Link,
+        view: &RecordingView,
+        wanted: Wanted,
+        more: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Looked, Lost> {
         let before = link.cursors(&self.ring)?;
         let time = view.now();
         let sent = before.sent(self.ring.direction);
@@ -181,20 +199,38 @@ impl Follower {
         self.pace(went);
         let new = sent.wrapping_sub(self.next);
         if new == 0 || (went == 0 && self.open) {
-            return Ok(0.0);
+            return Ok(Looked { part: 0.0, left: 0 });
         }
         let began = self.next;
         self.ask_again(link, new)?;
         self.leave_out_old(before, new, view, time);
+        let mut left = 0;
+        let mut done = 0;
         while self.next != sent {
+            if !more(done) {
+                left = sent.wrapping_sub(self.next);
+                break;
+            }
+            let from = self.next;
             self.open = !self.copy(link, wanted, sent)?;
             if self.open {
                 break;
             }
             let after = link.cursors(&self.ring)?;
             self.record(view, time, before, after);
+            done = self.room.bytes.len() + usize::from(self.next.wrapping_sub(from)) * COST_OF_SLOT;
         }
-        Ok(f64::from(self.next.wrapping_sub(began)) / f64::from(self.ring.size))
+        Ok(Looked { part: f64::from(self.next.wrapping_sub(began)) / f64::from(self.ring.size), left })
+    }
+
+    /// Counts slots that are looked at no more.
+    pub(super) fn miss(&mut self, slots: u16, view: &RecordingView) {
+        if slots > 0 {
+            self.next = self.next.wrapping_add(slots);
+            self.gap = true;
+            self.passed.missed_slots += u64::from(slots);
+            view.lane(self.interface, view.now()).unseen(slots.into());
+        }
     }
 
     /// Cursors may look impossible once or twice while they are written.

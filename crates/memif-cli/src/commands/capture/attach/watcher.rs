@@ -19,6 +19,11 @@ const PART: u16 = 8;
 /// How much of a ring a look may find until the next one follows at once.
 const MUCH: f64 = 0.25;
 
+/// Bytes that are copied of one ring at a look, and of all rings at the last one: what it takes may be much longer than
+/// anybody waits, as rings are full and lie about it.
+const MOST_OF_A_RING: usize = 8 << 20;
+const MOST_AT_THE_END: usize = 64 << 20;
+
 /// Rings that are followed, shared with who tells of them.
 #[derive(Clone, Debug)]
 pub(super) struct Rings(Arc<Mutex<Vec<Follower>>>);
@@ -55,9 +60,8 @@ impl Watcher {
         let run = move || {
             let go_on = || !told.load(Ordering::Relaxed);
             let mut room = Room::default();
-            let mut looks = || look(&link, &mut rings.lock(), &view, wanted, &mut room);
             while go_on() {
-                match looks() {
+                match look(&link, &mut rings.lock(), &view, wanted, &mut room, &go_on) {
                     Ok(Some(pause)) => thread::sleep(pause),
                     Ok(None) => {}
                     Err(lost) => {
@@ -66,8 +70,7 @@ impl Watcher {
                     }
                 }
             }
-            // What was sent before the end.
-            looks().err()
+            look_last(&link, &mut rings.lock(), &view, wanted, &mut room).err()
         };
         let thread = thread::Builder::new().name("watch".to_owned()).spawn(run);
         let thread = thread.map_err(|source| Error::System {
@@ -93,12 +96,39 @@ fn look(
     view: &RecordingView,
     wanted: Wanted,
     room: &mut Room,
+    go_on: &dyn Fn() -> bool,
 ) -> Result<Option<Duration>, Lost> {
     let (mut most, mut soonest) = (0.0_f64, LONGEST.as_secs_f64());
     for ring in rings {
-        most = most.max(ring.look(link, view, wanted, room)?);
+        let mut left = MOST_OF_A_RING;
+        let mut more = |done| {
+            left = left.saturating_sub(done);
+            left > 0 && go_on()
+        };
+        let looked = ring.look(link, view, wanted, room, &mut more)?;
+        most = most.max(if looked.left > 0 { 1.0 } else { looked.part });
         soonest = soonest.min(ring.seconds_for(PART));
     }
     let pause = Duration::try_from_secs_f64(soonest).unwrap_or(LONGEST).clamp(SHORTEST, LONGEST);
     Ok((most < MUCH).then_some(pause))
+}
+
+/// Looks for what was sent before the end. What would take too long is counted as missed.
+fn look_last(
+    link: &Link,
+    rings: &mut [Follower],
+    view: &RecordingView,
+    wanted: Wanted,
+    room: &mut Room,
+) -> Result<(), Lost> {
+    let mut left = MOST_AT_THE_END;
+    let mut more = |done| {
+        left = left.saturating_sub(done);
+        left > 0
+    };
+    for ring in rings {
+        let looked = ring.look(link, view, wanted, room, &mut more)?;
+        ring.miss(looked.left, view);
+    }
+    Ok(())
 }
