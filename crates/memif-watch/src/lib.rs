@@ -42,6 +42,7 @@
 // For its fuzz target.
 #[doc(hidden)]
 pub mod bytes;
+mod devices;
 mod error;
 #[doc(hidden)]
 pub mod layout;

@@ -63,7 +63,8 @@ pub(crate) struct View {
 }
 
 impl Memory {
-    /// The file behind a link of `/proc`, if it is that file and one that lies in memory.
+    /// The file behind a link of `/proc`, if it is that file and one that lies in memory. Its device is known to be one
+    /// of memory, so that no other is asked for anything.
     pub(crate) fn open(link: &PathBuf, id: FileId, way: Way) -> io::Result<Self> {
         let nobody = |reason: &str| io::Error::other(reason.to_owned());
         // What the link leads to now may be a device or a pipe, which an ordinary open would wait for or set off.

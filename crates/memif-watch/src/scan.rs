@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::bytes::Bytes;
+use crate::devices::Devices;
 use crate::error::Problem;
 use crate::layout::{self, Layout, Rings};
 use crate::link::{End, Link, LinkId, OtherEnd, Region};
@@ -50,7 +51,7 @@ impl Host {
 ///
 /// Where `/proc` cannot be listed.
 pub fn scan() -> io::Result<Host> {
-    let mut survey = Survey::default();
+    let mut survey = Survey::new();
     for pid in process::pids()? {
         survey.look_at(pid);
     }
@@ -78,14 +79,19 @@ impl Shared {
 }
 
 /// All shared memory that was seen, and what was opened of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Survey {
+    devices: Devices,
     shared: BTreeMap<FileId, Shared>,
     open: HashMap<FileId, Option<Arc<Memory>>>,
     unseen: Vec<Unseen>,
 }
 
 impl Survey {
+    fn new() -> Self {
+        Self { devices: Devices::new(), shared: BTreeMap::new(), open: HashMap::new(), unseen: Vec::new() }
+    }
+
     fn look_at(&mut self, pid: u32) {
         match maps::of(pid) {
             Ok(Mappings { found, cut }) => {
@@ -93,6 +99,10 @@ impl Survey {
                     self.not_seen(UnseenKind::Rest, pid, Why::TooMuch);
                 }
                 for mapping in found.into_iter().filter(|mapping| may_be_memory(&mapping.name)) {
+                    // No other file is touched, not even to ask what it is.
+                    if !self.devices.are_memory(mapping.file.device, pid) {
+                        continue;
+                    }
                     let shared = self.shared.entry(mapping.file).or_default();
                     if shared.name.is_empty() {
                         shared.name.clone_from(&mapping.name);

@@ -92,7 +92,7 @@ const LAYERS: &[Layers] = &[
             &["regions", "roles"],
             &["link"],
             &["layout", "memory", "unseen"],
-            &["bytes", "maps", "process", "ring"],
+            &["bytes", "devices", "maps", "process", "ring"],
             &["error", "sockets"],
         ],
         apart: &[],
