@@ -1,10 +1,10 @@
 //! Looks for the links of the host.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::bytes::Bytes;
 use crate::devices::Devices;
@@ -78,18 +78,41 @@ impl Shared {
     }
 }
 
-/// All shared memory that was seen, and what was opened of it.
+/// All shared memory that was seen.
 #[derive(Debug)]
 struct Survey {
     devices: Devices,
     shared: BTreeMap<FileId, Shared>,
-    open: HashMap<FileId, Option<Arc<Memory>>>,
+    /// Regions beyond region 0 that links have, so that those which share one keep one descriptor of it.
+    regions: HashMap<FileId, Weak<Memory>>,
+    /// Memory of which it was said that it cannot be looked into.
+    told: HashSet<FileId>,
     unseen: Vec<Unseen>,
+    /// A descriptor that is let go of to tell whom there was none for.
+    spare: Option<File>,
 }
 
 impl Survey {
     fn new() -> Self {
-        Self { devices: Devices::new(), shared: BTreeMap::new(), open: HashMap::new(), unseen: Vec::new() }
+        Self {
+            devices: Devices::new(),
+            shared: BTreeMap::new(),
+            regions: HashMap::new(),
+            told: HashSet::new(),
+            unseen: Vec::new(),
+            spare: spare(),
+        }
+    }
+
+    /// What is known of that process, also where no descriptor is left.
+    fn process(&mut self, pid: u32) -> Option<Process> {
+        let spare_goes = || {
+            self.spare = None;
+            let process = Process::read(pid);
+            self.spare = spare();
+            process
+        };
+        Process::read(pid).or_else(spare_goes)
     }
 
     fn look_at(&mut self, pid: u32) {
@@ -114,7 +137,7 @@ impl Survey {
             Err(error) if matches!(error.raw_os_error(), Some(ENOENT | ESRCH)) => {}
             Err(_) if Process::is_of_the_kernel(pid) => {}
             Err(error) => {
-                if let Some(process) = Process::read(pid) {
+                if let Some(process) = self.process(pid) {
                     let why = Why::of_process(&error, &process);
                     self.unseen.push(Unseen { what: UnseenKind::Process, processes: vec![process], why });
                 }
@@ -123,7 +146,7 @@ impl Survey {
     }
 
     fn not_seen(&mut self, what: UnseenKind, pid: u32, why: Why) {
-        let processes = Process::read(pid).into_iter().collect();
+        let processes = self.process(pid).into_iter().collect();
         self.unseen.push(Unseen { what, processes, why });
     }
 
@@ -135,7 +158,8 @@ impl Survey {
         let ids: Vec<FileId> = self.shared.keys().copied().collect();
         for id in ids {
             let Some(memory) = self.open(id) else { continue };
-            let found = match layout::find(&*memory) {
+            let found = match layout::find(&memory) {
+                // Its descriptor goes: there may be more such files than a process can have open.
                 Ok(None) => continue,
                 Ok(Some(rings)) => Ok(rings),
                 Err(problem) => Err(problem),
@@ -152,7 +176,12 @@ impl Survey {
                 }
                 continue;
             }
-            links.extend(link(id, shared, &memory, found, blind));
+            let name = shared.name.escape_ascii().to_string();
+            let ends = pids.iter().filter_map(|(pid, mappings)| {
+                Some(End { process: self.process(*pid)?, role: None, mappings: *mappings })
+            });
+            let ends: Vec<End> = ends.collect();
+            links.extend(link(id, name, ends, memory, found, blind));
         }
         self.add_regions(&mut links);
         for link in &mut links {
@@ -161,28 +190,27 @@ impl Survey {
         links
     }
 
-    /// Opens memory, once. What may not be opened is told where it may be a link's.
-    fn open(&mut self, id: FileId) -> Option<Arc<Memory>> {
-        if let Some(known) = self.open.get(&id) {
-            return known.clone();
-        }
+    /// Opens memory. What cannot be opened is told, once, where it may be a link's.
+    fn open(&mut self, id: FileId) -> Option<Memory> {
         let shared = self.shared.get(&id)?;
-        let memory = match open(id, shared) {
-            Ok(memory) => Some(Arc::new(memory)),
-            Err(error) => {
-                let pids = shared.pids();
-                let two = pids.values().sum::<usize>() > 1;
-                // Which files are no memory is known to who may open them alone.
-                if error.kind() == io::ErrorKind::PermissionDenied && (two || is_named_memif(&shared.name)) {
-                    let processes = pids.keys().filter_map(|pid| Process::read(*pid)).collect();
-                    let why = Why::of_memory(&error);
-                    self.unseen.push(Unseen { what: UnseenKind::Memory, processes, why });
-                }
-                None
-            }
+        let error = match open(id, shared) {
+            Ok(memory) => return Some(memory),
+            Err(error) => error,
         };
-        self.open.insert(id, memory.clone());
-        memory
+        let pids = shared.pids();
+        let two = pids.values().sum::<usize>() > 1;
+        let may_be_one = match error.raw_os_error() {
+            // It is no file of memory, or has gone.
+            None | Some(ENOENT | ESRCH) => false,
+            // Which files are no memory is known to who may open them alone.
+            _ if error.kind() == io::ErrorKind::PermissionDenied => two || is_named_memif(&shared.name),
+            Some(_) => true,
+        };
+        if may_be_one && self.told.insert(id) {
+            let processes = pids.keys().filter_map(|pid| self.process(*pid)).collect();
+            self.unseen.push(Unseen { what: UnseenKind::Memory, processes, why: Why::of_memory(&error) });
+        }
+        None
     }
 
     /// Finds the further regions of the links.
@@ -209,29 +237,34 @@ impl Survey {
     }
 
     fn region(&mut self, id: FileId) -> Option<Region> {
-        let memory = self.open(id)?;
+        let memory = match self.regions.get(&id).and_then(Weak::upgrade) {
+            Some(known) => known,
+            None => Arc::new(self.open(id)?),
+        };
+        self.regions.insert(id, Arc::downgrade(&memory));
         let name = self.shared.get(&id)?.name.escape_ascii().to_string();
         Some(Region { index: 0, size: memory.size(), name, certain: false, id, memory })
     }
 }
 
-/// The link whose rings lie in that file.
-fn link(id: FileId, shared: &Shared, memory: &Arc<Memory>, found: Result<Rings, Problem>, blind: bool) -> Option<Link> {
-    let pids = shared.pids();
-    let ends: Vec<End> = pids
-        .iter()
-        .filter_map(|(pid, mappings)| Some(End { process: Process::read(*pid)?, role: None, mappings: *mappings }))
-        .collect();
+/// The link whose rings lie in that file, if a process is left that has it.
+fn link(
+    id: FileId,
+    name: String,
+    ends: Vec<End>,
+    memory: Memory,
+    found: Result<Rings, Problem>,
+    blind: bool,
+) -> Option<Link> {
     if ends.is_empty() {
         return None;
     }
-    let other_end = match pids.values().sum() {
+    let other_end = match ends.iter().map(|end| end.mappings).sum() {
         0 | 1 if blind => OtherEnd::NotSeen,
         0 | 1 => OtherEnd::Missing,
         _ => OtherEnd::There,
     };
-    let name = shared.name.escape_ascii().to_string();
-    let region = Region { index: 0, size: memory.size(), name, certain: true, id, memory: Arc::clone(memory) };
+    let region = Region { index: 0, size: memory.size(), name, certain: true, id, memory: Arc::new(memory) };
     let (rings, problem) = match found {
         Ok(rings) => (rings, None),
         Err(problem) => {
@@ -246,6 +279,11 @@ fn link(id: FileId, shared: &Shared, memory: &Arc<Memory>, found: Result<Rings, 
 
 const ENOENT: i32 = rustix::io::Errno::NOENT.raw_os_error();
 const ESRCH: i32 = rustix::io::Errno::SRCH.raw_os_error();
+
+/// Any file that can be opened.
+fn spare() -> Option<File> {
+    File::open("/proc/self/stat").ok()
+}
 
 /// Whether a file of that name may lie in memory. Devices do not, nor what System V or the kernel made.
 fn may_be_memory(name: &[u8]) -> bool {
@@ -284,9 +322,10 @@ fn open(id: FileId, shared: &Shared) -> io::Result<Memory> {
     Memory::of_processes(views)
 }
 
-/// The more telling of two errors: what may not be done says more than what is gone.
+/// The more telling of two errors: what may not be done says more than what fails, and that more than what is gone.
 fn worse(first: io::Error, second: io::Error) -> io::Error {
-    if first.kind() == io::ErrorKind::PermissionDenied { first } else { second }
+    let gone = matches!(second.raw_os_error(), Some(ENOENT | ESRCH));
+    if gone || first.kind() == io::ErrorKind::PermissionDenied { first } else { second }
 }
 
 /// The links in `/proc/PID/fd` to files of that name.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 
+use rustix::io::Errno;
+
 use crate::process::Process;
 
 /// Something that may belong to a link and was not looked into.
@@ -43,6 +45,8 @@ pub enum Why {
     TooMuch,
     /// More links than [`MAX_LINKS`](crate::MAX_LINKS) in one process.
     TooManyLinks,
+    /// This process has no descriptor left, or the host has none.
+    OutOfDescriptors,
     /// The kernel said something else.
     Kernel(String),
 }
@@ -68,6 +72,7 @@ impl fmt::Display for Why {
             }
             Why::TooMuch => f.write_str("more is mapped than is looked at in one process"),
             Why::TooManyLinks => f.write_str("there are more links than are looked at in one process"),
+            Why::OutOfDescriptors => f.write_str("no descriptor is left to open it with: raise their limit (ulimit -n)"),
             Why::Kernel(reason) => f.write_str(reason),
         }
     }
@@ -79,6 +84,13 @@ impl Why {
         match error.kind() {
             io::ErrorKind::PermissionDenied if process.uid == rustix::process::geteuid().as_raw() => Why::Protected,
             io::ErrorKind::PermissionDenied => Why::OtherUser,
+            _ => Why::of_kernel(error),
+        }
+    }
+
+    fn of_kernel(error: &io::Error) -> Self {
+        match Errno::from_io_error(error) {
+            Some(Errno::MFILE | Errno::NFILE) => Why::OutOfDescriptors,
             _ => Why::Kernel(error.to_string()),
         }
     }
@@ -87,7 +99,7 @@ impl Why {
     pub(crate) fn of_memory(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Why::NoDescriptor(ptrace_scope()),
-            _ => Why::Kernel(error.to_string()),
+            _ => Why::of_kernel(error),
         }
     }
 }
