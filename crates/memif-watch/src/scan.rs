@@ -18,7 +18,7 @@ use crate::regions::{self, Named};
 use crate::roles::Connections;
 use crate::unseen::{Unseen, UnseenKind, Why};
 
-/// Links that are looked at in one process.
+/// Links that are looked at between the same processes.
 pub const MAX_LINKS: usize = 1024;
 
 /// What a scan found.
@@ -153,7 +153,8 @@ impl Survey {
     fn links(&mut self, in_container: bool) -> Vec<Link> {
         let blind = in_container || self.unseen.iter().any(|unseen| unseen.what == UnseenKind::Process);
         let mut links = Vec::new();
-        let mut of_process: HashMap<u32, usize> = HashMap::new();
+        // By all of its processes: one that has very many links hides none that others have with its peer.
+        let mut between: HashMap<Vec<u32>, usize> = HashMap::new();
         let mut connections = Connections::default();
         let ids: Vec<FileId> = self.shared.keys().copied().collect();
         for id in ids {
@@ -166,13 +167,12 @@ impl Survey {
             };
             let Some(shared) = self.shared.get(&id) else { continue };
             let pids = shared.pids();
-            let full = pids.keys().copied().find(|pid| of_process.get(pid).is_some_and(|links| *links >= MAX_LINKS));
-            for pid in pids.keys() {
-                *of_process.entry(*pid).or_default() += 1;
-            }
-            if let Some(pid) = full {
-                if of_process.get(&pid) == Some(&(MAX_LINKS + 1)) {
-                    self.not_seen(UnseenKind::Rest, pid, Why::TooManyLinks);
+            let count = between.entry(pids.keys().copied().collect()).or_default();
+            *count += 1;
+            if *count > MAX_LINKS {
+                if *count == MAX_LINKS + 1 {
+                    let processes = pids.keys().filter_map(|pid| self.process(*pid)).collect();
+                    self.unseen.push(Unseen { what: UnseenKind::Rest, processes, why: Why::TooManyLinks });
                 }
                 continue;
             }

@@ -43,7 +43,7 @@ pub enum Why {
     NoDescriptor(Option<u8>),
     /// More mappings than [`MAX_MAPPINGS`](crate::MAX_MAPPINGS), or more text than is read of one process.
     TooMuch,
-    /// More links than [`MAX_LINKS`](crate::MAX_LINKS) in one process.
+    /// More links than [`MAX_LINKS`](crate::MAX_LINKS) between the same processes.
     TooManyLinks,
     /// This process has no descriptor left, or the host has none.
     OutOfDescriptors,
@@ -71,7 +71,7 @@ impl fmt::Display for Why {
                 }
             }
             Why::TooMuch => f.write_str("more is mapped than is looked at in one process"),
-            Why::TooManyLinks => f.write_str("there are more links than are looked at in one process"),
+            Why::TooManyLinks => f.write_str("there are more links than are looked at between the same processes"),
             Why::OutOfDescriptors => f.write_str("no descriptor is left to open it with: raise their limit (ulimit -n)"),
             Why::Kernel(reason) => f.write_str(reason),
         }
