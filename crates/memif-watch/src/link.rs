@@ -76,7 +76,7 @@ pub enum OtherEnd {
     There,
     /// One end has: the other has gone, or has not come yet.
     Missing,
-    /// One end is seen. The other may be a process that may not be looked into.
+    /// One end is seen. The other may be a process that may not be looked into, or not as a whole.
     NotSeen,
 }
 

@@ -151,7 +151,7 @@ impl Survey {
     }
 
     fn links(&mut self, in_container: bool) -> Vec<Link> {
-        let blind = in_container || self.unseen.iter().any(|unseen| unseen.what == UnseenKind::Process);
+        let blind = in_container || self.unseen.iter().any(|unseen| unseen.what != UnseenKind::Memory);
         let mut links = Vec::new();
         // By all of its processes: one that has very many links hides none that others have with its peer.
         let mut between: HashMap<Vec<u32>, usize> = HashMap::new();
