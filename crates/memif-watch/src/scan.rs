@@ -121,14 +121,16 @@ impl Survey {
                 if cut {
                     self.not_seen(UnseenKind::Rest, pid, Why::TooMuch);
                 }
-                for mapping in found.into_iter().filter(|mapping| may_be_memory(&mapping.name)) {
+                for mut mapping in found.into_iter().filter(|mapping| may_be_memory(&mapping.name)) {
                     // No other file is touched, not even to ask what it is.
                     if !self.devices.are_memory(mapping.file.device, pid) {
                         continue;
                     }
                     let shared = self.shared.entry(mapping.file).or_default();
+                    // Names of paths are long, and a process has thousands of mappings: one for each file is kept.
+                    let name = std::mem::take(&mut mapping.name);
                     if shared.name.is_empty() {
-                        shared.name.clone_from(&mapping.name);
+                        shared.name = name;
                     }
                     shared.mappings.push((pid, mapping));
                 }
