@@ -63,8 +63,7 @@ impl Connections {
         let namespace = sockets::namespace(&process, "net")?;
         let table = self.tables.entry(namespace).or_insert_with(|| {
             let entries = sockets::table(&process).unwrap_or_default();
-            let open = entries.into_iter().filter(|entry| entry.kind == SEQPACKET && entry.state == State::Connected);
-            open.map(|entry| (entry.inode, entry)).collect()
+            by_number(entries)
         });
         let mut held = Held::default();
         for entry in numbers.filter_map(|number| table.get(&number)) {
@@ -76,6 +75,18 @@ impl Connections {
         }
         Some(held)
     }
+}
+
+/// The connections of memif's kind by their numbers. A name may hold a line feed and what looks like a line behind it,
+/// with the number of a socket of others: which of two lines is the kernel's cannot be told, so neither counts.
+fn by_number(entries: Vec<Entry>) -> HashMap<u64, Entry> {
+    let mut known: HashMap<u64, Option<Entry>> = HashMap::new();
+    for entry in entries {
+        let twice = known.contains_key(&entry.inode);
+        known.insert(entry.inode, (!twice).then_some(entry));
+    }
+    let once = known.into_iter().filter_map(|(number, entry)| Some((number, entry?)));
+    once.filter(|(_, entry)| entry.kind == SEQPACKET && entry.state == State::Connected).collect()
 }
 
 /// The roles of two processes by their connections, or of more by each one's own.
@@ -117,6 +128,20 @@ mod tests {
 
     fn held(accepted: &[&str], connected: bool) -> Option<Held> {
         Some(Held { accepted: accepted.iter().map(|name| name.as_bytes().to_vec()).collect(), connected })
+    }
+
+    #[test]
+    fn a_number_that_comes_twice_tells_nothing() {
+        let table = b"\
+0000000053d69768: 00000003 00000000 00000000 0005 03 7 /run/a
+0000000053d69768: 00000003 00000000 00000000 0005 03 8 /run/a
+0000000026a8f434: 00000002 00000000 00000000 0001 01 9 /x
+0: 0 0 00000000 0005 03 7 /run/b
+0: 0 0 00000000 0001 03 8 /run/b
+0: 0 0 00000000 0005 03 10 /run/c
+";
+        let known = by_number(sockets::parse(table));
+        assert_eq!(known.keys().collect::<Vec<_>>(), [&10]);
     }
 
     #[test]
