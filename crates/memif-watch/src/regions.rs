@@ -5,7 +5,7 @@
 //! in which they were made: those between the rings of this link and of the next one; or else those between the rings
 //! of the link before and this one's; or else what was there before all: buffers that all links share.
 
-use crate::link::{Link, Region};
+use crate::link::Link;
 use crate::maps::FileId;
 use crate::ring::Descriptor;
 
@@ -52,58 +52,73 @@ impl Named {
         self.0.is_empty()
     }
 
-    fn fits(&self, region: &Region) -> bool {
-        self.0.iter().all(|(index, end)| *index != region.index || *end <= region.size)
+    /// Whether all that they name in that region lies within so many bytes.
+    pub(crate) fn fits(&self, region: u16, size: u64) -> bool {
+        self.0.iter().all(|(index, end)| *index != region || *end <= size)
     }
 }
 
-/// Adds further regions to a link, of the files that all its processes share; `rings` are the files of all links
-/// between the same processes. A file that is too short for what descriptors name in its region is none.
-pub(crate) fn add(link: &mut Link, candidates: Vec<Region>, rings: &[FileId], named: &Named) {
+/// A file that may hold a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) id: FileId,
+    /// The number of a region, if its name ends with one.
+    named: Option<u16>,
+}
+
+impl Candidate {
+    pub(crate) fn new(id: FileId, name: &[u8]) -> Self {
+        Self { id, named: number(name) }
+    }
+}
+
+/// A file for each region beyond region 0 of the link whose rings lie in `own`, of the files that all its processes
+/// share, none of them opened yet; `rings` are the files of all links between the same processes.
+pub(crate) fn choose(own: FileId, candidates: &[Candidate], rings: &[FileId], named: &Named) -> Vec<(u16, FileId)> {
     let highest = named.0.last().map_or(0, |(index, _)| *index);
-    let alone = candidates.len() == 1 && highest == 1;
-    let numbered = match by_name(&candidates) {
+    let numbered = match by_name(candidates) {
         Some(numbered) => numbered,
-        None => (1..=highest).zip(by_order(link.id.0, candidates, rings)).collect(),
+        None => (1..=highest).zip(by_order(own, candidates, rings)).collect(),
     };
-    for (index, file) in numbered {
-        let region = Region { index, certain: alone, ..file };
-        if index <= highest && named.fits(&region) {
-            link.regions.push(region);
-        }
-    }
+    numbered.into_iter().filter(|(index, _)| *index <= highest).collect()
 }
 
-/// The regions whose files are named by their numbers, where no number comes twice.
-fn by_name(candidates: &[Region]) -> Option<Vec<(u16, Region)>> {
-    let mut numbered: Vec<(u16, Region)> =
-        candidates.iter().filter_map(|region| Some((number(&region.name)?, region.clone()))).collect();
+/// Whether it is certain that these regions are the right ones.
+pub(crate) fn is_certain(candidates: &[Candidate], named: &Named) -> bool {
+    candidates.len() == 1 && matches!(named.0.last(), Some((1, _)))
+}
+
+/// The files that are named by the numbers of regions, where no number comes twice.
+fn by_name(candidates: &[Candidate]) -> Option<Vec<(u16, FileId)>> {
+    let mut numbered: Vec<(u16, FileId)> =
+        candidates.iter().filter_map(|candidate| Some((candidate.named?, candidate.id))).collect();
     numbered.sort_by_key(|(index, _)| *index);
     let twice = numbered.windows(2).any(|pair| matches!(pair, [(first, _), (second, _)] if first == second));
     (!numbered.is_empty() && !twice).then_some(numbered)
 }
 
 /// The number at the end of a name such as `/memfd:memif region 1 (deleted)`.
-fn number(name: &str) -> Option<u16> {
-    let name = name.strip_suffix(" (deleted)").unwrap_or(name);
-    let front = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    let is_region = front.ends_with("region ") || front.ends_with("region_");
-    let number = name.get(front.len()..)?.parse().ok()?;
+fn number(name: &[u8]) -> Option<u16> {
+    let name = name.strip_suffix(b" (deleted)").unwrap_or(name);
+    let digits = name.iter().rev().take_while(|letter| letter.is_ascii_digit()).count();
+    let (front, number) = name.split_at_checked(name.len().checked_sub(digits)?)?;
+    let is_region = front.ends_with(b"region ") || front.ends_with(b"region_");
+    let number = str::from_utf8(number).ok()?.parse().ok()?;
     (is_region && number > 0).then_some(number)
 }
 
 /// The files in the order of their numbers.
-fn by_order(own: FileId, mut candidates: Vec<Region>, rings: &[FileId]) -> Vec<Region> {
-    // The kernel counts up all files in memory, whichever file system of its own they are in.
-    candidates.sort_by_key(|region| region.id.inode);
+fn by_order(own: FileId, candidates: &[Candidate], rings: &[FileId]) -> Vec<FileId> {
     let own = own.inode;
     let others = || rings.iter().map(|other| other.inode);
     let next = others().filter(|other| *other > own).min().unwrap_or(u64::MAX);
     let last = others().filter(|other| *other < own).max().unwrap_or(0);
     for between in [own..next, last..own, 0..last] {
-        let files: Vec<Region> =
-            candidates.iter().filter(|region| between.contains(&region.id.inode)).cloned().collect();
+        let files = candidates.iter().map(|candidate| candidate.id).filter(|id| between.contains(&id.inode));
+        let mut files: Vec<FileId> = files.collect();
         if !files.is_empty() {
+            // The kernel counts up all files in memory, whichever file system of its own they are in.
+            files.sort_unstable_by_key(|id| id.inode);
             return files;
         }
     }
@@ -112,22 +127,20 @@ fn by_order(own: FileId, mut candidates: Vec<Region>, rings: &[FileId]) -> Vec<R
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::memory::Memory;
 
-    fn region(inode: u64, name: &str) -> Region {
-        let memory = Arc::new(Memory::of_views(Vec::new()));
-        let id = FileId { device: (0, 1), inode };
-        Region { index: 0, size: 100, name: name.to_owned(), certain: false, id, memory }
+    fn id(inode: u64) -> FileId {
+        FileId { device: (0, 1), inode }
+    }
+
+    fn file(inode: u64, name: &str) -> Candidate {
+        Candidate::new(id(inode), name.as_bytes())
     }
 
     fn order(own: u64, candidates: &[u64], rings: &[u64]) -> Vec<u64> {
-        let id = |inode| FileId { device: (0, 1), inode };
-        let candidates = candidates.iter().map(|inode| region(*inode, "x")).collect();
+        let candidates: Vec<Candidate> = candidates.iter().map(|inode| file(*inode, "x")).collect();
         let rings: Vec<FileId> = rings.iter().copied().map(id).collect();
-        by_order(id(own), candidates, &rings).iter().map(|region| region.id.inode).collect()
+        by_order(id(own), &candidates, &rings).iter().map(|file| file.inode).collect()
     }
 
     #[test]
@@ -154,15 +167,11 @@ mod tests {
             ("/memfd:region 99999999 (deleted)", None),
             ("", None),
         ] {
-            assert_eq!(number(name), expected, "{name}");
+            assert_eq!(number(name.as_bytes()), expected, "{name}");
         }
-        let files = [region(5, "region 2"), region(6, "other"), region(7, "region 1")];
-        let numbered = by_name(&files).unwrap();
-        assert_eq!(
-            numbered.iter().map(|(index, region)| (*index, region.id.inode)).collect::<Vec<_>>(),
-            [(1, 7), (2, 5)]
-        );
-        assert!(by_name(&[region(5, "region 1"), region(6, "region 1")]).is_none());
+        let files = [file(5, "region 2"), file(6, "other"), file(7, "region 1")];
+        assert_eq!(by_name(&files).unwrap(), [(1, id(7)), (2, id(5))]);
+        assert!(by_name(&[file(5, "region 1"), file(6, "region 1")]).is_none());
     }
 
     #[test]
@@ -170,9 +179,13 @@ mod tests {
         let at = |region, offset, length| Descriptor { flags: 0, region, length, offset };
         let named = Named::of(&[at(2, 0, 50), at(1, 90, 10), at(1, 10, 20), at(0, 1, 1), at(3, 5, 0), at(300, 1, 1)]);
         assert_eq!(named, Named(vec![(1, 100), (2, 50)]));
-        let numbered = |index| Region { index, ..region(1, "") };
-        assert!(named.fits(&numbered(1)) && named.fits(&numbered(2)));
-        assert!(!Named::of(&[at(1, 90, 11)]).fits(&numbered(1)));
-        assert!(!Named::of(&[at(1, u32::MAX, u32::MAX)]).fits(&numbered(1)));
+        assert!(named.fits(1, 100) && named.fits(2, 100));
+        assert!(!Named::of(&[at(1, 90, 11)]).fits(1, 100));
+        assert!(!Named::of(&[at(1, u32::MAX, u32::MAX)]).fits(1, 100));
+        // However many files there are, no more are opened than descriptors name.
+        let files: Vec<Candidate> = (20..3000).map(|inode| file(inode, "x")).collect();
+        assert_eq!(choose(id(10), &files, &[id(10)], &named), [(1, id(20)), (2, id(21))]);
+        assert!(is_certain(&files[..1], &Named::of(&[at(1, 0, 1)])));
+        assert!(!is_certain(&files[..1], &named) && !is_certain(&files, &Named::of(&[at(1, 0, 1)])));
     }
 }

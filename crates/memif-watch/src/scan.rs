@@ -1,6 +1,6 @@
 //! Looks for the links of the host.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::link::{End, Link, LinkId, OtherEnd, Region};
 use crate::maps::{self, FileId, Mapping, Mappings};
 use crate::memory::{Memory, Way};
 use crate::process::{self, Process};
-use crate::regions::{self, Named};
+use crate::regions::{self, Candidate, Named};
 use crate::roles::Connections;
 use crate::unseen::{Unseen, UnseenKind, Why};
 
@@ -215,27 +215,53 @@ impl Survey {
         None
     }
 
-    /// Finds the further regions of the links.
+    /// Finds the further regions of the links. What those between the same processes can have is told once for all.
     fn add_regions(&mut self, links: &mut [Link]) {
         let ends = |link: &Link| link.ends.iter().map(|end| end.process.pid).collect::<Vec<_>>();
-        let rings: HashMap<FileId, Vec<u32>> = links.iter().map(|link| (link.id.0, ends(link))).collect();
+        let mut related: HashMap<Vec<u32>, Vec<FileId>> = HashMap::new();
+        for link in &*links {
+            related.entry(ends(link)).or_default().push(link.id.0);
+        }
+        let mut shared: HashMap<Vec<u32>, Vec<Candidate>> = HashMap::new();
+        let rings: HashSet<FileId> = links.iter().map(|link| link.id.0).collect();
+        let of_process = self.files_of_processes(&rings);
         for link in links {
             let named = Named::by(link);
             if named.is_empty() {
                 continue;
             }
             let pids = ends(link);
-            let shares = |shared: &Shared| pids.iter().all(|pid| shared.mappings.iter().any(|(other, _)| other == pid));
-            let candidates: Vec<FileId> = self
-                .shared
-                .iter()
-                .filter(|(id, shared)| !rings.contains_key(id) && shares(shared))
-                .map(|(id, _)| *id)
-                .collect();
-            let candidates: Vec<Region> = candidates.into_iter().filter_map(|id| self.region(id)).collect();
-            let related: Vec<FileId> = rings.iter().filter(|(_, ends)| **ends == pids).map(|(id, _)| *id).collect();
-            regions::add(link, candidates, &related, &named);
+            let related = related.get(&pids).map_or(&[][..], Vec::as_slice);
+            let candidates = || self.candidates(&of_process, &pids);
+            let candidates = shared.entry(pids.clone()).or_insert_with(candidates);
+            let certain = regions::is_certain(candidates, &named);
+            for (index, id) in regions::choose(link.id.0, candidates, related, &named) {
+                let region = self.region(id).map(|region| Region { index, certain, ..region });
+                // A file that is too short for what descriptors name in its region is none.
+                link.regions.extend(region.filter(|region| named.fits(index, region.size)));
+            }
         }
+    }
+
+    /// The files that each process has mapped, but those.
+    fn files_of_processes(&self, but: &HashSet<FileId>) -> HashMap<u32, BTreeSet<FileId>> {
+        let mut files: HashMap<u32, BTreeSet<FileId>> = HashMap::new();
+        for (id, shared) in self.shared.iter().filter(|(id, _)| !but.contains(id)) {
+            for (pid, _) in &shared.mappings {
+                files.entry(*pid).or_default().insert(*id);
+            }
+        }
+        files
+    }
+
+    /// The files that all of these processes share.
+    fn candidates(&self, files: &HashMap<u32, BTreeSet<FileId>>, pids: &[u32]) -> Vec<Candidate> {
+        let all: Vec<&BTreeSet<FileId>> = pids.iter().filter_map(|pid| files.get(pid)).collect();
+        let Some(fewest) = all.iter().min_by_key(|files| files.len()).filter(|_| all.len() == pids.len()) else {
+            return Vec::new();
+        };
+        let shared = fewest.iter().filter(|id| all.iter().all(|files| files.contains(id)));
+        shared.filter_map(|id| Some(Candidate::new(*id, &self.shared.get(id)?.name))).collect()
     }
 
     fn region(&mut self, id: FileId) -> Option<Region> {
