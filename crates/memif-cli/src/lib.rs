@@ -18,6 +18,7 @@ mod program;
 pub mod shared;
 mod units;
 mod users;
+mod watching;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

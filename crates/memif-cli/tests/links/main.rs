@@ -24,6 +24,7 @@ fn main() {
         .test("queues_modes_and_chains_are_shown", &[], own::queues_modes_and_chains)
         .test("an_end_that_left_is_missing", &[], own::an_end_that_left)
         .test("a_process_that_is_not_there", &[], own::no_such_process)
+        .test("more_memory_than_descriptors_hides_no_link", &[], own::more_memory_than_descriptors)
         .test("two_testpmd_are_seen", DPDK, others::two_testpmd)
         .test("an_ordinary_user_sees_its_own_links", USERS, rights::own_links)
         .test("what_may_not_be_seen_is_named", USERS, rights::not_permitted)

@@ -1,11 +1,13 @@
 //! Links between our own programs.
 
-use rustix::process::Signal;
-use serde_json::json;
-use testkit::eventually;
+use std::process::Command;
 
-use super::util::reports::has_fields;
-use super::util::{Directory, master, memif};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use testkit::{FileKind, SharedFile, eventually};
+
+use super::util::reports::{has_fields, reports};
+use super::util::{Directory, master, memif, start};
 use super::{link_of, links_of, responder_and_ping, rings, roles};
 
 pub(super) fn both_ends() {
@@ -90,4 +92,38 @@ pub(super) fn an_end_that_left() {
 pub(super) fn no_such_process() {
     memif("links --pid 4194305").finish().code(2).complains("--pid: there is no process 4194305");
     memif("links --pid x").finish().code(2);
+}
+
+/// A scan that may have few descriptors open, while this process has much memory that is no link's.
+pub(super) fn more_memory_than_descriptors() {
+    let directory = Directory::new();
+    let (responder, ping) = responder_and_ping(&directory);
+    let others: Vec<SharedFile> = (0..100)
+        .map(|_| {
+            let file = SharedFile::create(FileKind::Sealed, 4096);
+            file.write(0, b"mapped");
+            file
+        })
+        .collect();
+    let limited = |limit: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit {limit} && exec \"$0\" links --json"), env!("CARGO_BIN_EXE_memif")]);
+        let finished = start(command, "memif links").finish().code(0);
+        let links = reports(&finished).into_iter().filter(|report| report["type"] == "link");
+        let is_an_end = |link: &Value| link["ends"].as_array().unwrap().iter().any(|end| end["pid"] == ping.pid());
+        let links: Vec<Value> = links.filter(is_an_end).collect();
+        assert_eq!(links.len(), 1, "{finished:#?}");
+    };
+    limited("-n 40");
+    // It raises the limit as far as it may.
+    limited("-Sn 4");
+    // What there is no descriptor for is told.
+    for limit in 5..9 {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" links"), env!("CARGO_BIN_EXE_memif")]);
+        let out = start(command, "memif links").finish().out;
+        let told = out.contains("no descriptor is left") || out.contains(&format!(" {} ", ping.pid()));
+        assert!(told, "{limit}: {out}");
+    }
+    drop((others, responder));
 }

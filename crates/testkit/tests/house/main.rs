@@ -65,7 +65,7 @@ const LAYERS: &[Layers] = &[
         order: &[
             &["commands", "shared"],
             &["endpoint"],
-            &["output", "packet"],
+            &["output", "packet", "watching"],
             &["counts", "error", "foreign", "paths", "program", "units", "users"],
         ],
         apart: &["commands"],

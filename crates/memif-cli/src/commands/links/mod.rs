@@ -9,6 +9,7 @@ use memif_watch::{Host, Link, Unseen, UnseenKind};
 use crate::error::Error;
 use crate::output;
 use crate::output::exit::{Outcome, STATUSES};
+use crate::watching;
 use report::{LinkReport, UnseenReport};
 
 const EXAMPLES: &str = "\
@@ -51,12 +52,7 @@ pub(crate) struct LinksOptions {
 
 /// Lists the links.
 pub(crate) fn run(options: &LinksOptions) -> Result<Outcome, Error> {
-    let host = memif_watch::scan().map_err(|source| Error::System {
-        what: "the processes cannot be listed in /proc".to_owned(),
-        advice: "is it mounted?",
-        source,
-    })?;
-    let Host { mut links, mut unseen, in_container, .. } = host;
+    let Host { mut links, mut unseen, in_container, .. } = watching::scan()?;
     if let Some(pid) = options.pid {
         if !memif_watch::is_there(pid) {
             return Err(Error::Usage(format!("--pid: there is no process {pid}")));

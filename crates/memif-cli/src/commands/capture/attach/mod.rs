@@ -29,6 +29,7 @@ use crate::error::Error;
 use crate::output::exit::Outcome;
 use crate::output::{report, so_far, warn};
 use crate::packet::Framing;
+use crate::watching;
 use follow::{Follower, Wanted};
 use mode::Evidence;
 use report::{AttachedReport, Figures};
@@ -48,21 +49,13 @@ pub(super) fn run(options: &CaptureOptions, target: Target) -> Result<Outcome, E
     }
     let (sender, notices) = std::sync::mpsc::channel();
     let stop = Stop::listen(sender.clone())?;
-    let link = target.find(&scan()?)?;
+    let link = target.find(&watching::scan()?)?;
     let rings: Result<Vec<_>, _> =
         target.part().of(&link).map(|ring| Follower::new(&link, *ring, short_name(ring))).collect();
     let followers = rings.map_err(|error| cannot_watch(&link, &error))?;
     let waiting = Waiting { options, stop: &stop, notices: &notices, until };
     let (framing, reason) = waiting.framing(&link, &followers)?;
     watch(waiting, &link, followers, (framing, reason), sender)
-}
-
-fn scan() -> Result<memif_watch::Host, Error> {
-    memif_watch::scan().map_err(|source| Error::System {
-        what: "cannot list the processes in /proc".to_owned(),
-        advice: "mount /proc, as every system has it",
-        source,
-    })
 }
 
 fn cannot_watch(link: &Link, error: &dyn std::fmt::Display) -> Error {

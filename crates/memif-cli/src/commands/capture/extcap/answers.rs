@@ -8,6 +8,7 @@ use crate::commands::capture::attach::framing_of;
 use crate::commands::capture::target::who;
 use crate::error::Error;
 use crate::packet::Framing;
+use crate::watching;
 
 /// The name of the interface that is an endpoint of our own.
 const ENDPOINT: &str = "memif";
@@ -39,7 +40,7 @@ impl Source {
 /// All interfaces.
 pub(super) fn interfaces() -> Result<(), Error> {
     // Where nothing can be looked into there is the endpoint still.
-    let host = memif_watch::scan().unwrap_or_default();
+    let host = watching::scan().unwrap_or_default();
     print(&interfaces_of(&host))
 }
 
@@ -71,7 +72,7 @@ pub(super) fn dlts(source: Source) -> Result<(), Error> {
     let framing = match source {
         Source::Endpoint => Framing::Ethernet,
         Source::Link(id) => {
-            let host = memif_watch::scan().unwrap_or_default();
+            let host = watching::scan().unwrap_or_default();
             host.link(id).map_or(Framing::Ethernet, framing_of)
         }
     };

@@ -17,6 +17,7 @@ use rustix::thread::set_current_timer_slack;
 use crate::commands::top::figures::{EndFigures, LinkFigures, NotSeen, RingFigures, Snapshot};
 use crate::error::Error;
 use crate::output::not_seen;
+use crate::watching;
 use track::Track;
 
 /// Between the two looks that show how fast a ring goes now.
@@ -63,11 +64,7 @@ pub(super) struct Sampler {
 impl Sampler {
     /// Starts them. What is found goes to `tell`, until that says no.
     pub(super) fn start(plan: Plan, tell: impl Fn(Snapshot) -> bool + Send + 'static) -> Result<Self, Error> {
-        let host = memif_watch::scan().map_err(|source| Error::System {
-            what: "the processes cannot be listed in /proc".to_owned(),
-            advice: "is it mounted?",
-            source,
-        })?;
+        let host = watching::scan()?;
         if let Some(pid) = plan.pid.filter(|pid| !memif_watch::is_there(*pid)) {
             return Err(Error::Usage(format!("--pid: there is no process {pid}")));
         }
