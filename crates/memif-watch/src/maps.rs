@@ -47,14 +47,35 @@ pub(crate) fn of(pid: u32) -> io::Result<Mappings> {
     parse(File::open(format!("/proc/{pid}/maps"))?, MAX_TEXT, MAX_MAPPINGS)
 }
 
-/// Whether a process has that file mapped.
+/// Whether a process has that file mapped. Reads up to where that stands.
 pub(crate) fn has(pid: u32, file: FileId) -> bool {
-    of(pid).is_ok_and(|mappings| mappings.found.iter().any(|mapping| mapping.file == file))
+    let mut is_there = false;
+    let here = |mapping: Mapping| {
+        is_there = mapping.file == file;
+        !is_there
+    };
+    let text = File::open(format!("/proc/{pid}/maps"));
+    // What could be read before an error counts.
+    let _ = text.and_then(|text| each(text, MAX_TEXT, here));
+    is_there
 }
 
-/// Reads the mappings that may be a region of a link: shared, readable, of a file, from its first byte on.
 fn parse(text: impl Read, most_bytes: u64, most: usize) -> io::Result<Mappings> {
-    let mut mappings = Mappings::default();
+    let mut found = Vec::new();
+    let fits = |mapping| {
+        let fits = found.len() < most;
+        if fits {
+            found.push(mapping);
+        }
+        fits
+    };
+    let cut = each(text, most_bytes, fits)?;
+    Ok(Mappings { found, cut })
+}
+
+/// Reads the mappings that may be a region of a link: shared, readable, of a file, from its first byte on; until
+/// `found` says that it wants no more. Gives whether it ended before the text did.
+fn each(text: impl Read, most_bytes: u64, mut found: impl FnMut(Mapping) -> bool) -> io::Result<bool> {
     let mut text = BufReader::with_capacity(1 << 16, text.take(most_bytes));
     let mut line = Vec::new();
     loop {
@@ -63,19 +84,15 @@ fn parse(text: impl Read, most_bytes: u64, most: usize) -> io::Result<Mappings> 
             break;
         }
         if !line.ends_with(b"\n") {
-            mappings.cut = true;
-            break;
+            return Ok(true);
         }
         let Some(mapping) = mapping(line.trim_ascii_end()) else { continue };
-        if mappings.found.len() == most {
-            mappings.cut = true;
-            break;
+        if !found(mapping) {
+            return Ok(true);
         }
-        mappings.found.push(mapping);
     }
     // The bound may lie between two lines.
-    mappings.cut |= text.get_ref().limit() == 0;
-    Ok(mappings)
+    Ok(text.get_ref().limit() == 0)
 }
 
 /// `7f91b8836000-7f91b8936000 rw-s 00000000 00:01 2148454    /memfd:name (deleted)`
@@ -158,6 +175,19 @@ mod tests {
         for bytes in 0..MAPS.len() {
             assert!(parse(MAPS, bytes as u64, 100).unwrap().cut, "{bytes}");
         }
+    }
+
+    #[test]
+    fn reading_ends_where_a_file_was_found() {
+        let mut seen = 0;
+        let cut = each(MAPS, 1 << 20, |mapping| {
+            seen += 1;
+            mapping.file.inode != 17
+        });
+        assert_eq!((cut.unwrap(), seen), (true, 2));
+        let own = of(std::process::id()).unwrap().found;
+        assert!(own.iter().all(|mapping| has(std::process::id(), mapping.file)));
+        assert!(!has(std::process::id(), FileId { device: (0, 0), inode: 1 }));
     }
 
     proptest! {

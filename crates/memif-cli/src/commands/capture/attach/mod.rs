@@ -35,8 +35,10 @@ use mode::Evidence;
 use report::{AttachedReport, Figures};
 use watcher::{Rings, Watcher};
 
-/// How often it is looked whether the link is still there.
+/// How often it is looked whether the link is still there, or more rarely where that takes long: its processes may have
+/// very much mapped.
 const PRESENCE: Duration = Duration::from_millis(250);
+const PRESENCE_REST: u32 = 50;
 /// How often it is looked whether a first packet tells what packets begin with.
 const FIRST_PACKET: Duration = Duration::from_millis(2);
 
@@ -85,7 +87,7 @@ impl Waiting<'_> {
             let id = link.id();
             tell(self.options, format_args!("link {id} had no packet yet: its first one shows its mode, or --mode"))?;
         }
-        let mut checked = Instant::now();
+        let mut due = Instant::now() + PRESENCE;
         while !found.is_any() && !self.is_over(Instant::now() + FIRST_PACKET) {
             let more = |follower: &Follower| follower.has_more(link).map_err(|error| cannot_watch(link, &error));
             for follower in followers {
@@ -95,9 +97,10 @@ impl Waiting<'_> {
                     return Ok((framing, reason));
                 }
             }
-            if checked.elapsed() >= PRESENCE {
-                checked = Instant::now();
-                if end_of(link).is_some() {
+            if due <= Instant::now() {
+                let (end, next) = presence(link);
+                due = next;
+                if end.is_some() {
                     break;
                 }
             }
@@ -157,8 +160,8 @@ fn watch(
         Figures::new(captured, link, end, rings.iter().map(|ring| (ring, ring.passed())))
     };
     let mut end = None;
+    let mut next = Instant::now() + PRESENCE;
     while !stop.is_requested() {
-        let next = Instant::now() + PRESENCE;
         match receive(notices, Some(until.map_or(next, |until| until.min(next)))) {
             Ok(Notice::Figures) if stop.takes_figures() => {
                 let figures = figures(view.so_far(), None);
@@ -169,7 +172,7 @@ fn watch(
                 if until.is_some_and(|until| until <= Instant::now()) {
                     break;
                 }
-                end = end_of(link);
+                (end, next) = presence(link);
                 if end.is_some() {
                     break;
                 }
@@ -210,6 +213,14 @@ fn finish(
         ))),
         None => Ok(Outcome::Success),
     }
+}
+
+/// Why the link is no more, if it is not; and when to look again.
+fn presence(link: &Link) -> (Option<String>, Instant) {
+    let began = Instant::now();
+    let end = end_of(link);
+    let now = Instant::now();
+    (end, now + PRESENCE.max((now - began) * PRESENCE_REST))
 }
 
 /// Why the link is no more, if it is not.
