@@ -28,10 +28,12 @@ const IDLE: Duration = Duration::from_millis(100);
 const EACH: Duration = Duration::from_micros(750);
 /// Looks at rings take a fifth of a processor at most, however many are as fast as they can be.
 const REST: u32 = 4;
-/// Links are looked for so often, or more rarely where that takes long: half a percent of a processor.
+/// Links are looked for so often, or more rarely where that takes long: half a percent of a processor; every half
+/// minute even if it takes more, until that is a tenth.
 const SCAN: Duration = Duration::from_secs(1);
 const SCAN_REST: u32 = 200;
 const SCAN_MOST: Duration = Duration::from_secs(30);
+const SCAN_LEAST_REST: u32 = 10;
 /// Rings that are looked at. A process can make any number of them.
 const MOST_RINGS: usize = 16_384;
 
@@ -110,8 +112,28 @@ fn look_for_links(ended: &Receiver<()>, found: &Sender<Order>) {
         {
             return;
         }
-        pause = (before.elapsed() * SCAN_REST).clamp(SCAN, SCAN_MOST);
+        pause = pause_after(before.elapsed());
     }
+}
+
+/// How long links are not looked for after that took so long.
+fn pause_after(took: Duration) -> Duration {
+    (took * SCAN_REST).clamp(SCAN, SCAN_MOST).max(took * SCAN_LEAST_REST)
+}
+
+/// Which of the links with so many rings are looked at, if so many rings are: those that have few come first, so that
+/// few links with many rings hide none of the others.
+fn that_fit(rings: &[usize], most: usize) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..rings.len()).collect();
+    order.sort_by_key(|link| rings.get(*link));
+    let mut left = most;
+    let mut fit = vec![false; rings.len()];
+    for link in order {
+        let (Some(count), Some(fits)) = (rings.get(link), fit.get_mut(link)) else { continue };
+        *fits = *count <= left;
+        left -= if *fits { *count } else { 0 };
+    }
+    fit
 }
 
 /// The links that are watched.
@@ -197,21 +219,17 @@ impl Watch {
     fn adopt(&mut self, host: Host, now: Duration) {
         let Host { links, mut unseen, in_container, .. } = host;
         let mut before = std::mem::take(&mut self.links);
-        let mut left = MOST_RINGS;
-        for link in links {
-            let of = |pid: u32| link.ends().iter().any(|end| end.process.pid == pid);
-            if self.pid.is_some_and(|pid| !of(pid)) {
-                continue;
-            }
+        let of = |link: &Link, pid: u32| link.ends().iter().any(|end| end.process.pid == pid);
+        let links: Vec<Link> = links.into_iter().filter(|link| self.pid.is_none_or(|pid| of(link, pid))).collect();
+        let fit = that_fit(&links.iter().map(|link| link.rings().len()).collect::<Vec<_>>(), MOST_RINGS);
+        for (link, fits) in links.into_iter().zip(fit) {
             let old = before.iter().position(|watched| is_same(&watched.link, &link));
             let mut old = old.map_or_else(Vec::new, |at| before.swap_remove(at).rings);
-            let fits = link.rings().len() <= left;
             let mut rings = Vec::new();
             for ring in link.rings().iter().filter(|_| fits) {
                 let kept = old.iter().position(|old| old.track.ring() == ring).map(|at| old.swap_remove(at));
                 rings.push(kept.unwrap_or_else(|| Scheduled { track: Track::new(*ring, now), due: now, close: false }));
             }
-            left -= rings.len();
             let problem = (!fits).then(|| format!("not watched: there are more than {MOST_RINGS} rings"));
             self.links.push(Watched { link, rings, problem });
         }
@@ -285,6 +303,21 @@ fn is_same(before: &Link, now: &Link) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_with_few_rings_are_looked_at_before_those_with_many() {
+        assert_eq!(that_fit(&[510, 2, 510, 510, 16, 2], 1100), [true, true, true, false, true, true]);
+        assert_eq!(that_fit(&[3, 3, 3], 6), [true, true, false]);
+        assert_eq!(that_fit(&[7, 0], 6), [false, true]);
+        assert!(that_fit(&[], 6).is_empty());
+    }
+
+    #[test]
+    fn a_slow_search_comes_more_rarely() {
+        for (took, pause) in [(1, 1000), (20, 4000), (1000, 30_000), (15_000, 150_000)] {
+            assert_eq!(pause_after(Duration::from_millis(took)), Duration::from_millis(pause));
+        }
+    }
 
     #[test]
     fn looks_come_in_time_and_together() {
