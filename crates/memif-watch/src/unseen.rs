@@ -72,7 +72,9 @@ impl fmt::Display for Why {
             }
             Why::TooMuch => f.write_str("more is mapped than is looked at in one process"),
             Why::TooManyLinks => f.write_str("there are more links than are looked at between the same processes"),
-            Why::OutOfDescriptors => f.write_str("no descriptor is left to open it with: raise their limit (ulimit -n)"),
+            Why::OutOfDescriptors => {
+                f.write_str("no descriptor is left to open it with: raise their limit (ulimit -n)")
+            }
             Why::Kernel(reason) => f.write_str(reason),
         }
     }

@@ -85,6 +85,11 @@ pub(crate) fn wrong_use() {
     ] {
         memif(&format!("extcap {arguments}")).finish().code(2).complains(answer);
     }
+    let directory = Directory::new();
+    fs::write(directory.path("file"), "something").unwrap();
+    let into = format!("extcap --capture --extcap-interface memif --fifo {}", directory.text("file"));
+    memif(&into).finish().code(2).complains("is no pipe");
+    assert_eq!(fs::read_to_string(directory.path("file")).unwrap(), "something");
 }
 
 pub(crate) fn install() {

@@ -142,6 +142,24 @@ pub(crate) fn reader_goes() {
     piped.program.finish().code(0);
 }
 
+/// A link that never had a packet, so that what its packets begin with is waited for.
+pub(crate) fn quiet() {
+    let socket = abstract_name();
+    let mut master = master(&socket, "");
+    let _slave = memif(&format!("responder --socket {socket} --ip 192.168.1.3"));
+    master.expect("connected");
+    let interface = interface_of(master.pid());
+    let piped = Piped::start(&format!("--extcap-interface {interface}"));
+    // It opens the pipe, and has nothing to write yet.
+    drop(File::open(&piped.pipe).unwrap());
+    piped.program.finish().code(0);
+    // No packet is needed to see that this is no filter, of frames or of IP.
+    let wrong = Piped::start(&format!("--extcap-interface {interface} --extcap-capture-filter nonsense"));
+    let (file, finished) = wrong.end();
+    finished.code(2).complains("column 1 of the filter");
+    assert!(file.is_empty());
+}
+
 pub(crate) fn failures() {
     for (arguments, answer) in [
         ("--extcap-interface memif-0-0-0", "there is no link 0:0:0"),

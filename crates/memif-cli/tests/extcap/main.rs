@@ -24,6 +24,7 @@ fn main() {
         .test("a_link_that_ends_is_told", &[Need::Program("mkfifo")], live::link_ends)
         .test("sigterm_ends_it", &[Need::Program("mkfifo")], live::sigterm)
         .test("a_pipe_without_a_reader_ends_it", &[Need::Program("mkfifo")], live::reader_goes)
+        .test("a_link_without_packets_is_left_and_told_of", &[Need::Program("mkfifo")], live::quiet)
         .test("failures_are_told_after_the_pipe_is_open", &[Need::Program("mkfifo")], live::failures)
         .run();
 }

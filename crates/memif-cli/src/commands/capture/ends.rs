@@ -9,7 +9,7 @@ use memif::{Event, InterfaceKey, SocketError};
 
 use super::options::{CaptureOptions, End, named};
 use super::progress::Watched;
-use super::recording::{Subjects, start_recording, tell, tells_of_packets};
+use super::recording::{Subjects, notice_reader, start_recording, tell, tells_of_packets};
 use super::report::Figures;
 use super::tally::Flow;
 use super::tapper::{ENDS, Orders, Plan, Tapper};
@@ -31,7 +31,11 @@ pub(super) fn run(options: &CaptureOptions) -> Result<Outcome, Error> {
     let configs = ends.iter().map(End::config).collect::<Result<Vec<_>, _>>()?;
     let inbox = Inbox::new();
     // Before signals are listened to: a pipe that nobody reads keeps it waiting, which a signal is to end.
-    let recording = start_recording(options, &Subjects::of(options, &ends), inbox.sender())?;
+    let subjects = Subjects::of(options, &ends);
+    if !subjects.via {
+        notice_reader(options, &inbox.sender())?;
+    }
+    let recording = start_recording(options, &subjects, inbox.sender())?;
     let stop = Stop::listen(inbox.sender())?;
     let serving = options.metrics.serve("capture")?;
     let metrics = serving.metrics();

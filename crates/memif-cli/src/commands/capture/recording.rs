@@ -71,7 +71,6 @@ pub(super) fn start_recording(
     let subject = Subject { framing: *framing, comment: comment.clone(), filter, packets: options.count };
     let file = options.record.name();
     let via = *via;
-    let noticed = over.clone();
     let told = move |ending: Ending<'_>| match ending {
         // They are not to notice.
         Ending::Failed(error) if via => {
@@ -81,17 +80,19 @@ pub(super) fn start_recording(
         // Without a receiver the command is ending already.
         Ending::Failed(_) | Ending::Complete => drop(over.send(Notice::Signal)),
     };
-    if options.record.takes_standard_output() && !via {
-        notice_reader(noticed)?;
-    }
     if options.record.path().is_some() {
         return Recording::to_files(&options.record, subject, interfaces, told);
     }
     Recording::to_sink(Lines::new(link_type(*framing), *way), &options.record, subject, interfaces, told)
 }
 
-/// Has the end told of when nobody reads standard output any more: without packets nothing else would show it.
-fn notice_reader(over: Sender<Notice>) -> Result<(), Error> {
+/// Has the end told of when packets go to standard output and nobody reads it any more: without packets nothing else
+/// would show it.
+pub(super) fn notice_reader(options: &CaptureOptions, over: &Sender<Notice>) -> Result<(), Error> {
+    if !options.record.takes_standard_output() {
+        return Ok(());
+    }
+    let over = over.clone();
     let wait = move || {
         let out = io::stdout();
         let mut polled = [PollFd::new(&out, PollFlags::empty())];

@@ -10,6 +10,7 @@ mod report;
 mod watcher;
 mod window;
 
+use std::cell::Cell;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use memif_watch::{End, Link, RingDirection};
 use super::lines::Way;
 use super::options::CaptureOptions;
 use super::progress::Watched;
-use super::recording::{Subjects, start_recording, tell};
+use super::recording::{Subjects, notice_reader, start_recording, tell};
 use super::target::{Target, short_name, who};
 use crate::endpoint::driver::{Notice, receive};
 use crate::endpoint::record::{self, CaptureReport, Recording, link_type};
@@ -45,19 +46,31 @@ const FIRST_PACKET: Duration = Duration::from_millis(2);
 /// Watches a link until a signal, its end, or what the options say.
 pub(super) fn run(options: &CaptureOptions, target: Target) -> Result<Outcome, Error> {
     let until = options.seconds.map(|time| Instant::now() + time);
-    // What is wrong with a filter shows at once in most cases.
-    if let Some(framing) = options.given_framing() {
-        options.filter(framing)?;
-    }
+    check_filter(options)?;
     let (sender, notices) = std::sync::mpsc::channel();
     let stop = Stop::listen(sender.clone())?;
+    notice_reader(options, &sender)?;
     let link = target.find(&watching::scan()?)?;
     let rings: Result<Vec<_>, _> =
         target.part().of(&link).map(|ring| Follower::new(&link, *ring, short_name(ring))).collect();
     let followers = rings.map_err(|error| cannot_watch(&link, &error))?;
-    let waiting = Waiting { options, stop: &stop, notices: &notices, until };
+    let waiting = Waiting { options, stop: &stop, notices: &notices, until, reader_left: Cell::new(false) };
     let (framing, reason) = waiting.framing(&link, &followers)?;
+    if waiting.reader_left.get() {
+        return Ok(Outcome::Success);
+    }
     watch(waiting, &link, followers, (framing, reason), sender)
+}
+
+/// What is wrong with a filter shows at once: also where packets are yet to show what they begin with, if it is wrong
+/// for all that they may begin with.
+fn check_filter(options: &CaptureOptions) -> Result<(), Error> {
+    match options.given_framing() {
+        Some(framing) => options.filter(framing).map(drop),
+        None => {
+            options.filter(Framing::Ethernet).or_else(|wrong| options.filter(Framing::Ip).map_err(|_| wrong)).map(drop)
+        }
+    }
 }
 
 fn cannot_watch(link: &Link, error: &dyn std::fmt::Display) -> Error {
@@ -70,6 +83,8 @@ struct Waiting<'w> {
     stop: &'w Stop,
     notices: &'w Receiver<Notice>,
     until: Option<Instant>,
+    /// Nobody reads what this would write.
+    reader_left: Cell<bool>,
 }
 
 impl Waiting<'_> {
@@ -116,7 +131,10 @@ impl Waiting<'_> {
         }
         match receive(self.notices, Some(self.until.map_or(time, |until| until.min(time)))) {
             Ok(Notice::Figures) | Err(RecvTimeoutError::Timeout) => over(Instant::now()),
-            _ => true,
+            _ => {
+                self.reader_left.set(!self.stop.is_requested());
+                true
+            }
         }
     }
 }
@@ -128,7 +146,7 @@ fn watch(
     (framing, reason): (Framing, String),
     over: Sender<Notice>,
 ) -> Result<Outcome, Error> {
-    let Waiting { options, stop, notices, until } = waiting;
+    let Waiting { options, stop, notices, until, .. } = waiting;
     let interfaces: Vec<Interface> = followers.iter().map(|follower| interface(link, follower)).collect();
     let subjects = Subjects {
         framing,

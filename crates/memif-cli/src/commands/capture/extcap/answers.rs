@@ -32,6 +32,7 @@ impl Source {
         }
         let id = name.strip_prefix(LINK).and_then(|id| id.replace('-', ":").parse().ok());
         id.map(Self::Link).ok_or_else(|| {
+            let name = name.escape_debug();
             Error::Usage(format!("there is no interface {name}: memif extcap --extcap-interfaces lists them"))
         })
     }
@@ -137,6 +138,8 @@ mod tests {
         for wrong in ["", "memif-", "memif-1-2", "eth0", "memif-0-1-77-"] {
             assert!(Source::of(wrong).unwrap_err().to_string().contains("there is no interface"), "{wrong}");
         }
+        let error = Source::of("a\x1b[2J\n").unwrap_err().to_string();
+        assert!(error.contains("there is no interface a\\u{1b}[2J\\n:"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod folder;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser};
@@ -169,6 +170,10 @@ fn capture(options: &ExtcapOptions, source: answers::Source, fifo: &Path) -> Res
         source,
     };
     let pipe = File::options().write(true).open(fifo).map_err(failed)?;
+    let kind = pipe.metadata().map_err(failed)?.file_type();
+    if !kind.is_fifo() && !kind.is_char_device() {
+        return Err(Error::Usage(format!("--fifo: {} is no pipe, and is left as it is", fifo.display())));
+    }
     rustix::stdio::dup2_stdout(&pipe).map_err(|error| failed(error.into()))?;
     drop(pipe);
     start::run(&to_capture(options, source)?)
