@@ -1,6 +1,6 @@
 //! Looking for the links of other programs, as every command that watches does.
 
-use memif_watch::Host;
+use memif_watch::{Host, Unseen, UnseenKind};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::Error;
@@ -15,4 +15,10 @@ pub(crate) fn scan() -> Result<Host, Error> {
         advice: "mount /proc, as every system has it",
         source,
     })
+}
+
+/// Whether what was not looked into may be about links of that process. Any of the other processes may be the other
+/// end; memory that others share is none of its links.
+pub(crate) fn concerns(unseen: &Unseen, pid: u32) -> bool {
+    unseen.what != UnseenKind::Memory || unseen.processes.iter().any(|process| process.pid == pid)
 }

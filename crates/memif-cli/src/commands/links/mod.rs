@@ -4,7 +4,7 @@ mod report;
 mod table;
 
 use clap::Args;
-use memif_watch::{Host, Link, Unseen, UnseenKind};
+use memif_watch::{Host, Link, Unseen};
 
 use crate::error::Error;
 use crate::output;
@@ -58,11 +58,7 @@ pub(crate) fn run(options: &LinksOptions) -> Result<Outcome, Error> {
             return Err(Error::Usage(format!("--pid: there is no process {pid}")));
         }
         links.retain(|link| link.ends().iter().any(|end| end.process.pid == pid));
-        // Any of the others may be the other end; memory that others share is none of its links.
-        let concerns = |unseen: &Unseen| {
-            unseen.what == UnseenKind::Process || unseen.processes.iter().any(|process| process.pid == pid)
-        };
-        unseen.retain(concerns);
+        unseen.retain(|unseen| watching::concerns(unseen, pid));
     }
     tell(&links, &unseen, in_container)?;
     Ok(if links.is_empty() { Outcome::No } else { Outcome::Success })

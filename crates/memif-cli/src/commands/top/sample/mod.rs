@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use memif_watch::{Host, Link, Unseen, UnseenKind};
+use memif_watch::{Host, Link};
 use rustix::thread::set_current_timer_slack;
 
 use crate::commands::top::figures::{EndFigures, LinkFigures, NotSeen, RingFigures, Snapshot};
@@ -234,11 +234,7 @@ impl Watch {
             self.links.push(Watched { link, rings, problem });
         }
         if let Some(pid) = self.pid {
-            // Any of the others may be the other end; memory that others share is none of its links.
-            let concerns = |unseen: &Unseen| {
-                unseen.what == UnseenKind::Process || unseen.processes.iter().any(|process| process.pid == pid)
-            };
-            unseen.retain(concerns);
+            unseen.retain(|unseen| watching::concerns(unseen, pid));
         }
         self.unseen = not_seen(&unseen).into_iter().map(|(what, why)| NotSeen { what, why }).collect();
         if in_container {
