@@ -36,12 +36,13 @@ impl<'q> TxBatch<'q> {
 }
 
 impl TxBatch<'_> {
-    /// Whether a packet of `len` bytes can be added now, and `spare` slots are free behind it. A ring that is full is
-    /// not counted as one that was met.
+    /// Whether a packet of `len` bytes can be added now, and room is left behind it for `more` of them: as many slots as
+    /// that one takes each, and `least` slots at least. A ring that is full is not counted as one that was met.
     ///
     /// # Errors
-    /// As [`push`](Self::push), but for [`SendError::Full`].
-    pub(crate) fn has_room(&mut self, len: usize, spare: u16) -> Result<bool, SendError> {
+    /// As [`push`](Self::push), but for [`SendError::Full`]; [`SendError::TooLong`] also where the ring never has room
+    /// for so many, in the buffers that a slave posted.
+    pub(crate) fn has_room(&mut self, len: usize, more: u16, least: u16) -> Result<bool, SendError> {
         self.queue.check_memory()?;
         let place = match self.queue.place(self.next, len) {
             Ok(place) => place,
@@ -52,6 +53,12 @@ impl TxBatch<'_> {
         };
         // Useless buffers may have gone back for good.
         self.next = place.first;
+        let (each, slots) = (usize::from(place.slots), usize::from(self.queue.core.cursor.size()));
+        let all = each.saturating_mul(1 + usize::from(more));
+        if all > slots {
+            return Err(SendError::TooLong { len, max: len * slots / all });
+        }
+        let spare = u16::try_from(all - each).unwrap_or(u16::MAX).max(least);
         self.queue.has_free_behind(place, spare)
     }
 }

@@ -8,6 +8,9 @@ use crate::queue::{Aside, TxBatch, TxQueue};
 /// Frames after which a batch is published though the stack goes on, so that the peer need not wait for all of a long
 /// turn.
 const MOST_OPEN: usize = 64;
+/// Frames whose room is kept for replies. By the buffers that are there: as master those of the slave, which may be
+/// shorter than what this side would send in one.
+const REPLIES: u16 = 2;
 
 /// The transmit queue of a device, and the batch that is open on it.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub(super) struct Outbox {
     frame: Vec<u8>,
     /// Bytes of the longest frame, for which there is room or none.
     longest: usize,
-    /// Slots that are kept for replies, see [`has_room_for_reply`](Self::has_room_for_reply).
+    /// Slots that are kept for replies at least, see [`has_room_for_reply`](Self::has_room_for_reply).
     kept: u16,
     /// Whether a frame waits for room since this was set to `false`.
     pub(super) blocked: bool,
@@ -56,18 +59,18 @@ impl Outbox {
     /// receive, for ever. With what each keeps back that cannot be: receiving frees a frame's room on the peer's ring
     /// for each that it takes on the own, so together the two rings never have less room than one end keeps.
     pub(super) fn has_room(&mut self) -> bool {
-        self.tx.is_connected() && self.look(self.kept)
+        self.tx.is_connected() && self.look(REPLIES, self.kept)
     }
 
     /// Whether there is room for the reply to a frame. To what a peer left behind that is gone nothing can be sent, and
     /// it is received all the same.
     pub(super) fn has_room_for_reply(&mut self) -> bool {
-        !self.tx.is_connected() || self.look(0) || !self.tx.is_connected()
+        !self.tx.is_connected() || self.look(0, 0) || !self.tx.is_connected()
     }
 
-    fn look(&mut self, spare: u16) -> bool {
+    fn look(&mut self, more: u16, least: u16) -> bool {
         let mut batch = TxBatch::take_up(&mut self.tx, self.open);
-        let room = batch.has_room(self.longest, spare);
+        let room = batch.has_room(self.longest, more, least);
         self.open = batch.put_aside();
         match room {
             Ok(room) => {

@@ -28,6 +28,7 @@ fn main() {
         .test("two_full_rings_do_not_wait_for_each_other", &[], traffic::two_full_rings_do_not_wait_for_each_other)
         .test("connections_outlive_a_link", &[], traffic::connections_outlive_a_link)
         .test("tokens_are_room", &[], stack::tokens_are_room)
+        .test("room_is_by_the_buffers_that_are_there", &[], stack::room_is_by_the_buffers_that_are_there)
         .test("nothing_is_received_without_room_for_a_reply", &[], stack::nothing_is_received_without_room_for_a_reply)
         .test("a_full_ring_is_no_busy_loop", &[], stack::a_full_ring_is_no_busy_loop)
         .test("a_turn_is_bounded", &[], stack::a_turn_is_bounded)

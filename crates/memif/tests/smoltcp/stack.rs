@@ -55,6 +55,20 @@ pub(crate) fn tokens_are_room() {
     }
 }
 
+/// A master's frames take more of the buffers of its slave where those are shorter than its own, replies too.
+pub(crate) fn room_is_by_the_buffers_that_are_there() {
+    for (ring_size, most) in [(16, 3), (32, 8), (128, 40)] {
+        let mut pair = Pair::new(Plan { ring_size, buffer_size: 512, ..Plan::default() });
+        let mut given = 0;
+        while let Some(token) = pair.master.device.transmit(pair.now) {
+            token.consume(1514, |frame| frame.fill(1));
+            given += 1;
+        }
+        // Three slots each, and as many for each of two replies.
+        assert_eq!(given, most, "{ring_size} slots");
+    }
+}
+
 /// No frame is received whose reply would have no room, and none is lost.
 pub(crate) fn nothing_is_received_without_room_for_a_reply() {
     let mut pair = Pair::new(Plan { ring_size: 4, medium: Medium::Ip, ..Plan::default() });

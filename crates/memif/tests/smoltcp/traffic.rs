@@ -118,7 +118,7 @@ pub(crate) fn a_burst_is_no_limit_of_what_comes_at_once() {
 /// Both ends send all that their rings take, on so many connections that no window stops them.
 pub(crate) fn two_full_rings_do_not_wait_for_each_other() {
     for medium in [Medium::Ethernet, Medium::Ip] {
-        for (ring_size, buffer_size) in [(4, 2048), (16, 2048), (16, 512)] {
+        for (ring_size, buffer_size) in [(4, 2048), (16, 2048), (16, 512), (32, 512), (128, 512)] {
             let mut pair = Pair::new(Plan { medium, ring_size, buffer_size, ..Plan::default() });
             let mut all = streams(&mut pair, 12, 200_000, 1 << 16);
             run_from(&mut pair, &mut all, all_over, |pair| {
