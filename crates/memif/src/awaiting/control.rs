@@ -74,7 +74,7 @@ impl<R: Reactor> Control<R> {
             Poll::Ready(match Link::prepare(&link) {
                 Ok(prepared) => Ok((key, Link::prepared(link, prepared))),
                 Err(error) => {
-                    self.shared.lock().put_link(key, link);
+                    self.shared.put_back(key, link);
                     Err(SocketError::Io { operation: "epoll", error })
                 }
             })

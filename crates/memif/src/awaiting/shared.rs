@@ -61,10 +61,26 @@ impl Shared {
         waiters.into_values().for_each(Waker::wake);
     }
 
+    /// A link that was taken and not given is there again, for whoever waits, unless its interface has gone or has the
+    /// next one.
+    pub(super) fn put_back(&self, key: InterfaceKey, link: Link) {
+        let mut state = self.lock();
+        let is_wanted = state.socket().is_ok_and(|socket| socket.check_interface(key).is_ok());
+        let unwanted = if is_wanted && !state.links.contains_key(&key) {
+            state.put_link(key, link);
+            None
+        } else {
+            Some(link)
+        };
+        drop(state);
+        drop(unwanted);
+        self.wake_waiters();
+    }
+
     /// The driver has ended: links go down, and all who wait hear of it.
     pub(super) fn end(&self) {
         let mut state = self.lock();
-        let ended = (state.socket.take(), std::mem::take(&mut state.links));
+        let ended = (state.socket.take(), std::mem::take(&mut state.links), state.driver.take());
         drop(state);
         drop(ended);
         self.wake_waiters();
@@ -203,5 +219,50 @@ impl Drop for Waiting<'_> {
             let waker = self.shared.lock().waiters.remove(&number);
             drop(waker);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::InterfaceConfig;
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_link_that_was_not_given_is_there_for_whoever_waits() {
+        let mut socket = Socket::builder(format!("@memif-put-back-{}", std::process::id())).open().unwrap();
+        let master = socket.add_interface(InterfaceConfig::master(0)).unwrap();
+        let slave = socket.add_interface(InterfaceConfig::slave(0)).unwrap();
+        let (one, two) = (
+            socket.wait_connected(master, Duration::from_secs(20)).unwrap(),
+            socket.wait_connected(slave, Duration::from_secs(20)).unwrap(),
+        );
+        let shared = Shared::new(socket);
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let wait = || shared.lock().wait(&mut None, &Context::from_waker(&Waker::from(Arc::clone(&count))));
+        let woken = || count.0.swap(0, Ordering::Relaxed);
+        wait();
+        shared.put_back(master, one);
+        assert_eq!(woken(), 1);
+        // What came meanwhile is the newer one.
+        shared.put_back(master, two);
+        let (key, link) = shared.lock().take_link(None).unwrap();
+        assert!(key == master && link.rx[0].is_connected());
+        shared.with(|socket| socket.remove_interface(master)).unwrap();
+        wait();
+        shared.put_back(master, link);
+        assert!(shared.lock().take_link(None).is_none());
+        assert_eq!(woken(), 1);
     }
 }
