@@ -34,8 +34,8 @@ pub struct IpDevice<R: Reactor> {
     rx_wait: RxWait,
     tx: TxQueue<R>,
     tx_wait: TxWait,
-    /// When the packet that waits for room found none.
-    full: Option<Instant>,
+    /// When the packet that waits for room found none, and when it was last asked for.
+    full: Option<(Instant, Instant)>,
     lost: u64,
 }
 
@@ -68,11 +68,17 @@ impl<R: Reactor> IpDevice<R> {
     }
 
     pub(crate) fn poll_transmit(&mut self, cx: &mut Context<'_>, packet: &[u8]) -> Poll<io::Result<usize>> {
+        let now = Instant::now();
+        // A write that was dropped leaves no trace but that nobody asks for it any more.
+        if self.full.is_some_and(|(_, asked)| now.saturating_duration_since(asked) >= PATIENCE) {
+            (self.full, self.tx_wait) = (None, TxWait::default());
+        }
         let full = &mut self.full;
         let sent = self.tx.poll_until(cx, &mut self.tx_wait, true, |queue| match queue.try_send(packet) {
             Err(SendError::Full) => {
-                let over = full.get_or_insert_with(Instant::now).elapsed() >= PATIENCE;
-                Ok(over.then_some(false))
+                let (since, asked) = full.get_or_insert((now, now));
+                *asked = now;
+                Ok((now.saturating_duration_since(*since) >= PATIENCE).then_some(false))
             }
             sent => sent.map(|()| Some(true)),
         });

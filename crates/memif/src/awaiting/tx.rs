@@ -39,7 +39,8 @@ impl<R: Reactor> TxQueue<R> {
         &self.queue
     }
 
-    /// The queue, for calls that do not wait: [`send`](queue::TxQueue::send) says at once that the ring is full.
+    /// The queue, for calls that do not wait: [`send`](queue::TxQueue::send) says at once that the ring is full. It is
+    /// not to change places with the queue of another.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut queue::TxQueue {
         &mut self.queue
@@ -55,6 +56,9 @@ impl<R: Reactor> TxQueue<R> {
     ///
     /// # Cancel safety
     /// Yes: nothing is taken. A batch that is dropped sends nothing.
+    ///
+    /// # Panics
+    /// With tokio, where the ring is full first in a runtime whose reactor is not enabled (`enable_io`).
     pub async fn reserve(&mut self, slots: usize) -> Result<TxBatch<'_>, SendError> {
         self.until(true, |queue| Ok(queue.has_room(slots)?.then_some(()))).await?;
         self.queue.reserve()
@@ -67,6 +71,9 @@ impl<R: Reactor> TxQueue<R> {
     ///
     /// # Cancel safety
     /// Yes: a future that is dropped before it was ready has sent nothing.
+    ///
+    /// # Panics
+    /// As [`reserve`](Self::reserve).
     pub async fn send(&mut self, packet: &[u8]) -> Result<(), SendError> {
         self.until(true, |queue| match queue.try_send(packet) {
             Err(SendError::Full) => Ok(None),
@@ -84,6 +91,9 @@ impl<R: Reactor> TxQueue<R> {
     ///
     /// # Cancel safety
     /// Yes.
+    ///
+    /// # Panics
+    /// As [`reserve`](Self::reserve).
     pub async fn flush(&mut self) -> Result<(), SendError> {
         self.until(false, |queue| Ok(queue.look_drained()?.then_some(()))).await
     }
@@ -108,9 +118,12 @@ impl<R: Reactor> TxQueue<R> {
     ) -> Poll<Result<T, SendError>> {
         ready!(R::poll_turn(&mut self.turns, cx));
         loop {
-            if let Some(answer) = ask(&mut self.queue)? {
-                *wait = TxWait::default();
-                return Poll::Ready(Ok(answer));
+            match ask(&mut self.queue) {
+                Ok(None) => {}
+                answer => {
+                    *wait = TxWait::default();
+                    return Poll::Ready(answer.and_then(|answer| answer.ok_or(SendError::Full)));
+                }
             }
             if full && wait.is_new() {
                 self.queue.was_full();
@@ -128,8 +141,12 @@ impl<R: Reactor> TxQueue<R> {
             Some(source) => source,
             none => match R::register(nap.descriptor()) {
                 Ok(source) => none.insert(source),
-                // As where there is no descriptor.
-                Err(_) => return come_back(cx),
+                // The kernel has no descriptor left: as where the queue got none. Anything else is the runtime's.
+                Err(error) if error.raw_os_error().is_some() => {
+                    std::thread::sleep(wait.pause());
+                    return come_back(cx);
+                }
+                Err(_) => return Poll::Ready(Err(SendError::RuntimeGone)),
             },
         };
         let queue = &self.queue;

@@ -67,16 +67,17 @@ impl Nap {
         Ok(())
     }
 
-    /// Whether the peer's signals end the sleep from now on.
-    pub(super) fn listen(&mut self, listens: bool, queue: &QueueShared) {
+    /// Whether the peer's signals end the sleep from now on. Returns whether that could be set.
+    pub(super) fn listen(&mut self, listens: bool, queue: &QueueShared) -> bool {
         if self.listens == listens {
-            return;
+            return true;
         }
         let flags = if listens { epoll::EventFlags::IN } else { epoll::EventFlags::empty() };
         // Fails for want of memory alone, and is tried again.
         if epoll::modify(&self.all, &*queue.interrupt, epoll::EventData::new_u64(SIGNAL), flags).is_ok() {
             self.listens = listens;
         }
+        self.listens == listens
     }
 
     /// What is ready. One system call; with a time that is over, two.

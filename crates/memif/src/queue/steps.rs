@@ -73,9 +73,10 @@ impl RxQueue {
             return Ok(Step::Done);
         }
         let stormy = !self.listens();
-        nap.listen(!stormy, &self.shared);
-        if (first_sleep || stormy) && nap.limit(FIRST_SLEEP).is_err() {
-            // No descriptor left: looking again is all that is left.
+        let listens = nap.listen(!stormy, &self.shared);
+        if (first_sleep || stormy || !listens) && nap.limit(FIRST_SLEEP).is_err() {
+            // No descriptor left to wait for: the thread pauses, or it would look without end.
+            std::thread::sleep(FIRST_SLEEP);
             return Ok(Step::Again);
         }
         Ok(Step::Sleep)
@@ -133,6 +134,11 @@ impl TxWait {
     pub(crate) fn is_new(&self) -> bool {
         self.looks == 0
     }
+
+    /// How long to pause now.
+    pub(crate) fn pause(&self) -> Duration {
+        self.pauses.get()
+    }
 }
 
 impl TxQueue {
@@ -155,8 +161,12 @@ impl TxQueue {
                 wait.pausing = true;
                 Step::Sleep
             }
-            // No descriptor left: looking again is all that is left.
-            Err(_) => Step::Again,
+            // No descriptor left to wait for: the thread pauses, or it would look without end.
+            Err(_) => {
+                std::thread::sleep(wait.pauses.get());
+                wait.pauses.grow();
+                Step::Again
+            }
         }
     }
 
