@@ -76,7 +76,8 @@ pub use awaiting::Events;
 /// Batches in a row before other tasks have their turn, as many as tokio allows.
 const TURNS: u8 = 128;
 
-/// Splits a socket into a future to be spawned, which drives it, and a handle on it.
+/// Splits a socket into a future to be spawned, which drives it, and a handle on it. Queues that it
+/// [watches](Socket::watch) are not for futures, which would miss the signals that it takes.
 pub fn drive(socket: Socket) -> (Control, Driver) {
     awaiting::Driver::split(socket)
 }

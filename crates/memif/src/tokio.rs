@@ -35,7 +35,8 @@
 //! removes interfaces while the driver runs, and tells of [`Events`]. A program with a loop of its own for the socket
 //! makes a [`Link`] of each [`memif::Link`](crate::Link) instead.
 //!
-//! The runtime needs its reactor (`enable_io`) and no timers. A queue belongs to the runtime in which it was made.
+//! The runtime needs its reactor (`enable_io`) and no timers. A queue belongs to the runtime in
+//! which it waited first: a receive queue to the one it was made in, a transmit queue to that of its first full ring.
 #![doc = include_str!("awaiting/calls.md")]
 
 use std::future::Future;
@@ -76,7 +77,8 @@ pub type TxSink<B = Vec<u8>> = awaiting::TxSink<Tokio, B>;
 pub type IpDevice = awaiting::IpDevice<Tokio>;
 pub use awaiting::Events;
 
-/// Splits a socket into a future to be spawned, which drives it, and a handle on it.
+/// Splits a socket into a future to be spawned, which drives it, and a handle on it. Queues that it
+/// [watches](Socket::watch) are not for futures, which would miss the signals that it takes.
 pub fn drive(socket: Socket) -> (Control, Driver) {
     awaiting::Driver::split(socket)
 }

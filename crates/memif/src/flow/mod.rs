@@ -27,7 +27,7 @@
 //!
 //! What is hashed: source and destination address, and source and destination port of TCP and UDP where the packet is
 //! not a fragment; 802.1Q tags are passed over. Of a fragmented packet, the first fragment included, and of other
-//! protocols the addresses alone, as cards do. Packets that are not IP, or cut short, have the hash 0.
+//! protocols the addresses alone, as cards do. What is not IP, or cut in the IP header, has the hash 0.
 //!
 //! Source: Microsoft's documents on receive side scaling ("RSS hashing types", "Verifying the RSS hash calculation"),
 //! by whose vectors it is tested.

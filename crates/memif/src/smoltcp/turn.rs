@@ -23,7 +23,8 @@ impl Device {
     /// call, and [`next`](Self::next) says so.
     ///
     /// # Errors
-    /// [`LinkError`] when the link has ended and all that came before was given to the stack.
+    /// [`LinkError`] when the link has ended and all that came before was given to the stack. Serve the sockets then,
+    /// too: the last frames may have changed them.
     pub fn poll(
         &mut self,
         now: Instant,
@@ -67,7 +68,8 @@ impl Device {
         self.outbox.failed.clone().map_or(Ok(()), Err)
     }
 
-    /// When to [`poll`](Self::poll) next. To be asked when the sockets were served, since what is written to one is to
+    /// When to [`poll`](Self::poll) next, for programs whose turns are that: `Interface::poll` does not say what this
+    /// has to know. To be asked when the sockets were served, since what is written to one is to
     /// be sent now.
     ///
     /// [`Interface::poll_delay`] alone says "at once", again and again, while a ring is full; this says how long to
@@ -77,7 +79,7 @@ impl Device {
         self.pace.next(self.outbox.blocked, delay)
     }
 
-    /// Waits until it is time to [`poll`](Self::poll) again, by [`next`](Self::next); `other` being readable ends it,
+    /// Waits until it is time to [`poll`](Self::poll) again, by [`next`](Self::next), and for such programs; `other` being readable ends it,
     /// too, but for a pause of a millisecond at most. Ends with the link, as [`RxQueue::wait`] does.
     ///
     /// With a queue in [`RxMode::Polling`](crate::RxMode::Polling) it looks at the ring all the time and not at
