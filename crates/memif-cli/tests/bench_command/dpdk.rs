@@ -59,7 +59,7 @@ pub(crate) fn takes_from_a_generator() {
 
 pub(crate) fn sends_back() {
     for arguments in
-        ["latency --seconds 0.2", "latency --seconds 0.2 --size 1500 --rate 2000", "ndr --return --seconds 0.02"]
+        ["latency --seconds 0.2", "latency --seconds 0.2 --size 1500 --rate 2000", "ndr --return --seconds 0.1"]
     {
         let directory = Directory::new();
         let (path, socket) = (directory.path("memif.sock"), directory.text("memif.sock"));
