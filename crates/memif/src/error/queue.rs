@@ -48,7 +48,8 @@ pub enum SendError {
     /// The peer broke the protocol; the link goes down for that reason.
     #[error("peer broke the protocol: {0}")]
     Breach(Breach),
-    /// Of the modules for async runtimes alone: the runtime that the queue waits in has ended, or the task runs in none.
+    /// Of the modules for async runtimes alone: the runtime that the queue waits in has ended, or the task runs in
+    /// none.
     #[error("the runtime that this queue waits in has ended, or there is none")]
     RuntimeGone,
 }

@@ -36,8 +36,8 @@ impl<'q> TxBatch<'q> {
 }
 
 impl TxBatch<'_> {
-    /// Whether a packet of `len` bytes can be added now, and room is left behind it for `more` of them: as many slots as
-    /// that one takes each, and `least` slots at least. A ring that is full is not counted as one that was met.
+    /// Whether a packet of `len` bytes can be added now, and room is left behind it for `more` of them: as many slots
+    /// as that one takes each, and `least` slots at least. A ring that is full is not counted as one that was met.
     ///
     /// # Errors
     /// As [`push`](Self::push), but for [`SendError::Full`]; [`SendError::TooLong`] also where the ring never has room

@@ -58,9 +58,9 @@ impl<'b> Packet<'b> {
 /// by address, such as RDMA, get it by [`SharedSlice::as_ptr`].
 ///
 /// It outlives its queue and its link, whose memory it keeps mapped: all of it, which a peer that comes and goes can
-/// make many links' worth of. Drop or copy what is kept when a link ends, unless you keep little. Where the buffers lie in memory of the caller
-/// ([`Memory::File`](crate::Memory::File), [`Memory::Mapped`](crate::Memory::Mapped)), the next link has its buffers in
-/// the same bytes and overwrites what is still kept of the one before.
+/// make many links' worth of. Drop or copy what is kept when a link ends, unless you keep little. Where the buffers lie
+/// in memory of the caller ([`Memory::File`](crate::Memory::File), [`Memory::Mapped`](crate::Memory::Mapped)), the next
+/// link has its buffers in the same bytes and overwrites what is still kept of the one before.
 pub struct KeptPacket {
     kept: Kept,
     bytes: u32,

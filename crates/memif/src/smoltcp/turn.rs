@@ -69,8 +69,7 @@ impl Device {
     }
 
     /// When to [`poll`](Self::poll) next, for programs whose turns are that: `Interface::poll` does not say what this
-    /// has to know. To be asked when the sockets were served, since what is written to one is to
-    /// be sent now.
+    /// has to know. To be asked when the sockets were served, since what is written to one is to be sent now.
     ///
     /// [`Interface::poll_delay`] alone says "at once", again and again, while a ring is full; this says how long to
     /// pause.
@@ -79,8 +78,9 @@ impl Device {
         self.pace.next(self.outbox.blocked, delay)
     }
 
-    /// Waits until it is time to [`poll`](Self::poll) again, by [`next`](Self::next), and for such programs; `other` being readable ends it,
-    /// too, but for a pause of a millisecond at most. Ends with the link, as [`RxQueue::wait`] does.
+    /// Waits until it is time to [`poll`](Self::poll) again, by [`next`](Self::next), and for such programs; `other`
+    /// being readable ends it, too, but for a pause of a millisecond at most. Ends with the link, as [`RxQueue::wait`]
+    /// does.
     ///
     /// With a queue in [`RxMode::Polling`](crate::RxMode::Polling) it looks at the ring all the time and not at
     /// `other`.
