@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use testkit::eventually;
 use testkit::netns::Namespace;
 
 use super::http::{address, metrics, serving, sum};
@@ -140,8 +141,9 @@ pub(crate) fn bridge() {
     let mut command = namespace.command(env!("CARGO_BIN_EXE_memif"));
     command.args(arguments.split_whitespace());
     let mut program = start(command, &arguments);
-    program.expect_complaint("metrics at unix:");
+    // Lines of both outputs come as they come, so only one of them is waited for.
     program.expect("master interface 0");
+    eventually("a place to read from", || std::path::Path::new(&place).exists().then_some(()));
     let read = || super::places::read(&place);
     let mut slave = Slave::connect(&socket);
     slave.send(7, 60);

@@ -55,7 +55,7 @@ impl<'b> Packet<'b> {
 /// Its place and length are private and were checked. The bytes are in memory that the peer has, too: one that obeys
 /// does not write there until they are posted again, a hostile one can at any moment. So there is no way to a `&[u8]`
 /// or to `Bytes` without a copy, which is [`to_vec`](Self::to_vec) (`Bytes::from(packet.to_vec())`); engines that copy
-/// by address, such as RDMA, get it by [`SharedSlice::as_ptr`].
+/// by address, such as RDMA, get it by [`SharedSlice::as_ptr`](crate::SharedSlice::as_ptr).
 ///
 /// It outlives its queue and its link, whose memory it keeps mapped: all of it, which a peer that comes and goes can
 /// make many links' worth of. Drop or copy what is kept when a link ends, unless you keep little. Where the buffers lie

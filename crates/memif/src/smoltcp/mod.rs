@@ -1,5 +1,5 @@
-//! TCP/IP in user space, without a kernel: links as devices of [smoltcp](::smoltcp) 0.14. Feature `smoltcp`, which
-//! needs Rust 1.91; the rest of the crate does not.
+//! TCP/IP in user space, without a kernel: links as devices of [smoltcp](https://docs.rs/smoltcp) 0.14. Feature
+//! `smoltcp`, which needs Rust 1.91; the rest of the crate does not.
 //!
 //! ```
 //! use std::time::Duration;
