@@ -1,6 +1,6 @@
 //! Looking for the links of other programs, as every command that watches does.
 
-use memif_watch::{Host, Unseen, UnseenKind};
+use memif_watch::{Host, RingDirection, Unseen, UnseenKind};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::Error;
@@ -21,4 +21,12 @@ pub(crate) fn scan() -> Result<Host, Error> {
 /// end; memory that others share is none of its links.
 pub(crate) fn concerns(unseen: &Unseen, pid: u32) -> bool {
     unseen.what != UnseenKind::Memory || unseen.processes.iter().any(|process| process.pid == pid)
+}
+
+/// Whose packets a ring carries, as reports name it.
+pub(crate) fn sender(direction: RingDirection) -> &'static str {
+    match direction {
+        RingDirection::S2m => "slave",
+        RingDirection::M2s => "master",
+    }
 }

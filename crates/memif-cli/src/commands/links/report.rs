@@ -1,9 +1,10 @@
 //! What is known of a link, for programs as JSON.
 
-use memif_watch::{End, Link, LinkId, Process, Region, Ring, RingDirection, Role, Unseen, UnseenKind};
+use memif_watch::{End, Link, LinkId, Process, Region, Ring, Role, Unseen, UnseenKind};
 use serde::Serialize;
 
 use crate::users::user_name;
+use crate::watching;
 
 /// A link.
 #[derive(Clone, Debug, Serialize)]
@@ -126,10 +127,7 @@ impl RingReport {
             Err(error) => (None, Some(error.to_string())),
         };
         Self {
-            from_role: match ring.direction {
-                RingDirection::S2m => "slave",
-                RingDirection::M2s => "master",
-            },
+            from_role: watching::sender(ring.direction),
             index: ring.index,
             ring_size_slots: ring.size,
             offset_bytes: ring.offset,

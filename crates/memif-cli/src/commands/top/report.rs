@@ -10,6 +10,7 @@ use super::figures::{DIRECTIONS, LinkFigures, RingFigures, Snapshot};
 use super::numbers::{figure, percent};
 use super::view::{packets, sender};
 use crate::output::json::milliseconds;
+use crate::watching;
 
 /// All links over one period.
 #[derive(Debug, Serialize)]
@@ -109,10 +110,7 @@ impl<'s> RingReport<'s> {
     fn of(ring: &'s RingFigures) -> Self {
         let percent = |share: Option<f64>| share.map(|share| share * 100.0);
         Self {
-            from_role: match ring.direction {
-                RingDirection::S2m => "slave",
-                RingDirection::M2s => "master",
-            },
+            from_role: watching::sender(ring.direction),
             index: ring.index,
             ring_size_slots: ring.size,
             slots_per_second: ring.slots_per_second,
