@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Unit tests of the library under AddressSanitizer, and every fuzz target for some seconds under the same (`SECONDS_EACH`,
-# 10 if not set). With a stable compiler: RUSTC_BOOTSTRAP lets it take the flags.
+# 10 if not set), two at a time. With a stable compiler: RUSTC_BOOTSTRAP lets it take the flags. With --build-only nothing
+# is run.
 #
 # shellcheck disable=SC2317 # Steps are functions, called by name.
 cd "$(dirname "$0")/.." || exit
@@ -11,9 +12,9 @@ export RUSTC_BOOTSTRAP=1
 target=$(rustc --print host-tuple)
 each=${SECONDS_EACH:-10}
 
-sanitized() {
+sanitized() { # more arguments of cargo
   RUSTFLAGS="-Zsanitizer=address" cargo test --package memif --lib --all-features --locked \
-    --target "$target" --target-dir target/asan
+    --target "$target" --target-dir target/asan "$@"
 }
 
 # The flags of cargo-fuzz, without which that is one program more to install.
@@ -23,23 +24,43 @@ coverage=(
   -Ccodegen-units=1 --cfg fuzzing -Zsanitizer=address
 )
 
-fuzzed() {
+fuzz_targets() {
   RUSTFLAGS="${coverage[*]}" cargo build --manifest-path fuzz/Cargo.toml --release --locked \
     --target "$target" --target-dir target/fuzz
-  local name corpus
-  for name in fuzz/fuzz_targets/*.rs; do
-    name=$(basename "$name" .rs)
-    corpus=target/fuzz/corpus/$name
-    mkdir -p "$corpus" target/fuzz/artifacts
-    echo "$name:"
-    # Each input of the queues makes a link: those are slow, and long inputs say no more.
-    "target/fuzz/$target/release/$name" -max_total_time="$each" -max_len=2500 -len_control=0 -timeout=60 \
-      -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=target/fuzz/artifacts/ "$corpus" 2>&1 |
-      grep --extended-regexp 'ERROR|SUMMARY|panicked|stat::number_of_executed_units|artifact_prefix' || return 1
-    [ "${PIPESTATUS[0]}" -eq 0 ] || return 1
-  done
 }
 
-step "unit tests under AddressSanitizer" sanitized
-step "fuzzing, $each s for each target" fuzzed
+fuzz() { # one target
+  local corpus=target/fuzz/corpus/$1 log=target/fuzz/$1.log status
+  mkdir -p "$corpus" target/fuzz/artifacts
+  # Each input of the queues makes a link: those are slow, and long inputs say no more.
+  "target/fuzz/$target/release/$1" -max_total_time="$each" -max_len=2500 -len_control=0 -timeout=60 \
+    -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=target/fuzz/artifacts/ "$corpus" >"$log" 2>&1
+  status=$?
+  echo "$1:"
+  grep --extended-regexp 'ERROR|SUMMARY|panicked|stat::number_of_executed_units|artifact_prefix' "$log"
+  return "$status"
+}
+
+fuzzed() {
+  fuzz_targets
+  local name running=() wrong=0
+  for name in fuzz/fuzz_targets/*.rs; do
+    fuzz "$(basename "$name" .rs)" &
+    running+=($!)
+    [ ${#running[@]} -eq 2 ] || continue
+    wait "${running[0]}" || wrong=1
+    running=("${running[1]}")
+  done
+  wait "${running[@]}" || wrong=1
+  return "$wrong"
+}
+
+build_only() { sanitized --no-run && fuzz_targets; }
+
+if [ "${1:-}" = --build-only ]; then
+  step "compiling for AddressSanitizer and fuzzing" build_only
+else
+  step "unit tests under AddressSanitizer" sanitized
+  step "fuzzing, $each s for each target" fuzzed
+fi
 closing "passed"

@@ -4,6 +4,10 @@
 #   step [--after NAME]... NAME COMMAND [ARGUMENT]...
 #                       COMMAND may be a function; it runs in a shell of its own that ends at its first error. Not run if
 #                       a step after which it comes did not pass.
+#   beside [--after NAME]... NAME COMMAND [ARGUMENT]...
+#                       starts COMMAND with what the steps after this one leave of the processors, behind those that were
+#                       started so before. Its step is where it is joined.
+#   join NAME           the step of a COMMAND that was started beside others: waits for it and shows what it said
 #   skip REASON         ends a step that cannot be done here; where CI=true that is a failure
 #   closing WORDS       lists all steps, then what failed, and ends the script: with 1 if anything failed, or else saying
 #                       WORDS
@@ -16,7 +20,16 @@ readonly skipped_status=77
 # failed.
 step_names=() step_ends=() step_seconds=() step_reasons=()
 step_files=$(mktemp -d)
-trap 'rm -rf "$step_files"' EXIT
+# Of each command beside the steps, by its name: the file of what it says, and steps without which it is not run. Groups
+# of processes, to be ended with the script.
+declare -A beside_files=() beside_needs=()
+beside_groups=() beside_last=
+at_exit() {
+  local group
+  for group in "${beside_groups[@]}"; do kill -- "-$group" 2>/dev/null; done
+  rm -rf "$step_files"
+}
+trap at_exit EXIT
 # Ctrl-C ends everything, and not only the step.
 trap 'exit 130' INT
 
@@ -79,6 +92,49 @@ step() {
   printf -- '-- %s: %s after %d s, %d s of processors\n' "$name" "$end" "$seconds" "$(processor_seconds)"
   note "$name" "$end" "$seconds" "$reasons"
 }
+
+beside() {
+  local before=() wanted=1
+  while [ "$1" = --after ]; do
+    before+=("$1" "$2")
+    passed "$2" || wanted=0
+    shift 2
+  done
+  local name=$1 file=$step_files/beside.${#beside_files[@]} last=$beside_last
+  shift
+  beside_files[$name]=$file
+  beside_needs[$name]=$(printf '%s\n' "${before[@]}")
+  [ "$wanted" -eq 1 ] || return 0
+  set -m
+  (
+    [ -z "$last" ] || ended "$last"
+    renice -n 19 -p "$BASHPID" >/dev/null
+    (
+      set -e
+      "$@"
+    )
+    echo $? >"$file.status"
+  ) >"$file" 2>&1 </dev/null &
+  beside_groups+=($!)
+  set +m
+  echo $! >"$file.group"
+  beside_last=$file
+}
+
+join() {
+  local before=()
+  [ -z "${beside_needs[$1]}" ] || mapfile -t before <<<"${beside_needs[$1]}"
+  step "${before[@]}" "$1" end_of_beside "${beside_files[$1]}"
+}
+
+end_of_beside() {
+  ended "$1"
+  cat "$1"
+  return "$(cat "$1.status" 2>/dev/null || echo 1)"
+}
+
+# Waits for what is no child of the shell that asks.
+ended() { while kill -0 -- "-$(cat "$1.group")" 2>/dev/null && [ ! -e "$1.status" ]; do sleep 0.2; done; }
 
 # What the step used of all processors, from the second line of what `times` said before and after: user and system time
 # of the programs that have ended, as in 1m2.345s.

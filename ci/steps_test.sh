@@ -101,5 +101,40 @@ expect "all is well" "$said" \
 # The one left behind.
 kill "$(sed -nE '/^== leaves/,/^--/s/^([0-9]+)$/\1/p' <<<"$said")" || wrong=1
 
+run CI=true <<'SCRIPT'
+slowly() { sleep 0.5; echo "slowly: done, nice $(nice)"; }
+badly() { echo "error: badly"; false; echo "after an error"; }
+step "good" true
+step "bad" false
+beside --after "good" "slow one" slowly
+beside "bad one" badly
+beside --after "bad" "on bad ground" echo "was not run"
+beside "last one" echo "the last one was run"
+step "between" echo "was between"
+join "slow one"
+join "bad one"
+join "on bad ground"
+join "last one"
+closing "all is well"
+SCRIPT
+expect "what is run beside the steps" "$said" \
+  "== between" "was between" "-- between: passed after .*" \
+  "== slow one" "slowly: done, nice 19" "-- slow one: passed after .*" \
+  "== bad one" "error: badly" "-- bad one: FAILED after .*" \
+  "== last one" "the last one was run" "-- last one: passed after .*" \
+  "FAILED: bad" "FAILED: bad one" "    error: badly" \
+  "not run: on bad ground" "    comes after \"bad\", which did not pass" \
+  "3 of 7 steps did not pass" "status 1" "!was not run" "!after an error"
+
+run CI=true <<'SCRIPT'
+beside "endless" eval 'sleep 1001 & wait'
+step "meanwhile" sleep 0.3
+exit 3
+SCRIPT
+expect "what is run beside ends with the script" "$said" "-- meanwhile: passed after .*" "status 3"
+tries=0
+while pgrep --full --exact 'sleep 1001' >/dev/null && [ $((tries += 1)) -le 50 ]; do sleep 0.1; done
+! pgrep --full --exact 'sleep 1001' || { echo "error: a command beside the steps outlived them"; wrong=1; }
+
 [ "$wrong" -eq 0 ] || exit 1
 echo "ci/steps.sh runs every step and names every failure"

@@ -52,15 +52,20 @@ step "formatting" formatting
 step "lints" lints
 step "documentation" documentation
 step "compiling" compile
+# While tests wait, which most do for most of their time.
+beside --after "compiling" "both rings under every interleaving (loom)" interleavings
+beside --after "compiling" "compiling for AddressSanitizer and fuzzing" ci/sanitize.sh --build-only
 step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
 step --after "compiling" "tests of features (async-io, flow, smoltcp, tokio)" features_tested
 step --after "compiling" "features as documented" features_as_documented
-step "the comparison measures something (compare/)" \
+step --after "compiling" "the comparison measures something (compare/)" \
   cargo test --manifest-path compare/Cargo.toml --no-default-features --features smoltcp --locked
-step "both rings under every interleaving (loom)" interleavings
-step "AddressSanitizer and fuzzing, some seconds of each" ci/sanitize.sh
-step "instructions per packet" cargo run --release --locked -p gate
+join "both rings under every interleaving (loom)"
+join "compiling for AddressSanitizer and fuzzing"
+step --after "compiling for AddressSanitizer and fuzzing" "AddressSanitizer and fuzzing, some seconds of each" \
+  ci/sanitize.sh
+step --after "compiling" "instructions per packet" cargo run --release --locked -p gate
 step "Python: the wheel, its types and its tests (crates/memif-python)" ci/python.sh
-step "demo, as the README runs it" cargo run --release --locked -- demo
+step --after "compiling" "demo, as the README runs it" cargo run --release --locked -- demo
 
 closing "all checks passed"
