@@ -15,6 +15,10 @@ struct Started {
 
 /// Remembers what starts this program, or nothing for its file, and its arguments.
 pub(crate) fn started(launcher: Vec<OsString>, arguments: Vec<OsString>) {
+    // The kernel named it after /proc/self/exe where it was started by `again`, and lists of processes show that.
+    if rustix::thread::name().is_ok_and(|name| name.as_c_str() == c"exe") {
+        let _ = rustix::thread::set_name(c"memif");
+    }
     // The first time counts.
     let _ = STARTED.set(Started { launcher, arguments });
 }

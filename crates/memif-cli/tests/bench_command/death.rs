@@ -41,6 +41,7 @@ pub(crate) fn the_other_end_dies() {
         bench.expect("bench_link");
         let other = eventually("the other end", || children(bench.pid()).pop());
         eventually("work", || (ticks(other) > 20).then_some(()));
+        assert_eq!(std::fs::read_to_string(format!("/proc/{other}/comm")).expect("its name"), "memif\n");
         kill(other);
         let finished = bench.finish().code(2).complains("the other end ended").complains("SIGKILL");
         let found = reports(&finished);

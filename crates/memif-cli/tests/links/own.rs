@@ -91,7 +91,9 @@ pub(super) fn an_end_that_left() {
 
 pub(super) fn no_such_process() {
     memif("links --pid 4194305").finish().code(2).complains("--pid: there is no process 4194305");
-    memif("links --pid x").finish().code(2);
+    for wrong in ["x", "abc", "0", "-1", "1,2", "99999999999"] {
+        memif(&format!("links --pid={wrong}")).finish().code(2).complains("give the number of one process, as in 4711");
+    }
 }
 
 /// A scan that may have few descriptors open, while this process has much memory that is no link's.

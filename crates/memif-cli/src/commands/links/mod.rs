@@ -46,8 +46,13 @@ Examples:
 #[command(after_help = format!("{EXAMPLES}\n\n{STATUSES}"))]
 pub(crate) struct LinksOptions {
     /// Only the links of this process
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = parse_pid)]
     pid: Option<u32>,
+}
+
+fn parse_pid(text: &str) -> Result<u32, String> {
+    let pid = text.parse().ok().filter(|pid| *pid > 0);
+    pid.ok_or_else(|| "give the number of one process, as in 4711".to_owned())
 }
 
 /// Lists the links.
