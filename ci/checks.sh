@@ -17,11 +17,13 @@ formatting() {
   cargo fmt --all --check
   cargo fmt --manifest-path compare/Cargo.toml --check
   cargo fmt --manifest-path crates/memif-python/Cargo.toml --check
+  cargo fmt --manifest-path examples-net/Cargo.toml --check
 }
 
 lints() {
   component clippy clippy
   cargo clippy --workspace --all-targets --all-features --locked -- -D warnings &&
+    cargo clippy --manifest-path examples-net/Cargo.toml --all-targets --locked -- -D warnings &&
     features_alone
 }
 
@@ -37,13 +39,18 @@ features_alone() {
 FEATURES=async-io,flow,smoltcp,tokio
 
 features_tested() { # more arguments of cargo
-  cargo test -p memif --features "$FEATURES" --lib --locked "$@" flow &&
+  cargo test -p memif --features "$FEATURES" --lib --locked "$@" -- awaiting flow naps &&
     cargo test -p memif --features "$FEATURES" --test awaiting --test smoltcp --locked "$@" &&
     cargo build -p memif --features "$FEATURES" --examples --locked
 }
 
 features_as_documented() {
   cargo test -p memif --features "$FEATURES" --doc --locked
+}
+
+# Servers and clients with stacks of others (examples-net/).
+examples_net() { # more arguments of cargo: --no-run compiles alone
+  cargo test --manifest-path examples-net/Cargo.toml --locked "$@"
 }
 
 documentation() {

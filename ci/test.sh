@@ -25,11 +25,12 @@ compile() {
   return "$wrong"
 }
 
-# Those of compare/, and what the user manual has cargo run, are other builds.
+# Those of compare/, examples-net/, and what the user manual has cargo run, are other builds.
 compile_tests() {
   cargo test --workspace --locked --no-run &&
     cargo build --package examples --examples --locked &&
     features_tested --no-run &&
+    examples_net --no-run &&
     cargo test --manifest-path compare/Cargo.toml --no-default-features --features smoltcp --locked --no-run
 }
 
@@ -55,6 +56,7 @@ step "compiling" compile
 step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
 step --after "compiling" "tests of features (async-io, flow, smoltcp, tokio)" features_tested
 step --after "compiling" "features as documented" features_as_documented
+step --after "compiling" "servers and clients with stacks of others (examples-net/)" examples_net
 step "the comparison measures something (compare/)" \
   cargo test --manifest-path compare/Cargo.toml --no-default-features --features smoltcp --locked
 step "both rings under every interleaving (loom)" interleavings

@@ -68,14 +68,20 @@ async fn serve(link: Link, config: ServerConfig) -> Result<()> {
 
 async fn connection(incoming: Incoming) -> Result<()> {
     let mut connection = h3::server::Connection::new(h3_quinn::Connection::new(incoming.await?)).await?;
-    while let Some(request) = connection.accept().await? {
+    loop {
+        let request = match connection.accept().await {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(()),
+            // The client has all that it wants.
+            Err(end) if end.is_h3_no_error() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         tokio::spawn(async move {
             if let Err(error) = answer(request).await {
                 println!("request: {error}");
             }
         });
     }
-    Ok(())
 }
 
 async fn answer(request: RequestResolver<h3_quinn::Connection, Bytes>) -> Result<()> {

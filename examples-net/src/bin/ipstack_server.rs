@@ -14,6 +14,7 @@
 //! ```
 
 use std::net::SocketAddr;
+use std::pin::pin;
 
 use examples_net::{Result, arguments, http1};
 use ipstack::{IpStack, IpStackConfig, IpStackStream};
@@ -24,16 +25,21 @@ use memif::tokio::{IpDevice, Link};
 async fn main() -> Result<()> {
     let (control, key, rest) = arguments::open("ipstack_server SOCKET master|slave [MTU]")?;
     let mtu = rest.first().map_or(Ok(1500), |mtu| mtu.parse())?;
+    // What is too short for the stack is said now, and not with the first link.
+    IpStackConfig::default().mtu(mtu)?;
     let mut events = control.events();
     loop {
         let link = control.connected(key).await?;
         println!("serving http://192.168.1.2/100MB");
+        let mut down = pin!(async { while !matches!(events.next().await, Some(Event::Disconnected { .. }) | None) {} });
         tokio::select! {
-            served = serve(link, mtu) => served?,
-            // The stack does not tell that its device has ended.
-            () = async {
-                while !matches!(events.next().await, Some(Event::Disconnected { .. }) | None) {}
-            } => println!("link down"),
+            Err(end) = serve(link, mtu) => {
+                println!("{end}");
+                // The event of this link is not to be taken for that of the next one.
+                down.await;
+            }
+            // That it can no more read from its device the stack does not tell.
+            () = &mut down => println!("link down"),
         }
     }
 }
