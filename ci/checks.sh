@@ -17,6 +17,7 @@ formatting() {
   cargo fmt --all --check
   cargo fmt --manifest-path compare/Cargo.toml --check
   cargo fmt --manifest-path crates/memif-python/Cargo.toml --check
+  cargo fmt --manifest-path examples-net/Cargo.toml --check
 }
 
 lints() {
@@ -37,13 +38,23 @@ features_alone() {
 FEATURES=async-io,flow,smoltcp,tokio
 
 features_tested() { # more arguments of cargo
-  cargo test -p memif --features "$FEATURES" --lib --locked "$@" flow &&
+  cargo test -p memif --features "$FEATURES" --lib --locked "$@" -- awaiting flow naps &&
     cargo test -p memif --features "$FEATURES" --test awaiting --test smoltcp --locked "$@" &&
     cargo build -p memif --features "$FEATURES" --examples --locked
 }
 
 features_as_documented() {
   cargo test -p memif --features "$FEATURES" --doc --locked
+}
+
+# Servers and clients with stacks of others (examples-net/).
+examples_net() {
+  cargo test --manifest-path examples-net/Cargo.toml --locked
+}
+
+compile_examples_net() {
+  cargo test --manifest-path examples-net/Cargo.toml --locked --no-run &&
+    cargo clippy --manifest-path examples-net/Cargo.toml --all-targets --locked -- -D warnings
 }
 
 documentation() {

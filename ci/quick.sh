@@ -24,4 +24,4 @@ step "unit tests, and tests of seconds" \
 closing "the quick checks passed; left out, and run by ci/test.sh: documentation and its examples, the tests of DPDK,
 Open vSwitch, the kernel (bridge), two processes, idle ends, the scripted peers, the manual, the examples, the console,
 queues, signals and waits of the command, memif bench, the container, the C library, futures and TCP/IP in user space;
-loom, the instructions per packet, compare/, the Python package and the demo as released"
+loom, the instructions per packet, compare/, examples-net/, the Python package and the demo as released"

@@ -53,6 +53,7 @@ step "lints" lints
 step "documentation" documentation
 step "compiling" compile
 # While tests wait, which most do for most of their time.
+beside --after "compiling" "compiling servers and clients with stacks of others" compile_examples_net
 beside --after "compiling" "both rings under every interleaving (loom)" interleavings
 beside --after "compiling" "compiling for AddressSanitizer and fuzzing" ci/sanitize.sh --build-only
 step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
@@ -60,6 +61,9 @@ step --after "compiling" "tests of features (async-io, flow, smoltcp, tokio)" fe
 step --after "compiling" "features as documented" features_as_documented
 step --after "compiling" "the comparison measures something (compare/)" \
   cargo test --manifest-path compare/Cargo.toml --no-default-features --features smoltcp --locked
+join "compiling servers and clients with stacks of others"
+step --after "compiling servers and clients with stacks of others" \
+  "servers and clients with stacks of others (examples-net/)" examples_net
 join "both rings under every interleaving (loom)"
 join "compiling for AddressSanitizer and fuzzing"
 step --after "compiling for AddressSanitizer and fuzzing" "AddressSanitizer and fuzzing, some seconds of each" \

@@ -110,7 +110,7 @@ fn batches<R: Runtime>() {
 }
 
 /// A device, by the traits of its runtime.
-trait Device: Runtime {
+pub(crate) trait Device: Runtime {
     fn poll_read(
         device: &mut IpDevice<Self::Reactor>,
         cx: &mut Context<'_>,
@@ -173,7 +173,7 @@ async fn write<R: Device>(device: &mut IpDevice<R::Reactor>, packet: &[u8]) -> i
     poll_fn(|cx| R::poll_write(device, cx, packet)).await
 }
 
-fn device<R: Reactor>(link: &mut Link<R>) -> IpDevice<R> {
+pub(crate) fn device<R: Reactor>(link: &mut Link<R>) -> IpDevice<R> {
     IpDevice::new(link.rx.remove(0), link.tx.remove(0))
 }
 

@@ -1,23 +1,14 @@
 //! The example as its users run it, in both roles.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use memif::{InterfaceConfig, Link, Role, Socket};
+use testkit::Program;
 use testkit::patience::STEP;
 use testkit::traffic::{InOrder, packet};
 
 use crate::common::{receive, send};
-
-/// Ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Has cargo build it: with tests it does so only where all targets are asked for.
 pub(crate) fn build() {
@@ -48,8 +39,8 @@ pub(crate) fn async_echo() {
         let mut socket: Socket = crate::runtimes::socket(&address).open().expect("a socket");
         let key = socket.add_interface(ours).expect("an interface");
         let mut command = Command::new(program());
-        command.args([&address, &role.to_string()]).stdout(Stdio::null());
-        let _running = Running(command.spawn().expect("the example"));
+        command.args([&address, &role.to_string()]);
+        let _running = Program::start(command);
         // It goes on with the next link.
         for stream in 0..2 {
             let mut link: Link = socket.wait_connected(key, STEP).expect("a link");

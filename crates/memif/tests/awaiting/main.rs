@@ -15,6 +15,7 @@ mod frames;
 mod adapters;
 mod cancelled;
 mod control;
+mod device;
 mod dpdk;
 mod ends;
 mod example;
@@ -62,6 +63,15 @@ fn main() {
         .test("sinks_keep_batches_async_io", &[], adapters::batches_async_io)
         .test("ip_devices_tokio", &[], adapters::devices_tokio)
         .test("ip_devices_async_io", &[], adapters::devices_async_io)
+        .test("devices_read_tokio", &[], device::reads_tokio)
+        .test("devices_read_async_io", &[], device::reads_async_io)
+        .test("devices_write_tokio", &[], device::writes_tokio)
+        .test("devices_write_async_io", &[], device::writes_async_io)
+        .test("writes_that_are_dropped_tokio", &[], device::dropped_tokio)
+        .test("writes_that_are_dropped_async_io", &[], device::dropped_async_io)
+        .test("devices_end_with_their_link_tokio", &[], device::ends_tokio)
+        .test("devices_end_with_their_link_async_io", &[], device::ends_async_io)
+        .test("no_runtime_to_wait_in", &[], device::without_a_runtime)
         .test("a_thousand_idle_tokio_one_thread", &[], idle::tokio_one_thread)
         .test("a_thousand_idle_tokio_threads", &[], idle::tokio_threads)
         .test("a_thousand_idle_async_io", &[], idle::async_io)

@@ -13,6 +13,7 @@ mod traffic;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use testkit::Suite;
+use testkit::download::NEEDS;
 
 /// An address that no other test has.
 fn unique() -> String {
@@ -39,7 +40,7 @@ fn main() {
         .test("waits_end", &[], stack::waits_end)
         .test("rubbish_is_survived", &[], rubbish::rubbish_is_survived)
         .building(curl::build)
-        .test("curl_downloads_at_mtu_1500", curl::NEEDS, curl::mtu_1500)
-        .test("curl_downloads_at_mtu_9000", curl::NEEDS, curl::mtu_9000)
+        .test("curl_downloads_at_mtu_1500", NEEDS, curl::mtu_1500)
+        .test("curl_downloads_at_mtu_9000", NEEDS, curl::mtu_9000)
         .run()
 }

@@ -8,6 +8,8 @@ mod hostile;
 mod keeping;
 mod leftovers;
 mod memory;
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+mod naps;
 mod pair;
 mod regressions;
 mod room;
