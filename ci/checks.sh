@@ -37,7 +37,7 @@ features_alone() {
 FEATURES=async-io,flow,smoltcp,tokio
 
 features_tested() { # more arguments of cargo
-  cargo test -p memif --features "$FEATURES" --lib --locked "$@" flow &&
+  cargo test -p memif --features "$FEATURES" --lib --locked "$@" -- awaiting flow &&
     cargo test -p memif --features "$FEATURES" --test awaiting --test smoltcp --locked "$@" &&
     cargo build -p memif --features "$FEATURES" --examples --locked
 }
