@@ -278,7 +278,7 @@ impl Program {
         terminate(&self.0);
         let text = self.wait_for_output()?;
         let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let packets = lines.filter_map(|line| line[direction]["packets"].as_u64()).last();
+        let packets = lines.filter_map(|line| line[direction]["packets"].as_u64()).next_back();
         packets.ok_or_else(|| "the bridge gave no figures".to_owned())
     }
 

@@ -103,6 +103,7 @@ pub(crate) fn part(arguments: &[String]) -> Result<()> {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one, and what is measured is not to be behind a box")]
 enum Carrier {
     Memif(Device),
     Tap(TunTapInterface),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use super::events::Events;
 use super::link::Link;
@@ -61,16 +61,11 @@ impl<R: Reactor> Control<R> {
     async fn next(&self, key: Option<InterfaceKey>) -> Result<(InterfaceKey, Link<R>), SocketError> {
         let mut waiting = Waiting::new(&self.shared);
         poll_fn(|cx| {
-            let mut state = self.shared.lock();
-            let socket = state.socket()?;
-            if let Some(key) = key {
-                socket.check_interface(key)?;
-            }
-            let Some((key, link)) = state.take_link(key) else {
-                waiting.wait(&mut state, cx);
-                return Poll::Pending;
-            };
-            drop(state);
+            let found = waiting.look(cx, |state| match state.check(key) {
+                Ok(()) => state.take_link(key).map(Ok),
+                Err(error) => Some(Err(error)),
+            });
+            let (key, link) = ready!(found)?;
             Poll::Ready(match Link::prepare(&link) {
                 Ok(prepared) => Ok((key, Link::prepared(link, prepared))),
                 Err(error) => {

@@ -53,7 +53,7 @@ impl<R: Reactor> Driver<R> {
                 none.insert(R::register(Arc::new(fd)).map_err(io)?)
             }
         };
-        if shared.lock().is_let_go(cx) {
+        if shared.is_let_go(cx) {
             return Poll::Ready(Ok(()));
         }
         match ready!(R::poll_readable(source, cx, || Self::turn(shared))) {

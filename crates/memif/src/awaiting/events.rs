@@ -32,15 +32,10 @@ impl Events {
     }
 
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
-        let mut state = self.shared.lock();
-        if let Some(event) = state.take_event() {
-            return Poll::Ready(Some(event));
-        }
-        if state.socket().is_err() {
-            return Poll::Ready(None);
-        }
-        state.wait(&mut self.waiting, cx);
-        Poll::Pending
+        self.shared.look(&mut self.waiting, cx, |state| match state.take_event() {
+            None if state.socket().is_ok() => None,
+            event => Some(event),
+        })
     }
 }
 

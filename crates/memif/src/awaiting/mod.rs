@@ -27,3 +27,6 @@ pub use rx::RxQueue;
 pub use sink::TxSink;
 pub use stream::RxStream;
 pub use tx::TxQueue;
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use crate::error::SocketError;
 use crate::socket::{Event, InterfaceKey, Link, Socket};
@@ -10,7 +10,8 @@ use crate::socket::{Event, InterfaceKey, Link, Socket};
 /// Events waiting beyond which the oldest ones go.
 const MANY: usize = 1024;
 
-/// A socket that is driven. Each holds the lock for calls that do not wait, and wakes nobody meanwhile.
+/// A socket that is driven. Each holds the lock for calls that do not wait. No waker is cloned, woken or dropped
+/// meanwhile: that is code of others, which may come back here.
 #[derive(Debug)]
 pub(super) struct Shared(Mutex<State>);
 
@@ -53,6 +54,36 @@ impl Shared {
     /// Does something to the socket.
     pub(super) fn with<T>(&self, action: impl FnOnce(&mut Socket) -> Result<T, SocketError>) -> Result<T, SocketError> {
         action(self.lock().socket()?)
+    }
+
+    /// Looks for something under the lock. Where nothing is found, the task is woken when something changes; `number`
+    /// is that of the one who waits, and [`Waiting`] ends it.
+    pub(super) fn look<T>(
+        &self,
+        number: &mut Option<u64>,
+        cx: &Context<'_>,
+        look: impl FnOnce(&mut State) -> Option<T>,
+    ) -> Poll<T> {
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        let (found, unwanted) = match look(&mut state) {
+            Some(found) => (Poll::Ready(found), Some(waker)),
+            None => (Poll::Pending, state.wait(number, waker)),
+        };
+        drop(state);
+        drop(unwanted);
+        found
+    }
+
+    /// As [`State::let_go`], for the driver, which is woken when the last of those goes.
+    pub(super) fn is_let_go(&self, cx: &Context<'_>) -> bool {
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        let before = state.driver.replace(waker);
+        let gone = state.let_go();
+        drop(state);
+        drop(before);
+        gone
     }
 
     /// Wakes all who wait: for links, events or the end.
@@ -122,13 +153,10 @@ impl State {
         self.socket.as_mut().ok_or(SocketError::DriverEnded)
     }
 
-    /// As [`let_go`](Self::let_go), for the driver, which is woken when the last of those goes.
-    pub(super) fn is_let_go(&mut self, cx: &Context<'_>) -> bool {
-        match &mut self.driver {
-            Some(driver) => driver.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        self.let_go()
+    /// Whether a link of that interface, or of any, may come.
+    pub(super) fn check(&mut self, key: Option<InterfaceKey>) -> Result<(), SocketError> {
+        let socket = self.socket()?;
+        key.map_or(Ok(()), |key| socket.check_interface(key))
     }
 
     /// Where nobody is there any more who takes links: interfaces without one go. Returns whether that is all.
@@ -181,12 +209,14 @@ impl State {
         self.events.pop_front()
     }
 
-    pub(super) fn wait(&mut self, number: &mut Option<u64>, cx: &Context<'_>) {
+    /// Returns the waker of before.
+    #[must_use = "it is not to be dropped under the lock"]
+    fn wait(&mut self, number: &mut Option<u64>, waker: Waker) -> Option<Waker> {
         let number = *number.get_or_insert_with(|| {
             self.next += 1;
             self.next
         });
-        self.waiters.insert(number, cx.waker().clone());
+        self.waiters.insert(number, waker)
     }
 }
 
@@ -207,9 +237,9 @@ impl<'s> Waiting<'s> {
         Self { shared, number }
     }
 
-    /// To be woken when something changes. To be called with the lock under which nothing was found.
-    pub(super) fn wait(&mut self, state: &mut State, cx: &Context<'_>) {
-        state.wait(&mut self.number, cx);
+    /// As [`Shared::look`].
+    pub(super) fn look<T>(&mut self, cx: &Context<'_>, look: impl FnOnce(&mut State) -> Option<T>) -> Poll<T> {
+        self.shared.look(&mut self.number, cx, look)
     }
 }
 
@@ -250,7 +280,10 @@ mod tests {
         );
         let shared = Shared::new(socket);
         let count = Arc::new(Count(AtomicUsize::new(0)));
-        let wait = || shared.lock().wait(&mut None, &Context::from_waker(&Waker::from(Arc::clone(&count))));
+        let wait = || {
+            let waker = Waker::from(Arc::clone(&count));
+            assert!(shared.look(&mut None, &Context::from_waker(&waker), |_| None::<()>).is_pending());
+        };
         let woken = || count.0.swap(0, Ordering::Relaxed);
         wait();
         shared.put_back(master, one);

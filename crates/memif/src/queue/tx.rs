@@ -313,7 +313,7 @@ impl TxQueue {
     }
 
     /// The eventfd that this queue signals through.
-    pub(super) fn shared_interrupt(&self) -> Arc<std::os::fd::OwnedFd> {
+    pub(crate) fn shared_interrupt(&self) -> Arc<std::os::fd::OwnedFd> {
         Arc::clone(&self.shared.interrupt)
     }
 }

@@ -1,5 +1,12 @@
 //! The driver and its handle.
 
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
+
+use memif::awaiting::{Control, Reactor};
 use memif::{Event, InterfaceConfig, SocketError};
 
 use crate::runtimes::{AsyncIo, OneThread, Runtime, Threads, address, both_ends, cancelled, give_way, socket};
@@ -141,5 +148,81 @@ fn events<R: Runtime>() {
         assert!(matches!(event, Event::Disconnected { interface, .. } if interface == key), "{event:?}");
         drop((there, theirs, control));
         driver.await;
+    });
+}
+
+pub(crate) fn wakers_tokio() {
+    wakers::<OneThread>();
+}
+
+pub(crate) fn wakers_async_io() {
+    wakers::<AsyncIo>();
+}
+
+/// A task that asks the driver when it is woken, and when nobody can wake it any more, as one with a handle may.
+struct Asking<R: Reactor> {
+    control: Control<R>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl<R: Reactor> Asking<R> {
+    fn ask(&self) {
+        let _ = self.control.interfaces();
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl<R: Reactor> Wake for Asking<R> {
+    fn wake(self: Arc<Self>) {
+        self.ask();
+    }
+}
+
+impl<R: Reactor> Drop for Asking<R> {
+    fn drop(&mut self) {
+        self.ask();
+    }
+}
+
+/// Wakers are code of others: wherever one is woken or dropped, it may call the handle.
+fn wakers<R: Runtime>() {
+    R::run(async {
+        let (control, driver) = R::drive(socket(&address()).open().expect("a socket"));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let once = || {
+            let asking = Asking { control: control.clone(), asked: Arc::clone(&asked) };
+            Waker::from(Arc::new(asking))
+        };
+        let asked = || asked.swap(0, Ordering::Relaxed);
+        let mut events = control.events();
+        let key = control.add_interface(InterfaceConfig::master(0)).expect("a master");
+        {
+            let (mut link, mut event) = (pin!(control.connected(key)), pin!(events.next()));
+            // The next waker takes the place of the one before.
+            for others in 0..3 {
+                assert!(link.as_mut().poll(&mut Context::from_waker(&once())).is_pending());
+                assert!(event.as_mut().poll(&mut Context::from_waker(&once())).is_pending());
+                assert_eq!(asked(), if others == 0 { 0 } else { 2 });
+            }
+            // Both are woken by a change, and gone then.
+            control.remove_interface(key).expect("an interface");
+            assert_eq!(asked(), 4);
+            assert!(link.as_mut().poll(&mut Context::from_waker(&once())).is_ready());
+            assert_eq!(asked(), 1);
+            // One that nobody waits with any more.
+            assert!(event.as_mut().poll(&mut Context::from_waker(&once())).is_pending());
+        }
+        drop(events);
+        assert_eq!(asked(), 1);
+        {
+            let mut driver = Box::pin(driver);
+            for _ in 0..3 {
+                assert!(driver.as_mut().poll(&mut Context::from_waker(&once())).is_pending());
+            }
+            assert!(asked() >= 2);
+            drop(driver);
+            assert!(asked() >= 1);
+        }
+        assert!(matches!(control.interfaces(), Err(SocketError::DriverEnded)));
     });
 }

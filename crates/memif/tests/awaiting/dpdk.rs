@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use memif::SendError;
 use memif::awaiting::{Reactor, RxQueue, TxQueue};
@@ -14,6 +15,8 @@ use crate::runtimes::{AsyncIo, OneThread, Runtime, Threads, cancelled, give_way,
 
 /// Under way at most.
 const WINDOW: usize = 512;
+/// In one batch at most.
+const MANY: usize = 64;
 
 /// Each receive mode in each runtime, one after the other on one link.
 pub(crate) fn macswap(dpdk: Dpdk) {
@@ -23,9 +26,11 @@ pub(crate) fn macswap(dpdk: Dpdk) {
     let mut stream = 1;
     for mode in MODES {
         for exchange in [exchange::<OneThread>, exchange::<Threads>, exchange::<AsyncIo>] {
+            let begin = Instant::now();
             let (mut rx, tx) = (bed.link.rx.remove(0), bed.link.tx.remove(0));
             rx.set_mode(mode);
             let (rx, tx) = exchange(rx, tx, stream, packets);
+            println!("{mode}, stream {stream}: {packets} packets there and back in {:?}", begin.elapsed());
             bed.link.rx.push(rx);
             bed.link.tx.push(tx);
             stream += 1;
@@ -61,29 +66,41 @@ fn exchange<R: Runtime>(
 
 async fn send<R: Reactor>(tx: &mut TxQueue<R>, stream: u32, awaited: &RefCell<VecDeque<Vec<u8>>>, packets: u64) {
     let (mut dice, mut sequence) = (Dice::new(stream.into()), 0);
+    let frames = |sequence| swapped(stream, sequence, 64 + sequence as usize % 1400);
     while sequence < packets {
-        if awaited.borrow().len() < WINDOW {
-            let (out, back) = swapped(stream, sequence, 64 + sequence as usize % 1400);
-            if dice.within(0, 1) == 0 {
-                if let Some(sent) = cancelled(tx.send(&out), some(&mut dice)).await {
-                    sent.expect("sending");
-                    awaited.borrow_mut().push_back(back);
-                    sequence += 1;
-                }
-            } else if let Some(batch) = cancelled(tx.reserve(1), some(&mut dice)).await {
-                let mut batch = batch.expect("a batch");
+        give_way().await;
+        let room = WINDOW - awaited.borrow().len();
+        if room == 0 {
+            continue;
+        }
+        if dice.within(0, 1) == 0 {
+            let (out, back) = frames(sequence);
+            if let Some(sent) = cancelled(tx.send(&out), some(&mut dice)).await {
+                sent.expect("sending");
+                awaited.borrow_mut().push_back(back);
+                sequence += 1;
+            }
+            continue;
+        }
+        let slots = dice.within(1, MANY.min(room));
+        if let Some(batch) = cancelled(tx.reserve(slots), some(&mut dice)).await {
+            let mut batch = batch.expect("a batch");
+            let mut backs = Vec::new();
+            for sequence in (sequence..packets).take(slots) {
+                let (out, back) = frames(sequence);
                 match batch.push(&out) {
-                    Ok(()) if dice.within(0, 3) > 0 => {
-                        batch.commit();
-                        awaited.borrow_mut().push_back(back);
-                        sequence += 1;
-                    }
-                    Ok(()) | Err(SendError::Full) => {}
+                    Ok(()) => backs.push(back),
+                    Err(SendError::Full) => break,
                     Err(error) => panic!("{error}"),
                 }
             }
+            // One in four is dropped, and nothing of it was sent.
+            if dice.within(0, 3) > 0 {
+                batch.commit();
+                sequence += backs.len() as u64;
+                awaited.borrow_mut().extend(backs);
+            }
         }
-        give_way().await;
     }
 }
 

@@ -47,6 +47,8 @@ fn main() {
         .test("links_stay_until_they_are_taken_async_io", &[], control::links_stay_async_io)
         .test("the_driver_ends_tokio", &[], control::driver_ends_tokio)
         .test("the_driver_ends_async_io", &[], control::driver_ends_async_io)
+        .test("wakers_that_come_back_tokio", &[], control::wakers_tokio)
+        .test("wakers_that_come_back_async_io", &[], control::wakers_async_io)
         .test("events_tokio", &[], control::events_tokio)
         .test("events_async_io", &[], control::events_async_io)
         .test("senders_without_a_fence_tokio", &[], waits::unfenced_tokio)

@@ -147,8 +147,9 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
                 let mut sum = tally;
                 sum += session.so_far();
                 let Tally { to_memif, from_memif } = sum;
-                let text = format_args!("{}: to memif: {to_memif}; from memif: {from_memif}", device.name());
-                so_far(text, &BridgeReport::new(options.end.id, device.name(), &sum))?;
+                let report = BridgeReport::new(options.end.id, device.name(), &sum);
+                // Not in a variable of its own: before 1.89, Rust drops what that borrows.
+                so_far(format_args!("{}: to memif: {to_memif}; from memif: {from_memif}", device.name()), &report)?;
                 return Ok(ControlFlow::Continue(()));
             }
         };

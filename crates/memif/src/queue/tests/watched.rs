@@ -1,15 +1,18 @@
-//! A ring that counts what is read of it, and a peer that writes between two loads.
+//! A ring that counts what is read of it, a peer that writes between two loads, and a processor that keeps stores to
+//! itself for as long as it may.
 
 use std::sync::{Mutex, MutexGuard};
 
+use crate::queue::{RxQueue, TxQueue};
 use crate::ring::RingMemory;
 use crate::shm::MappedRing;
 
 type Hand = Box<dyn FnMut(&MappedRing, u16, usize) + Send>;
 type Look = Box<dyn FnMut(&MappedRing) + Send>;
+type Looked = Box<dyn FnMut() + Send>;
 
 /// A mapped ring under watch.
-pub(in crate::queue) struct Watched {
+pub(crate) struct Watched {
     ring: MappedRing,
     state: Mutex<State>,
 }
@@ -19,6 +22,12 @@ struct State {
     loads: Option<Vec<(u16, usize)>>,
     hand: Option<Hand>,
     look: Option<Look>,
+    looked: Option<Looked>,
+    /// Whether stores of flags wait for a fence, and the one that does.
+    holds: bool,
+    held: Option<u16>,
+    /// Flags as they were loaded before.
+    stale: Option<u16>,
 }
 
 impl Watched {
@@ -42,6 +51,49 @@ impl Watched {
     pub(in crate::queue) fn before_each_look(&self, look: impl FnMut(&MappedRing) + Send + 'static) {
         self.state().look = Some(Box::new(look));
     }
+
+    /// What happens right after each look at the cursor that the peer moves, or the other one.
+    pub(crate) fn after_each_look(&self, looked: impl FnMut() + Send + 'static) {
+        self.state().looked = Some(Box::new(looked));
+    }
+
+    /// Whether a store of flags is seen by others after the next fence only, as with a store that is on its way while
+    /// its processor loads something else.
+    pub(crate) fn hold_stores(&self, hold: bool) {
+        self.state().holds = hold;
+        self.let_go();
+    }
+
+    /// What loads of flags give instead of what is there: what a peer loaded before its stores were seen by others.
+    pub(crate) fn see_flags(&self, flags: Option<u16>) {
+        self.state().stale = flags;
+    }
+
+    fn let_go(&self) {
+        if let Some(flags) = self.state().held.take() {
+            self.ring.store_flags(flags);
+        }
+    }
+
+    fn looked(&self) {
+        if let Some(looked) = &mut self.state().looked {
+            looked();
+        }
+    }
+}
+
+impl RxQueue {
+    /// Its ring.
+    pub(crate) fn watched(&self) -> &Watched {
+        &self.scan.core.ring
+    }
+}
+
+impl TxQueue {
+    /// Its ring.
+    pub(crate) fn watched(&self) -> &Watched {
+        &self.core.ring
+    }
 }
 
 impl From<MappedRing> for Watched {
@@ -55,10 +107,14 @@ impl RingMemory for Watched {
         if let Some(look) = &mut self.state().look {
             look(&self.ring);
         }
-        self.ring.load_head()
+        let head = self.ring.load_head();
+        self.looked();
+        head
     }
     fn load_tail(&self) -> u16 {
-        self.ring.load_tail()
+        let tail = self.ring.load_tail();
+        self.looked();
+        tail
     }
     fn store_head(&self, head: u16) {
         self.ring.store_head(head);
@@ -67,10 +123,16 @@ impl RingMemory for Watched {
         self.ring.store_tail(tail);
     }
     fn load_flags(&self) -> u16 {
-        self.ring.load_flags()
+        let state = self.state();
+        state.stale.or(state.held).unwrap_or_else(|| self.ring.load_flags())
     }
     fn store_flags(&self, flags: u16) {
-        self.ring.store_flags(flags);
+        let mut state = self.state();
+        if state.holds {
+            state.held = Some(flags);
+        } else {
+            self.ring.store_flags(flags);
+        }
     }
     fn load_word(&self, slot: u16, part: usize) -> u64 {
         let word = self.ring.load_word(slot, part);
@@ -87,6 +149,7 @@ impl RingMemory for Watched {
         self.ring.store_word(slot, part, word);
     }
     fn full_fence(&self) {
+        self.let_go();
         self.ring.full_fence();
     }
     fn clear_next(&self, slot: u16) {
