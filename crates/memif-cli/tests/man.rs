@@ -94,7 +94,7 @@ fn man() {
         man.env("MANWIDTH", "80").args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-P", "cat", &file]);
         let finished = start(man, &file).finish().code(0);
         assert!(finished.err.is_empty(), "{file}: {}", finished.err);
-        assert!(finished.out.contains("SEE ALSO"), "{file}");
+        assert!(finished.out.lines().count() > 30, "{file}: {}", finished.out);
     }
 }
 

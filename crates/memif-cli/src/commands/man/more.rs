@@ -16,8 +16,8 @@ Files:
 const MEMIF: &str = "
 Description:
 memif is a network interface between two processes of one host. Packets lie in memory that both have mapped, so they \
-cross without the kernel. One process is the master (others say server): it listens on a Unix socket. The other is the \
-slave (client): it connects, and brings the memory. Apart from that the two ends are equal. Both give the same \
+cross without the kernel. One process is the master (others say server): it listens on a Unix socket. The other is \
+the slave (client): it connects, and brings the memory. Apart from that the two ends are equal. Both give the same \
 interface number (--id, 0 if not given), and one of them has to be the master (--role, slave if not given).
 
 VPP, DPDK, Open vSwitch with DPDK, libmemif and gomemif speak memif, and so does this command. Either end may start \
@@ -31,8 +31,8 @@ Environment:
 
 Files:
   /run/vpp/memif.sock
-      the default socket, which is that of VPP. Its directory belongs to root or the group vpp as a rule; --socket names \
-another one, and @NAME takes no file at all
+      the default socket, which is that of VPP. Its directory belongs to root or the group vpp as a rule; --socket \
+names another one, and @NAME takes no file at all
   /etc/default/memif-responder-INSTANCE, /etc/default/memif-bridge-INSTANCE
       what the services below are told, where the package of Debian is installed
 
@@ -46,12 +46,14 @@ Examples:
 
 Beside DPDK:
 The driver of DPDK is net_memif. Debian has it in the packages dpdk and dpdk-dev, and the two with a number at their \
-ends that apt-cache search --names-only 'librte-(net-memif|mempool-ring)' lists. Its sockets are abstract names unless socket-abstract=no is said, and a \
-client connects once, when its port starts, so whoever is the server (master) starts first. dpdk-testpmd ends when its \
-standard input does, hence the first word below. Everything here is typed as root.
+ends that apt-cache search --names-only 'librte-(net-memif|mempool-ring)' lists. Its sockets are abstract names \
+unless socket-abstract=no is said, and a client connects once, when its port starts, so whoever is the server \
+(master) starts first. dpdk-testpmd ends when its standard input does, hence the first word below. Everything here is \
+typed as root.
 
-  sleep infinity | dpdk-testpmd -l 0,1 --no-huge -m 256 --no-pci --vdev=net_memif0,role=server,\
-socket=/run/dpdk.sock,socket-abstract=no -- --total-num-mbufs=8192 --forward-mode=icmpecho
+  sleep infinity | dpdk-testpmd -l 0,1 --no-huge -m 256 --no-pci \
+--vdev=net_memif0,role=server,socket=/run/dpdk.sock,socket-abstract=no -- --total-num-mbufs=8192 \
+--forward-mode=icmpecho
       in one terminal: the master, which answers pings to any address, with no huge pages and no hardware
   memif ping 192.168.1.2 --socket /run/dpdk.sock
       in a second one: the slave, which pings until Ctrl-C
@@ -64,65 +66,67 @@ Services:
   systemctl start memif-bridge@tap0
       gives the kernel the device tap0, whose other end is that interface
 MEMIF_OPTIONS and MEMIF_SOCKET in /etc/default/memif-responder-192.168.1.2 or /etc/default/memif-bridge-tap0 say \
-something else, as MEMIF_OPTIONS=\"--role master --id 3\" and MEMIF_SOCKET=/run/memif/lab.sock. The directory /run/memif \
-is there once such a service ran. Neither is started by itself: systemctl enable does that.
+something else, as MEMIF_OPTIONS=\"--role master --id 3\" and MEMIF_SOCKET=/run/memif/lab.sock. The directory \
+/run/memif is there once such a service ran. Neither is started by itself: systemctl enable does that.
 ";
 
 const RESPONDER: &str = "
 Description:
-With options it answers until it is ended; without any, and with --interactive, it takes commands, from a terminal or a \
-pipe: conn 0 makes interface 0, help lists the others. Interfaces are slaves unless --role master is said, and a slave \
-waits for its master as long as it takes.
+With options it answers until it is ended; without any, and with --interactive, it takes commands, from a terminal or \
+a pipe: conn 0 makes interface 0, help lists the others. Interfaces are slaves unless --role master is said, and a \
+slave waits for its master as long as it takes.
 ";
 
 const PING: &str = "
 Description:
 Connects, asks for the ethernet address of ADDRESS, sends echo requests to it and prints a line for each reply, as \
-ping(8) does. Every byte of a reply is compared with what was sent. A slave waits for its master, and a master for its \
-slave, as --connect-timeout says.
+ping(8) does. Every byte of a reply is compared with what was sent. A slave waits for its master, and a master for \
+its slave, as --connect-timeout says.
 ";
 
 const BRIDGE: &str = "
 Description:
 The device has a carrier while the link is up. It is there from the start to the end of this command, unless it was \
-made before; addresses and routes are given to it as to any other device. Creating a device needs root, or CAP_NET_ADMIN.
+made before; addresses and routes are given to it as to any other device. Creating a device needs root, or \
+CAP_NET_ADMIN.
 ";
 
 const CAPTURE: &str = "
 Description:
-Without -w it prints a line for each packet. There are three places to stand: alone it is an end of a link and takes what \
-comes; with --via it stands between two ends, which both connect to it, and passes everything on; with --attach it \
-watches a link between two other programs, which need not be asked, prepared or restarted, and do not notice.
+Without -w it prints a line for each packet. There are three places to stand: alone it is an end of a link and takes \
+what comes; with --via it stands between two ends, which both connect to it, and passes everything on; with --attach \
+it watches a link between two other programs, which need not be asked, prepared or restarted, and do not notice.
 
-Files are pcapng, with times in nanoseconds, directions, queues, and counts of what was missed; tshark(1), wireshark(1) \
-and tcpdump(8) read them. --attach takes root for processes of other users, and mostly for one's own, too: memif-links(1) \
-tells what is not seen, and why.
+Files are pcapng, with times in nanoseconds, directions, queues, and counts of what was missed; tshark(1), \
+wireshark(1) and tcpdump(8) read them. --attach takes root for processes of other users, and mostly for one's own, \
+too: memif-links(1) tells what is not seen, and why.
 ";
 
 const REPLAY: &str = "
 Description:
-Reads pcap and pcapng files, also compressed ones (.gz, .zst), and sends each packet at its time. What cannot be sent, \
-as it is too long or was cut when it was captured, is left out and counted.
+Reads pcap and pcapng files, also compressed ones (.gz, .zst), and sends each packet at its time. What cannot be \
+sent, as it is too long or was cut when it was captured, is left out and counted.
 ";
 
 const DEMO: &str = "
 Description:
-A responder as master and a pinger as slave join over an abstract socket of their own, verify replies, and then measure \
-how fast packets go. It takes no privileges and no other program, so it shows whether memif works here at all.
+A responder as master and a pinger as slave join over an abstract socket of their own, verify replies, and then \
+measure how fast packets go. It takes no privileges and no other program, so it shows whether memif works here at \
+all.
 ";
 
 const BENCH: &str = "
 Description:
-Both ends run in two processes on two processors, unless --part makes this one end only, with any other program as the \
-other. Every packet carries a number, so that what is lost, doubled, changed or out of order is found. Processors are \
-chosen by --cpus, or by this command.
+Both ends run in two processes on two processors, unless --part makes this one end only, with any other program as \
+the other. Every packet carries a number, so that what is lost, doubled, changed or out of order is found. Processors \
+are chosen by --cpus, or by this command.
 ";
 
 const EXTCAP: &str = "
 Description:
 The package of Debian has put it where Wireshark looks already, and so has --install: memif links are then among the \
-interfaces that tshark -D lists, by their processes, and memif is an interface of our own at a socket. A capture filter \
-is that of memif-capture(1). Which links are seen depends on the user: memif-links(1).
+interfaces that tshark -D lists, by their processes, and memif is an interface of our own at a socket. A capture \
+filter is that of memif-capture(1). Which links are seen depends on the user: memif-links(1).
 
 Files:
   /usr/lib/x86_64-linux-gnu/wireshark/extcap/memif-extcap
@@ -131,8 +135,8 @@ Files:
 
 const SHOW: &str = "
 Description:
-Looks at the socket and at who holds it without connecting, so neither end notices, and says in the end whether this user \
-may connect, or what is in the way and what to do about it. Root sees the processes of all users.
+Looks at the socket and at who holds it without connecting, so neither end notices, and says in the end whether this \
+user may connect, or what is in the way and what to do about it. Root sees the processes of all users.
 
 Environment:
   MEMIF_SOCKET
@@ -157,8 +161,9 @@ Files:
 
 const TOP: &str = "
 Description:
-Two lines for each link, one for each end, with what that end sends. ? tells the keys and the columns, q ends it. It looks \
-at the rings of memory that others share and writes nothing there. Where standard output is no terminal it prints lines.
+Two lines for each link, one for each end, with what that end sends. ? tells the keys and the columns, q ends it. It \
+looks at the rings of memory that others share and writes nothing there. Where standard output is no terminal it \
+prints lines.
 
 Environment:
   NO_COLOR
@@ -178,9 +183,9 @@ Files:
 
 const COMPLETIONS: &str = "
 Description:
-The script asks this command at each press of Tab, so besides options and their values it knows what is there just then: \
-sockets that somebody listens on, interface numbers that programs were started with, TAP devices, and links with their \
-processes. The package of Debian has installed the scripts already.
+The script asks this command at each press of Tab, so besides options and their values it knows what is there just \
+then: sockets that somebody listens on, interface numbers that programs were started with, TAP devices, and links \
+with their processes. The package of Debian has installed the scripts already.
 
 Files:
   /usr/share/bash-completion/completions/memif
