@@ -56,6 +56,7 @@ step "compiling" compile
 beside --after "compiling" "compiling servers and clients with stacks of others" compile_examples_net
 beside --after "compiling" "both rings under every interleaving (loom)" interleavings
 beside --after "compiling" "compiling for AddressSanitizer and fuzzing" ci/sanitize.sh --build-only
+beside --after "compiling" "compiling for packages" ci/package.sh --build-only
 step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
 step --after "compiling" "tests of features (async-io, flow, smoltcp, tokio)" features_tested
 step --after "compiling" "features as documented" features_as_documented
@@ -66,8 +67,10 @@ step --after "compiling servers and clients with stacks of others" \
   "servers and clients with stacks of others (examples-net/)" examples_net
 join "both rings under every interleaving (loom)"
 join "compiling for AddressSanitizer and fuzzing"
+join "compiling for packages"
 step --after "compiling for AddressSanitizer and fuzzing" "AddressSanitizer and fuzzing, some seconds of each" \
   ci/sanitize.sh
+step --after "compiling for packages" "Debian packages: made, looked over, installed, used, purged" ci/package.sh
 step --after "compiling" "instructions per packet" cargo run --release --locked -p gate
 step "Python: the wheel, its types and its tests (crates/memif-python)" ci/python.sh
 step --after "compiling" "demo, as the README runs it" cargo run --release --locked -- demo

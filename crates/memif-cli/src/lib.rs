@@ -23,9 +23,9 @@ mod watching;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 
-use commands::{bench, bridge, capture, demo, links, ping, replay, responder, show, top};
+use commands::{bench, bridge, capture, completions, demo, links, man, ping, replay, responder, show, top};
 use output::exit;
 
 const EXAMPLES: &str = "\
@@ -91,6 +91,10 @@ enum Command {
     Links(links::LinksOptions),
     /// Show every link of the host live: rates, how full its rings are, who waits for whom
     Top(top::TopOptions),
+    /// Print a manual page, or write all of them
+    Man(man::ManOptions),
+    /// Print the script by which a shell completes this command
+    Completions(completions::CompletionsOptions),
 }
 
 /// Runs the command with those arguments, the first of which is the name of the program, and gives the status to exit
@@ -126,6 +130,8 @@ pub fn run(arguments: Vec<OsString>, launcher: Vec<OsString>) -> u8 {
         Command::Show(options) => show::run(options),
         Command::Links(options) => links::run(options),
         Command::Top(options) => top::run(options),
+        Command::Man(options) => man::run(options, Arguments::command()),
+        Command::Completions(options) => completions::run(options, Arguments::command()),
     });
     // Where this is no program of its own nobody else does. What is not said by now is said by the status.
     let _ = io::stdout().flush();

@@ -5,8 +5,10 @@
 pub(crate) mod bench;
 pub(crate) mod bridge;
 pub(crate) mod capture;
+pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod links;
+pub(crate) mod man;
 pub(crate) mod ping;
 pub(crate) mod replay;
 pub(crate) mod responder;
