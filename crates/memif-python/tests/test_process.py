@@ -29,8 +29,9 @@ waiting = threading.Thread(target=slave.recv)
 waiting.start()
 child = os.fork()
 if child == 0:
-    calls = [slave.recv, slave.counters, lambda: slave.peer, slave.wait_connected, slave.fileno, slave.details, socket.events, socket.next_event,
-             lambda: slave.send([b"x"]), lambda: master.recv_into(bytearray(9)), lambda: memif.Interface(socket, 7)]
+    calls = [slave.recv, slave.recv_one, slave.counters, lambda: slave.peer, slave.wait_connected, slave.fileno,
+             slave.details, socket.events, socket.next_event, lambda: master.recv_into(bytearray(9)),
+             lambda: slave.send([b"x"]), lambda: slave.send(b"x"), lambda: memif.Interface(socket, 7)]
     for call in calls:
         try:
             call()
