@@ -2,6 +2,7 @@
 # Builds the wheel of crates/memif-python, looks it over, installs it into an empty environment and runs its tests there.
 #
 #   ci/python.sh                 for this machine, as tests are built: a part of ci/test.sh, some 2 minutes
+#   ci/python.sh --build-only    what of that takes a compiler or a download, and no test: to be run beside other things
 #   ci/python.sh DIRECTORY       as it is released: wheels for x86-64 and aarch64 that run on manylinux2014 and later, in
 #                                DIRECTORY/wheels, and the sdist; installed without a compiler here and, as root, in
 #                                chroots of Debian trixie and sid, which stay in DIRECTORY for the next run; the one for
@@ -91,14 +92,19 @@ tests() { # arguments of pytest
   (cd "$crate" && PYTHONMALLOC=debug "$work/tests/bin/python" -X dev -m pytest -p no:cacheprovider "$@")
 }
 
-short() {
+# Once more it takes seconds.
+build_short() {
   rm -rf "$wheels"
   tool maturin build --profile dev --locked --manifest-path "$manifest" --target-dir target --interpreter "$python" \
     --out "$wheels"
-  local wheel=("$wheels"/*.whl)
   if cargo clippy --version >/dev/null 2>&1; then
     cargo clippy --manifest-path "$manifest" --target-dir target --locked -- -D warnings
   fi
+}
+
+short() {
+  build_short
+  local wheel=("$wheels"/*.whl)
   check "${wheel[0]}"
   install_alone "${wheel[0]}"
   pip "$work/tests" --force-reinstall --no-deps "${wheel[0]}"
@@ -207,6 +213,7 @@ environment "$work/tests" $crate/tests/requirements.txt
 case ${1:-} in
   -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" ;;
   "") short ;;
+  --build-only) build_short ;;
   -*) die "see --help" ;;
   *) long "$1" ;;
 esac

@@ -46,9 +46,11 @@ def receive_memif(path, kind, seconds):
 
         room = numpy.empty((BATCH, len(PACKET)), "u1")
         return count(lambda: interface.recv_into(room, 10), seconds)
-    most = 1 if kind == "single" else BATCH
+    if kind == "single":
+        recv_one = interface.recv_one
+        return count(lambda: recv_one(10) is not None, seconds)
     recv = interface.recv
-    return count(lambda: len(recv(most, 10)), seconds)
+    return count(lambda: len(recv(BATCH, 10)), seconds)
 
 
 def send_memif(path, kind):

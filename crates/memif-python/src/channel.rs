@@ -2,13 +2,15 @@
 //! what came of the links before.
 //!
 //! Each direction has a lock of its own, which whoever receives or sends has while it waits, and the state has one that
-//! is held for moments. Taken in this order: a direction, then the state; never both directions.
+//! is held for moments. Taken in this order: a direction, then the state; never both directions. Who has a direction
+//! while attached to the interpreter took it without a wait, waits for nothing until it is free again, and runs nothing
+//! of Python's meanwhile.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar};
 use std::time::{Duration, Instant};
 
-use memif::{Counters, Link, Peer, QueueView, RxQueue, TxQueue};
+use memif::{Counters, Link, Peer, QueueView, RecvError, RxQueue, SendError, TxQueue};
 
 use crate::errors::{End, Failure, Told};
 use crate::locks::{Lock, Turn, wait};
@@ -40,6 +42,8 @@ pub(crate) struct Receiver {
     pub(crate) queues: Vec<RxQueue>,
     pub(crate) readiness: Option<Arc<Readiness>>,
     pub(crate) tap: Option<Tap>,
+    /// What a look at the ring met that could not wait for more to be known of it.
+    pub(crate) met: Option<RecvError>,
 }
 
 /// The same for sending.
@@ -48,6 +52,8 @@ pub(crate) struct Transmitter {
     pub(crate) link: u64,
     pub(crate) queues: Vec<TxQueue>,
     pub(crate) tap: Option<Tap>,
+    /// As of a receiver.
+    pub(crate) met: Option<SendError>,
 }
 
 #[derive(Debug, Default)]

@@ -80,7 +80,7 @@ impl Failure {
         const WAIT: &str = "call wait_connected()";
         let (class, reason, advice, breach) = match self {
             Failure::Option(text) => ("OptionError", text, None, None),
-            Failure::Socket(text) => ("SocketError", text, None, None),
+            Failure::Socket(text) => ("SocketError", python_names(&text), None, None),
             Failure::Closed => ("ClosedError", "it was closed here".to_owned(), None, None),
             Failure::Forked => {
                 let reason = "it belongs to the process that forked this one".to_owned();

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use memif::{InterfaceKey, Mode, Role, RxMode};
 use memif_capture::LinkType;
-use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PySlice, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::channel::Channel;
 use crate::control::Control;
@@ -19,12 +18,16 @@ use crate::objects;
 use crate::options;
 use crate::outgoing::Outgoing;
 use crate::packets::{Layout, Packets};
+use crate::received::{Lengths, Received, Room, bytes, of_packet, write};
 use crate::recording::Recording;
 use crate::socket::Socket;
-use crate::waits::{Deadline, patiently};
+use crate::waits::{Deadline, Timeout, patiently};
 
 /// How long the end of an interface waits for the peer to take what was sent, in seconds, if nothing else is said.
 const FLUSH: f64 = 0.1;
+/// The most packets that a call moves while it stays attached to the interpreter: to let go of it and to come back
+/// takes as long as it takes to copy several.
+const FEW: usize = 64;
 
 /// One interface of a socket. A slave connects by itself, a master takes the slave that comes; each again and again.
 ///
@@ -62,10 +65,25 @@ impl Interface {
 
     /// Receives up to so many packets, which are to be given back to the channel. None of them when the time is over.
     fn receive(&self, py: Python<'_>, most: usize, timeout: Option<f64>, layout: Layout) -> PyResult<Packets> {
-        let until = Deadline::after(timeout)?;
+        let timeout = Timeout::new(timeout)?;
         self.check().map_err(|failure| failure.into_error(py, 0))?;
         let mut packets = self.channel.take_memory();
         packets.clear(layout);
+        if most <= FEW && self.channel.receive_now(most, |packet| packets.push(packet)) > 0 {
+            return Ok(packets);
+        }
+        self.receive_patiently(py, packets, most, timeout)
+    }
+
+    /// The same where there may be a wait.
+    fn receive_patiently(
+        &self,
+        py: Python<'_>,
+        mut packets: Packets,
+        most: usize,
+        timeout: Timeout,
+    ) -> PyResult<Packets> {
+        let until = Deadline::after(timeout);
         match patiently(py, until, |time| self.channel.receive(&mut packets, most, time))? {
             None | Some(Ok(())) => Ok(packets),
             Some(Err(failure)) => Err(failure.into_error(py, 0)),
@@ -79,7 +97,7 @@ impl Interface {
         timeout: Option<f64>,
         step: impl FnMut(Duration) -> Result<Option<()>, Failure> + Send,
     ) -> PyResult<bool> {
-        let until = Deadline::after(timeout)?;
+        let until = Deadline::after(Timeout::new(timeout)?);
         let waited = match self.check() {
             Ok(()) => patiently(py, until, step)?,
             Err(failure) => Some(Err(failure)),
@@ -95,10 +113,12 @@ impl Interface {
     fn new(
         py: Python<'_>,
         socket: Option<&Bound<'_, PyAny>>,
-        id: u32,
+        id: i64,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let fail = |failure: Failure| failure.into_error(py, 0);
+        let id = u32::try_from(id)
+            .map_err(|_| fail(Failure::Option(format!("id: {id} is no id: give a number from 0 to {}", u32::MAX))))?;
         let given = socket.and_then(|socket| socket.cast::<Socket>().ok());
         let (read, socket, owns_socket) = if let Some(socket) = given {
             for name in options.into_iter().flat_map(|options| options.keys()) {
@@ -186,14 +206,49 @@ impl Interface {
     /// When the link went down, what the peer had sent before comes first, then DisconnectedError, or BreachError with
     /// the breach; calls after it are of the next link.
     #[pyo3(signature = (max = 64, timeout = None))]
-    fn recv<'py>(&self, py: Python<'py>, max: usize, timeout: Option<f64>) -> PyResult<Bound<'py, PyList>> {
-        if max == 0 {
+    fn recv<'py>(&self, py: Python<'py>, max: isize, timeout: Option<f64>) -> PyResult<Bound<'py, PyList>> {
+        let Some(max) = usize::try_from(max).ok().filter(|max| *max > 0) else {
             return Err(PyValueError::new_err("max is at least 1"));
-        }
+        };
         let packets = self.receive(py, max, timeout, Layout::Packed)?;
         let list = PyList::new(py, packets.iter().map(Received))?;
         self.channel.give_memory(packets);
         Ok(list)
+    }
+
+    /// Receives one packet, waiting for up to `timeout` seconds (None: without limit, 0: not at all). None when the
+    /// time is over. Packet by packet this takes less time than `recv`, and lists of many still less for each.
+    ///
+    /// Errors as those of `recv`. A loop over the interface gives packets in this way, without limit.
+    #[pyo3(signature = (timeout = None))]
+    fn recv_one<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let timeout = Timeout::new(timeout)?;
+        self.check().map_err(|failure| failure.into_error(py, 0))?;
+        let mut found = None;
+        self.channel.receive_now(1, |packet| found = Some(of_packet(py, packet)));
+        if found.is_some() {
+            return found.transpose();
+        }
+        let mut packets = self.channel.take_memory();
+        packets.clear(Layout::Packed);
+        let packets = self.receive_patiently(py, packets, 1, timeout)?;
+        let found = packets.iter().next().map(|packet| bytes(py, packet)).transpose();
+        self.channel.give_memory(packets);
+        found
+    }
+
+    fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    /// The next packet. Ends with an error, as recv() does, when the link goes down.
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        loop {
+            // None is a packet that was dropped: there is no limit.
+            if let Some(packet) = self.recv_one(py, None)? {
+                return Ok(packet);
+            }
+        }
     }
 
     /// Receives into a writable buffer, and copies once more for it: memory that the peer can still write to is never
@@ -237,11 +292,24 @@ impl Interface {
     /// PacketError for one that cannot be sent on this link, DisconnectedError when it is down; `sent` of the error is
     /// the number of those before.
     #[pyo3(signature = (packets, timeout = None, *, queue = 0))]
-    fn send(&self, py: Python<'_>, packets: &Bound<'_, PyAny>, timeout: Option<f64>, queue: usize) -> PyResult<usize> {
-        let until = Deadline::after(timeout)?;
+    fn send(&self, py: Python<'_>, packets: &Bound<'_, PyAny>, timeout: Option<f64>, queue: isize) -> PyResult<usize> {
+        let timeout = Timeout::new(timeout)?;
         self.check().map_err(|failure| failure.into_error(py, 0))?;
-        let packets = Outgoing::new(packets)?;
+        // A negative number is no queue either.
+        let queue = usize::try_from(queue).map_err(|_| {
+            Failure::Queue(format!("no transmit queue {queue}: they count from 0 on")).into_error(py, 0)
+        })?;
         let mut sent = 0;
+        if let Ok(packet) = packets.cast::<PyBytes>()
+            && self.channel.send_now(|at| (at == 0).then(|| packet.as_bytes()), &mut sent, queue)
+        {
+            return Ok(sent);
+        }
+        let packets = Outgoing::new(packets)?;
+        if packets.len() <= FEW && self.channel.send_now(|at| packets.packet(at), &mut sent, queue) {
+            return Ok(sent);
+        }
+        let until = Deadline::after(timeout);
         let step = |time| self.channel.send(|at| packets.packet(at), &mut sent, queue, time);
         match patiently(py, until, step)? {
             None | Some(Ok(())) => Ok(sent),
@@ -330,7 +398,7 @@ impl Interface {
     /// interface. Whoever waits gets an error. A socket that was opened for this interface is closed, too.
     #[pyo3(signature = (flush = 0.1))]
     fn close(&self, py: Python<'_>, flush: Option<f64>) -> PyResult<()> {
-        let until = Deadline::after(flush)?;
+        let until = Deadline::after(Timeout::new(flush)?);
         if !self.process.is_current() || self.is_closed.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
@@ -403,81 +471,4 @@ fn closed_is_none(failure: Failure) -> Result<(), Failure> {
 
 fn option(text: &str) -> Failure {
     Failure::Option(crate::errors::python_names(text))
-}
-
-/// One packet that becomes an object.
-struct Received<'p>(&'p [u8]);
-
-impl<'py> IntoPyObject<'py> for Received<'_> {
-    type Target = PyBytes;
-    type Output = Bound<'py, PyBytes>;
-    type Error = PyErr;
-
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        bytes(py, self.0)
-    }
-}
-
-fn bytes<'py>(py: Python<'py>, packet: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    PyBytes::new_with(py, packet.len(), |room| {
-        room.copy_from_slice(packet);
-        Ok(())
-    })
-}
-
-/// A buffer to receive into.
-struct Room<'py> {
-    /// Its bytes in a row.
-    view: Bound<'py, PyAny>,
-    rows: usize,
-    row: usize,
-    is_one: bool,
-}
-
-impl<'py> Room<'py> {
-    fn of(buffer: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let py = buffer.py();
-        let view = PyMemoryView::from(buffer)?;
-        if view.getattr(intern!(py, "readonly"))?.extract()? {
-            return Err(PyTypeError::new_err("a buffer to receive into must be writable"));
-        }
-        let shape: Vec<usize> = view.getattr(intern!(py, "shape"))?.extract()?;
-        let bytes: usize = view.getattr(intern!(py, "nbytes"))?.extract()?;
-        if bytes == 0 {
-            return Err(PyValueError::new_err("a buffer to receive into has at least one byte"));
-        }
-        let (rows, is_one) = match shape.as_slice() {
-            [] | [_] => (1, true),
-            [rows, _] => (*rows, false),
-            more => return Err(PyValueError::new_err(format!("give one or two dimensions, not {}", more.len()))),
-        };
-        // An error of the interpreter's where it is not in a row.
-        let view = view.call_method1(intern!(py, "cast"), (intern!(py, "B"),))?;
-        Ok(Self { view, rows, row: bytes / rows, is_one })
-    }
-}
-
-/// A buffer for the bytes of each packet.
-struct Lengths<'py>(Bound<'py, PyAny>);
-
-impl<'py> Lengths<'py> {
-    fn of(buffer: &Bound<'py, PyAny>, rows: usize) -> PyResult<Self> {
-        let view = PyMemoryView::from(buffer)?;
-        let (itemsize, shape): (usize, Vec<usize>) =
-            (view.getattr("itemsize")?.extract()?, view.getattr("shape")?.extract()?);
-        let enough = matches!(shape.as_slice(), [count] if *count >= rows);
-        if itemsize != 4 || !enough || view.getattr("readonly")?.extract()? {
-            let text =
-                format!("lengths is a writable buffer of {rows} numbers of 32 bits, as numpy.empty({rows}, 'u4')");
-            return Err(PyValueError::new_err(text));
-        }
-        Ok(Self(view.call_method1("cast", ("B",))?))
-    }
-}
-
-/// Has the interpreter copy bytes to the start of a buffer, which checks that it is still as long.
-fn write(to: &Bound<'_, PyAny>, bytes: &[u8]) -> PyResult<()> {
-    let py = to.py();
-    let slice = PySlice::new(py, 0, isize::try_from(bytes.len())?, 1);
-    to.set_item(slice, self::bytes(py, bytes)?)
 }

@@ -2,7 +2,8 @@
 //!
 //! `control` is the thread that serves a socket, `channel` one interface as data path and control path see it, and the
 //! rest what Python sees of both. Nothing here is unsafe. Two rules keep it free of deadlocks: who waits, or has a lock
-//! of a channel, is detached from the interpreter; and the thread of a socket never touches the interpreter at all.
+//! of a channel, is detached from the interpreter, but for a call that took the lock and gives it back without a wait;
+//! and the thread of a socket never touches the interpreter at all.
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod outgoing;
 mod packets;
 mod readiness;
 mod receive;
+mod received;
 mod recording;
 mod send;
 mod socket;

@@ -41,6 +41,16 @@ struct TurnState {
 }
 
 impl<T> Turn<T> {
+    /// Takes it where nobody has it. Waits for nothing.
+    pub(crate) fn try_lock(&self) -> Option<TurnGuard<'_, T>> {
+        let mut state = self.state.lock();
+        if std::mem::replace(&mut state.is_taken, true) {
+            return None;
+        }
+        drop(state);
+        Some(TurnGuard { turn: self, value: self.value.lock() })
+    }
+
     /// Takes it, or gives up after so long.
     pub(crate) fn try_lock_for(&self, time: Duration) -> Option<TurnGuard<'_, T>> {
         let mut state = self.state.lock();

@@ -52,6 +52,14 @@ impl Outgoing {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Each(packets) => packets.len(),
+            Self::Rows(bytes, row) => bytes.len() / row,
+        }
+    }
+
     /// The packet of that number.
     pub(crate) fn packet(&self, at: usize) -> Option<&[u8]> {
         match self {

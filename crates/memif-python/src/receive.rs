@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memif::RxQueue;
+use memif::{Packet, RxQueue};
 
 use crate::channel::{Channel, Receiver};
 use crate::errors::{self, Failure};
@@ -11,6 +11,22 @@ use crate::packets::Packets;
 use crate::readiness::Readiness;
 
 impl Channel {
+    /// Receives packets that are on the ring already, up to `most` of them, without a wait: `take` gets one after the
+    /// other. Returns how many there were; none also where a call that may wait has more to do than that.
+    pub(crate) fn receive_now(&self, most: usize, mut take: impl FnMut(&Packet<'_>)) -> usize {
+        let Some(mut receiver) = self.receiver.try_lock() else { return 0 };
+        let Receiver { queues, readiness: None, tap: None, met: met @ None, .. } = &mut *receiver else { return 0 };
+        // Of several queues none is to keep the others from being served.
+        let [queue] = queues.as_mut_slice() else { return 0 };
+        match queue.recv(most) {
+            Ok(mut batch) => batch.packets().map(|packet| take(&packet)).count(),
+            Err(error) => {
+                *met = Some(error);
+                0
+            }
+        }
+    }
+
     /// Receives up to `most` packets, waiting for the first for as long as `time`. `None` where none came, or somebody
     /// else received all the time.
     pub(crate) fn receive(&self, packets: &mut Packets, most: usize, time: Duration) -> Result<Option<()>, Failure> {
@@ -36,8 +52,11 @@ impl Channel {
             if receiver.queues.is_empty() {
                 self.adopt(receiver)?;
             }
-            let Receiver { queues, readiness, tap, .. } = &mut *receiver;
-            let waited = RxQueue::wait_any_or(queues, None, time);
+            let Receiver { queues, readiness, tap, met, .. } = &mut *receiver;
+            let waited = match met.take() {
+                Some(error) => Err(error),
+                None => RxQueue::wait_any_or(queues, None, time),
+            };
             let mut from = match waited {
                 Ok(None) => {
                     // Whoever goes on to wait for the descriptor is to find it unreadable.
@@ -110,6 +129,7 @@ impl Receiver {
             self.queues.iter().for_each(|queue| Readiness::remove(readiness, queue));
         }
         self.queues.clear();
+        self.met = None;
     }
 }
 

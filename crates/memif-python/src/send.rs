@@ -7,7 +7,29 @@ use memif::{SendError, TxQueue};
 use crate::channel::{Channel, Transmitter};
 use crate::errors::{self, Failure};
 
+/// A full ring is waited for until one part in so many is free, or that time is over: with each slot taken as it is
+/// freed, both ends fetch each other's cache lines for every packet.
+const ROOM: usize = 4;
+const GATHERING: Duration = Duration::from_micros(100);
+
 impl Channel {
+    /// Sends what there is room for now, without a wait, and counts `sent` up. Whether those are all; what is wrong, a
+    /// call that may wait finds as well.
+    pub(crate) fn send_now<'p>(
+        &self,
+        packet: impl Fn(usize) -> Option<&'p [u8]>,
+        sent: &mut usize,
+        queue: usize,
+    ) -> bool {
+        let Some(mut transmitter) = self.transmitter.try_lock() else { return false };
+        let Transmitter { queues, tap: None, met: met @ None, .. } = &mut *transmitter else { return false };
+        let Some(tx) = queues.get_mut(queue) else { return false };
+        let stopped = send_some(tx, packet, sent);
+        let is_done = matches!(stopped, Ok(None));
+        *met = stopped.err();
+        is_done
+    }
+
     /// Sends the packets from number `sent` on, which it counts up, waiting for room for as long as `time`. `None`
     /// where some are left.
     pub(crate) fn send<'p>(
@@ -23,13 +45,16 @@ impl Channel {
                 (transmitter.link, transmitter.queues) = self.take_tx()?;
             }
             let link = transmitter.link;
-            let Transmitter { queues, tap, .. } = &mut *transmitter;
+            let Transmitter { queues, tap, met, .. } = &mut *transmitter;
             let count = queues.len();
             let Some(tx) = queues.get_mut(queue) else {
                 return Err(Failure::Queue(format!("no transmit queue {queue}: the link has {count}, from 0 on")));
             };
             let before = *sent;
-            let result = send_all(tx, &packet, sent, time);
+            let result = match met.take() {
+                Some(error) => Err(error),
+                None => send_all(tx, &packet, sent, time),
+            };
             if let Some(tap) = tap {
                 tap.record((before..*sent).filter_map(&packet));
             }
@@ -43,7 +68,7 @@ impl Channel {
                     if self.is_closed() {
                         return Err(Failure::Closed);
                     }
-                    if *sent > before || !self.is_known(link) {
+                    if *sent > 0 || !self.is_known(link) {
                         return Err(errors::sent(error, || self.end(link)));
                     }
                 }
@@ -70,6 +95,31 @@ impl Channel {
     }
 }
 
+/// Sends what there is room for in one batch. What it stopped at, if not at the end.
+fn send_some<'p>(
+    tx: &mut TxQueue,
+    packet: impl Fn(usize) -> Option<&'p [u8]>,
+    sent: &mut usize,
+) -> Result<Option<SendError>, SendError> {
+    let mut batch = tx.reserve()?;
+    let mut next = *sent;
+    let stopped = loop {
+        let Some(bytes) = packet(next) else { break None };
+        if let Err(error) = batch.push(bytes) {
+            break Some(error);
+        }
+        next += 1;
+    };
+    let pushed = batch.len();
+    let published = batch.commit();
+    *sent += published;
+    if published < pushed { Err(SendError::Disconnected) } else { Ok(stopped) }
+}
+
+fn unless_full(error: SendError) -> Result<(), SendError> {
+    if error == SendError::Full { Ok(()) } else { Err(error) }
+}
+
 /// Sends until all are sent, or there was no room for so long. Returns whether all are.
 fn send_all<'p>(
     tx: &mut TxQueue,
@@ -79,22 +129,7 @@ fn send_all<'p>(
 ) -> Result<bool, SendError> {
     let mut until = None;
     loop {
-        let mut batch = tx.reserve()?;
-        let mut next = *sent;
-        let stopped = loop {
-            let Some(bytes) = packet(next) else { break None };
-            if let Err(error) = batch.push(bytes) {
-                break Some(error);
-            }
-            next += 1;
-        };
-        let pushed = batch.len();
-        let published = batch.commit();
-        *sent += published;
-        if published < pushed {
-            return Err(SendError::Disconnected);
-        }
-        match stopped {
+        match send_some(tx, &packet, sent)? {
             None => return Ok(true),
             Some(SendError::Full) => {}
             Some(error) => return Err(error),
@@ -102,6 +137,8 @@ fn send_all<'p>(
         let Some(bytes) = packet(*sent) else { return Ok(true) };
         // A clock is asked where the ring is full, and not before.
         let until = *until.get_or_insert_with(|| Instant::now() + time);
+        // A sender that takes every slot the moment that it is freed slows its receiver down: see ROOM.
+        tx.reserve_timeout(tx.ring_size() / ROOM, GATHERING.min(time)).map(drop).or_else(unless_full)?;
         match tx.send_timeout(bytes, until.saturating_duration_since(Instant::now())) {
             Ok(()) => *sent += 1,
             Err(SendError::Full) => return Ok(false),

@@ -9,7 +9,7 @@ use crate::control::{self, Control};
 use crate::errors::Failure;
 use crate::objects;
 use crate::options;
-use crate::waits::{Deadline, patiently};
+use crate::waits::{Deadline, Timeout, patiently};
 
 /// A control socket, for any number of interfaces of both roles.
 ///
@@ -87,7 +87,7 @@ impl Socket {
     #[pyo3(signature = (timeout = None))]
     fn next_event<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.check(py)?;
-        let happened = patiently(py, Deadline::after(timeout)?, |time| self.control.next_event(time))?;
+        let happened = patiently(py, Deadline::after(Timeout::new(timeout)?), |time| self.control.next_event(time))?;
         match happened.transpose().map_err(|failure| failure.into_error(py, 0))? {
             Some(happened) => objects::event(py, &happened).map(Some),
             None => Ok(None),

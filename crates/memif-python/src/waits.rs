@@ -11,23 +11,33 @@ use crate::errors::Failure;
 /// of them that an event loop does not have already.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// A moment, or never.
+/// Time that a call may take, or no limit. Asks no clock, so that a call that need not wait asks none.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(Option<Instant>);
+pub(crate) struct Timeout(Option<Duration>);
 
-impl Deadline {
-    /// So many seconds from now, without limit for `None`.
+impl Timeout {
+    /// So many seconds, without limit for `None`.
     ///
     /// # Errors
     /// `ValueError` for what is no number.
-    pub(crate) fn after(seconds: Option<f64>) -> PyResult<Self> {
+    pub(crate) fn new(seconds: Option<f64>) -> PyResult<Self> {
         let Some(seconds) = seconds else { return Ok(Self(None)) };
         if seconds.is_nan() {
             return Err(PyValueError::new_err("a time-out is a number of seconds, or None for no limit"));
         }
         // What is too far away for the clock is no limit.
-        let time = Duration::try_from_secs_f64(seconds.max(0.0)).ok();
-        Ok(Self(time.and_then(|time| Instant::now().checked_add(time))))
+        Ok(Self(Duration::try_from_secs_f64(seconds.max(0.0)).ok()))
+    }
+}
+
+/// A moment, or never.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// That time from now.
+    pub(crate) fn after(time: Timeout) -> Self {
+        Self(time.0.and_then(|time| Instant::now().checked_add(time)))
     }
 
     fn left(self) -> Option<Duration> {

@@ -24,6 +24,48 @@ def test_packets_both_ways(pair):
     assert (counters.rx_packets, counters.rx_bytes, counters.tx_packets, counters.tx_bytes) == (1000, size, 1000, size)
 
 
+def test_packet_by_packet(pair):
+    slave, master = pair
+    assert master.recv_one(0) is None
+    for packet in PACKETS:
+        assert slave.send(packet) == 1
+        assert master.recv_one(PATIENCE) == packet
+    assert slave.send([b"one", b"two", b"three"]) == 3
+    assert [next(master), master.recv_one(0), next(iter(master))] == [b"one", b"two", b"three"]
+    assert master.recv_one(0.01) is None
+    with pytest.raises(ValueError, match="number of seconds"):
+        master.recv_one(float("nan"))
+    counters = master.counters()
+    assert (counters.rx_packets, counters.rx_bytes) == (1003, sum(map(len, PACKETS)) + 11)
+    slave.send([b"last"])
+    slave.close()
+    received = []
+    with pytest.raises(memif.DisconnectedError, match="by the peer"):
+        for packet in master:
+            received.append(packet)
+    assert received == [b"last"]
+
+
+def test_packet_by_packet_when_the_ring_is_full(pair):
+    """What there is no room for waits, and nothing is lost or comes twice."""
+    slave, master = pair
+
+    def send():
+        return sum(slave.send(b"%d" % number) for number in range(10000))
+
+    sender = Thread(send)
+    assert [master.recv_one(PATIENCE) for _ in range(10000)] == [b"%d" % number for number in range(10000)]
+    assert sender.result() == 10000
+
+
+def test_packet_by_packet_of_several_queues(path):
+    with memif.Interface(path, role="master", queues=2) as master, memif.Interface(path, queues=2) as slave:
+        slave.wait_connected(PATIENCE), master.wait_connected(PATIENCE)
+        for number in range(100):
+            assert slave.send(b"%d" % number, queue=number % 2) == 1
+            assert master.recv_one(PATIENCE) == b"%d" % number
+
+
 def test_three_lines_and_an_address(path):
     with memif.Interface(path, role="master") as master, memif.Interface(Path(path)) as slave:
         assert slave.wait_connected().interface_name == master.wait_connected().interface_name == "memif0"
@@ -93,6 +135,19 @@ def test_time_outs(pair):
         slave.recv(timeout=float("nan"))
     with pytest.raises(ValueError, match="at least 1"):
         slave.recv(0)
+
+
+def test_numbers_and_addresses_that_cannot_be(pair):
+    slave, _ = pair
+    with pytest.raises(ValueError, match="max is at least 1"):
+        slave.recv(-1)
+    with pytest.raises(memif.QueueError, match="from 0 on"):
+        slave.send(b"packet", queue=-1)
+    with pytest.raises(memif.OptionError, match="from 0 to 4294967295"):
+        memif.Interface(slave.socket, -1)
+    with pytest.raises(memif.SocketError) as told:
+        memif.Interface("/nonexistent/memif.sock", role="master")
+    assert "another socket with socket" in str(told.value) and "--" not in str(told.value)
 
 
 def test_several_queues(path):
@@ -228,7 +283,7 @@ def test_closed(path):
     interface = memif.Interface(socket, role="master")
     other = memif.Interface(socket, 1, role="master")
     interface.close()
-    for call in [interface.recv, interface.wait_connected, interface.fileno, lambda: interface.send([b"x"])]:
+    for call in [interface.recv, interface.recv_one, interface.__next__, interface.wait_connected, interface.fileno, lambda: interface.send([b"x"])]:
         with pytest.raises(memif.ClosedError):
             call()
     assert interface.closed and not other.closed and not socket.closed

@@ -93,14 +93,13 @@ class MemifSocket(SuperSocket):
 
     def recv_raw(self, x: int = MTU) -> Tuple[Optional[type[Packet]], Optional[bytes], Optional[float]]:
         try:
-            packets = self.interface.recv(1, 0)
+            data = self.interface.recv_one(0)
         except DisconnectedError as error:
             raise EOFError(str(error)) from error
         except NotConnectedError:
-            packets = []
-        if not packets:
+            data = None
+        if data is None:
             return None, None, None
-        data = packets[0]
         if self.interface.mode == "ip":
             return (IPv6 if data[0] >> 4 == 6 else IP), data, time.time()
         return Ether, data, time.time()
