@@ -65,3 +65,19 @@ documentation() {
 interleavings() {
   RUSTFLAGS="--cfg loom" cargo test -p memif --lib --locked --target-dir target/loom interleavings
 }
+
+# What else the crates are to compile for, as far as Rust has it here: nothing is linked, so no other compiler is
+# needed. A target that is missing is no failure anywhere, since it says nothing of this source.
+other_targets() {
+  local target sysroot there=()
+  sysroot=$(rustc --print sysroot)
+  for target in x86_64-unknown-linux-musl aarch64-unknown-linux-gnu riscv64gc-unknown-linux-gnu; do
+    if [ -d "$sysroot/lib/rustlib/$target" ]; then
+      there+=(--target "$target")
+    else
+      echo "not checked: Rust has no $target here (rustup target add $target)"
+    fi
+  done
+  [ ${#there[@]} -eq 0 ] || cargo check --locked -p memif -p memif-capi -p memif-cli --all-features "${there[@]}" \
+    --target-dir target/others
+}

@@ -50,6 +50,7 @@ step "prerequisites" ci/prerequisites.sh
 step "scripts" scripts
 step "formatting" formatting
 step "lints" lints
+step "what is packed of the crates" ci/crates.sh --quick
 step "documentation" documentation
 step "compiling" compile
 # While tests wait, which most do for most of their time.
@@ -57,6 +58,7 @@ beside --after "compiling" "compiling servers and clients with stacks of others"
 beside --after "compiling" "both rings under every interleaving (loom)" interleavings
 beside --after "compiling" "compiling for AddressSanitizer and fuzzing" ci/sanitize.sh --build-only
 beside --after "compiling" "compiling for packages" ci/package.sh --build-only
+beside --after "compiling" "what else it compiles for (musl, aarch64, riscv64)" other_targets
 step --after "compiling" "tests" cargo test --workspace --locked --no-fail-fast
 step --after "compiling" "tests of features (async-io, flow, smoltcp, tokio)" features_tested
 step --after "compiling" "features as documented" features_as_documented
@@ -66,6 +68,7 @@ join "compiling servers and clients with stacks of others"
 step --after "compiling servers and clients with stacks of others" \
   "servers and clients with stacks of others (examples-net/)" examples_net
 join "both rings under every interleaving (loom)"
+join "what else it compiles for (musl, aarch64, riscv64)"
 join "compiling for AddressSanitizer and fuzzing"
 join "compiling for packages"
 step --after "compiling for AddressSanitizer and fuzzing" "AddressSanitizer and fuzzing, some seconds of each" \

@@ -277,7 +277,7 @@ fn check(setup: &Setup<Fd>, params: &MasterParams) {
     for (at, ring) in rings.iter().enumerate() {
         let place = |ring: &memif::proto::RingSetup<Fd>| {
             let start = u64::from(ring.offset);
-            (ring.region, start, start + ring_bytes(ring.log2_size))
+            (ring.region, start, start + ring_bytes(setup.cache_line, ring.log2_size))
         };
         let (region, start, end) = place(ring);
         assert!(ring.log2_size <= 14 && start % 8 == 0);

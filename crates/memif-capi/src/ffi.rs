@@ -7,7 +7,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use memif::{InterfaceConfig, Limits, Memory, Mode, Name, Role, RxMode, Secret};
+use memif::{CacheLine, InterfaceConfig, Limits, Memory, Mode, Name, Role, RxMode, Secret};
 
 use crate::abi::{
     AddRegion, ConnectionUpdate, DEFAULT_BUFFER_SIZE, DEFAULT_LOG2_RING_SIZE, DeleteRegion, GetBufferOffset,
@@ -46,6 +46,16 @@ pub extern "C" fn memif_get_version_str() -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn memif_strerror(err_code: c_int) -> *mut c_char {
     border(std::ptr::null_mut(), || error_text(err_code))
+}
+
+/// The cache line that slaves lay their rings out for: what libmemif is compiled with, and so nothing that a program
+/// says. It has the name of that setting here, in the environment of the program's user. None is that of the processor.
+fn cache_line() -> Result<Option<CacheLine>, c_int> {
+    match std::env::var("LIBMEMIF_CACHELINE_SIZE") {
+        Ok(text) if !text.is_empty() => text.parse().map(Some).map_err(|_| err::INVAL_ARG),
+        Err(std::env::VarError::NotUnicode(_)) => Err(err::INVAL_ARG),
+        _ => Ok(None),
+    }
 }
 
 /// # Safety
@@ -221,6 +231,9 @@ fn settings(args: &mut memif_conn_args_t) -> Result<(Settings, InterfaceConfig),
         .limits(limits)
         .one_way(true)
         .manual();
+    if role == Role::Slave {
+        config = config.cache_line(cache_line()?);
+    }
     if !secret.is_empty() {
         config = config.secret(Some(Secret::new(&secret).map_err(|_| err::INVAL_ARG)?));
     }

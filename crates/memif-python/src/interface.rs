@@ -33,8 +33,8 @@ const FEW: usize = 64;
 ///
 /// socket: a Socket, or the address of one that is opened for this interface alone; None for the usual address. id: the
 /// number that pairs it with one of the peer. Further options have the names of the command line: role, secret,
-/// secret_file, mode, queues, rx_queues, tx_queues, max_queues, ring_size, buffer_size, no_chains, huge_pages,
-/// numa_node, prefault, rx_mode, name, require_sealed; those of Socket, too, where an address is given.
+/// secret_file, mode, queues, rx_queues, tx_queues, max_queues, ring_size, cacheline, buffer_size, no_chains,
+/// huge_pages, numa_node, prefault, rx_mode, name, require_sealed; those of Socket, too, where an address is given.
 ///
 /// Any thread may use it: one at a time receives, and one at a time sends. Every wait lets other threads run and ends
 /// with KeyboardInterrupt at Ctrl-C.

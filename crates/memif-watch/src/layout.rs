@@ -4,7 +4,7 @@
 //! the known slaves put rings (docs/protocol.md, section 4.4), and the cookie that each begins with.
 
 use memif::wire::RingDirection;
-use memif::wire::ring::{COOKIE, DESCRIPTOR_SIZE, HEADER_SIZE, ring_bytes};
+use memif::wire::ring::{COOKIE, CacheLine, DESCRIPTOR_SIZE, header_size, ring_bytes, tail_offset};
 use memif::{MAX_LOG2_RING_SIZE, MAX_QUEUES};
 
 use crate::bytes::Bytes;
@@ -43,12 +43,24 @@ pub struct Rings {
     pub rings: Vec<Ring>,
 }
 
-/// Offset of the first ring of the spaced layout.
-const FIRST_SPACED: u64 = 65_856;
+/// Where the spaced layout has its parts, by cache line: the first ring, and the buffer that the decoy names.
+const fn spaced_places(line: CacheLine) -> (u64, u32) {
+    match line {
+        CacheLine::Of64 => (65_856, 192),
+        CacheLine::Of128 => (66_048, 320),
+    }
+}
+
+/// That of this processor first.
+const LINES: [CacheLine; 2] = if cfg!(target_arch = "aarch64") {
+    [CacheLine::Of128, CacheLine::Of64]
+} else {
+    [CacheLine::Of64, CacheLine::Of128]
+};
 /// Pairs of rings for which that layout has places in any case.
 const SPACED_PAIRS: u64 = 16;
 /// What places of rings are rounded up to there.
-const LINE: u64 = 64;
+const STEP: u64 = 64;
 const PAGE: u64 = 4096;
 /// Descriptors that are looked at to tell a ring's direction.
 const SAMPLE: u16 = 16;
@@ -56,29 +68,52 @@ const SAMPLE: u16 = 16;
 /// Finds the rings in a region; `None` where the bytes do not begin as a region 0 of a link does. Looks at a bounded
 /// number of places, whatever stands in them.
 pub fn find(memory: &impl Bytes) -> Result<Option<Rings>, Problem> {
+    use CacheLine::{Of64, Of128};
+    let begins = |line| begins_ring(memory, spaced_places(line).0);
     match cookie(memory, 0) {
         Ok(COOKIE) => {}
         // A slave of ours writes the decoy through the file, so that its page may be in no page table.
-        Err(ReadError::NotPresent) if begins_ring(memory, FIRST_SPACED) => {}
+        Err(ReadError::NotPresent) if begins(Of64) || begins(Of128) => {}
         _ => return Ok(None),
     }
     // What follows a decoy is a buffer; where the rings are small, packed ones may lie in the spaced places, too.
-    let both_ways = || begins_ring(memory, FIRST_SPACED) && !begins_ring(memory, ring_bytes(2));
-    // A slave that only receives leaves the first place empty.
-    let one_way = || log2_by_neighbour(memory, 0, ring_bytes).is_none() && spaced_by_neighbour(memory, 1).is_some();
-    if both_ways() || one_way() { spaced(memory).map(Some) } else { packed(memory).map(Some) }
+    let both_ways = || begins(Of64) && !begins_ring(memory, ring_bytes(Of64, 2));
+    // A slave that only sends leaves the first place empty.
+    let second = |line| spaced_by_neighbour(memory, line, 1).is_some();
+    let one_way = || packed_by_neighbour(memory).is_none() && second(Of64);
+    // Its decoy tells.
+    let wide = || has_decoy(memory, Of128) && (begins(Of128) || second(Of128));
+    if both_ways() {
+        spaced(memory, Of64).map(Some)
+    } else if wide() {
+        spaced(memory, Of128).map(Some)
+    } else if one_way() {
+        spaced(memory, Of64).map(Some)
+    } else {
+        packed(memory).map(Some)
+    }
 }
 
-fn spaced(memory: &impl Bytes) -> Result<Rings, Problem> {
-    let pair_ends = |log2| FIRST_SPACED + 2 * SPACED_PAIRS * spaced_stride(log2);
-    let first_buffer = own_buffer(memory, FIRST_SPACED);
-    let log2 = spaced_by_neighbour(memory, 1)
+/// Whether the decoy of the spaced layout stands at the beginning. Where that cannot be read the rest must tell.
+fn has_decoy(memory: &impl Bytes, line: CacheLine) -> bool {
+    let mut offset = [0; 4];
+    match memory.read_at(header_size(line) as u64 + 8, &mut offset) {
+        Ok(()) => u32::from_ne_bytes(offset) == spaced_places(line).1,
+        Err(error) => matches!(error, ReadError::NotPresent),
+    }
+}
+
+fn spaced(memory: &impl Bytes, line: CacheLine) -> Result<Rings, Problem> {
+    let first = spaced_places(line).0;
+    let pair_ends = |log2| first + 2 * SPACED_PAIRS * spaced_stride(line, log2);
+    let first_buffer = own_buffer(memory, line, first);
+    let log2 = spaced_by_neighbour(memory, line, 1)
         // The second ring of a direction, where the other direction has none.
-        .or_else(|| spaced_by_neighbour(memory, 2))
+        .or_else(|| spaced_by_neighbour(memory, line, 2))
         .or_else(|| log2_by_end(memory, first_buffer, pair_ends))
         .ok_or(Problem::SizeUnknown)?;
-    let stride = spaced_stride(log2);
-    let place = |k: u64, s2m: bool| FIRST_SPACED + (2 * k + u64::from(s2m)) * stride;
+    let stride = spaced_stride(line, log2);
+    let place = |k: u64, s2m: bool| first + (2 * k + u64::from(s2m)) * stride;
     let end = first_buffer.unwrap_or(u64::MAX).min(memory.size());
     let mut rings = Vec::new();
     for direction in [RingDirection::S2m, RingDirection::M2s] {
@@ -87,35 +122,33 @@ fn spaced(memory: &impl Bytes) -> Result<Rings, Problem> {
             if offset + stride > end || !begins_ring(memory, offset) {
                 break;
             }
-            rings.push(Ring { direction, index, size: 1 << log2, offset });
+            rings.push(Ring { direction, index, size: 1 << log2, cache_line: line, offset });
         }
     }
     // A ring to send on names no buffers before its first packet.
-    let first = rings.last().ok_or(Problem::SizeUnknown)?.offset;
-    if stride == spaced_stride(0) {
+    let last = rings.last().ok_or(Problem::SizeUnknown)?.descriptors();
+    if stride == spaced_stride(line, 0) {
         // The smallest three have places of one size, and a buffer in each slot.
-        let filled = |slot: &u16| descriptor(memory, first, *slot).is_some_and(|slot| slot.length != 0);
+        let filled = |slot: &u16| descriptor(memory, last, *slot).is_some_and(|slot| slot.length != 0);
         let size = [4_u16, 2].into_iter().find(|size| filled(&(size - 1))).unwrap_or(1);
         rings.iter_mut().for_each(|ring| ring.size = size);
     }
     Ok(Rings { layout: Layout::Spaced, directions_known: true, rings })
 }
 
-const fn spaced_stride(log2: u8) -> u64 {
-    ring_bytes(log2).next_multiple_of(LINE)
+const fn spaced_stride(line: CacheLine, log2: u8) -> u64 {
+    ring_bytes(line, log2).next_multiple_of(STEP)
 }
 
 /// The size of which the ring that many places behind the first one begins.
-fn spaced_by_neighbour(memory: &impl Bytes, places: u64) -> Option<u8> {
-    log2_by_neighbour(memory, FIRST_SPACED, |log2| places * spaced_stride(log2))
+fn spaced_by_neighbour(memory: &impl Bytes, line: CacheLine, places: u64) -> Option<u8> {
+    log2_by_neighbour(memory, spaced_places(line).0, |log2| places * spaced_stride(line, log2))
 }
 
 fn packed(memory: &impl Bytes) -> Result<Rings, Problem> {
-    let first_buffer = own_buffer(memory, 0);
-    let log2 = log2_by_neighbour(memory, 0, ring_bytes)
-        .or_else(|| log2_by_end(memory, first_buffer, ring_bytes))
-        .ok_or(Problem::SizeUnknown)?;
-    let stride = ring_bytes(log2);
+    let (line, log2) = packed_by_neighbour(memory).or_else(|| packed_alone(memory)).ok_or(Problem::SizeUnknown)?;
+    let first_buffer = own_buffer(memory, line, 0);
+    let stride = ring_bytes(line, log2);
     // Buffers follow at once, and a packet in the first one may begin like a ring.
     let end = first_buffer.filter(|offset| *offset >= stride).unwrap_or(u64::MAX).min(memory.size());
     let places = (0..2 * u64::from(MAX_QUEUES)).map(|k| k * stride);
@@ -125,17 +158,44 @@ fn packed(memory: &impl Bytes) -> Result<Rings, Problem> {
     let sends = match offsets.len() {
         0 => return Err(Problem::SizeUnknown),
         1 | 2 => 1,
-        _ => split(memory, &offsets, size),
+        _ => split(memory, line, &offsets, size),
     };
     let ring = |(k, offset): (usize, &u64)| {
         let (direction, index) = match k.checked_sub(sends) {
             None => (RingDirection::S2m, k),
             Some(index) => (RingDirection::M2s, index),
         };
-        Ring { direction, index: u16::try_from(index).unwrap_or(u16::MAX), size, offset: *offset }
+        Ring { direction, index: u16::try_from(index).unwrap_or(u16::MAX), size, cache_line: line, offset: *offset }
     };
     let rings: Vec<Ring> = offsets.iter().enumerate().map(ring).collect();
     Ok(Rings { layout: Layout::Packed, directions_known: rings.len() == 2, rings })
+}
+
+/// Line and size of packed rings by the second one, which lies right behind the first.
+fn packed_by_neighbour(memory: &impl Bytes) -> Option<(CacheLine, u8)> {
+    let all = LINES.into_iter().flat_map(|line| (0..=MAX_LOG2_RING_SIZE).map(move |log2| (line, log2)));
+    let fitting = all.filter(|(line, log2)| begins_ring(memory, ring_bytes(*line, *log2)));
+    // A longer one may be several of the shorter. 16 slots for the one line are as long as 8 for the other.
+    fitting.min_by_key(|(line, log2)| (ring_bytes(*line, *log2), !has_header(memory, *line)))
+}
+
+/// Line and size of one packed ring that has no other behind it: by its first buffer, or by the end of the memory.
+fn packed_alone(memory: &impl Bytes) -> Option<(CacheLine, u8)> {
+    let buffers = LINES.map(|line| (line, own_buffer(memory, line, 0)));
+    let size = |(line, buffer): (CacheLine, Option<u64>)| {
+        log2_by_end(memory, buffer, |log2| ring_bytes(line, log2)).map(|log2| (line, log2))
+    };
+    let mut named = buffers.into_iter().filter(|(_, buffer)| buffer.is_some());
+    let mut unnamed = LINES.map(|line| (line, None)).into_iter().filter(|_| buffers.iter().all(|(_, b)| b.is_none()));
+    named.find_map(size).or_else(|| unnamed.find_map(size))
+}
+
+/// Whether the first ring has the header of that line, as far as what nobody writes tells: the padding of the longer
+/// one, where the shorter has descriptors.
+fn has_header(memory: &impl Bytes, line: CacheLine) -> bool {
+    let mut padding = [0; header_size(CacheLine::Of128) - tail_offset(CacheLine::Of128) - 2];
+    let read = memory.read_at(tail_offset(CacheLine::Of128) as u64 + 2, &mut padding);
+    (read.is_ok() && padding.iter().all(|byte| *byte == 0)) == (line == CacheLine::Of128)
 }
 
 /// The size of which the next ring begins right behind the first.
@@ -153,14 +213,14 @@ fn log2_by_end(memory: &impl Bytes, first_buffer: Option<u64>, end: impl Fn(u8) 
 }
 
 /// Where the buffer of the first slot lies, if that is in the same region.
-fn own_buffer(memory: &impl Bytes, ring: u64) -> Option<u64> {
-    let descriptor = descriptor(memory, ring, 0)?;
+fn own_buffer(memory: &impl Bytes, line: CacheLine, ring: u64) -> Option<u64> {
+    let descriptor = descriptor(memory, ring + header_size(line) as u64, 0)?;
     (descriptor.region == 0 && descriptor.offset != 0).then_some(u64::from(descriptor.offset))
 }
 
 /// How many of the rings are from slave to master. Those come first; what the rings look like tells where they end.
-fn split(memory: &impl Bytes, offsets: &[u64], size: u16) -> usize {
-    let looks: Vec<i32> = offsets.iter().map(|offset| looks_posted(memory, *offset, size)).collect();
+fn split(memory: &impl Bytes, line: CacheLine, offsets: &[u64], size: u16) -> usize {
+    let looks: Vec<i32> = offsets.iter().map(|offset| looks_posted(memory, line, *offset, size)).collect();
     let half = looks.len() / 2;
     let mut score: i32 = looks.iter().sum();
     let mut best = (i32::MIN, 1);
@@ -178,12 +238,12 @@ fn split(memory: &impl Bytes, offsets: &[u64], size: u16) -> usize {
 }
 
 /// How much a ring looks like one of empty buffers (more than 0) or like one of packets (less).
-fn looks_posted(memory: &impl Bytes, offset: u64, size: u16) -> i32 {
+fn looks_posted(memory: &impl Bytes, line: CacheLine, offset: u64, size: u16) -> i32 {
     let mut header = [0; HEADER_READ];
     if memory.read_at(offset, &mut header).is_err() {
         return 0;
     }
-    let Some(cursors) = Cursors::from_header(&header) else { return 0 };
+    let Some(cursors) = Cursors::from_header(&header, line) else { return 0 };
     let between = cursors.head.wrapping_sub(cursors.tail);
     if between > size {
         return 0;
@@ -192,8 +252,9 @@ fn looks_posted(memory: &impl Bytes, offset: u64, size: u16) -> i32 {
         // Drained; a receiver that has posted nothing yet looks the same only before the first packet.
         return if cursors.head == 0 { 0 } else { -2 };
     }
+    let descriptors = offset + header_size(line) as u64;
     let slots = (0..between.min(SAMPLE)).map(|slot| cursors.tail.wrapping_add(slot) & (size - 1));
-    let posted: Vec<Descriptor> = slots.filter_map(|slot| descriptor(memory, offset, slot)).collect();
+    let posted: Vec<Descriptor> = slots.filter_map(|slot| descriptor(memory, descriptors, slot)).collect();
     let Some(first) = posted.first() else { return 0 };
     if posted.iter().any(|other| other.flags != 0 || other.length != first.length) || first.length < 256 {
         return -2;
@@ -213,9 +274,9 @@ fn cookie(memory: &impl Bytes, offset: u64) -> Result<u32, ReadError> {
     Ok(u32::from_ne_bytes(cookie))
 }
 
-fn descriptor(memory: &impl Bytes, ring: u64, slot: u16) -> Option<Descriptor> {
+/// The descriptor of a slot, of those that begin there.
+fn descriptor(memory: &impl Bytes, descriptors: u64, slot: u16) -> Option<Descriptor> {
     let mut bytes = [0; DESCRIPTOR_SIZE];
-    let offset = ring + HEADER_SIZE as u64 + DESCRIPTOR_SIZE as u64 * u64::from(slot);
-    memory.read_at(offset, &mut bytes).ok()?;
+    memory.read_at(descriptors + DESCRIPTOR_SIZE as u64 * u64::from(slot), &mut bytes).ok()?;
     Some(Descriptor::from_bytes(&bytes))
 }

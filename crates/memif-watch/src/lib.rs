@@ -61,6 +61,7 @@ pub use error::{Problem, ReadError};
 pub use layout::Layout;
 pub use link::{End, Link, LinkId, NoLinkId, OtherEnd, Region};
 pub use maps::MAX_MAPPINGS;
+pub use memif::CacheLine;
 pub use memif::Role;
 pub use memif::wire::RingDirection;
 pub use memory::Way;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use memif::wire::RingDirection;
-use memif::wire::ring::{DESCRIPTOR_SIZE, HEADER_SIZE};
+use memif::wire::ring::{CacheLine, DESCRIPTOR_SIZE};
 use memif::{MAX_PACKET_SIZE, Role};
 
 use crate::bytes::Bytes;
@@ -171,6 +171,12 @@ impl Link {
         self.layout
     }
 
+    /// The cache line that its rings are laid out for; `None` where there is a [`problem`](Self::problem).
+    #[must_use]
+    pub fn cache_line(&self) -> Option<CacheLine> {
+        self.rings.first().map(|ring| ring.cache_line)
+    }
+
     /// Whether it is certain which rings are of which direction; otherwise that was inferred from what is in them.
     #[must_use]
     pub fn directions_known(&self) -> bool {
@@ -228,7 +234,7 @@ impl Link {
         loop {
             let mut header = [0; HEADER_READ];
             self.read(0, ring.offset, &mut header)?;
-            let cursors = Cursors::from_header(&header).ok_or(ReadError::NoRing(ring.offset))?;
+            let cursors = Cursors::from_header(&header, ring.cache_line).ok_or(ReadError::NoRing(ring.offset))?;
             looks += 1;
             if looks == LOOKS || ring.in_flight(&cursors).is_some() {
                 return Ok(cursors);
@@ -253,7 +259,7 @@ impl Link {
         let mut bytes = [0; AT_ONCE as usize * DESCRIPTOR_SIZE];
         while left > 0 {
             let now = left.min(AT_ONCE).min(ring.size - slot);
-            let offset = ring.offset + HEADER_SIZE as u64 + u64::from(slot) * DESCRIPTOR_SIZE as u64;
+            let offset = ring.descriptors() + u64::from(slot) * DESCRIPTOR_SIZE as u64;
             let Some(part) = bytes.get_mut(..usize::from(now) * DESCRIPTOR_SIZE) else { break };
             if let Err(error) = self.read(0, offset, part) {
                 into.truncate(before);

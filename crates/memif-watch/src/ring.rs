@@ -2,8 +2,8 @@
 
 use memif::wire::RingDirection;
 use memif::wire::ring::{
-    COOKIE, COOKIE_OFFSET, DESCRIPTOR_SIZE, DescriptorHead, FLAG_MASK_INT, FLAGS_OFFSET, HEAD_OFFSET, TAIL_OFFSET,
-    offset_from_word,
+    COOKIE, COOKIE_OFFSET, CacheLine, DESCRIPTOR_SIZE, DescriptorHead, FLAG_MASK_INT, FLAGS_OFFSET, HEAD_OFFSET,
+    header_size, offset_from_word, tail_offset,
 };
 
 /// A ring of a link.
@@ -15,6 +15,8 @@ pub struct Ring {
     pub index: u16,
     /// Slots, a power of two, at most 2^14.
     pub size: u16,
+    /// The cache line that it is laid out for.
+    pub cache_line: CacheLine,
     /// Where the header lies in region 0, in bytes; a multiple of 8.
     pub offset: u64,
 }
@@ -33,6 +35,11 @@ impl Ring {
             RingDirection::M2s if between == 0 && cursors.head == 0 => Some(0),
             RingDirection::M2s => Some(self.size - between),
         }
+    }
+
+    /// Where the descriptor of the first slot lies in region 0, in bytes.
+    pub(crate) const fn descriptors(&self) -> u64 {
+        self.offset + header_size(self.cache_line) as u64
     }
 
     /// Slots that the sender may still fill at once. `None` as for [`in_flight`](Self::in_flight).
@@ -78,17 +85,19 @@ impl Cursors {
     }
 
     /// From the beginning of a ring's header; `None` where no ring begins.
-    pub(crate) fn from_header(header: &[u8; HEADER_READ]) -> Option<Self> {
+    pub(crate) fn from_header(header: &[u8; HEADER_READ], line: CacheLine) -> Option<Self> {
         let word = |at: usize| u16::from_ne_bytes([header[at], header[at + 1]]);
         const C: usize = COOKIE_OFFSET;
         let cookie = u32::from_ne_bytes([header[C], header[C + 1], header[C + 2], header[C + 3]]);
-        (cookie == COOKIE).then(|| Self { head: word(HEAD_OFFSET), tail: word(TAIL_OFFSET), flags: word(FLAGS_OFFSET) })
+        let (head, tail, flags) = (word(HEAD_OFFSET), word(tail_offset(line)), word(FLAGS_OFFSET));
+        (cookie == COOKIE).then_some(Self { head, tail, flags })
     }
 }
 
-/// Bytes of the header that are read for the cursors: up to the tail, in whole words. The kernel copies whole words at
-/// once and what is left byte by byte, which could tear a cursor.
-pub(crate) const HEADER_READ: usize = TAIL_OFFSET + 8;
+/// Bytes of a ring that are read for the cursors: up to the tail, wherever the cache line has it, in whole words. The
+/// smallest ring has as many. The kernel copies whole words at once and what is left byte by byte, which could tear a
+/// cursor.
+pub(crate) const HEADER_READ: usize = tail_offset(CacheLine::Of128) + 8;
 
 /// A descriptor as it was at one look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -123,7 +132,7 @@ mod tests {
     use super::*;
 
     fn ring(direction: RingDirection) -> Ring {
-        Ring { direction, index: 0, size: 16, offset: 0 }
+        Ring { direction, index: 0, size: 16, cache_line: CacheLine::Of64, offset: 0 }
     }
 
     fn at(head: u16, tail: u16) -> Cursors {
@@ -149,13 +158,16 @@ mod tests {
     #[test]
     fn headers_and_descriptors_have_the_bytes_of_the_format() {
         let mut header = [0; HEADER_READ];
-        assert_eq!(Cursors::from_header(&header), None);
+        assert_eq!(Cursors::from_header(&header, CacheLine::Of64), None);
         header[..4].copy_from_slice(&0x03E3_1F20_u32.to_ne_bytes());
         header[4..6].copy_from_slice(&1_u16.to_ne_bytes());
         header[6..8].copy_from_slice(&0x1234_u16.to_ne_bytes());
         header[64..66].copy_from_slice(&0x4321_u16.to_ne_bytes());
-        let read = Cursors::from_header(&header).unwrap();
-        assert_eq!((read, read.is_masked()), (Cursors { head: 0x1234, tail: 0x4321, flags: 1 }, true));
+        header[128..130].copy_from_slice(&0x8765_u16.to_ne_bytes());
+        for (line, tail) in [(CacheLine::Of64, 0x4321), (CacheLine::Of128, 0x8765)] {
+            let read = Cursors::from_header(&header, line).unwrap();
+            assert_eq!((read, read.is_masked()), (Cursors { head: 0x1234, tail, flags: 1 }, true));
+        }
 
         let mut bytes = [0; DESCRIPTOR_SIZE];
         bytes[..2].copy_from_slice(&1_u16.to_ne_bytes());

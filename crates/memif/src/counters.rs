@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::terms::CacheLine;
+
 /// Counters of one queue since its link came up. Each is exact once the queue's thread is idle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -83,6 +85,8 @@ pub struct QueueDetails {
     pub index: u8,
     /// Slots of the ring.
     pub ring_size: u32,
+    /// The cache line that the ring is laid out for.
+    pub cache_line: CacheLine,
     /// Slots of the ring with what the sender has published and the receiver has not given back, as far as head and
     /// tail tell: all of them where a peer wrote what cannot be.
     pub used_slots: u32,

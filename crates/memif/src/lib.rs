@@ -219,8 +219,8 @@ pub mod raw {
 
 pub use address::SocketAddress;
 pub use config::{
-    InterfaceConfig, MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, MAX_QUEUES, Memory, Mode, Name, Role,
-    RxMode, Secret, Settings,
+    CacheLine, InterfaceConfig, MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, MAX_QUEUES, Memory, Mode, Name,
+    Role, RxMode, Secret, Settings,
 };
 pub use counters::{Counters, QueueDetails, RegionDetails};
 pub use error::{

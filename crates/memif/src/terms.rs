@@ -134,6 +134,61 @@ impl fmt::Display for RingDirection {
     }
 }
 
+/// The cache line that a ring is laid out for, which is a part of its format: the tail lies in the second line and the
+/// descriptors begin with the third. Programs have it from their build and no message names it (docs/protocol.md, 4.1).
+///
+/// The [default](Self::default) is that of the peers' own builds for the processor: 128 bytes on aarch64, 64 elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CacheLine {
+    /// 64 bytes: every peer on x86-64, and gomemif everywhere.
+    Of64,
+    /// 128 bytes: libmemif on aarch64, VPP and DPDK there unless they were built for one processor with other lines,
+    /// DPDK on ppc64.
+    Of128,
+}
+
+impl CacheLine {
+    /// Its bytes.
+    #[must_use]
+    #[inline]
+    pub const fn bytes(self) -> usize {
+        match self {
+            CacheLine::Of64 => 64,
+            CacheLine::Of128 => 128,
+        }
+    }
+
+    /// The one of so many bytes, or `None` where no ring is laid out for it.
+    #[must_use]
+    pub const fn from_bytes(bytes: usize) -> Option<Self> {
+        match bytes {
+            64 => Some(CacheLine::Of64),
+            128 => Some(CacheLine::Of128),
+            _ => None,
+        }
+    }
+
+    /// The other one.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            CacheLine::Of64 => CacheLine::Of128,
+            CacheLine::Of128 => CacheLine::Of64,
+        }
+    }
+}
+
+impl Default for CacheLine {
+    fn default() -> Self {
+        if cfg!(target_arch = "aarch64") { CacheLine::Of128 } else { CacheLine::Of64 }
+    }
+}
+
+impl fmt::Display for CacheLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.bytes(), f)
+    }
+}
+
 /// A queue as this end names it: `rx 0`, `tx 3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueueName {

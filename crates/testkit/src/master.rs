@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::dialect::{Dialect, UnknownId};
 use crate::master_path::{MasterRing, MasterRx, MasterTx};
-use crate::ring::{COOKIE, Ring, ring_bytes};
+use crate::ring::{COOKIE, LINE, Ring, ring_bytes_for};
 use crate::seqsock::{Address, Received, SeqListener, SeqSocket};
 use crate::shared::SharedFile;
 use crate::wiremsg::{AddRegion, AddRing, Hello, Init, Message, SIZE, VERSION};
@@ -26,6 +26,8 @@ pub struct MasterPlan {
     pub secret: Vec<u8>,
     /// Rings per direction that it takes.
     pub most_rings: u16,
+    /// Bytes of the cache line that it takes rings to be laid out for.
+    pub line: u64,
     /// Habits.
     pub dialect: Dialect,
 }
@@ -53,6 +55,7 @@ impl MasterPlan {
             mode: 0,
             secret: Vec::new(),
             most_rings: 255,
+            line: LINE,
             dialect,
         }
     }
@@ -319,14 +322,14 @@ impl Announced {
         Some(Message::Ack)
     }
 
-    fn rings(&self, rings: &[(AddRing, Arc<OwnedFd>)]) -> Vec<MasterRing> {
+    fn rings(&self, line: u64, rings: &[(AddRing, Arc<OwnedFd>)]) -> Vec<MasterRing> {
         rings
             .iter()
             .map(|(ring, interrupt)| {
                 let file = self.regions.get(usize::from(ring.region)).expect("the region of a ring");
                 assert!(ring.offset % 8 == 0, "{ring:?} is not aligned");
-                assert!(u64::from(ring.offset) + ring_bytes(ring.log2) <= file.size(), "{ring:?}");
-                let ring = Ring::new(file, u64::from(ring.offset), ring.log2);
+                assert!(u64::from(ring.offset) + ring_bytes_for(line, ring.log2) <= file.size(), "{ring:?}");
+                let ring = Ring::with_line(line, file, u64::from(ring.offset), ring.log2);
                 MasterRing { ring, interrupt: interrupt.clone() }
             })
             .collect()
@@ -334,7 +337,8 @@ impl Announced {
 
     /// What a master does between CONNECT and CONNECTED. The slave must not have posted anything yet (3.5).
     fn prepare(&self, plan: &MasterPlan) {
-        for MasterRing { ring, .. } in self.rings(&self.s2m).into_iter().chain(self.rings(&self.m2s)) {
+        let all = [&self.s2m, &self.m2s].map(|rings| self.rings(plan.line, rings));
+        for MasterRing { ring, .. } in all.into_iter().flatten() {
             assert_eq!(ring.cookie(), COOKIE, "cookie");
             assert_eq!((ring.head(), ring.tail()), (0, 0), "cursors before CONNECTED");
             if plan.dialect.zeroes_cursors {
@@ -342,7 +346,7 @@ impl Announced {
                 ring.set_tail(0);
             }
         }
-        for MasterRing { ring, .. } in self.rings(&self.s2m) {
+        for MasterRing { ring, .. } in self.rings(plan.line, &self.s2m) {
             if let Some(flags) = plan.dialect.rx_flags {
                 ring.set_flags(flags);
             }
@@ -350,7 +354,7 @@ impl Announced {
     }
 
     fn link(self, socket: SeqSocket, plan: &MasterPlan, said: Vec<Message>) -> MasterLink {
-        let (s2m, m2s) = (self.rings(&self.s2m), self.rings(&self.m2s));
+        let (s2m, m2s) = (self.rings(plan.line, &self.s2m), self.rings(plan.line, &self.m2s));
         let regions = Arc::new(self.regions);
         let rx = s2m.iter().map(|ring| MasterRx::new(ring, &regions, plan.dialect)).collect();
         let tx = m2s.iter().map(|ring| MasterTx::new(ring, &regions, plan.dialect)).collect();

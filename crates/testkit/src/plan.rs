@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::dialect::Dialect;
-use crate::ring::{Descriptor, Ring, ring_bytes};
+use crate::ring::{Descriptor, LINE, Ring, ring_bytes_for};
 use crate::shared::{FileKind, SharedFile};
 use crate::wiremsg::{AddRegion, AddRing, Init, Message, SIZE, VERSION};
 
@@ -43,6 +43,8 @@ pub struct SlavePlan {
     pub m2s: u16,
     /// Size of the rings as laid out.
     pub log2: u8,
+    /// Bytes of the cache line that they are laid out for.
+    pub line: u64,
     /// Size that ADD_RING announces, when it differs (V1).
     pub announced_log2: Option<u8>,
     /// Bytes of a buffer.
@@ -71,6 +73,7 @@ impl Default for SlavePlan {
             s2m: 1,
             m2s: 1,
             log2: 8,
+            line: LINE,
             announced_log2: None,
             buffer_size: 2048,
             headroom: 0,
@@ -131,7 +134,8 @@ impl SlaveMemory {
     pub fn new(plan: &SlavePlan) -> Self {
         let rings = u64::from(plan.s2m) + u64::from(plan.m2s);
         let slots = 1u64 << plan.log2;
-        let rings_size = rings * ring_bytes(plan.log2);
+        let ring_bytes = ring_bytes_for(plan.line, plan.log2);
+        let rings_size = rings * ring_bytes;
         let buffers_size = rings * slots * u64::from(plan.buffer_size);
         let mut regions = Vec::new();
         match plan.layout {
@@ -151,7 +155,7 @@ impl SlaveMemory {
         let mut next_ring = 0;
         let mut next_buffer = if plan.layout == Layout::OneRegion { rings_size } else { 0 };
         let mut ring = |_| {
-            let ring = Ring::new(&regions[0], next_ring * ring_bytes(plan.log2), plan.log2);
+            let ring = Ring::with_line(plan.line, &regions[0], next_ring * ring_bytes, plan.log2);
             next_ring += 1;
             ring.initialise();
             let places = places(plan, &mut next_buffer);

@@ -9,10 +9,19 @@ pub const MASK_INT: u16 = 1;
 /// Descriptor flag: the packet goes on.
 pub const NEXT: u16 = 1;
 
-/// Bytes of a ring of `2^log2` slots.
+/// The cache line of every peer on x86-64.
+pub const LINE: u64 = 64;
+
+/// Bytes of a ring of `2^log2` slots, for the usual cache line.
 #[must_use]
 pub fn ring_bytes(log2: u8) -> u64 {
-    128 + (16 << log2)
+    ring_bytes_for(LINE, log2)
+}
+
+/// Bytes of a ring of `2^log2` slots that is laid out for cache lines of so many bytes.
+#[must_use]
+pub fn ring_bytes_for(line: u64, log2: u8) -> u64 {
+    2 * line + (16 << log2)
 }
 
 /// One slot.
@@ -54,13 +63,20 @@ pub struct Ring {
     file: SharedFile,
     at: u64,
     log2: u8,
+    line: u64,
 }
 
 impl Ring {
     /// The view of a ring of `2^log2` slots at byte `at`.
     #[must_use]
     pub fn new(file: &SharedFile, at: u64, log2: u8) -> Self {
-        Self { file: file.clone(), at, log2 }
+        Self::with_line(LINE, file, at, log2)
+    }
+
+    /// The same of one that is laid out for cache lines of so many bytes.
+    #[must_use]
+    pub fn with_line(line: u64, file: &SharedFile, at: u64, log2: u8) -> Self {
+        Self { file: file.clone(), at, log2, line }
     }
 
     /// Writes cookie and zeros, as a slave does before CONNECT.
@@ -137,18 +153,18 @@ impl Ring {
     /// The master's cursor.
     #[must_use]
     pub fn tail(&self) -> u16 {
-        self.file.load16(self.at + 64)
+        self.file.load16(self.at + self.line)
     }
 
     /// Moves the master's cursor.
     pub fn set_tail(&self, tail: u16) {
-        self.file.store16(self.at + 64, tail);
+        self.file.store16(self.at + self.line, tail);
     }
 
     /// Where the slot of a cursor lies in the file.
     #[must_use]
     pub fn slot_at(&self, cursor: u16) -> u64 {
-        self.at + 128 + 16 * (u64::from(cursor) & (u64::from(self.slots()) - 1))
+        self.at + 2 * self.line + 16 * (u64::from(cursor) & (u64::from(self.slots()) - 1))
     }
 
     /// The descriptor in the slot of a cursor.
@@ -172,15 +188,20 @@ impl Ring {
     /// The header's bytes that nobody may write: between head and tail, and behind tail.
     #[must_use]
     pub fn padding(&self) -> Vec<u8> {
-        let mut bytes = self.file.read(self.at + 8, 56);
-        bytes.extend(self.file.read(self.at + 66, 62));
-        bytes
+        let parts = self.padded().map(|(at, bytes)| self.file.read(at, bytes));
+        parts.concat()
     }
 
     /// Fills the header's padding.
     pub fn fill_padding(&self, value: u8) {
-        self.file.write(self.at + 8, &[value; 56]);
-        self.file.write(self.at + 66, &[value; 62]);
+        for (at, bytes) in self.padded() {
+            self.file.write(at, &vec![value; bytes]);
+        }
+    }
+
+    fn padded(&self) -> [(u64, usize); 2] {
+        let line = usize::try_from(self.line).expect("a cache line");
+        [(self.at + 8, line - 8), (self.at + self.line + 2, line - 2)]
     }
 }
 
@@ -206,5 +227,14 @@ mod tests {
         assert_eq!(ring.slot_at(17), 1024 + 128 + 16);
         assert_eq!(file.read(1024 + 128 + 16 + 4, 4), 3u32.to_ne_bytes());
         assert_eq!(ring_bytes(8), 4224);
+
+        let ring = Ring::with_line(128, &file, 2048, 4);
+        ring.initialise();
+        ring.fill_padding(7);
+        ring.set_tail(0x0405);
+        assert_eq!(file.read(2048 + 128, 2), 0x0405u16.to_ne_bytes());
+        assert_eq!((ring.cookie(), ring.flags(), ring.head()), (COOKIE, 0, 0));
+        assert_eq!((ring.slot_at(1), ring_bytes_for(128, 8)), (2048 + 256 + 16, 4352));
+        assert_eq!(ring.padding(), [7; 120 + 126]);
     }
 }

@@ -65,6 +65,7 @@ fn main() {
         .long_test("hostile_slave_handshakes", LONG, COMPILER, peers::hostile_slave_handshakes)
         .long_test("hostile_master", LONG, COMPILER, peers::hostile_master)
         .long_test("surplus_queues_of_dpdk", LONG, COMPILER, peers::surplus_queues_of_dpdk)
+        .long_test("cache_line_of_the_environment", LONG, COMPILER, peers::cache_line_of_the_environment)
         .long_test("examples_with_each_other", LONG, COMPILER, examples::with_each_other)
         .long_test("examples_with_dpdk", LONG, DPDK, examples::with_dpdk)
         .building(bed::build_with_the_command)

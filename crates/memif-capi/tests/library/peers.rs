@@ -27,12 +27,17 @@ struct Two {
 impl Two {
     /// Both are masters on one socket, or interface 0 is a slave on another one.
     fn start(other: Option<&str>) -> Self {
+        Self::start_with(other, None)
+    }
+
+    /// The same with a cache line in the environment.
+    fn start_with(other: Option<&str>, line: Option<&str>) -> Self {
         let bed = Bed::new();
         let two = bed.compile("two", &[]);
         let sender = bed.compile("sender", &[]);
         let socket = bed.path("two.sock");
         let mut command = bed.run(&two);
-        command.arg(&socket).args(other);
+        command.arg(&socket).args(other).envs(line.map(|bytes| ("LIBMEMIF_CACHELINE_SIZE", bytes)));
         let mut running = bed.start(&mut command);
         running.expect("ready");
         let two = Self { bed, sender, socket, _running: running };
@@ -270,6 +275,40 @@ pub(crate) fn surplus_queues_of_dpdk() {
     assert_eq!(surplus.receive(), None);
     assert!(surplus.send(&[0xee; 60]));
     running.expect("peer transmits on more queues than 1");
+}
+
+/// The user says for which cache line the master was built, where that is not the usual one; where the user does not,
+/// the reason of the end does.
+pub(crate) fn cache_line_of_the_environment() {
+    let master = |bed: &Bed, line| {
+        let path = bed.path("line.sock");
+        let plan = MasterPlan { line, ..MasterPlan::default() };
+        (ScriptedMaster::bind(&Address::Path(path.clone()), plan), path)
+    };
+    let bed = Bed::new();
+    for (line, said) in [(128, Some("128")), (64, Some("64")), (64, None), (64, Some(""))] {
+        let (master, path) = master(&bed, line);
+        let _two = Two::start_with(path.to_str(), said);
+        let mut link = eventually("a link", || master.serve_with(|_| Reply::Usual).ok());
+        for _ in 0..3 {
+            link.tx[0].send(b"honest");
+            assert_eq!(link.rx[0].wait(), b"honest");
+        }
+    }
+    for (line, said) in [(128, None), (64, Some("128"))] {
+        let (master, path) = master(&bed, line);
+        let _two = Two::start_with(path.to_str(), said);
+        let link = eventually("a link", || master.serve_with(|_| Reply::Usual).ok());
+        link.rx[0].ring.set_tail(2);
+        let reason = link.end().expect("DISCONNECT");
+        assert!(reason.contains(&format!("at the slave and {line} at the master")), "{reason}");
+    }
+    let two = bed.compile("two", &[]);
+    let mut command = bed.run(&two);
+    command.arg(bed.path("two.sock")).arg(bed.path("line.sock")).env("LIBMEMIF_CACHELINE_SIZE", "96");
+    let output = command.output().expect("the program starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && errors.contains("nvalid"), "{errors}");
 }
 
 /// The program's interface 0 is the slave of a hostile master.

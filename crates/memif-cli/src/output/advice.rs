@@ -106,6 +106,7 @@ fn slaves_breach(breach: &Breach) -> &'static str {
         Breach::LinkRings(_) | Breach::LinkSlots(_) | Breach::LinkDescriptors(_) => {
             "give the slave fewer queues or smaller rings"
         }
+        Breach::CacheLine { .. } => "leave --cacheline out here: a master takes what its slave has",
         Breach::NoRingOneWay(_) => "give the slave queues in both directions",
         Breach::RingSize { .. } => "lower the ring size of the slave to 16384 (VPP: ring-size 16384)",
         Breach::RegionSize { .. } | Breach::TooManyRegions(_) => {
@@ -194,6 +195,8 @@ fn refused(reason: &str) -> &'static str {
         "lower --rx-queues, --tx-queues and --ring-size here, or raise what the master takes (memif: --max-queues)"
     } else if says(&["invalid ring index"]) {
         "the master has fewer queues: lower --rx-queues (auto finds the number) or --tx-queues, or raise its own"
+    } else if says(&["cache line"]) {
+        "give --cacheline with the bytes that the master was built for, or leave it out at the master"
     } else if says(&["ring", "queue"]) {
         "check --rx-queues, --tx-queues and --ring-size against the master"
     } else if says(&["version"]) {
@@ -220,6 +223,7 @@ mod tests {
         let address: SocketAddress = "@x".parse().unwrap();
         let kernel = |number| memif::SystemError::from(io::Error::from_raw_os_error(number));
         let many = Breach::TooManyRings { direction: "M2S", limit: 1 };
+        let lines = Breach::CacheLine { slave: memif::CacheLine::Of64, master: memif::CacheLine::Of128 };
         for (error, word) in [
             (ConnectError::NotFound, "--socket @x"),
             (ConnectError::NobodyListens, "start the master"),
@@ -252,6 +256,7 @@ mod tests {
             (ConnectError::Refused("incompatible version".into()), "version"),
             (ConnectError::Refused("Invalid message size".into()), "log of the master"),
             (ConnectError::Refused(many.to_string()), "--max-queues"),
+            (ConnectError::Refused(lines.to_string()), "--cacheline"),
             (ConnectError::Refused(Breach::LinkSlots(9).to_string()), "--ring-size"),
             (ConnectError::Refused("uid 1 gid 1 not allowed".into()), "--allow-uid"),
             (ConnectError::Refused("interface id 3 is down".into()), "interface of the master up"),

@@ -52,6 +52,7 @@ class Interface:
         tx_queues: Optional[int] = None,
         max_queues: Optional[int] = None,
         ring_size: Union[int, str, None] = None,
+        cacheline: Optional[int] = None,
         buffer_size: Union[int, str, None] = None,
         no_chains: Optional[bool] = None,
         huge_pages: Optional[bool] = None,

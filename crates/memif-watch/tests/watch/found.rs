@@ -5,17 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memif::{InterfaceConfig, Memory, Socket};
-use memif_watch::{Layout, Link, RingDirection};
+use memif_watch::{CacheLine, Layout, Link, RingDirection};
 use testkit::{Address, Descriptor, FileKind, Ring, SharedFile, eventually};
 
 use super::scanned;
 
+const LINES: [CacheLine; 2] = [CacheLine::Of64, CacheLine::Of128];
+
 /// Rings side by side as VPP, DPDK and libmemif place them, and a buffer for each slot behind.
 pub(super) fn packed(s2m: u64, m2s: u64, log2: u8) -> (SharedFile, Vec<Ring>) {
-    let stride = testkit::ring::ring_bytes(log2);
+    packed_for(CacheLine::Of64, s2m, m2s, log2)
+}
+
+fn packed_for(line: CacheLine, s2m: u64, m2s: u64, log2: u8) -> (SharedFile, Vec<Ring>) {
+    let line = line.bytes() as u64;
+    let stride = testkit::ring::ring_bytes_for(line, log2);
     let rings_end = (s2m + m2s) * stride;
     let file = SharedFile::create(FileKind::Sealed, rings_end + ((s2m + m2s) << log2) * 2048);
-    let rings: Vec<Ring> = (0..s2m + m2s).map(|k| Ring::new(&file, k * stride, log2)).collect();
+    let rings: Vec<Ring> = (0..s2m + m2s).map(|k| Ring::with_line(line, &file, k * stride, log2)).collect();
     let mut buffer = u32::try_from(rings_end).unwrap();
     for ring in &rings {
         ring.initialise();
@@ -28,10 +35,29 @@ pub(super) fn packed(s2m: u64, m2s: u64, log2: u8) -> (SharedFile, Vec<Ring>) {
 }
 
 pub(super) fn packed_rings() {
-    for (s2m, m2s, log2) in [(1, 1, 0), (1, 1, 1), (1, 1, 2), (1, 1, 10), (1, 1, 14), (2, 2, 8), (8, 8, 4), (1, 0, 8)] {
-        let (file, made) = packed(s2m, m2s, log2);
+    for line in LINES {
+        packed_rings_for(line);
+    }
+}
+
+fn packed_rings_for(line: CacheLine) {
+    let sizes = [
+        (1, 1, 0),
+        (1, 1, 1),
+        (1, 1, 2),
+        (1, 1, 3),
+        (1, 1, 4),
+        (1, 1, 10),
+        (1, 1, 14),
+        (2, 2, 8),
+        (8, 8, 4),
+        (1, 0, 8),
+    ];
+    for (s2m, m2s, log2) in sizes {
+        let (file, made) = packed_for(line, s2m, m2s, log2);
         let link = scanned(&file);
         assert_eq!((link.layout(), link.problem()), (Layout::Packed, None));
+        assert_eq!(link.cache_line(), Some(line), "{s2m} {m2s} {log2}");
         assert_eq!(link.directions_known(), (s2m, m2s) == (1, 1));
         assert_eq!(link.memory_size(), file.size());
         let found: Vec<_> =
@@ -136,9 +162,16 @@ impl Both {
 }
 
 pub(super) fn own_library() {
-    let slave = InterfaceConfig::slave(3).ring_size(64).tx_queues(3).rx_queues(2);
+    for line in LINES {
+        own_library_for(line);
+    }
+}
+
+fn own_library_for(line: CacheLine) {
+    let slave = InterfaceConfig::slave(3).cache_line(Some(line)).ring_size(64).tx_queues(3).rx_queues(2);
     let mut both = Both::new(slave, InterfaceConfig::master(3).rx_queues(3).tx_queues(2));
     assert_eq!((both.link.layout(), both.link.directions_known()), (Layout::Spaced, true));
+    assert_eq!(both.link.cache_line(), Some(line));
     let own = &both.link.ends()[0];
     assert_eq!((both.link.ends().len(), own.process.pid, own.is_both()), (1, std::process::id(), true));
     assert_eq!(both.link.other_end().as_str(), "there");
@@ -175,19 +208,30 @@ pub(super) fn buffers_apart() {
 }
 
 pub(super) fn small_rings() {
-    for size in [1, 2, 4, 8] {
-        let slave = InterfaceConfig::slave(0).ring_size(size).tx_queues(2);
-        let both = Both::new(slave, InterfaceConfig::master(0).rx_queues(2));
-        let sizes: Vec<u32> = both.link.rings().iter().map(|ring| u32::from(ring.size)).collect();
-        assert_eq!(sizes, [size; 3]);
+    for line in LINES {
+        for size in [1, 2, 4, 8, 16] {
+            let slave = InterfaceConfig::slave(0).cache_line(Some(line)).ring_size(size).tx_queues(2);
+            let both = Both::new(slave, InterfaceConfig::master(0).rx_queues(2));
+            let sizes: Vec<u32> = both.link.rings().iter().map(|ring| u32::from(ring.size)).collect();
+            assert_eq!((sizes, both.link.cache_line()), (vec![size; 3], Some(line)));
+        }
     }
 }
 
 pub(super) fn one_way() {
+    for line in LINES {
+        one_way_for(line);
+    }
+}
+
+fn one_way_for(line: CacheLine) {
     for (sends, receives) in [(1, 0), (3, 0), (0, 1), (0, 2)] {
         let slave = InterfaceConfig::slave(0).ring_size(128).one_way(true).tx_queues(sends).rx_queues(receives);
         let master = InterfaceConfig::master(0).one_way(true).rx_queues(sends).tx_queues(receives);
-        let mut both = Both::new(slave, master);
+        // One ring alone does not tell the master.
+        let alone = sends + receives == 1;
+        let mut both = Both::new(slave.cache_line(Some(line)), master.cache_line(alone.then_some(line)));
+        assert_eq!(both.link.cache_line(), Some(line));
         let count = |direction| both.link.rings().iter().filter(|ring| ring.direction == direction).count();
         let counts = (count(RingDirection::S2m), count(RingDirection::M2s));
         assert_eq!(counts, (usize::from(sends), usize::from(receives)));

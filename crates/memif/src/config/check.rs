@@ -89,7 +89,7 @@ impl InterfaceConfig {
             Memory::Mapped(mapping) => (true, Some(mapping.len() as u64)),
         };
         Layout::new(
-            &Rings { s2m, m2s, log2 },
+            &Rings { s2m, m2s, log2, line: self.cache_line.unwrap_or_default() },
             &Buffers {
                 size: self.buffer_size,
                 spares: self.spare_buffers,

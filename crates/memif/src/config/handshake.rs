@@ -13,6 +13,7 @@ impl From<&InterfaceConfig> for MasterParams {
             max_s2m: config.rx_queues,
             max_m2s: config.tx_queues,
             one_way: config.one_way,
+            cache_line: config.cache_line,
             limits: config.limits,
             require_sealed: config.require_sealed,
         }

@@ -9,7 +9,7 @@ use super::memory::RegionSource;
 use super::memory::{ExternalRegions, Memory};
 use crate::limits::Limits;
 use crate::names::{Name, Secret};
-use crate::terms::{Mode, Role, RxMode};
+use crate::terms::{CacheLine, Mode, Role, RxMode};
 
 /// Everything that describes one interface. Checked as a whole when it is handed to a socket.
 ///
@@ -30,6 +30,7 @@ pub struct InterfaceConfig {
     pub(crate) tx_queues: u8,
     pub(crate) probe_rx_queues: Option<u8>,
     pub(crate) ring_size: u32,
+    pub(crate) cache_line: Option<CacheLine>,
     pub(crate) buffer_size: u32,
     pub(crate) spare_buffers: u32,
     pub(crate) max_packet: Option<u32>,
@@ -66,6 +67,7 @@ impl InterfaceConfig {
             tx_queues: 1,
             probe_rx_queues: None,
             ring_size: 1024,
+            cache_line: None,
             buffer_size: 2048,
             spare_buffers: 0,
             max_packet: None,
@@ -173,6 +175,22 @@ impl InterfaceConfig {
     #[must_use]
     pub fn ring_size(mut self, slots: u32) -> Self {
         self.ring_size = slots;
+        self
+    }
+
+    /// The cache line that rings are laid out for, which both ends must agree in and no message names: section 4.1 of
+    /// docs/protocol.md. `None` is the default.
+    ///
+    /// Slave: its rings are laid out so; where this is `None`, for the [line](CacheLine::default) that peers are built
+    /// for on this processor. A master that turns out to have the other one ends the link with
+    /// [`Breach::CacheLine`](crate::Breach::CacheLine).
+    ///
+    /// Master: where the slave's rings lie tells in nearly all cases what they are laid out for, and a master whose
+    /// setting is `None` goes by that. What tells nothing, such as a slave with a single ring, is taken for the
+    /// [default](CacheLine::default). A line that is set counts, and a slave that has the other one is refused by name.
+    #[must_use]
+    pub fn cache_line(mut self, line: Option<CacheLine>) -> Self {
+        self.cache_line = line;
         self
     }
 

@@ -14,4 +14,6 @@ pub use memory::RegionSource;
 pub use settings::Settings;
 
 pub use crate::names::{Name, Secret};
-pub use crate::terms::{MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, MAX_QUEUES, Mode, Role, RxMode};
+pub use crate::terms::{
+    CacheLine, MAX_BUFFER_SIZE, MAX_LOG2_RING_SIZE, MAX_PACKET_SIZE, MAX_QUEUES, Mode, Role, RxMode,
+};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::InterfaceConfig;
 use crate::limits::Limits;
 use crate::names::Name;
-use crate::terms::{Mode, Role, RxMode};
+use crate::terms::{CacheLine, Mode, Role, RxMode};
 
 /// The settings of an [`InterfaceConfig`], to be read: each is described at the method of its name there. Of the secret
 /// only whether there is one.
@@ -22,6 +22,7 @@ pub struct Settings {
     pub tx_queues: u8,
     pub probe_rx_queues: Option<u8>,
     pub ring_size: u32,
+    pub cache_line: Option<CacheLine>,
     pub buffer_size: u32,
     /// `None`: as long as the protocol and the ring allow.
     pub max_packet: Option<u32>,
@@ -57,6 +58,7 @@ impl InterfaceConfig {
             tx_queues: self.tx_queues,
             probe_rx_queues: self.probe_rx_queues,
             ring_size: self.ring_size,
+            cache_line: self.cache_line,
             buffer_size: self.buffer_size,
             max_packet: self.max_packet,
             chaining: self.chaining,
@@ -87,6 +89,7 @@ mod tests {
             .rx_queues(2)
             .tx_queues(3)
             .probe_rx_queues(Some(4))
+            .cache_line(Some(CacheLine::Of128))
             .buffer_size(1024)
             .max_packet(512)
             .chaining(false)
@@ -102,6 +105,7 @@ mod tests {
         let set = config.settings();
         assert_eq!((set.role, set.id, set.mode, set.secret_set), (Role::Master, 7, Mode::Ip, true));
         assert_eq!((set.rx_queues, set.tx_queues, set.probe_rx_queues), (2, 3, Some(4)));
+        assert_eq!(set.cache_line, Some(CacheLine::Of128));
         assert_eq!((set.buffer_size, set.max_packet, set.chaining), (1024, Some(512), false));
         assert_eq!((set.rx_mode, set.spin, set.resync_limit), (RxMode::Interrupt, Duration::from_micros(5), 8));
         assert!(set.huge_pages && set.prefault && set.require_sealed && set.one_way && !set.admin_up);

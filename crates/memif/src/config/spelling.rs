@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::error::ConfigError;
-use crate::terms::{Mode, Role, RxMode};
+use crate::terms::{CacheLine, Mode, Role, RxMode};
 
 impl FromStr for Role {
     type Err = ConfigError;
@@ -43,6 +43,15 @@ impl FromStr for RxMode {
     }
 }
 
+impl FromStr for CacheLine {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let line = text.parse().ok().and_then(CacheLine::from_bytes);
+        line.ok_or_else(|| ConfigError::CacheLine(text.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +66,9 @@ mod tests {
             assert_eq!(Mode::from_wire(mode.to_wire()), Some(mode));
         }
         assert_eq!(Mode::from_wire(3), None);
+        assert_eq!(("64".parse(), "128".parse()), (Ok(CacheLine::Of64), Ok(CacheLine::Of128)));
+        for wrong in ["", "32", "x", "064 ", "-64", "18446744073709551680"] {
+            assert!(wrong.parse::<CacheLine>().unwrap_err().to_string().contains("64 or 128"), "{wrong}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Every breach of the protocol by name.
 
-use crate::terms::{Direction, QueueName, RingDirection};
+use crate::terms::{CacheLine, Direction, QueueName, RingDirection};
 
 /// What the peer did that the protocol forbids, with its numbers. The text also goes into DISCONNECT.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,6 +159,16 @@ pub enum Breach {
         index: u16,
         /// First byte of the ring.
         offset: u64,
+    },
+    /// The two ends take rings to be laid out for different cache lines, see
+    /// [`cache_line`](crate::InterfaceConfig::cache_line). A master sees it from the places of a slave's rings (C24), a
+    /// slave by where its master writes (M18).
+    #[error("rings are for a cache line of {slave} bytes at the slave and {master} at the master: set both alike")]
+    CacheLine {
+        /// That of the slave.
+        slave: CacheLine,
+        /// That of the master.
+        master: CacheLine,
     },
     /// The memory of a ring does not start with the cookie (C16).
     #[error("wrong cookie {found:#010x} on {direction} ring {index}")]

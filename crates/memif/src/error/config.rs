@@ -16,6 +16,9 @@ pub enum ConfigError {
     /// Not a receive mode.
     #[error("receive mode {0:?} is unknown: say polling, interrupt or adaptive")]
     RxMode(String),
+    /// Not a cache line that rings are laid out for.
+    #[error("cache line {0:?} is unknown: say 64 or 128, the bytes that the peer was built for")]
+    CacheLine(String),
     /// A secret of the wrong length, or one that holds a zero byte.
     #[error("a secret has 1 to 23 bytes and no zero byte, this one has {0} bytes")]
     Secret(usize),

@@ -8,7 +8,9 @@ use std::os::fd::OwnedFd;
 use rustix::io::{Errno, pwrite};
 
 use crate::queue::{BufferRef, BufferRow};
-use crate::wire::ring::{COOKIE, COOKIE_OFFSET, DESCRIPTOR_SIZE, DescriptorHead, HEADER_SIZE, offset_to_word};
+use crate::wire::ring::{
+    COOKIE, COOKIE_OFFSET, CacheLine, DESCRIPTOR_SIZE, DescriptorHead, header_size, offset_to_word,
+};
 
 /// As many zeros in a row are left out: they would be a page of the file.
 const GAP: u64 = 4096;
@@ -81,8 +83,8 @@ impl<'a> FileImage<'a> {
 }
 
 /// Has each slot of a ring name its buffer.
-pub(super) fn put_descriptors(ring: &mut [u8], row: BufferRow) {
-    let (descriptors, _) = ring.get_mut(HEADER_SIZE..).unwrap_or_default().as_chunks_mut::<DESCRIPTOR_SIZE>();
+pub(super) fn put_descriptors(ring: &mut [u8], line: CacheLine, row: BufferRow) {
+    let (descriptors, _) = ring.get_mut(header_size(line)..).unwrap_or_default().as_chunks_mut::<DESCRIPTOR_SIZE>();
     for (slot, descriptor) in (0..).zip(descriptors) {
         let BufferRef { region, offset, capacity } = row.buffer(slot);
         let words = [DescriptorHead { flags: 0, region, length: capacity }.to_word(), offset_to_word(offset)];

@@ -73,6 +73,20 @@ impl LinkHandle {
         self.0.surplus_used()
     }
 
+    /// Slave: whether the cache line of the master is known from what it wrote. Where it is another one than that of
+    /// the rings the link goes down for it.
+    pub(crate) fn line_is_known(&self) -> bool {
+        if let Some(breach) = self.other_line() {
+            self.0.fail(breach);
+        }
+        self.0.line_of_master().is_some()
+    }
+
+    /// Slave: the breach that the master has another cache line, as far as what it wrote tells.
+    pub(crate) fn other_line(&self) -> Option<Breach> {
+        self.0.other_line()
+    }
+
     /// Receive queues of the link.
     pub(crate) fn rx_count(&self) -> u8 {
         u8::try_from(self.0.rx.len()).unwrap_or(u8::MAX)

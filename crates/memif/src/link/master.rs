@@ -15,7 +15,7 @@ use crate::queue::{DriverSignals, InUse, LinkShared, QueueParts, QueueShared, Rx
 use crate::ring::RingMemory;
 use crate::shm::{MappedRing, Mapping, Regions};
 use crate::wire::RingDirection;
-use crate::wire::ring::{COOKIE, FLAG_MASK_INT};
+use crate::wire::ring::{COOKIE, CacheLine, FLAG_MASK_INT, ring_bytes};
 
 /// Bytes of the regions of a link that are mapped ahead of use. A slave that offers one file as many regions pays once
 /// for what takes time here: 4 ms for so much, in pages of 4 KiB.
@@ -71,8 +71,8 @@ impl MasterMemory {
             mappings.push(mapping);
         }
         let regions = Regions::new(mappings);
-        let rx = parts(config, &regions, setup.s2m, RingDirection::S2m)?;
-        let tx = parts(config, &regions, setup.m2s, RingDirection::M2s)?;
+        let rx = parts(config, &regions, setup.s2m, RingDirection::S2m, setup.cache_line)?;
+        let tx = parts(config, &regions, setup.m2s, RingDirection::M2s, setup.cache_line)?;
         let masked = if config.rx_mode == RxMode::Interrupt { 0 } else { FLAG_MASK_INT };
         for part in &rx {
             part.ring.store_flags(masked);
@@ -141,6 +141,7 @@ fn parts<F: TryInto<OwnedFd>>(
     regions: &Regions,
     rings: Vec<RingSetup<F>>,
     direction: RingDirection,
+    line: CacheLine,
 ) -> Result<Vec<QueueParts>, Breach> {
     let name = match direction {
         RingDirection::S2m => Direction::Rx,
@@ -153,11 +154,11 @@ fn parts<F: TryInto<OwnedFd>>(
             let RingSetup { index, region, offset, log2_size, interrupt, .. } = setup;
             let direction = direction.as_str();
             let mapping = regions.get(region).ok_or(Breach::RingRegion { direction, index, region })?;
-            let ring = MappedRing::new(mapping, offset, log2_size).ok_or(Breach::RingPlace {
+            let ring = MappedRing::new(mapping, offset, log2_size, line).ok_or(Breach::RingPlace {
                 direction,
                 index,
                 offset: u64::from(offset),
-                end: u64::from(offset) + crate::wire::ring::ring_bytes(log2_size.min(32)),
+                end: u64::from(offset) + ring_bytes(line, log2_size.min(32)),
                 size: mapping.len() as u64,
             })?;
             let interrupt = interrupt.try_into().map_err(|_| Breach::InterruptType { direction, index })?;

@@ -18,7 +18,7 @@ use crate::queue::{BufferRef, BufferRow, DriverSignals, InUse, LinkShared, Queue
 use crate::shm::layout::{BufferPlace, Layout};
 use crate::shm::placement::HUGE_PAGE;
 use crate::shm::{Decoy, MappedRing, Mapping, Regions, decoy};
-use crate::wire::ring::{HEADER_SIZE, ring_bytes};
+use crate::wire::ring::{header_size, ring_bytes};
 use crate::wire::{AddRing, RingDirection};
 
 /// Memory of a connection that is being set up.
@@ -39,6 +39,7 @@ impl SlaveMemory {
     /// to be written, see [`write_rings`](Self::write_rings).
     pub(crate) fn allocate(config: &InterfaceConfig, s2m: u8, m2s: u8, log2: u8) -> io::Result<Self> {
         let layout = config.layout(s2m, m2s, log2).map_err(io::Error::other)?;
+        let line = config.cache_line.unwrap_or_default();
         let mut region_fds = Vec::with_capacity(layout.regions.len());
         let mut mappings = Vec::with_capacity(layout.regions.len());
         for (index, size) in layout.regions.iter().enumerate() {
@@ -79,7 +80,7 @@ impl SlaveMemory {
         let mut rings = Vec::with_capacity(layout.rings.len());
         let mut mapped_rings = Vec::with_capacity(layout.rings.len());
         for (k, offset) in layout.rings.iter().enumerate() {
-            let ring = MappedRing::new(&mappings[0], *offset, log2)
+            let ring = MappedRing::new(&mappings[0], *offset, log2, line)
                 .ok_or_else(|| io::Error::other("ring does not fit its region"))?;
             let (direction, index) = match k.checked_sub(usize::from(s2m)) {
                 None => (RingDirection::S2m, k),
@@ -91,7 +92,7 @@ impl SlaveMemory {
             rings.push((message, Arc::new(new_eventfd()?)));
             mapped_rings.push(ring);
         }
-        let decoy = Decoy::new(&mappings[0]).ok_or_else(|| io::Error::other("decoy does not fit its region"))?;
+        let decoy = Decoy::new(&mappings[0], line).ok_or_else(|| io::Error::other("decoy does not fit its region"))?;
         Ok(Self {
             decoy,
             layout,
@@ -113,8 +114,9 @@ impl SlaveMemory {
     pub(crate) fn write_rings(&self, config: &InterfaceConfig) -> io::Result<()> {
         let Self { layout, region_fds, log2, s2m, .. } = self;
         let Some((file, _)) = region_fds.first() else { return Ok(()) };
+        let line = config.cache_line.unwrap_or_default();
         let mut image = FileImage::new(file);
-        decoy::image(layout.decoy_buffer, image.bytes(0, decoy::RING_BYTES)?);
+        decoy::image(layout.decoy_buffer, line, image.bytes(0, decoy::bytes(line))?);
         let (sends, receives) = layout.rings.split_at(*s2m);
         let mut sends = sends.iter();
         let mut receives = receives.iter().zip(layout.buffers.iter().skip(*s2m));
@@ -123,10 +125,10 @@ impl SlaveMemory {
             let (receive, send) = (receives.next(), sends.next());
             if let Some((offset, place)) = receive {
                 let row = row(*place, layout.stride, config.buffer_size);
-                put_descriptors(image.ring(*offset, ring_bytes(*log2))?, row);
+                put_descriptors(image.ring(*offset, ring_bytes(line, *log2))?, line, row);
             }
             if let Some(offset) = send {
-                image.ring(*offset, HEADER_SIZE as u64)?;
+                image.ring(*offset, header_size(line) as u64)?;
             }
             if receive.is_none() && send.is_none() {
                 return image.write();

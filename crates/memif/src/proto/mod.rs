@@ -9,6 +9,7 @@
 //! answers instead of matching them; a DISCONNECT is never answered; every descriptor that came with a refused
 //! message is dropped, hence closed.
 
+mod lines;
 mod master;
 mod params;
 mod peer;

@@ -2,7 +2,7 @@
 
 use crate::limits::Limits;
 use crate::names::{Name, Secret};
-use crate::terms::Mode;
+use crate::terms::{CacheLine, Mode};
 
 /// The interface that an INIT is admitted to.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct MasterParams {
     pub max_m2s: u8,
     /// Whether a slave may bring no ring in a direction in which some are accepted.
     pub one_way: bool,
+    /// The cache line that rings must be laid out for; `None`: the one that their places tell of.
+    pub cache_line: Option<CacheLine>,
     /// What is accepted of one link in all.
     pub limits: Limits,
     /// Whether memory that can still shrink is refused.

@@ -1,10 +1,11 @@
 //! What a slave told about its memory, checked as it comes in and as a whole.
 
+use super::lines::{self, Announced};
 use super::params::MasterParams;
 use super::peer::{PeerFd, PeerNames, Sealing};
 use crate::error::Breach;
 use crate::limits::Limits;
-use crate::terms::{MAX_LOG2_RING_SIZE, RingDirection};
+use crate::terms::{CacheLine, MAX_LOG2_RING_SIZE, RingDirection};
 use crate::wire::ring::{RING_ALIGNMENT, ring_bytes};
 use crate::wire::{AddRegion, AddRing};
 
@@ -43,6 +44,8 @@ pub struct Setup<F> {
     pub s2m: Vec<RingSetup<F>>,
     /// Rings from master to slave, in order of their index.
     pub m2s: Vec<RingSetup<F>>,
+    /// The cache line that the rings are laid out for.
+    pub cache_line: CacheLine,
     /// The slave's names.
     pub peer: PeerNames,
 }
@@ -60,12 +63,13 @@ pub(super) struct Collector<F> {
     max_s2m: u8,
     max_m2s: u8,
     one_way: bool,
+    cache_line: Option<CacheLine>,
     require_sealed: bool,
 }
 
 impl<F: PeerFd> Collector<F> {
     pub(super) fn new(params: &MasterParams) -> Self {
-        let MasterParams { limits, max_s2m, max_m2s, one_way, require_sealed, .. } = *params;
+        let MasterParams { limits, max_s2m, max_m2s, one_way, cache_line, require_sealed, .. } = *params;
         Self {
             regions: Vec::new(),
             total_size: 0,
@@ -76,6 +80,7 @@ impl<F: PeerFd> Collector<F> {
             max_s2m,
             max_m2s,
             one_way,
+            cache_line,
             require_sealed,
         }
     }
@@ -159,7 +164,7 @@ impl<F: PeerFd> Collector<F> {
         if self.descriptors() < usize::from(limit) { Ok(()) } else { Err(Breach::LinkDescriptors(limit)) }
     }
 
-    /// C15 and C17.
+    /// C15, C17 and C24.
     pub(super) fn finish(self, peer: PeerNames) -> Result<Setup<F>, Breach> {
         let Self { regions, s2m, m2s, .. } = self;
         if s2m.is_empty() && m2s.is_empty() {
@@ -173,11 +178,12 @@ impl<F: PeerFd> Collector<F> {
                 return Err(Breach::NoRingOneWay(direction.as_str()));
             }
         }
+        let line = line_of(self.cache_line, s2m.iter().chain(&m2s), &regions)?;
         let mut places = Vec::with_capacity(s2m.len() + m2s.len());
         let directions = [(RingDirection::S2m, &s2m), (RingDirection::M2s, &m2s)];
         for (direction, rings) in directions {
             for ring in rings {
-                places.push(Place::new(direction.as_str(), ring, &regions)?);
+                places.push(Place::new(direction.as_str(), ring, line, &regions)?);
             }
         }
         places.sort_unstable_by_key(|place| (place.region, place.offset));
@@ -191,7 +197,21 @@ impl<F: PeerFd> Collector<F> {
                 });
             }
         }
-        Ok(Setup { regions, s2m, m2s, peer })
+        Ok(Setup { regions, s2m, m2s, cache_line: line, peer })
+    }
+}
+
+/// The cache line of those rings: the one that was set, which must not be another than they show, or that.
+fn line_of<'a, F: 'a>(
+    set: Option<CacheLine>,
+    rings: impl Iterator<Item = &'a RingSetup<F>>,
+    regions: &[RegionSetup<F>],
+) -> Result<CacheLine, Breach> {
+    let announced = rings.map(|ring| Announced { region: ring.region, offset: ring.offset, log2: ring.log2_size });
+    let told = lines::told(announced.collect(), |region| Some(regions.get(usize::from(region))?.size));
+    match (set, told) {
+        (Some(master), Some(slave)) if master != slave => Err(Breach::CacheLine { slave, master }),
+        (set, told) => Ok(set.or(told).unwrap_or_default()),
     }
 }
 
@@ -205,14 +225,19 @@ struct Place {
 }
 
 impl Place {
-    fn new<F>(direction: &'static str, ring: &RingSetup<F>, regions: &[RegionSetup<F>]) -> Result<Self, Breach> {
+    fn new<F>(
+        direction: &'static str,
+        ring: &RingSetup<F>,
+        line: CacheLine,
+        regions: &[RegionSetup<F>],
+    ) -> Result<Self, Breach> {
         let RingSetup { index, region, .. } = *ring;
         let Some(size) = regions.get(usize::from(region)).map(|region| region.size) else {
             return Err(Breach::RingRegion { direction, index, region });
         };
-        // 32 bits of offset and at most 128 + 16 * 2^14 bytes: the sum cannot wrap in 64 bits.
+        // 32 bits of offset and at most 256 + 16 * 2^14 bytes: the sum cannot wrap in 64 bits.
         let offset = u64::from(ring.offset);
-        let end = offset + ring_bytes(ring.log2_size);
+        let end = offset + ring_bytes(line, ring.log2_size);
         if offset % RING_ALIGNMENT != 0 || end > size {
             return Err(Breach::RingPlace { direction, index, offset, end, size });
         }

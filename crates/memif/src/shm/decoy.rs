@@ -18,12 +18,15 @@ use super::mapping::Mapping;
 use super::ring::MappedRing;
 use crate::ring::RingMemory;
 use crate::wire::ring::{
-    COOKIE, COOKIE_OFFSET, DescriptorHead, FLAG_MASK_INT, FLAGS_OFFSET, HEAD_OFFSET, HEADER_SIZE, TAIL_OFFSET,
-    offset_to_word, ring_bytes,
+    COOKIE, COOKIE_OFFSET, CacheLine, DescriptorHead, FLAG_MASK_INT, FLAGS_OFFSET, HEAD_OFFSET, header_size,
+    offset_to_word, ring_bytes, tail_offset,
 };
 
 /// Bytes of the ring.
-pub(crate) const RING_BYTES: u64 = ring_bytes(0);
+pub(crate) const fn bytes(line: CacheLine) -> u64 {
+    ring_bytes(line, 0)
+}
+
 /// Bytes of its one buffer: any segment fits, since lengths are 16 bits wide at the sender, so none spoils what lies
 /// behind.
 pub(crate) const BUFFER_BYTES: u32 = 65_535;
@@ -34,7 +37,7 @@ const TAIL: u16 = HEAD.wrapping_sub(1);
 const POSTED: DescriptorHead = DescriptorHead { flags: 0, region: 0, length: BUFFER_BYTES };
 
 /// Fills in the bytes to write before the region is announced; the buffer lies at that offset of region 0.
-pub(crate) fn image(buffer: u32, image: &mut [u8]) {
+pub(crate) fn image(buffer: u32, line: CacheLine, image: &mut [u8]) {
     let mut put = |offset: usize, bytes: &[u8]| {
         if let Some(place) = image.get_mut(offset..offset + bytes.len()) {
             place.copy_from_slice(bytes);
@@ -43,9 +46,9 @@ pub(crate) fn image(buffer: u32, image: &mut [u8]) {
     put(COOKIE_OFFSET, &COOKIE.to_ne_bytes());
     put(FLAGS_OFFSET, &FLAG_MASK_INT.to_ne_bytes());
     put(HEAD_OFFSET, &HEAD.to_ne_bytes());
-    put(TAIL_OFFSET, &TAIL.to_ne_bytes());
-    put(HEADER_SIZE, &POSTED.to_word().to_ne_bytes());
-    put(HEADER_SIZE + size_of::<u64>(), &offset_to_word(buffer).to_ne_bytes());
+    put(tail_offset(line), &TAIL.to_ne_bytes());
+    put(header_size(line), &POSTED.to_word().to_ne_bytes());
+    put(header_size(line) + size_of::<u64>(), &offset_to_word(buffer).to_ne_bytes());
 }
 
 /// The ring once it is shared.
@@ -54,8 +57,8 @@ pub(crate) struct Decoy(MappedRing);
 
 impl Decoy {
     /// The decoy of that region 0.
-    pub(crate) fn new(region: &Arc<Mapping>) -> Option<Self> {
-        MappedRing::new(region, OFFSET, 0).map(Self)
+    pub(crate) fn new(region: &Arc<Mapping>, line: CacheLine) -> Option<Self> {
+        MappedRing::new(region, OFFSET, 0, line).map(Self)
     }
 
     /// Whether the peer sent something there: it transmits on more queues than the link has.
@@ -70,35 +73,41 @@ mod tests {
     use super::*;
     use crate::shm::mapping::tests::private_mapping;
 
-    fn decoy() -> Decoy {
+    const LINES: [CacheLine; 2] = [CacheLine::Of64, CacheLine::Of128];
+
+    fn decoy(line: CacheLine) -> Decoy {
         let mapping = Arc::new(private_mapping(4096));
-        let mut bytes = [0; RING_BYTES as usize];
-        image(192, &mut bytes);
-        mapping.slice(0, bytes.len()).unwrap().write(0, &bytes);
-        Decoy::new(&mapping).unwrap()
+        let mut image = vec![0; usize::try_from(bytes(line)).unwrap()];
+        super::image(192, line, &mut image);
+        mapping.slice(0, image.len()).unwrap().write(0, &image);
+        Decoy::new(&mapping, line).unwrap()
     }
 
     #[test]
     fn a_receiver_finds_nothing_and_a_sender_one_buffer() {
-        let Decoy(ring) = decoy();
-        assert_eq!(ring.cookie(), COOKIE);
-        assert_eq!(ring.load_flags(), FLAG_MASK_INT);
-        assert_eq!(ring.load_head(), 0);
-        assert_eq!(ring.load_head().wrapping_sub(ring.load_tail()), 1);
-        let posted = DescriptorHead::from_word(ring.load_word(0, 0));
-        assert_eq!(posted, DescriptorHead { flags: 0, region: 0, length: 65_535 });
-        assert_eq!(ring.load_word(0, 1), offset_to_word(192));
+        for line in LINES {
+            let Decoy(ring) = decoy(line);
+            assert_eq!(ring.cookie(), COOKIE);
+            assert_eq!(ring.load_flags(), FLAG_MASK_INT);
+            assert_eq!(ring.load_head(), 0);
+            assert_eq!(ring.load_head().wrapping_sub(ring.load_tail()), 1);
+            let posted = DescriptorHead::from_word(ring.load_word(0, 0));
+            assert_eq!(posted, DescriptorHead { flags: 0, region: 0, length: 65_535 });
+            assert_eq!(ring.load_word(0, 1), offset_to_word(192));
+        }
     }
 
     #[test]
     fn tail_or_length_tells_of_a_sender() {
-        let untouched = decoy();
-        assert!(!untouched.is_used());
-        untouched.0.store_tail(0);
-        assert!(untouched.is_used());
-        let untouched = decoy();
-        let length = DescriptorHead { flags: 0, region: 0, length: 60 };
-        untouched.0.store_word(0, 0, length.to_word());
-        assert!(untouched.is_used());
+        for line in LINES {
+            let untouched = decoy(line);
+            assert!(!untouched.is_used());
+            untouched.0.store_tail(0);
+            assert!(untouched.is_used());
+            let untouched = decoy(line);
+            let length = DescriptorHead { flags: 0, region: 0, length: 60 };
+            untouched.0.store_word(0, 0, length.to_word());
+            assert!(untouched.is_used());
+        }
     }
 }

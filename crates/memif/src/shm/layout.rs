@@ -16,10 +16,11 @@
 use super::decoy;
 use super::placement::HUGE_PAGE;
 use crate::error::ConfigError;
-use crate::wire::ring::ring_bytes;
+use crate::wire::ring::{CacheLine, ring_bytes};
 
-/// Rings and buffers start at multiples of a cache line.
-const LINE: u64 = 64;
+/// Places of rings and buffers start at multiples of this. With [first places](Layout::new) at multiples of the ring's
+/// own line, rings of 8 slots and more lie at multiples of that.
+const STEP: u64 = 64;
 /// Bytes that really lie behind every posted offset, whatever capacity is posted: DPDK's fast path as server
 /// copies up to its own buffer size (default 2048) without looking at the capacity.
 const LEAST_BUFFER: u64 = 2048;
@@ -43,6 +44,8 @@ pub(crate) struct Rings {
     pub(crate) m2s: u8,
     /// Binary logarithm of their slots.
     pub(crate) log2: u8,
+    /// The cache line that they are laid out for.
+    pub(crate) line: CacheLine,
 }
 
 /// What the buffers are to be like.
@@ -88,16 +91,17 @@ pub(crate) struct Layout {
 impl Layout {
     /// The plan for those rings, each with as many buffers as it has slots.
     pub(crate) fn new(rings: &Rings, buffers: &Buffers) -> Result<Self, ConfigError> {
-        let Rings { s2m, m2s, log2 } = *rings;
+        let Rings { s2m, m2s, log2, line } = *rings;
         let Buffers { size, spares, packed, apart, huge_pages, given } = *buffers;
         let queues = usize::from(s2m) + usize::from(m2s);
-        let ring = ring_bytes(log2).next_multiple_of(LINE);
+        let ring = ring_bytes(line, log2).next_multiple_of(STEP);
         let stride =
-            if packed { u64::from(size) } else { (u64::from(size).max(LEAST_BUFFER) + SPARE).next_multiple_of(LINE) };
+            if packed { u64::from(size) } else { (u64::from(size).max(LEAST_BUFFER) + SPARE).next_multiple_of(STEP) };
         let of_queue = |spares: u32| stride * ((1_u64 << log2) + u64::from(spares));
-        // At most 510 rings of 262,272 bytes and queues of 49,152 buffers of 65,664 bytes, far below 2^32 and 2^64.
-        let decoy_buffer = decoy::RING_BYTES.next_multiple_of(LINE);
-        let first = decoy_buffer + (u64::from(decoy::BUFFER_BYTES) + SPARE).next_multiple_of(LINE);
+        // At most 510 rings of 262,400 bytes and queues of 49,152 buffers of 65,664 bytes, far below 2^32 and 2^64.
+        let decoy_buffer = decoy::bytes(line).next_multiple_of(STEP);
+        let decoy_end = decoy_buffer + u64::from(decoy::BUFFER_BYTES) + SPARE;
+        let first = decoy_end.next_multiple_of(line.bytes() as u64);
         let place = |pair: u8, s2m: bool| first + (2 * u64::from(pair) + u64::from(s2m)) * ring;
         let rings = (0..s2m).map(|k| place(k, true)).chain((0..m2s).map(|k| place(k, false)));
         let rings = rings.map(|offset| u32::try_from(offset).unwrap_or(u32::MAX)).collect();
@@ -150,29 +154,35 @@ impl Layout {
 mod tests {
     use super::*;
     use crate::wire::ring::RING_ALIGNMENT;
+    use CacheLine::{Of64, Of128};
 
     fn buffers(size: u32, apart: bool) -> Buffers {
         Buffers { size, spares: 0, packed: false, apart, huge_pages: false, given: None }
     }
 
     fn plan(s2m: u8, m2s: u8, log2: u8, buffers: &Buffers) -> Layout {
-        Layout::new(&Rings { s2m, m2s, log2 }, buffers).unwrap()
+        plan_for(Of64, s2m, m2s, log2, buffers)
+    }
+
+    fn plan_for(line: CacheLine, s2m: u8, m2s: u8, log2: u8, buffers: &Buffers) -> Layout {
+        Layout::new(&Rings { s2m, m2s, log2, line }, buffers).unwrap()
     }
 
     /// No two rings or buffers share a byte, and all lie in their regions.
     fn disjoint(layout: &Layout, log2: u8, buffer_size: u64) {
-        disjoint_with(layout, log2, buffer_size, 0, 0);
+        disjoint_with(Of64, layout, log2, buffer_size, 0, 0);
     }
 
     /// The same of rings of which those from the `s2m`th on have spare buffers.
-    fn disjoint_with(layout: &Layout, log2: u8, buffer_size: u64, s2m: usize, spares: u64) {
+    fn disjoint_with(line: CacheLine, layout: &Layout, log2: u8, buffer_size: u64, s2m: usize, spares: u64) {
         let decoy_buffer = u64::from(layout.decoy_buffer);
-        assert!(decoy_buffer.is_multiple_of(LINE));
+        assert!(decoy_buffer.is_multiple_of(STEP));
         let mut ranges: Vec<(u64, u64, u64)> =
-            vec![(0, 0, decoy::RING_BYTES), (0, decoy_buffer, decoy_buffer + u64::from(decoy::BUFFER_BYTES) + SPARE)];
+            vec![(0, 0, decoy::bytes(line)), (0, decoy_buffer, decoy_buffer + u64::from(decoy::BUFFER_BYTES) + SPARE)];
         for offset in &layout.rings {
-            assert!(u64::from(*offset).is_multiple_of(RING_ALIGNMENT.max(LINE)));
-            ranges.push((0, u64::from(*offset), u64::from(*offset) + ring_bytes(log2)));
+            let multiple = if log2 < 3 { STEP } else { line.bytes() as u64 };
+            assert!(u64::from(*offset).is_multiple_of(RING_ALIGNMENT.max(multiple)));
+            ranges.push((0, u64::from(*offset), u64::from(*offset) + ring_bytes(line, log2)));
         }
         for (queue, place) in layout.buffers.iter().enumerate() {
             for slot in 0..(1u64 << log2) + if queue < s2m { 0 } else { spares } {
@@ -195,8 +205,9 @@ mod tests {
         for (s2m, m2s, log2, size) in
             [(1, 1, 10, 2048), (1, 0, 0, 1), (3, 7, 4, 1500), (0, 2, 1, 65_535), (8, 8, 5, 100)]
         {
-            for apart in [false, true] {
-                disjoint(&plan(s2m, m2s, log2, &buffers(size, apart)), log2, u64::from(size));
+            for (apart, line) in [(false, Of64), (true, Of64), (false, Of128), (true, Of128)] {
+                let layout = plan_for(line, s2m, m2s, log2, &buffers(size, apart));
+                disjoint_with(line, &layout, log2, u64::from(size), 0, 0);
             }
         }
     }
@@ -205,7 +216,7 @@ mod tests {
     fn spare_buffers_lie_behind_those_of_the_slots() {
         for apart in [false, true] {
             let spare = |spares| plan(2, 3, 5, &Buffers { spares, ..buffers(2048, apart) });
-            disjoint_with(&spare(40), 5, 2048, 2, 40);
+            disjoint_with(Of64, &spare(40), 5, 2048, 2, 40);
             let (with, without) = (spare(40), spare(0));
             assert_eq!(with.buffers[..3], without.buffers[..3]);
             let bytes = |layout: &Layout| layout.regions.iter().sum::<u64>();
@@ -213,21 +224,27 @@ mod tests {
         }
         let given = |size| Buffers { spares: 40, given: Some(size), ..buffers(2048, true) };
         let needed = (2 * 32 + 3 * 72) * 2176;
-        assert!(Layout::new(&Rings { s2m: 2, m2s: 3, log2: 5 }, &given(needed)).is_ok());
-        let error = Layout::new(&Rings { s2m: 2, m2s: 3, log2: 5 }, &given(needed - 1)).unwrap_err();
+        assert!(Layout::new(&Rings { s2m: 2, m2s: 3, log2: 5, line: Of64 }, &given(needed)).is_ok());
+        let error = Layout::new(&Rings { s2m: 2, m2s: 3, log2: 5, line: Of64 }, &given(needed - 1)).unwrap_err();
         assert_eq!(error, ConfigError::MemoryTooSmall { size: needed - 1, needed });
     }
 
     #[test]
     fn fewer_rings_leave_the_others_places_empty() {
-        let most = plan(16, 16, 8, &buffers(2048, false));
+        for line in [Of64, Of128] {
+            fewer_rings(line);
+        }
+    }
+
+    fn fewer_rings(line: CacheLine) {
+        let most = plan_for(line, 16, 16, 8, &buffers(2048, false));
         for (s2m, m2s) in [(1, 1), (1, 16), (16, 1), (3, 2)] {
             for apart in [false, true] {
-                let layout = plan(s2m, m2s, 8, &buffers(2048, apart));
+                let layout = plan_for(line, s2m, m2s, 8, &buffers(2048, apart));
                 let (sends, receives) = layout.rings.split_at(usize::from(s2m));
                 assert_eq!(sends, &most.rings[..usize::from(s2m)]);
                 assert_eq!(receives, &most.rings[16..][..usize::from(m2s)]);
-                let end = u64::from(most.rings[31]) + ring_bytes(8);
+                let end = u64::from(most.rings[31]) + ring_bytes(line, 8);
                 assert!(layout.regions[0] >= end);
                 for place in layout.buffers.iter().filter(|place| place.region == 0) {
                     assert!(u64::from(place.offset) >= end);
@@ -244,6 +261,8 @@ mod tests {
         // The decoy with its buffer, and places for 32 rings of 16,512 bytes.
         assert_eq!((layout.decoy_buffer, layout.rings), (192, vec![82_368, 65_856]));
         assert_eq!(layout.regions, [0x92_000, 3 * HUGE_PAGE]);
+        let wide = plan_for(Of128, 1, 1, 10, &huge(2048));
+        assert_eq!((wide.decoy_buffer, wide.rings), (320, vec![82_688, 66_048]));
         let layout = plan(64, 64, 14, &huge(65_535));
         assert!(layout.regions.len() > 3);
         for size in &layout.regions[1..] {
@@ -259,7 +278,7 @@ mod tests {
         let spare = Buffers { spares: 32_768, ..buffers(65_535, false) };
         let layout = plan(3, 200, 14, &spare);
         assert!(layout.regions.len() > 200 && layout.regions.iter().all(|size| *size <= REGION_END));
-        let refused = Layout::new(&Rings { s2m: 255, m2s: 255, log2: 14 }, &spare).unwrap_err();
+        let refused = Layout::new(&Rings { s2m: 255, m2s: 255, log2: 14, line: Of64 }, &spare).unwrap_err();
         assert!(matches!(refused, ConfigError::TooManyRegions(257..)), "{refused}");
     }
 }

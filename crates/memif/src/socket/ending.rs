@@ -21,7 +21,7 @@ struct Life {
 
 impl Driver {
     /// The connection is over, and all that was to be sent was sent.
-    pub(super) fn finish(&mut self, token: u64, mut connection: Box<Connection>, closed: Closed) {
+    pub(super) fn finish(&mut self, token: u64, mut connection: Box<Connection>, mut closed: Closed) {
         self.waits.set(Timer::Handshake(token), None);
         self.handshake_is_done(token);
         self.held.set(token, 0);
@@ -31,6 +31,10 @@ impl Driver {
         }
         self.waits.remove(&*connection);
         let life = connection.link.as_ref().map(|up| {
+            if matches!(closed, Closed::Peer(_) | Closed::Hangup(_)) {
+                // A master that was built for another cache line may not get far; what it left is nonsense.
+                closed = up.handle.other_line().map_or(closed.clone(), |breach| Closed::Refused(breach.into()));
+            }
             match closed {
                 // Receivers first take what it published before.
                 Closed::Peer(_) | Closed::Hangup(_) => up.handle.leave(),
@@ -61,6 +65,7 @@ impl Driver {
         }
         self.watches.remove(key, |_| true, &mut self.waits);
         self.waits.set(Timer::Surplus(key.number), None);
+        self.waits.set(Timer::CacheLine(key.number), None);
         if !self.set_free(token, key) {
             return;
         }

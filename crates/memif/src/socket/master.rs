@@ -260,6 +260,7 @@ impl Driver {
         connection.link = Some(Up { handle: handle.clone(), since: Instant::now() });
         let interface = bound.interface;
         self.look_for_surplus(interface, connection);
+        self.look_for_cache_line(interface, connection);
         self.events.push(Event::Connected { interface, link: Link { rx, tx, peer, in_use } });
         if let Ok(Interface { watched, .. }) = self.interfaces.get(interface) {
             for queue in &watched.queues {

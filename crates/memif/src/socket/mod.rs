@@ -18,13 +18,14 @@
 //!
 //! What they number themselves they find in a `number_map`. The rest is the driver, which joins them: `turn` what is
 //! ready and due, `master` and `slave` what each role does in a handshake, `ending` the end of a connection, `surplus`
-//! a quirk of DPDK.
+//! a quirk of DPDK, `cache_line` a master built for another one.
 
 mod api;
 mod attention;
 mod backoff;
 mod builder;
 mod busy_poll;
+mod cache_line;
 mod connection;
 #[cfg(feature = "raw")]
 mod driven;

@@ -18,6 +18,8 @@ pub(super) enum Timer {
     Watch(u64),
     /// The next look whether a slave's master uses queues that the link does not have, by the number of its interface.
     Surplus(u32),
+    /// The next look whether a slave's master has another cache line, by the number of its interface.
+    CacheLine(u32),
 }
 
 /// At most one time per purpose, the next one at hand.

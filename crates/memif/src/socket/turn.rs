@@ -87,6 +87,7 @@ impl Driver {
                 }
                 Timer::Watch(token) => self.watches.resume(token, &mut self.waits),
                 Timer::Surplus(number) => self.look_at_surplus(number),
+                Timer::CacheLine(number) => self.look_at_cache_line(number),
             }
         }
         any

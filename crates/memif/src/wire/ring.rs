@@ -1,7 +1,10 @@
 //! The ring header and the descriptor as they lie in shared memory.
 //!
-//! A ring is a header of 128 bytes and `2^n` descriptors of 16 bytes. `head` is always written by the slave and
-//! `tail` always by the master, whichever way packets flow.
+//! A ring is a header of two cache lines and `2^n` descriptors of 16 bytes. `head` is always written by the slave and
+//! `tail` always by the master, whichever way packets flow. The [line](CacheLine) is what the slave was built for or
+//! told.
+
+pub use crate::terms::CacheLine;
 
 /// First four bytes of every ring.
 pub const COOKIE: u32 = 0x03E3_1F20;
@@ -11,10 +14,6 @@ pub const COOKIE_OFFSET: usize = 0;
 pub const FLAGS_OFFSET: usize = 4;
 /// Offset of the 16-bit head in the header, written by the slave.
 pub const HEAD_OFFSET: usize = 6;
-/// Offset of the 16-bit tail in the header, written by the master; a cache line of its own.
-pub const TAIL_OFFSET: usize = 64;
-/// Bytes of the header.
-pub const HEADER_SIZE: usize = 128;
 /// Bytes of a descriptor.
 pub const DESCRIPTOR_SIZE: usize = 16;
 /// Ring flag: the receiver asks not to be signalled.
@@ -24,11 +23,25 @@ pub const FLAG_NEXT: u16 = 1;
 /// What ring offsets must be a multiple of, so that a descriptor is two aligned 64-bit words.
 pub const RING_ALIGNMENT: u64 = 8;
 
+/// Offset of the 16-bit tail in the header, written by the master; a cache line of its own.
+#[must_use]
+#[inline]
+pub const fn tail_offset(line: CacheLine) -> usize {
+    line.bytes()
+}
+
+/// Bytes of the header: the descriptors follow.
+#[must_use]
+#[inline]
+pub const fn header_size(line: CacheLine) -> usize {
+    2 * line.bytes()
+}
+
 /// Bytes of a ring of `2^log2` slots, or as many as can be told.
 #[must_use]
-pub const fn ring_bytes(log2: u8) -> u64 {
+pub const fn ring_bytes(line: CacheLine, log2: u8) -> u64 {
     // 2^60 slots of 16 bytes are more than 64 bits can count.
-    if log2 < 60 { HEADER_SIZE as u64 + ((DESCRIPTOR_SIZE as u64) << log2) } else { u64::MAX }
+    if log2 < 60 { header_size(line) as u64 + ((DESCRIPTOR_SIZE as u64) << log2) } else { u64::MAX }
 }
 
 /// The first eight bytes of a descriptor: flags, region and length.
@@ -111,9 +124,14 @@ mod tests {
 
     #[test]
     fn rings_have_the_sizes_seen_on_the_wire() {
-        assert_eq!(2 * ring_bytes(10), 33_024);
-        assert_eq!(ring_bytes(8), 4224);
-        assert_eq!(ring_bytes(59), (1 << 63) + 128);
-        assert_eq!((ring_bytes(60), ring_bytes(64), ring_bytes(255)), (u64::MAX, u64::MAX, u64::MAX));
+        use CacheLine::{Of64, Of128};
+        assert_eq!(2 * ring_bytes(Of64, 10), 33_024);
+        assert_eq!((ring_bytes(Of64, 8), ring_bytes(Of128, 8)), (4224, 4352));
+        assert_eq!((ring_bytes(Of64, 59), ring_bytes(Of128, 59)), ((1 << 63) + 128, (1 << 63) + 256));
+        for line in [Of64, Of128] {
+            assert_eq!([60, 64, 255].map(|log2| ring_bytes(line, log2)), [u64::MAX; 3]);
+            assert_eq!(CacheLine::from_bytes(line.bytes()), Some(line));
+        }
+        assert_eq!(CacheLine::from_bytes(32), None);
     }
 }

@@ -15,6 +15,7 @@
 //! | DISCONNECT answered | `slave_answers_disconnect` | `master_answers_disconnect` |
 //! | L1 unknown id | slaves only | `libmemif_master_without_the_id` |
 //! | D5 more queues than rings | slaves only | `d05_*`, `queues_*` |
+//! | A5 cache line of 128 bytes | `master_*_line*` | `slave_*_line*` |
 //! | D11 overrun | `dpdk_overruns` | `dpdk_overruns` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step is a failed test")]
@@ -26,6 +27,7 @@ mod load;
 
 mod aborts;
 mod flow;
+mod lines;
 mod others;
 mod signals;
 mod surplus;
@@ -84,6 +86,14 @@ fn main() {
         dpdk_server_masks_and_zeroes &[],
         dpdk_stale_next &[],
         dpdk_overruns &[],
+    );
+    let suite = tests!(suite, lines:
+        master_takes_the_line_of_its_slave &[],
+        master_that_is_set_refuses_the_other_line &[],
+        slave_has_the_line_that_it_is_told &[],
+        slave_names_the_line_of_its_master &[],
+        the_other_line_comes_before_what_follows_from_it &[],
+        the_end_of_a_master_of_the_other_line_is_named &[],
     );
     let suite = tests!(suite, surplus:
         d05_surplus_queues_disturb_nothing &[],

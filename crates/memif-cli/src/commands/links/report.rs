@@ -20,6 +20,8 @@ pub(super) struct LinkReport {
     pub(super) other_end: &'static str,
     /// `packed` or `spaced`.
     pub(super) layout: &'static str,
+    /// The cache line that its rings are laid out for; `null` where there are none.
+    pub(super) cacheline_bytes: Option<usize>,
     /// Whether `from_role` of its rings is certain.
     pub(super) directions_known: bool,
     /// Of all regions that are known.
@@ -150,6 +152,7 @@ impl LinkReport {
             ends: link.ends().iter().map(EndReport::of).collect(),
             other_end: link.other_end().as_str(),
             layout: link.layout().as_str(),
+            cacheline_bytes: link.cache_line().map(memif_watch::CacheLine::bytes),
             directions_known: link.directions_known(),
             memory_bytes: link.memory_size(),
             regions: link.regions().iter().map(RegionReport::of).collect(),

@@ -1,7 +1,7 @@
 //! The memory that a slave brings.
 
 use clap::Args;
-use memif::InterfaceConfig;
+use memif::{CacheLine, InterfaceConfig};
 
 use crate::endpoint::values::{memory_bytes, number, ring_slots};
 
@@ -11,6 +11,11 @@ pub(super) struct MemoryOptions {
     /// Slots of each ring, a power of two from 1 to 16384 (1k is 1024); the slave's choice counts
     #[arg(long, value_name = "N", default_value = "1024", value_parser = ring_slots, allow_negative_numbers = true)]
     ring_size: u32,
+
+    /// Bytes of the cache line that the peer was built for, 64 or 128: rings are laid out so. Without it a slave takes
+    /// what is usual on this processor (128 on aarch64, 64 elsewhere), a master what its slave has
+    #[arg(long, value_name = "BYTES")]
+    cacheline: Option<CacheLine>,
 
     /// Bytes of each buffer, 1 to 65535 (2k is 2048); longer packets are chained. Towards DPDK not above its own buffer
     /// size
@@ -40,6 +45,7 @@ impl MemoryOptions {
     pub(super) fn apply(&self, config: InterfaceConfig) -> InterfaceConfig {
         config
             .ring_size(self.ring_size)
+            .cache_line(self.cacheline)
             .buffer_size(self.buffer_size)
             .chaining(!self.no_chains)
             .huge_pages(self.huge_pages)

@@ -13,6 +13,7 @@ use super::*;
 use crate::config::{InterfaceConfig, Name, Secret};
 use crate::error::{Breach, Refusal};
 use crate::limits::Limits;
+use crate::terms::CacheLine;
 use crate::wire::{AddRegion, AddRing, Disconnect, Hello, Init, MESSAGE_SIZE, Message, RingDirection, Text, VERSION};
 
 /// A descriptor that counts how many of its kind are open and answers checks as told.
@@ -265,7 +266,7 @@ type Memory = (Vec<(FakeFd, u64)>, Vec<(AddRing, FakeFd)>);
 /// Rings one behind the other in region 0.
 pub(super) fn memory(open: &Arc<AtomicUsize>, sizes: &[u64], s2m: u8, m2s: u8, log2: u8) -> Memory {
     let regions = sizes.iter().map(|size| (FakeFd::new(open), *size)).collect();
-    let step = u32::try_from(crate::wire::ring::ring_bytes(log2)).unwrap();
+    let step = u32::try_from(crate::wire::ring::ring_bytes(Default::default(), log2)).unwrap();
     let s2m = (0..u16::from(s2m)).map(|index| (RingDirection::S2m, index));
     let m2s = (0..u16::from(m2s)).map(|index| (RingDirection::M2s, index));
     let rings = s2m

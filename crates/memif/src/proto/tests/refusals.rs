@@ -287,6 +287,7 @@ fn a_link_of_one_direction_is_for_programs_that_allow_it() {
 #[test]
 fn ring_places_are_checked_at_connect() {
     let config = InterfaceConfig::master(0).rx_queues(2).tx_queues(2).one_way(true);
+    let config = config.cache_line(Some(CacheLine::Of64));
     let at = |direction, index, region, offset| add_ring(direction, index, region, offset, 4);
     let size = 1000; // one ring of 16 slots has 384 bytes
     let place = |offset: u64, end: u64| Breach::RingPlace { direction: "S2M", index: 0, offset, end, size };
@@ -323,6 +324,36 @@ fn ring_places_are_checked_at_connect() {
         match expected {
             Some(breach) => peer.assert_refused(&breach),
             None => assert!(matches!(peer.master.poll_event(), Some(MasterEvent::Connect(_)))),
+        }
+    }
+}
+
+#[test]
+fn the_cache_line_is_the_one_that_the_rings_show() {
+    use CacheLine::{Of64, Of128};
+    for (set, second, expected) in [
+        (None, 384, Ok(Of64)),
+        (None, 512, Ok(Of128)),
+        // What shows nothing is taken for what was set, or for what is usual here.
+        (None, 1000, Ok(CacheLine::default())),
+        (Some(Of64), 1000, Ok(Of64)),
+        (Some(Of128), 1000, Ok(Of128)),
+        (Some(Of64), 384, Ok(Of64)),
+        (Some(Of128), 512, Ok(Of128)),
+        (Some(Of128), 384, Err(Breach::CacheLine { slave: Of64, master: Of128 })),
+        (Some(Of64), 512, Err(Breach::CacheLine { slave: Of128, master: Of64 })),
+    ] {
+        let mut peer = Admitted::new(&InterfaceConfig::master(0).cache_line(set));
+        peer.region(0, 4096);
+        peer.ring(add_ring(S2M, 0, 0, 0, 4));
+        peer.ring(add_ring(M2S, 0, 0, second, 4));
+        peer.send(Message::Connect(Name::EMPTY), Vec::new());
+        match expected {
+            Err(breach) => peer.assert_refused(&breach),
+            Ok(line) => {
+                let Some(MasterEvent::Connect(setup)) = peer.master.poll_event() else { panic!("{set:?} {second}") };
+                assert_eq!(setup.cache_line, line, "{set:?} {second}");
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use super::peer::Control;
 use super::signals::{DriverSignals, FIRST_REPEAT};
 use super::standing::Standing;
 use super::users::Users;
-use crate::config::Role;
+use crate::config::{CacheLine, Role};
 use crate::error::Breach;
 use crate::shm::{Decoy, Regions};
 
@@ -138,7 +138,7 @@ impl LinkShared {
     /// Returns the breach that did, which is another one when the peer took its memory away: then everything
     /// reads as zero, and what follows from that is no news.
     pub(crate) fn fail(&self, breach: Breach) -> Breach {
-        let breach = if self.regions.any_gone() { Breach::MemoryGone } else { breach };
+        let breach = if self.regions.any_gone() { Breach::MemoryGone } else { self.other_line().unwrap_or(breach) };
         let first = self.fault.get_or_init(|| breach).clone();
         self.shut();
         self.signals.call_attention();
@@ -186,6 +186,25 @@ impl LinkShared {
     /// The breach that a queue found, if one did.
     pub(crate) fn fault(&self) -> Option<Breach> {
         self.fault.get().cloned()
+    }
+
+    /// Slave: the cache line of the master, as far as what that wrote to the rings tells.
+    pub(crate) fn line_of_master(&self) -> Option<CacheLine> {
+        if self.role == Role::Master {
+            return None;
+        }
+        let queues = || self.rx.iter().chain(&self.tx);
+        let own = queues().next()?.line();
+        // What a master writes behind a ring, since its descriptors lie further on, may look like a tail in the next.
+        let mut told = queues().filter_map(|queue| queue.line_of_master());
+        told.try_fold(None, |_, line| if line == own { Ok(Some(line)) } else { Err(line) }).unwrap_or_else(Some)
+    }
+
+    /// The breach that it is, if the master has the other line: then everything else is no news.
+    pub(crate) fn other_line(&self) -> Option<Breach> {
+        let slave = self.rx.iter().chain(&self.tx).next()?.line();
+        let master = self.line_of_master().filter(|master| *master != slave)?;
+        Some(Breach::CacheLine { slave, master })
     }
 
     /// Whether the peer sends on more queues than the link has, see [`Decoy`].

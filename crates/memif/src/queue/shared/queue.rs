@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::asked::Asked;
 use super::interrupt::drain;
 use super::signals::{FIRST_REPEAT, nanoseconds};
-use crate::config::Role;
+use crate::config::{CacheLine, Role};
 use crate::counters::{CounterCells, QueueDetails};
 use crate::error::{Direction, QueueName};
 use crate::ring::{DeferredSignal, RingMemory};
@@ -88,6 +88,16 @@ impl QueueShared {
     /// Whether the receiver tells its sender not to signal.
     pub(crate) fn is_masked(&self) -> bool {
         self.ring.load_flags() & FLAG_MASK_INT != 0
+    }
+
+    /// The cache line that the ring is laid out for.
+    pub(crate) fn line(&self) -> CacheLine {
+        self.ring.line()
+    }
+
+    /// For a slave: the cache line of its master, as far as what that wrote to the ring tells.
+    pub(crate) fn line_of_master(&self) -> Option<CacheLine> {
+        self.ring.line_of_master()
     }
 
     /// Receive, for the queue: it is in adaptive mode from now on, or not. Returns whether it asks for signals all the
@@ -203,6 +213,7 @@ impl QueueShared {
         QueueDetails {
             index: self.name.index,
             ring_size: size.into(),
+            cache_line: self.ring.line(),
             used_slots: used.min(size).into(),
             buffer_size: self.buffer_size,
             region: self.region,

@@ -73,6 +73,7 @@ fn setup(memory: &SlaveMemory) -> Setup<OwnedFd> {
             .collect(),
         s2m: ring(RingDirection::S2m),
         m2s: ring(RingDirection::M2s),
+        cache_line: Default::default(),
         peer: Default::default(),
     }
 }
@@ -86,12 +87,13 @@ impl Pair {
         let memory = SlaveMemory::allocate(&slave, slave.tx_queues, slave.rx_queues, slave.log2_ring_size()).unwrap();
         memory.write_rings(&slave).unwrap();
         let mapping = Arc::new(Mapping::map(&*memory.regions()[0].0, memory.regions()[0].1, false).unwrap());
+        let line = slave.cache_line.unwrap_or_default();
         let rings = memory
             .rings()
             .iter()
-            .map(|(message, _)| MappedRing::new(&mapping, message.offset, message.log2_ring_size).unwrap())
+            .map(|(message, _)| MappedRing::new(&mapping, message.offset, message.log2_ring_size, line).unwrap())
             .collect();
-        let other = MasterMemory::map(&master, setup(&memory)).unwrap();
+        let other = MasterMemory::map(&master, Setup { cache_line: line, ..setup(&memory) }).unwrap();
         let slave = memory.connect(&slave, &signals());
         let master = other.connect(&master, &signals());
         Self { master, slave, rings }

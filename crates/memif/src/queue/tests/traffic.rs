@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Pair, packet};
-use crate::config::{InterfaceConfig, Memory};
+use crate::config::{CacheLine, InterfaceConfig, Memory};
 use crate::error::SendError;
 use crate::queue::{RxQueue, TxQueue};
 use crate::ring::RingMemory;
@@ -40,6 +40,18 @@ fn more_than_65536_packets_through_every_ring_size() {
         let mut pair = Pair::sized(1 << log2, 64);
         rounds(&mut pair.slave.tx[0], &mut pair.master.rx[0], 70_000, &[8, 60], 1 << 14);
         rounds(&mut pair.master.tx[0], &mut pair.slave.rx[0], 70_000, &[60, 8], 1 << 14);
+    }
+}
+
+#[test]
+fn rings_for_either_cache_line_carry_the_same() {
+    for line in [CacheLine::Of64, CacheLine::Of128] {
+        for log2 in [0, 1, 3, 4, 8] {
+            let slave = InterfaceConfig::slave(0).cache_line(Some(line)).ring_size(1 << log2).buffer_size(64);
+            let mut pair = Pair::new(slave, InterfaceConfig::master(0).buffer_size(64));
+            rounds(&mut pair.slave.tx[0], &mut pair.master.rx[0], 70_000, &[8, 60], 1 << 14);
+            rounds(&mut pair.master.tx[0], &mut pair.slave.rx[0], 70_000, &[60, 8], 1 << 14);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::socket::connection::Machine;
-use crate::wire::ring::{COOKIE, HEADER_SIZE, ring_bytes};
+use crate::wire::ring::{COOKIE, CacheLine, header_size, ring_bytes};
 use crate::wire::{AddRing, RingDirection};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
@@ -57,10 +57,11 @@ fn a_whole_handshake_in_lock_step() {
 /// Whether the ring lies there with its cookie and, to receive on, a buffer for every descriptor, each at a place of
 /// its own.
 fn is_written(memory: &OwnedFd, ring: &AddRing) -> bool {
-    let mut bytes = vec![0; usize::try_from(ring_bytes(ring.log2_ring_size)).unwrap()];
+    let line = CacheLine::default();
+    let mut bytes = vec![0; usize::try_from(ring_bytes(line, ring.log2_ring_size)).unwrap()];
     let read = rustix::io::pread(memory, &mut bytes, u64::from(ring.offset)).unwrap();
     assert_eq!(read, bytes.len());
-    let words: Vec<_> = bytes[HEADER_SIZE..].chunks(16).collect();
+    let words: Vec<_> = bytes[header_size(line)..].chunks(16).collect();
     let places: std::collections::HashSet<_> = words.iter().map(|word| &word[8..]).collect();
     let named = words.iter().all(|word| word[4..8] != [0; 4]) && places.len() == 1 << ring.log2_ring_size;
     bytes[..4] == COOKIE.to_ne_bytes() && (named || ring.direction == RingDirection::S2m)

@@ -73,7 +73,7 @@ mod tests {
     const OWN: Buffers = Buffers::Own { region: 0, first: 0, each: 2048 };
 
     fn ring(direction: RingDirection) -> Ring {
-        Ring { direction, index: 0, size: 16, offset: 0 }
+        Ring { direction, index: 0, size: 16, cache_line: memif_watch::CacheLine::Of64, offset: 0 }
     }
 
     fn at(head: u16, tail: u16) -> Cursors {

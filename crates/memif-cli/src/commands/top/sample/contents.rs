@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn slots_that_were_given_back_do_not_count() {
-        let ring = |direction| Ring { direction, index: 0, size: 16, offset: 0 };
+        let ring =
+            |direction| Ring { direction, index: 0, size: 16, cache_line: memif_watch::CacheLine::Of64, offset: 0 };
         let at = |head, tail| Cursors { head, tail, flags: 0 };
         let s2m = ring(RingDirection::S2m);
         // Four were looked at, up to 10; then two were taken, one more came, all was taken.

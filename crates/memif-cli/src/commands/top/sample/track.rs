@@ -230,7 +230,10 @@ mod tests {
     const IDLE: Duration = Duration::from_millis(100);
 
     fn track(direction: RingDirection) -> Track {
-        Track::new(Ring { direction, index: 0, size: SIZE, offset: 0 }, Duration::ZERO)
+        Track::new(
+            Ring { direction, index: 0, size: SIZE, cache_line: memif_watch::CacheLine::Of64, offset: 0 },
+            Duration::ZERO,
+        )
     }
 
     /// Cursors of a ring on which so many slots were sent in all, `behind` of them not yet given back.
