@@ -68,7 +68,7 @@ impl Decoy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shm::mapping::tests::private_mapping;
+    use crate::shm::tests::private_mapping;
 
     fn decoy() -> Decoy {
         let mapping = Arc::new(private_mapping(4096));

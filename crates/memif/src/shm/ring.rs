@@ -179,7 +179,7 @@ impl std::fmt::Debug for MappedRing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shm::mapping::tests::private_mapping;
+    use crate::shm::tests::private_mapping;
 
     #[test]
     fn a_ring_must_fit_and_be_aligned() {
