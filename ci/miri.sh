@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Miri over what needs no kernel: shared memory as rings, queues and slots use it, both ends of a link on the same bytes,
-# hostile ends among them, and the handshake. Memory of this process stands in for shared files (`shm::stand_in`). Not a
-# part of ci/test.sh: it needs a nightly toolchain, and where that is missing the script says so and ends well.
+# Miri over what needs no kernel: shared memory as rings, queues and slots use it, both ends of a link on the same
+# bytes, hostile ends among them, and the handshake. Memory of this process stands in for shared files. Not a part
+# of ci/test.sh: it needs a nightly toolchain, and where that is missing the script says so and ends well.
 #
 # Usage: ci/miri.sh [TESTS]...: some other tests, by parts of their names.
 #

@@ -67,7 +67,8 @@ fn outlive(dies: &str, time: Option<Duration>, told: &mut Told) {
             if dies == "slave" { (master, at_master, slave) } else { (slave, at_slave, master) };
         victim.kill();
         let ended = survivor_goes_on(&mut survivor, key);
-        told.packets += ended["rx"].as_array().into_iter().flatten().map(|count| count[0].as_u64().unwrap_or(0)).sum::<u64>();
+        told.packets +=
+            ended["rx"].as_array().into_iter().flatten().map(|count| count[0].as_u64().unwrap_or(0)).sum::<u64>();
         deaths += 1;
         survivor.call(json!({"do": "forget"}));
         let done = time.map_or(deaths >= DEATHS, |time| start.elapsed() >= time && deaths > 2 * WARM);
