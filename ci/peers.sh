@@ -7,6 +7,8 @@
 #                                          bookworm (DPDK 22.11, OVS 3.1)
 #   --case NAME                            only that case; may be repeated
 #   --list                                 names the cases
+#   --tests                                in place of the cases the tests of DPDK (crates/memif, crates/memif-cli), with
+#                                          the testpmd of each release
 #   --remove                               removes the chroots and logs in DIRECTORY
 #
 # MEMIF in the environment is the program to test; without it `cargo build --release` makes one. What each case printed
@@ -311,12 +313,13 @@ if [ "${1:-}" = --inside ]; then
   exit
 fi
 
-directory='' remove='' chosen=() found=()
+directory='' remove='' tests='' chosen=() found=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage 0 ;;
     --list) printf '%s\n' "${cases[@]}"; exit ;;
     --remove) remove=yes ;;
+    --tests) tests=yes ;;
     --case)
       [[ $# -gt 1 && " ${cases[*]} " == *" $2 "* ]] || { echo "no case ${2:-}: see --list" >&2; exit 2; }
       chosen+=("$2")
@@ -341,10 +344,30 @@ fi
 command -v debootstrap >/dev/null || { echo "needs debootstrap: apt-get install debootstrap" >&2; exit 2; }
 [ ${#found[@]} -gt 0 ] && releases=("${found[@]}")
 [ ${#chosen[@]} -gt 0 ] && cases=("${chosen[@]}")
-if [ -z "${MEMIF:-}" ]; then
+if [ -z "$tests" ] && [ -z "${MEMIF:-}" ]; then
   cargo build --release --locked --manifest-path "$here/Cargo.toml" -p memif-cli
   MEMIF=$here/target/release/memif
 fi
+
+# A program that becomes the testpmd of a release, with mounts of its own but for /tmp, where the tests have their
+# sockets.
+testpmd_of() { # release
+  local program=$directory/$1.testpmd root=$directory/$1
+  cat >"$program" <<EOF
+#!/bin/sh
+exec unshare --mount --propagation private sh -c '
+  for mount in proc sys dev tmp; do mount --rbind "/\$mount" "$root/\$mount" || exit; done
+  mount -t tmpfs tmpfs "$root/run" && exec chroot "$root" dpdk-testpmd "\$@"' testpmd "\$@"
+EOF
+  chmod +x "$program"
+  echo "$program"
+}
+
+run_tests() { # release
+  MEMIF_TESTPMD=$(testpmd_of "$1")
+  export MEMIF_TESTPMD TMPDIR=/tmp
+  cargo test --manifest-path "$here/Cargo.toml" -p memif -p memif-cli --test dpdk --locked --no-fail-fast
+}
 
 failed=0 passed=0 skipped=0
 for release in "${releases[@]}"; do
@@ -353,6 +376,11 @@ for release in "${releases[@]}"; do
   # shellcheck disable=SC2016
   chroot "$directory/$release" dpkg-query -W -f '${Package} ${Version}\n' dpdk openvswitch-switch-dpdk suricata 2>/dev/null |
     sed "s/^/$release: /" || true # Not all of them are in each release.
+  if [ -n "$tests" ]; then
+    echo "$release: tests of DPDK"
+    if run_tests "$release"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    continue
+  fi
   for name in "${cases[@]}"; do
     log=$directory/log/$release.$name
     status=0

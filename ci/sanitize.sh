@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Unit tests of the library under AddressSanitizer, and every fuzz target for some seconds under the same (`SECONDS_EACH`,
-# 10 if not set), two at a time. With a stable compiler: RUSTC_BOOTSTRAP lets it take the flags. With --build-only nothing
-# is run.
+# 8 if not set), two at a time, with inputs that are kept in `CORPUS` (target/fuzz/corpus). With a stable compiler:
+# RUSTC_BOOTSTRAP lets it take the flags.
+#
+# Usage: ci/sanitize.sh [tests | fuzzing | --build-only]: one of the two, or nothing run; without it both.
 #
 # shellcheck disable=SC2317 # Steps are functions, called by name.
 cd "$(dirname "$0")/.." || exit
@@ -10,7 +12,8 @@ cd "$(dirname "$0")/.." || exit
 export RUSTC_BOOTSTRAP=1
 # A target of its own name, so that build scripts and macros, which run on this machine, are built as ever.
 target=$(rustc --print host-tuple)
-each=${SECONDS_EACH:-10}
+each=${SECONDS_EACH:-8}
+corpora=${CORPUS:-target/fuzz/corpus}
 
 sanitized() { # more arguments of cargo
   RUSTFLAGS="-Zsanitizer=address" cargo test --package memif --lib --all-features --locked \
@@ -30,7 +33,7 @@ fuzz_targets() {
 }
 
 fuzz() { # one target
-  local corpus=target/fuzz/corpus/$1 log=target/fuzz/$1.log status
+  local corpus=$corpora/$1 log=target/fuzz/$1.log status
   mkdir -p "$corpus" target/fuzz/artifacts
   # Each input of the queues makes a link: those are slow, and long inputs say no more.
   "target/fuzz/$target/release/$1" -max_total_time="$each" -max_len=2500 -len_control=0 -timeout=60 \
@@ -57,10 +60,15 @@ fuzzed() {
 
 build_only() { sanitized --no-run && fuzz_targets; }
 
-if [ "${1:-}" = --build-only ]; then
-  step "compiling for AddressSanitizer and fuzzing" build_only
-else
-  step "unit tests under AddressSanitizer" sanitized
-  step "fuzzing, $each s for each target" fuzzed
-fi
+case ${1:-} in
+  --build-only) step "compiling for AddressSanitizer and fuzzing" build_only ;;
+  '' | tests | fuzzing)
+    [ "${1:-}" = fuzzing ] || step "unit tests under AddressSanitizer" sanitized
+    [ "${1:-}" = tests ] || step "fuzzing, $each s for each target" fuzzed
+    ;;
+  *)
+    echo "usage: $0 [tests | fuzzing | --build-only]" >&2
+    exit 2
+    ;;
+esac
 closing "passed"

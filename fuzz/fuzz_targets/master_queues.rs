@@ -3,14 +3,12 @@
 
 mod queues;
 
-use std::sync::Arc;
-
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use memif::{InterfaceConfig, Socket};
-use queues::{Bed, NOW, Op, Peer};
+use queues::{Bed, NOW, Op, setup};
 use testkit::plan::Layout;
-use testkit::{FileKind, Received, Script, SeqSocket, SlaveMemory, SlavePlan};
+use testkit::{FileKind, SeqSocket, SlaveMemory, SlavePlan};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -40,19 +38,9 @@ fuzz_target!(|input: Input| {
     let (ours, theirs) = SeqSocket::pair();
     socket.adopt(ours.into_fd()).expect("adopting");
     let memory = SlaveMemory::new(&plan);
-    for step in &Script::new(&plan, &memory).0 {
-        let fds: Vec<_> = step.fds.iter().map(std::os::fd::AsFd::as_fd).collect();
-        assert!(matches!(theirs.receive_within(NOW), Received::Message { .. }), "no answer");
-        theirs.try_send(&step.bytes(false), &fds).expect("sending");
-        // The last one brings the event of the link, which is waited for below.
-        if step.label != "CONNECT" {
-            assert!(socket.poll(Some(NOW)).expect("polling").is_none());
-        }
-    }
+    setup::slave(&theirs, &plan, &memory, || assert!(socket.poll(Some(NOW)).expect("polling").is_none()));
     let link = socket.wait_connected(key, NOW).expect("a link");
-    assert!(matches!(theirs.receive_within(NOW), Received::Message { .. }), "no CONNECTED");
-    let ring = |rings: &[testkit::plan::SlaveRing]| (rings[0].ring.clone(), Arc::clone(&rings[0].interrupt));
-    let peer = Peer::new(theirs, Arc::clone(&memory.regions), ring(&memory.s2m), ring(&memory.m2s));
+    let peer = setup::connected_slave(theirs, &memory);
     if input.post {
         peer.tx.0.set_head(peer.tx.0.size());
     }

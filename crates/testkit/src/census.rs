@@ -155,7 +155,13 @@ pub fn cpu_ticks(pid: u32) -> u64 {
 /// Resident bytes of this process, by the named line of `/proc/self/status` (`VmRSS`, `RssShmem` ...).
 #[must_use]
 pub fn memory(line: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    memory_of(std::process::id(), line)
+}
+
+/// The same of any process.
+#[must_use]
+pub fn memory_of(pid: u32, line: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
     status
         .lines()
         .find_map(|l| l.strip_prefix(line)?.strip_prefix(':'))

@@ -16,6 +16,7 @@ pub mod child;
 pub mod dialect;
 pub mod download;
 pub mod filter;
+pub mod injection;
 pub mod master;
 pub mod master_path;
 pub mod netns;

@@ -133,6 +133,10 @@ impl Stats {
     }
 }
 
+/// In the environment: the program to start in place of `dpdk-testpmd`, as `ci/peers.sh` makes one for each release. It
+/// must become testpmd by `exec`, and see the sockets of the tests.
+pub const PROGRAM: &str = "MEMIF_TESTPMD";
+
 /// A running testpmd, ended when dropped.
 #[derive(Debug)]
 pub struct Testpmd {
@@ -150,8 +154,11 @@ impl Testpmd {
         let prefix = format!("memif-{}", crate::seqsock::unique());
         let arguments = options.arguments(&prefix);
         // Its output is a pipe, so the C library would keep it back in blocks.
+        // One of another release, in its chroot, is started by a command that the environment names.
+        let program = std::env::var_os(PROGRAM).unwrap_or_else(|| "dpdk-testpmd".into());
         let mut process = Command::new("stdbuf")
-            .args(["-oL", "-eL", "dpdk-testpmd"])
+            .args(["-oL", "-eL"])
+            .arg(program)
             .args(&arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

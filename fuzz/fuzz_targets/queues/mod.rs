@@ -1,6 +1,10 @@
 //! One link in this process: the library at one end, and at the other whatever the input writes into shared memory
 //! between any two calls.
 
+#![allow(dead_code, reason = "each target uses its part")]
+
+pub mod setup;
+
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,10 +141,72 @@ impl Peer {
     fn region(&self, region: u8) -> &SharedFile {
         &self.regions[usize::from(region) % self.regions.len()]
     }
+
+    /// Does a step that is the peer's, opposite a library that is `master` or not. Whether it was one.
+    pub fn act(&mut self, op: &Op, master: bool) -> bool {
+        match op {
+            Op::Cursor { .. }
+            | Op::Honest { .. }
+            | Op::Flags { .. }
+            | Op::Descriptor { .. }
+            | Op::Good { .. }
+            | Op::Bytes { .. }
+            | Op::Cut { .. }
+            | Op::Punch { .. }
+                if self.cut => {}
+            Op::Cursor { tx, tail, near, anywhere } => {
+                let ring = self.ring(*tx);
+                let other = if *tail { ring.head() } else { ring.tail() };
+                let place = anywhere.unwrap_or(other.wrapping_add_signed(i16::from(*near)));
+                if *tail { ring.set_tail(place) } else { ring.set_head(place) }
+            }
+            Op::Honest { tx } => {
+                let ring = self.ring(*tx);
+                match (master, tx) {
+                    // Opposite a master the peer is a slave: it writes head.
+                    (true, _) => ring.set_head(ring.tail().wrapping_add(ring.size())),
+                    (false, _) => ring.set_tail(ring.head()),
+                }
+            }
+            Op::Flags { tx, flags } => self.ring(*tx).set_flags(*flags),
+            Op::Descriptor { tx, slot, next, region, length, offset } => {
+                let (flags, region) = (u16::from(*next), u16::from(*region) / 64);
+                let (length, offset) = (*length, *offset);
+                let descriptor = Descriptor { flags, region, length, offset, metadata: 7 };
+                self.ring(*tx).set_descriptor(u16::from(*slot), descriptor);
+            }
+            Op::Good { tx, slot, next, length } => {
+                let ring = self.ring(*tx);
+                let slot = u16::from(*slot);
+                let before = ring.descriptor(slot);
+                let length = u32::from(*length) % 2049;
+                let descriptor = Descriptor { flags: u16::from(*next), length, ..before };
+                ring.set_descriptor(slot, descriptor);
+            }
+            Op::Bytes { region, at, value } => {
+                let file = self.region(*region);
+                file.write(u64::from(*at) % (file.size() - 8), &value.to_ne_bytes());
+            }
+            Op::Cut { region, pages } => {
+                self.cut = self.region(*region).truncate(4096 * u64::from(*pages)).is_ok();
+            }
+            Op::Punch { region, page } => self.region(*region).punch(4096 * u64::from(*page), 4096),
+            Op::Signal { tx } => signal(std::os::fd::AsFd::as_fd(if *tx { &self.tx.1 } else { &self.rx.1 })),
+            Op::TakeSignal { tx } => {
+                let fd = if *tx { &self.tx.1 } else { &self.rx.1 };
+                let _ = take_signal(std::os::fd::AsFd::as_fd(fd), NOW);
+            }
+            Op::Say { bytes } => {
+                let _ = self.socket.try_send(bytes, &[]);
+            }
+            _ => return false,
+        }
+        true
+    }
 }
 
 /// Where shared memory is mapped, and nothing else is.
-fn maps() -> Vec<(usize, usize)> {
+pub fn maps() -> Vec<(usize, usize)> {
     let text = std::fs::read_to_string("/proc/self/maps").expect("maps");
     let number = |text: &str| usize::from_str_radix(text, 16).expect("an address");
     text.lines()
@@ -163,62 +229,10 @@ impl Bed {
     }
 
     fn step(&mut self, op: &Op, master: bool) {
-        let peer = &mut self.peer;
+        if self.peer.act(op, master) {
+            return;
+        }
         match op {
-            Op::Cursor { .. }
-            | Op::Honest { .. }
-            | Op::Flags { .. }
-            | Op::Descriptor { .. }
-            | Op::Good { .. }
-            | Op::Bytes { .. }
-            | Op::Cut { .. }
-            | Op::Punch { .. }
-                if peer.cut => {}
-            Op::Cursor { tx, tail, near, anywhere } => {
-                let ring = peer.ring(*tx);
-                let other = if *tail { ring.head() } else { ring.tail() };
-                let place = anywhere.unwrap_or(other.wrapping_add_signed(i16::from(*near)));
-                if *tail { ring.set_tail(place) } else { ring.set_head(place) }
-            }
-            Op::Honest { tx } => {
-                let ring = peer.ring(*tx);
-                match (master, tx) {
-                    // Opposite a master the peer is a slave: it writes head.
-                    (true, _) => ring.set_head(ring.tail().wrapping_add(ring.size())),
-                    (false, _) => ring.set_tail(ring.head()),
-                }
-            }
-            Op::Flags { tx, flags } => peer.ring(*tx).set_flags(*flags),
-            Op::Descriptor { tx, slot, next, region, length, offset } => {
-                let (flags, region) = (u16::from(*next), u16::from(*region) / 64);
-                let (length, offset) = (*length, *offset);
-                let descriptor = Descriptor { flags, region, length, offset, metadata: 7 };
-                peer.ring(*tx).set_descriptor(u16::from(*slot), descriptor);
-            }
-            Op::Good { tx, slot, next, length } => {
-                let ring = peer.ring(*tx);
-                let slot = u16::from(*slot);
-                let before = ring.descriptor(slot);
-                let length = u32::from(*length) % 2049;
-                let descriptor = Descriptor { flags: u16::from(*next), length, ..before };
-                ring.set_descriptor(slot, descriptor);
-            }
-            Op::Bytes { region, at, value } => {
-                let file = peer.region(*region);
-                file.write(u64::from(*at) % (file.size() - 8), &value.to_ne_bytes());
-            }
-            Op::Cut { region, pages } => {
-                peer.cut = peer.region(*region).truncate(4096 * u64::from(*pages)).is_ok();
-            }
-            Op::Punch { region, page } => peer.region(*region).punch(4096 * u64::from(*page), 4096),
-            Op::Signal { tx } => signal(std::os::fd::AsFd::as_fd(if *tx { &peer.tx.1 } else { &peer.rx.1 })),
-            Op::TakeSignal { tx } => {
-                let fd = if *tx { &peer.tx.1 } else { &peer.rx.1 };
-                let _ = take_signal(std::os::fd::AsFd::as_fd(fd), NOW);
-            }
-            Op::Say { bytes } => {
-                let _ = peer.socket.try_send(bytes, &[]);
-            }
             Op::Receive { max, take, forget } => self.receive((*max).into(), (*take).into(), *forget),
             Op::ReceiveInto { len } => {
                 let mut buffer = vec![0; usize::from(*len)];
@@ -243,6 +257,7 @@ impl Bed {
             Op::Poll => {
                 let _ = self.socket.poll(Some(NOW)).expect("polling");
             }
+            _ => {}
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod bed;
 mod examples;
+mod faults;
 mod node;
 mod peers;
 mod unload;
@@ -47,6 +48,9 @@ const PROGRAMS_CPP: &[&str] =
 /// Some tests are many programs.
 const LONG: std::time::Duration = std::time::Duration::from_secs(1200);
 
+/// Where all faults are asked for.
+const HUNDREDS_OF_RUNS: std::time::Duration = std::time::Duration::from_secs(7200);
+
 fn main() {
     Suite::new()
         .building(bed::build)
@@ -59,6 +63,7 @@ fn main() {
         .long_test("programs_with_address_sanitizer", LONG, COMPILER, programs_with_asan)
         .long_test("programs_with_the_reference", LONG, COMPILER, programs_with_the_reference)
         .long_test("system_calls", LONG, &[Need::Program("gcc"), Need::Trace], system_calls)
+        .long_test("system_calls_that_fail", HUNDREDS_OF_RUNS, faults::NEEDS, faults::system_calls_that_fail)
         .long_test("stays_when_dropped", LONG, COMPILER, unload::stays_when_dropped)
         .long_test("hostile_slave_rings", LONG, COMPILER, peers::hostile_slave_rings)
         .long_test("hostile_slave_memory", LONG, COMPILER, peers::hostile_slave_memory)

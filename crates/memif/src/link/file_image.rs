@@ -5,9 +5,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::io::{Errno, pwrite};
+use rustix::io::Errno;
+#[cfg(not(miri))]
+use rustix::io::pwrite;
 
 use crate::queue::{BufferRef, BufferRow};
+#[cfg(miri)]
+use crate::shm::stand_in::pwrite;
 use crate::wire::ring::{
     COOKIE, COOKIE_OFFSET, CacheLine, DESCRIPTOR_SIZE, DescriptorHead, header_size, offset_to_word,
 };

@@ -204,6 +204,14 @@ fn row(BufferPlace { region, offset }: BufferPlace, stride: u32, capacity: u32) 
 
 /// A memfd that nobody can shrink, grow or seal further. Writing stays possible: the master must map it writable.
 fn sealed_memfd(size: u64) -> io::Result<OwnedFd> {
+    #[cfg(miri)]
+    return crate::shm::stand_in::file(size);
+    #[cfg(not(miri))]
+    new_sealed_memfd(size)
+}
+
+#[cfg_attr(miri, expect(dead_code, reason = "Miri knows no memfd"))]
+fn new_sealed_memfd(size: u64) -> io::Result<OwnedFd> {
     let fd = memfd(MemfdFlags::empty())?;
     ftruncate(&fd, size)?;
     fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;

@@ -274,7 +274,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::shm::mapping::tests::private_mapping;
+    use crate::shm::tests::private_mapping;
 
     fn regions() -> Regions {
         Regions::new(vec![Arc::new(private_mapping(100)), Arc::new(private_mapping(4096))])

@@ -26,6 +26,7 @@ pub struct Mapping {
 
 enum Owner {
     /// `mapped` bytes were mapped here, in whole pages of the file, and are unmapped in `drop`.
+    #[cfg_attr(miri, expect(dead_code, reason = "Miri maps no files"))]
     Library { mapped: usize, guard: Option<Guarded> },
     /// The caller mapped them; `fd` is what the peer is given. Guarded where the file cannot be sealed.
     Caller { fd: Arc<OwnedFd>, guard: OnceLock<Guarded> },
@@ -46,7 +47,7 @@ impl Mapping {
     /// # Errors
     /// What `fstat` or `mmap` say; `InvalidInput` for no bytes at all.
     pub(crate) fn map(fd: impl AsFd, len: u64, guard: bool) -> io::Result<Self> {
-        let page = page_size_of(&fd)?;
+        let page = if cfg!(miri) { rustix::param::page_size() } else { page_size_of(&fd)? };
         Self::map_pages(fd, len, page, guard)
     }
 
@@ -59,6 +60,12 @@ impl Mapping {
     }
 
     /// Maps a file of that page size.
+    #[cfg(miri)]
+    fn map_pages(fd: impl AsFd, len: u64, _: usize, _: bool) -> io::Result<Self> {
+        super::stand_in::map(fd, len)
+    }
+
+    #[cfg(not(miri))]
     fn map_pages(fd: impl AsFd, len: u64, page: usize, guard: bool) -> io::Result<Self> {
         copy::prepare();
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
@@ -371,8 +378,9 @@ impl Regions {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
+    use crate::shm::tests::private_mapping;
     use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
     #[test]
@@ -387,12 +395,6 @@ pub(super) mod tests {
     }
 
     /// A mapping of a memfd that nobody else has.
-    pub(in crate::shm) fn private_mapping(len: u64) -> Mapping {
-        let fd = memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
-        ftruncate(&fd, len).unwrap();
-        Mapping::map(&fd, len, false).unwrap()
-    }
-
     #[test]
     fn slices_stay_inside() {
         let mapping = private_mapping(100);

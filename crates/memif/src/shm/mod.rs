@@ -18,6 +18,8 @@ pub(crate) mod prefetch;
 mod ring;
 mod sigbus;
 mod slice;
+#[cfg(miri)]
+pub(crate) mod stand_in;
 
 pub(crate) use buffers::{BufferTable, Entry, Named};
 #[cfg(feature = "raw")]
@@ -38,6 +40,17 @@ pub(crate) mod tests {
     use rustix::mm::{MapFlags, ProtFlags, mmap};
 
     use super::Mapping;
+
+    /// A mapping of a file that nobody else has.
+    pub(crate) fn private_mapping(len: u64) -> Mapping {
+        #[cfg(miri)]
+        let fd = super::stand_in::file(len).unwrap();
+        #[cfg(not(miri))]
+        let fd = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        #[cfg(not(miri))]
+        rustix::fs::ftruncate(&fd, len).unwrap();
+        Mapping::map(&fd, len, false).unwrap()
+    }
 
     /// A mapping as a caller of the library makes it, which stays until the process ends.
     pub(crate) fn mapped_by_the_caller(fd: &Arc<OwnedFd>, len: u64) -> Mapping {

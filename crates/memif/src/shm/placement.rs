@@ -130,8 +130,8 @@ fn allowed_nodes() -> io::Result<Vec<u32>> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::super::mapping::tests::private_mapping;
     use super::*;
+    use crate::shm::tests::private_mapping;
 
     /// What the kernel says of the mapping: its line of `/proc/self/numa_maps`, empty where there is no such file.
     fn numa_line(mapping: &Mapping) -> String {

@@ -223,7 +223,7 @@ impl std::fmt::Debug for MappedRing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shm::mapping::tests::private_mapping;
+    use crate::shm::tests::private_mapping;
 
     const LINES: [CacheLine; 2] = [CacheLine::Of64, CacheLine::Of128];
 

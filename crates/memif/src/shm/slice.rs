@@ -119,7 +119,7 @@ impl std::fmt::Debug for SharedSlice<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::shm::mapping::tests::private_mapping;
+    use crate::shm::tests::private_mapping;
 
     #[test]
     fn nothing_leaves_the_slice() {

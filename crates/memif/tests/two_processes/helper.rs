@@ -106,6 +106,10 @@ impl Helper {
                 self.socket().call(|socket| socket.set_address(address)).map_err(text)?;
                 Ok(Value::Null)
             }
+            "forget" => {
+                self.driver.as_mut().expect("a socket").forget_events();
+                Ok(Value::Null)
+            }
             "load" => Ok(self.run_load(order)),
             "stream" => Ok(self.stream(order)),
             "streamed" => Ok(self.streamed(order)),

@@ -16,7 +16,7 @@ fn stream(key: u64) -> Value {
 }
 
 /// Traffic runs both ways until `packets` have come at both ends.
-fn under_way(pair: &mut Pair, packets: u64) {
+pub(crate) fn under_way(pair: &mut Pair, packets: u64) {
     for (end, key) in [(&mut pair.master, pair.at_master), (&mut pair.slave, pair.at_slave)] {
         end.call(stream(key));
     }
@@ -25,12 +25,14 @@ fn under_way(pair: &mut Pair, packets: u64) {
     }
 }
 
-fn survivor_goes_on(survivor: &mut End, key: u64) {
+/// The survivor ends its stream and is told the reason. What its queues carried.
+pub(crate) fn survivor_goes_on(survivor: &mut End, key: u64) -> Value {
     // Everything that it received was whole and in order; the rest is told by the queues.
     let ended = survivor.call(json!({"do": "ended"}));
     assert_eq!(ended["link_down"], true, "{ended}");
     assert_eq!(survivor.disconnected(key), "closed by the peer without a reason");
     assert_eq!(survivor.details(key)["link_up"], false);
+    ended
 }
 
 /// The slave dies by SIGKILL in traffic, again and again; the master serves the next one.

@@ -14,6 +14,7 @@ mod end;
 mod halted;
 mod handover;
 mod helper;
+mod killed;
 mod life;
 mod load;
 mod memory;
@@ -21,8 +22,14 @@ mod modes;
 mod one_loop;
 mod queues;
 mod sizes;
+mod soak;
+
+use std::time::Duration;
 
 use testkit::{Need, Suite};
+
+/// A day: the environment may ask for hours of these. Each of their steps has a limit of its own.
+const AS_LONG_AS_IS_ASKED_FOR: Duration = Duration::from_secs(86_400);
 
 /// A suite with each function as a test of its own name.
 macro_rules! tests {
@@ -35,7 +42,10 @@ fn main() {
     let suite = Suite::new()
         .scenario("end", helper::obey)
         .scenario("halted", halted::helper)
-        .scenario("stormed", halted::stormed);
+        .scenario("stormed", halted::stormed)
+        .scenario("soak", soak::end)
+        .long_test("killed_at_random", AS_LONG_AS_IS_ASKED_FOR, &[], killed::killed_at_random)
+        .long_test("soak", AS_LONG_AS_IS_ASKED_FOR, &[], soak::soak);
     let suite = tests!(suite, sizes:
         every_ring_size_past_the_wrap_of_its_cursors &[],
         chains_over_any_buffer_size &[],

@@ -79,7 +79,7 @@ const LAYERS: &[Layers] = &[
             &["control"],
             &["receive", "send"],
             &["channel"],
-            &["outgoing", "packets", "readiness", "recording"],
+            &["outgoing", "packets", "readiness", "received", "recording"],
             &["fork", "options", "waits"],
             &["command", "errors", "interpreter", "locks"],
         ],

@@ -11,15 +11,14 @@ mod model;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-
 use super::rx_core::{RxCore, RxSettings, Segment, Walked};
 use super::tx_core::TxCore;
 use super::{BufferRef, BufferRow};
 use crate::config::Role;
 use crate::error::{Breach, Direction, QueueName};
 use crate::ring::{RingMemory, RxCursor, TxCursor};
-use crate::shm::{Mapping, Regions};
+use crate::shm::Regions;
+use crate::shm::tests::private_mapping;
 use crate::wire::ring::FLAG_NEXT;
 
 /// Bytes of the one region, and of each buffer in it. Longest packet that is taken.
@@ -75,9 +74,7 @@ fn other(role: Role) -> Role {
 }
 
 fn regions() -> Regions {
-    let fd = memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
-    ftruncate(&fd, u64::from(REGION)).unwrap();
-    Regions::new(vec![Arc::new(Mapping::map(&fd, u64::from(REGION), false).unwrap())])
+    Regions::new(vec![Arc::new(private_mapping(REGION.into()))])
 }
 
 /// A slave's buffers.
