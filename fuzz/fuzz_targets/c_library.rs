@@ -1,6 +1,6 @@
-//! The C library: a program that calls what it likes, with buffers and handles of its own making, too, and a hostile peer
-//! take turns at one link. Pointers that the header asks for are good, since no library can do without; handles and what
-//! stands in a buffer are anything.
+//! The C library: a program that calls what it likes, with buffers and handles of its own making, too, and a hostile
+//! peer take turns at one link. Pointers that the header asks for are good, since no library can do without; handles
+//! and what stands in a buffer are anything.
 #![no_main]
 #![allow(non_camel_case_types, reason = "as in C")]
 

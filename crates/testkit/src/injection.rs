@@ -18,8 +18,8 @@ use crate::census::Census;
 use crate::patience::{Patience, STEP};
 
 /// Calls that are left alone: those that cannot fail, those whose failure is no failure of a program (what was to be
-/// closed or unmapped stays open), those on which the C library stands, and those by which signal-hook wakes itself, since
-/// it takes them for ones that cannot fail.
+/// closed or unmapped stays open), those on which the C library stands, and those by which signal-hook wakes itself,
+/// since it takes them for ones that cannot fail.
 const SPARED: &[&str] = &[
     "arch_prctl",
     "brk",
@@ -50,12 +50,12 @@ const SPARED: &[&str] = &[
     "umask",
 ];
 
-/// What is said where Rust's own library gives up by itself, for want of the stack on which each thread is told that its
-/// other one is full. Nothing of ours is asked.
+/// What is said where Rust's own library gives up by itself, for want of the stack on which each thread is told that
+/// its other one is full. Nothing of ours is asked.
 const OF_OTHERS: &str = "library/std/src/sys/pal/unix/stack_overflow.rs";
 
-/// The call after which a program is its own: of what the loader does before, only the loader could tell, and this first
-/// one is the Rust library's.
+/// The call after which a program is its own: of what the loader does before, only the loader could tell, and this
+/// first one is the Rust library's.
 const FIRST: &str = "rt_sigaction";
 
 /// A call that is to fail.
@@ -282,8 +282,8 @@ impl Subject {
         Some(fds.iter().filter(|(kind, _)| *kind != "pipe").map(|(_, count)| count).sum())
     }
 
-    /// The most descriptors that it holds at any of many looks within a second: between two attempts of a slave it is one
-    /// or two less.
+    /// The most descriptors that it holds at any of many looks within a second: between two attempts of a slave it is
+    /// one or two less.
     #[must_use]
     pub fn most_descriptors(&self) -> usize {
         let mut patience = Patience::of(Duration::from_secs(1));
@@ -311,8 +311,8 @@ impl Subject {
         }
     }
 
-    /// Waits for its end, which must be one of its own will: no signal, no panic but in Rust's own library, and a reason where
-    /// it failed.
+    /// Waits for its end, which must be one of its own will: no signal, no panic but in Rust's own library, and a
+    /// reason where it failed.
     #[track_caller]
     pub fn ends(mut self) -> End {
         let mut patience = Patience::default();

@@ -62,7 +62,10 @@ impl Mapping {
     /// Maps a file of that page size.
     #[cfg(miri)]
     fn map_pages(fd: impl AsFd, len: u64, _: usize, _: bool) -> io::Result<Self> {
-        super::stand_in::map(fd, len)
+        let (start, len) = super::stand_in::memory(&fd, len)?;
+        let fd = Arc::new(fd.as_fd().try_clone_to_owned()?);
+        // SAFETY: it is never freed, and nobody makes a reference to it.
+        Ok(unsafe { Self::from_raw(start, len, fd) })
     }
 
     #[cfg(not(miri))]

@@ -1,17 +1,15 @@
-//! What stands in for shared files under Miri, which maps none: memory of this process, so that both ends of a link in one
-//! process have the same bytes at the same addresses. A file is a temporary one that holds the number of its memory, which
-//! so goes along with every copy of its descriptor.
+//! What stands in for shared files under Miri, which maps none: memory of this process, so that both ends of a link in
+//! one process have the same bytes at the same addresses. A file is a temporary one that holds the number of its
+//! memory, which so goes along with every copy of its descriptor.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
-
-use super::Mapping;
 
 /// Start and length. What the blocks hold is never given back: mappings of it have no end.
 static BLOCKS: Mutex<Vec<Block>> = Mutex::new(Vec::new());
@@ -19,7 +17,7 @@ static BLOCKS: Mutex<Vec<Block>> = Mutex::new(Vec::new());
 #[derive(Clone, Copy)]
 struct Block(NonNull<u8>, usize);
 
-// SAFETY: memory of the process, to which only this module and mappings have the address.
+// SAFETY: memory of the process, to which only this module and those who map it have the address.
 unsafe impl Send for Block {}
 
 /// A file of so many bytes, all zero.
@@ -45,21 +43,24 @@ fn block(fd: impl AsFd) -> io::Result<Block> {
     blocks.get(number).copied().ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
-/// As [`Mapping::map`].
-pub(crate) fn map(fd: impl AsFd, len: u64) -> io::Result<Mapping> {
+/// The first `len` bytes of the memory of a file, which stay for as long as the process.
+pub(crate) fn memory(fd: impl AsFd, len: u64) -> io::Result<(NonNull<u8>, usize)> {
     let Block(start, size) = block(&fd)?;
     let len = usize::try_from(len).map_err(io::Error::other)?;
     if len == 0 || len > size {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let fd = Arc::new(fd.as_fd().try_clone_to_owned()?);
-    // SAFETY: leaked, so it stays, and nobody makes a reference to it.
-    Ok(unsafe { Mapping::from_raw(start, len, fd) })
+    Ok((start, len))
 }
 
-/// As the call of that name.
+/// As the call of that name, before the file is shared.
 pub(crate) fn pwrite(fd: impl AsFd, bytes: &[u8], offset: u64) -> Result<usize, Errno> {
-    let mapping = map(&fd, block(&fd).map_err(|_| Errno::BADF)?.1 as u64).map_err(|_| Errno::BADF)?;
-    let slice = mapping.slice(offset, bytes.len()).ok_or(Errno::NOSPC)?;
-    Ok(slice.write(0, bytes))
+    let Block(start, size) = block(&fd).map_err(|_| Errno::BADF)?;
+    let offset = usize::try_from(offset).map_err(|_| Errno::INVAL)?;
+    if offset.checked_add(bytes.len()).is_none_or(|end| end > size) {
+        return Err(Errno::NOSPC);
+    }
+    // SAFETY: within the block, which is leaked, and nobody makes a reference to it.
+    unsafe { start.add(offset).copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+    Ok(bytes.len())
 }

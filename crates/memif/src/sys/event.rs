@@ -21,8 +21,8 @@ impl EventFd {
         Ok(Self(Arc::new(fd)))
     }
 
-    /// Makes it readable. That it is so already is no failure. Whoever sleeps at it would sleep on without this, so what
-    /// fails for another reason, as a monitor of system calls may have one, is tried again.
+    /// Makes it readable. That it is so already is no failure. Whoever sleeps at it would sleep on without this, so
+    /// what fails for another reason, as a monitor of system calls may have one, is tried again.
     pub(crate) fn set(&self) {
         const TRIES: usize = 8;
         let is_set = || matches!(write(&*self.0, &1u64.to_ne_bytes()), Ok(_) | Err(Errno::AGAIN));

@@ -19,8 +19,8 @@ const SECONDS: &str = "MEMIF_KILL_SECONDS";
 const SURVIVOR: Duration = Duration::from_secs(600);
 /// Deaths until the allocator of the survivor has what it takes.
 const WARM: u64 = 10;
-/// Bytes of its own that the survivor may hold more in the end: less than what one in a hundred deaths would leave if it
-/// left a link.
+/// Bytes of its own that the survivor may hold more in the end: less than what one in a hundred deaths would leave if
+/// it left a link.
 const MORE: u64 = 1 << 20;
 /// Most microseconds of traffic.
 const LONGEST: usize = 8000;
