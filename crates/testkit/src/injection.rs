@@ -276,10 +276,9 @@ impl Subject {
         children.split_whitespace().next()?.parse().ok()
     }
 
-    /// Number of its descriptors, while it runs; without pipes, which are the outputs of what tests start.
+    /// Number of its descriptors, while it runs.
     fn fd_count(&self) -> Option<usize> {
-        let Census { fds, .. } = Census::of(self.pid()?);
-        Some(fds.iter().filter(|(kind, _)| *kind != "pipe").map(|(_, count)| count).sum())
+        Some(Census::of(self.pid()?).fds.values().sum())
     }
 
     /// The most descriptors that it holds at any of many looks within a second: between two attempts of a slave it is

@@ -138,7 +138,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<Outcome, Error> {
     drop(slave_end);
     drop(master_end);
     // The link is down now, so the thread ends.
-    let tally = worker.join();
+    let tally = worker.leave().join();
     say(format_args!("responder: {tally}"))?;
     report(&ResponderReport::new(options.end.id, &tally))?;
     Ok(if statistics.complete() && figure { Outcome::Success } else { Outcome::Lost })

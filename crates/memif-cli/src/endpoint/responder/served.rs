@@ -7,7 +7,7 @@ use memif::{Link, RxMode};
 
 use super::engine::Responder;
 use super::tally::Tally;
-use super::worker::{Order, Worker};
+use super::worker::{Leaving, Order, Worker};
 use crate::endpoint::metrics::{Counting, Direction};
 use crate::endpoint::record::Tap;
 use crate::error::Error;
@@ -23,7 +23,7 @@ pub(crate) struct Served {
     modes: BTreeMap<u8, RxMode>,
     worker: Option<Worker>,
     /// Threads of links that went down, which are about to end.
-    ending: Vec<Worker>,
+    ending: Vec<Leaving>,
     /// Counts of threads that have ended.
     past: Tally,
     counting: Counting,
@@ -80,7 +80,7 @@ impl Served {
 
     /// Notes that the link is down, which ends its thread.
     pub(crate) fn link_down(&mut self) {
-        self.ending.extend(self.worker.take());
+        self.ending.extend(self.worker.take().map(Worker::leave));
         self.settle();
     }
 
@@ -88,7 +88,10 @@ impl Served {
     pub(crate) fn tally(&mut self) -> Tally {
         self.settle();
         let mut sum = self.past;
-        for worker in self.ending.iter().chain(&self.worker) {
+        for worker in &self.ending {
+            sum += worker.tally();
+        }
+        if let Some(worker) = &self.worker {
             sum += worker.tally();
         }
         sum

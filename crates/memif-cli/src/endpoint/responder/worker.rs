@@ -94,6 +94,26 @@ impl Worker {
         &self.board
     }
 
+    /// What is left of it when its link is down: nobody gives it orders any more.
+    pub(crate) fn leave(self) -> Leaving {
+        let Self { thread, board, .. } = self;
+        Leaving { thread, board }
+    }
+}
+
+/// A thread whose link went down, and which is about to end. It has no descriptors.
+#[derive(Debug)]
+pub(crate) struct Leaving {
+    thread: JoinHandle<()>,
+    board: Arc<Board>,
+}
+
+impl Leaving {
+    /// The counts so far.
+    pub(crate) fn tally(&self) -> Tally {
+        self.board.read()
+    }
+
     /// Whether the thread has ended, and its counts are the last.
     pub(crate) fn is_finished(&self) -> bool {
         self.thread.is_finished()
