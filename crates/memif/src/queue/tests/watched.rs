@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard};
 
+#[cfg(any(feature = "async-io", feature = "tokio"))]
 use crate::queue::{RxQueue, TxQueue};
 use crate::ring::RingMemory;
 use crate::shm::MappedRing;
@@ -52,6 +53,22 @@ impl Watched {
         self.state().look = Some(Box::new(look));
     }
 
+    fn let_go(&self) {
+        if let Some(flags) = self.state().held.take() {
+            self.ring.store_flags(flags);
+        }
+    }
+
+    fn looked(&self) {
+        if let Some(looked) = &mut self.state().looked {
+            looked();
+        }
+    }
+}
+
+/// For futures.
+#[cfg(any(feature = "async-io", feature = "tokio"))]
+impl Watched {
     /// What happens right after each look at the cursor that the peer moves, or the other one.
     pub(crate) fn after_each_look(&self, looked: impl FnMut() + Send + 'static) {
         self.state().looked = Some(Box::new(looked));
@@ -68,20 +85,9 @@ impl Watched {
     pub(crate) fn see_flags(&self, flags: Option<u16>) {
         self.state().stale = flags;
     }
-
-    fn let_go(&self) {
-        if let Some(flags) = self.state().held.take() {
-            self.ring.store_flags(flags);
-        }
-    }
-
-    fn looked(&self) {
-        if let Some(looked) = &mut self.state().looked {
-            looked();
-        }
-    }
 }
 
+#[cfg(any(feature = "async-io", feature = "tokio"))]
 impl RxQueue {
     /// Its ring.
     pub(crate) fn watched(&self) -> &Watched {
@@ -89,6 +95,7 @@ impl RxQueue {
     }
 }
 
+#[cfg(any(feature = "async-io", feature = "tokio"))]
 impl TxQueue {
     /// Its ring.
     pub(crate) fn watched(&self) -> &Watched {
