@@ -17,7 +17,11 @@ pub(super) fn both_ends() {
     let mut ping = memif(&format!("ping 192.168.1.2 --socket {socket} --interval 0.05 --rx-mode interrupt"));
     ping.expect("icmp_seq=3");
     let link = link_of(ping.pid());
-    has_fields(&link, "type link socket ends other_end layout directions_known memory_bytes regions rings problem");
+    has_fields(
+        &link,
+        "type link socket ends other_end layout cacheline_bytes directions_known memory_bytes regions rings problem",
+    );
+    assert_eq!(link["cacheline_bytes"], if cfg!(target_arch = "aarch64") { 128 } else { 64 });
     let expected = [(ping.pid(), "slave"), (responder.pid(), "master")];
     assert_eq!(roles(&link), expected.map(|(pid, role)| (u64::from(pid), role.to_owned())));
     assert_eq!((&link["socket"], &link["layout"]), (&json!(socket), &json!("spaced")));

@@ -72,7 +72,11 @@ fn no_system_call() {
     let lines: Vec<&str> = trace.lines().collect();
     let own = thread(lines[begin]);
     // Another thread of the helper listens to the test, and one is its watchdog.
-    let calls: Vec<&str> = lines[begin + 1..end].iter().filter(|line| thread(line) == own).copied().collect();
+    let mut calls: Vec<&str> = lines[begin + 1..end].iter().filter(|line| thread(line) == own).copied().collect();
+    // The first mark has its end in a line of its own where another thread came in between.
+    if lines[begin].contains("<unfinished ...>") && calls.first().is_some_and(|call| call.contains("write resumed>")) {
+        calls.remove(0);
+    }
     let first = calls.get(..calls.len().min(10));
     assert!(calls.is_empty(), "{} system calls while polling, first {first:#?}", calls.len());
 }

@@ -209,8 +209,8 @@ fn the_descriptor_is_quiet_while_nothing_is_to_be_done() {
     slave.tx[0].send(&[1; 60]).unwrap();
     assert_eq!(master.rx[0].recv_into(&mut [0; 60]).unwrap(), Some(60));
     // Since then the slave knows the cache line of its master, for which it looks until then.
-    while both.slave.driver.waits.next_time().is_some() {
-        both.slave.poll(Some(WATCHDOG)).unwrap();
+    while let Some(next) = both.slave.driver.waits.next_time() {
+        both.slave.poll(Some(next.saturating_duration_since(Instant::now()))).unwrap();
     }
     for socket in [&mut both.master, &mut both.slave] {
         while socket.poll(Some(Duration::ZERO)).unwrap().is_some() {}
