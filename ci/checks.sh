@@ -37,7 +37,13 @@ features_alone() {
 # What nothing else of the workspace has, in one build.
 FEATURES=async-io,flow,smoltcp,tokio
 
+# The command as tests of the workspace have had it built: for a package alone it would be another build.
+with_command() {
+  [ ! -x target/debug/memif ] || export MEMIF_COMMAND=$PWD/target/debug/memif
+}
+
 features_tested() { # more arguments of cargo
+  with_command
   cargo test -p memif --features "$FEATURES" --lib --locked "$@" -- awaiting flow naps &&
     cargo test -p memif --features "$FEATURES" --test awaiting --test smoltcp --locked "$@" &&
     cargo build -p memif --features "$FEATURES" --examples --locked
@@ -49,10 +55,12 @@ features_as_documented() {
 
 # Servers and clients with stacks of others (examples-net/).
 examples_net() {
+  with_command
   cargo test --manifest-path examples-net/Cargo.toml --locked
 }
 
 compile_examples_net() {
+  with_command
   cargo test --manifest-path examples-net/Cargo.toml --locked --no-run &&
     cargo clippy --manifest-path examples-net/Cargo.toml --all-targets --locked -- -D warnings
 }

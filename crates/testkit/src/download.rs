@@ -1,6 +1,6 @@
 //! The kernel's own `curl` downloads from a server at the other end of a link, through `memif bridge`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{Directory, Namespace, Need, Program};
@@ -24,13 +24,29 @@ pub struct Server<'a> {
     pub mtu: u32,
 }
 
+/// The command `memif`: the program that `MEMIF_COMMAND` names, or else what cargo makes of the project, which takes
+/// minutes the first time.
+#[must_use]
+#[track_caller]
+pub fn memif() -> PathBuf {
+    if let Some(given) = std::env::var_os("MEMIF_COMMAND") {
+        return given.into();
+    }
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "-p", "memif-cli", "--bin", "memif"]).current_dir(&project);
+    assert!(cargo.status().expect("cargo").success(), "the command cannot be built");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.join("target"), PathBuf::from);
+    target.join("debug/memif")
+}
+
 impl Server<'_> {
-    /// Downloads `/100MB` from the server as master and from it as slave, and fails where other bytes come. `memif` is
-    /// the command.
+    /// Downloads `/100MB` from the server as master and from it as slave, and fails where other bytes come.
     #[track_caller]
-    pub fn must_serve(self, memif: &Path) {
-        self.must_serve_as(memif, "master", "slave");
-        self.must_serve_as(memif, "slave", "master");
+    pub fn must_serve(self) {
+        let memif = memif();
+        self.must_serve_as(&memif, "master", "slave");
+        self.must_serve_as(&memif, "slave", "master");
     }
 
     #[track_caller]

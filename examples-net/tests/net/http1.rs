@@ -1,6 +1,6 @@
 //! Downloads over TCP: by a stack in this process, and by the kernel through `memif bridge`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use memif::smoltcp::{Device, DeviceConfig};
@@ -16,9 +16,6 @@ use testkit::{Directory, Program};
 
 pub(crate) const IPSTACK: &str = env!("CARGO_BIN_EXE_ipstack_server");
 pub(crate) const NETSTACK: &str = env!("CARGO_BIN_EXE_netstack_server");
-/// The workspace that this package is not of.
-const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
 pub(crate) fn download(server: &str, role: Role) {
     let directory = Directory::new();
     let address = directory.path("memif.sock");
@@ -74,16 +71,8 @@ fn whole_body(answer: &[u8]) -> Option<&[u8]> {
     (body.len() == length.parse::<usize>().expect("a number")).then_some(body)
 }
 
-/// Has cargo build the command of the project.
-pub(crate) fn build() {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--locked", "-p", "memif-cli", "--bin", "memif"]).current_dir(PROJECT);
-    assert!(cargo.status().expect("cargo").success(), "the command cannot be built");
-}
-
 pub(crate) fn curl(server: &str) {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new(PROJECT).join("target"), PathBuf::from);
     for mtu in [1500, 9000] {
-        Server { program: Path::new(server), mode: "ip", mtu }.must_serve(&target.join("debug/memif"));
+        Server { program: Path::new(server), mode: "ip", mtu }.must_serve();
     }
 }

@@ -14,7 +14,7 @@ fn main() {
         .test("netstack_as_master", &[], || http1::download(http1::NETSTACK, memif::Role::Master))
         .test("netstack_as_slave", &[], || http1::download(http1::NETSTACK, memif::Role::Slave))
         .test("http3", &[], http3::download)
-        .building(http1::build)
+        .building(|| drop(download::memif()))
         .test("curl_downloads_from_ipstack", download::NEEDS, || http1::curl(http1::IPSTACK))
         .test("curl_downloads_from_netstack", download::NEEDS, || http1::curl(http1::NETSTACK))
         .run()
