@@ -12,7 +12,8 @@ pub(crate) fn until_zero(bytes: &[u8]) -> &[u8] {
 
 /// The bytes of an array of `char`.
 pub(crate) fn bytes<const N: usize>(text: &[c_char; N]) -> [u8; N] {
-    text.map(c_char::cast_unsigned)
+    // Signed on some processors and not on others.
+    text.map(|byte| byte.to_ne_bytes()[0])
 }
 
 /// Longest text of an error code, with its zero byte.
