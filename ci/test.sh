@@ -68,7 +68,6 @@ join "compiling servers and clients with stacks of others"
 step --after "compiling servers and clients with stacks of others" \
   "servers and clients with stacks of others (examples-net/)" examples_net
 join "both rings under every interleaving (loom)"
-join "what else it compiles for (musl, aarch64, riscv64)"
 join "compiling for AddressSanitizer and fuzzing"
 join "compiling for packages"
 step --after "compiling for AddressSanitizer and fuzzing" "AddressSanitizer and fuzzing, some seconds of each" \
@@ -76,6 +75,7 @@ step --after "compiling for AddressSanitizer and fuzzing" "AddressSanitizer and 
 step --after "compiling for packages" "Debian packages: made, looked over, installed, used, purged" ci/package.sh
 step --after "compiling" "instructions per packet" cargo run --release --locked -p gate
 step "Python: the wheel, its types and its tests (crates/memif-python)" ci/python.sh
+join "what else it compiles for (musl, aarch64, riscv64)"
 step --after "compiling" "demo, as the README runs it" cargo run --release --locked -- demo
 
 closing "all checks passed"
