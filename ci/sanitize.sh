@@ -33,14 +33,13 @@ fuzz_targets() {
 }
 
 fuzz() { # one target
-  local corpus=$corpora/$1 log=target/fuzz/$1.log status
+  local corpus=$corpora/$1 log=target/fuzz/$1.log status=0
   mkdir -p "$corpus" target/fuzz/artifacts
   # Each input of the queues makes a link: those are slow, and long inputs say no more.
   "target/fuzz/$target/release/$1" -max_total_time="$each" -max_len=2500 -len_control=0 -timeout=60 \
-    -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=target/fuzz/artifacts/ "$corpus" >"$log" 2>&1
-  status=$?
+    -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=target/fuzz/artifacts/ "$corpus" >"$log" 2>&1 || status=$?
   echo "$1:"
-  grep --extended-regexp 'ERROR|SUMMARY|panicked|stat::number_of_executed_units|artifact_prefix' "$log"
+  grep --extended-regexp 'ERROR|SUMMARY|panicked|stat::number_of_executed_units|artifact_prefix' "$log" || status=1
   return "$status"
 }
 
