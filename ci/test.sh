@@ -11,17 +11,14 @@ cd "$(dirname "$0")/.." || exit
 # What is built once does not pay for being built in parts.
 ! nothing_may_be_skipped || export CARGO_INCREMENTAL=0
 
-# All that tests need, so that none of them waits for a compiler. The release builds end in long stretches of one thread
-# each, and the container waits for a mirror and a disk: side by side they leave no processor idle. cargo's locks keep
-# them apart.
+# What the tests need, so that none of them waits for a compiler. The container waits for a mirror and a disk: side by
+# side they leave no processor idle. cargo's locks keep them apart.
 compile() {
-  local wrong=0 beside=() job
-  compile_releases &
-  beside+=($!)
+  local wrong=0 container
   prepare_container &
-  beside+=($!)
+  container=$!
   compile_tests || wrong=1
-  for job in "${beside[@]}"; do wait "$job" || wrong=1; done
+  wait "$container" || wrong=1
   return "$wrong"
 }
 
@@ -33,6 +30,7 @@ compile_tests() {
     cargo test --manifest-path compare/Cargo.toml --no-default-features --features smoltcp --locked --no-run
 }
 
+# Which few tests need, and late: they end in long stretches of one thread each.
 compile_releases() {
   cargo build --release --locked --lib --package memif-capi &&
     cargo build --release --locked --package memif-cli &&
@@ -54,6 +52,7 @@ step "what is packed of the crates" ci/crates.sh --quick
 step "documentation" documentation
 step "compiling" compile
 # While tests wait, which most do for most of their time.
+beside --after "compiling" "compiling what is released" compile_releases
 beside --after "compiling" "compiling servers and clients with stacks of others" compile_examples_net
 beside --after "compiling" "both rings under every interleaving (loom)" interleavings
 beside --after "compiling" "compiling for AddressSanitizer and fuzzing" ci/sanitize.sh --build-only
@@ -64,6 +63,7 @@ step --after "compiling" "tests of features (async-io, flow, smoltcp, tokio)" fe
 step --after "compiling" "features as documented" features_as_documented
 step --after "compiling" "the comparison measures something (compare/)" \
   cargo test --manifest-path compare/Cargo.toml --no-default-features --features smoltcp --locked
+join "compiling what is released"
 join "compiling servers and clients with stacks of others"
 step --after "compiling servers and clients with stacks of others" \
   "servers and clients with stacks of others (examples-net/)" examples_net
