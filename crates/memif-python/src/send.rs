@@ -7,11 +7,6 @@ use memif::{SendError, TxQueue};
 use crate::channel::{Channel, Transmitter};
 use crate::errors::{self, Failure};
 
-/// A full ring is waited for until one part in so many is free, or that time is over: with each slot taken as it is
-/// freed, both ends fetch each other's cache lines for every packet.
-const ROOM: usize = 4;
-const GATHERING: Duration = Duration::from_micros(100);
-
 impl Channel {
     /// Sends what there is room for now, without a wait, and counts `sent` up. Whether those are all; what is wrong, a
     /// call that may wait finds as well.
@@ -116,10 +111,6 @@ fn send_some<'p>(
     if published < pushed { Err(SendError::Disconnected) } else { Ok(stopped) }
 }
 
-fn unless_full(error: SendError) -> Result<(), SendError> {
-    if error == SendError::Full { Ok(()) } else { Err(error) }
-}
-
 /// Sends until all are sent, or there was no room for so long. Returns whether all are.
 fn send_all<'p>(
     tx: &mut TxQueue,
@@ -137,8 +128,6 @@ fn send_all<'p>(
         let Some(bytes) = packet(*sent) else { return Ok(true) };
         // A clock is asked where the ring is full, and not before.
         let until = *until.get_or_insert_with(|| Instant::now() + time);
-        // A sender that takes every slot the moment that it is freed slows its receiver down: see ROOM.
-        tx.reserve_timeout(tx.ring_size() / ROOM, GATHERING.min(time)).map(drop).or_else(unless_full)?;
         match tx.send_timeout(bytes, until.saturating_duration_since(Instant::now())) {
             Ok(()) => *sent += 1,
             Err(SendError::Full) => return Ok(false),
