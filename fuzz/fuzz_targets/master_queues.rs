@@ -6,9 +6,9 @@ mod queues;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use memif::{InterfaceConfig, Socket};
-use queues::{Bed, NOW, Op, setup};
+use queues::{Bed, Op, setup};
 use testkit::plan::Layout;
-use testkit::{FileKind, SeqSocket, SlaveMemory, SlavePlan};
+use testkit::{FileKind, SeqSocket, SlavePlan};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -35,14 +35,6 @@ fuzz_target!(|input: Input| {
     let config = if input.chaining { config } else { config.max_packet(2048) };
     let key = socket.add_interface(config).expect("an interface");
 
-    let (ours, theirs) = SeqSocket::pair();
-    socket.adopt(ours.into_fd()).expect("adopting");
-    let memory = SlaveMemory::new(&plan);
-    setup::slave(&theirs, &plan, &memory, || assert!(socket.poll(Some(NOW)).expect("polling").is_none()));
-    let link = socket.wait_connected(key, NOW).expect("a link");
-    let peer = setup::connected_slave(theirs, &memory);
-    if input.post {
-        peer.tx.0.set_head(peer.tx.0.size());
-    }
+    let (link, peer) = setup::linked_slave((&mut socket, key), SeqSocket::pair(), &plan, input.post);
     Bed::new(socket, link, peer).run(&input.ops, true);
 });

@@ -10,7 +10,7 @@ use memif::raw::{Keeper, Part, RxSlots, Slot, TxSlots};
 use memif::{InterfaceConfig, Link, Memory, Socket};
 use queues::{NOW, Op, Peer, maps, setup};
 use testkit::plan::Layout;
-use testkit::{FileKind, SeqSocket, SlaveMemory, SlavePlan};
+use testkit::{FileKind, SeqSocket, SlavePlan};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -107,15 +107,7 @@ fuzz_target!(|input: Input| {
             ..SlavePlan::default()
         };
         let key = socket.add_interface(InterfaceConfig::master(0).manual()).expect("an interface");
-        socket.adopt(ours.into_fd()).expect("adopting");
-        let memory = SlaveMemory::new(&plan);
-        setup::slave(&theirs, &plan, &memory, || assert!(socket.poll(Some(NOW)).expect("polling").is_none()));
-        let link = socket.wait_connected(key, NOW).expect("a link");
-        let peer = setup::connected_slave(theirs, &memory);
-        if input.post {
-            peer.tx.0.set_head(peer.tx.0.size());
-        }
-        (link, peer)
+        setup::linked_slave((&mut socket, key), (ours, theirs), &plan, input.post)
     };
     User::new(socket, link).run(peer, &input.steps, !input.slave);
 });

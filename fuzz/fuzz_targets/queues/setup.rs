@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use memif::{InterfaceKey, Link, Socket};
 use testkit::plan::SlaveRing;
 use testkit::wiremsg::{AddRing, Hello, Message};
 use testkit::{Received, Ring, Script, SeqSocket, SharedFile, SlaveMemory, SlavePlan};
@@ -21,6 +22,24 @@ pub fn slave(peer: &SeqSocket, plan: &SlavePlan, memory: &SlaveMemory, mut turn:
             turn();
         }
     }
+}
+
+/// The link with that slave, and the slave, which has posted all its buffers or none.
+pub fn linked_slave(
+    (socket, key): (&mut Socket, InterfaceKey),
+    (ours, theirs): (SeqSocket, SeqSocket),
+    plan: &SlavePlan,
+    post: bool,
+) -> (Link, Peer) {
+    socket.adopt(ours.into_fd()).expect("adopting");
+    let memory = SlaveMemory::new(plan);
+    slave(&theirs, plan, &memory, || assert!(socket.poll(Some(NOW)).expect("polling").is_none()));
+    let link = socket.wait_connected(key, NOW).expect("a link");
+    let peer = connected_slave(theirs, &memory);
+    if post {
+        peer.tx.0.set_head(peer.tx.0.size());
+    }
+    (link, peer)
 }
 
 /// That slave when it is connected.
