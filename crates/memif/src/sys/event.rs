@@ -11,6 +11,14 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
+/// Makes an eventfd of our own readable. That it is so already is no failure. Whoever sleeps at it would sleep on
+/// without this, so what fails for another reason, as a monitor of system calls may have one, is tried again.
+pub(crate) fn raise(event: impl AsFd) {
+    const TRIES: usize = 8;
+    let is_set = || matches!(write(&event, &1u64.to_ne_bytes()), Ok(_) | Err(Errno::AGAIN));
+    let _ = (0..TRIES).any(|_| is_set());
+}
+
 /// A counter of our own that makes a descriptor readable. Never blocks.
 #[derive(Clone, Debug)]
 pub(crate) struct EventFd(Arc<OwnedFd>);
@@ -21,12 +29,9 @@ impl EventFd {
         Ok(Self(Arc::new(fd)))
     }
 
-    /// Makes it readable. That it is so already is no failure. Whoever sleeps at it would sleep on without this, so
-    /// what fails for another reason, as a monitor of system calls may have one, is tried again.
+    /// Makes it readable.
     pub(crate) fn set(&self) {
-        const TRIES: usize = 8;
-        let is_set = || matches!(write(&*self.0, &1u64.to_ne_bytes()), Ok(_) | Err(Errno::AGAIN));
-        let _ = (0..TRIES).any(|_| is_set());
+        raise(&self.0);
     }
 
     /// Makes it not readable. Returns whether it was.

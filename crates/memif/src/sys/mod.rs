@@ -18,7 +18,7 @@ pub(crate) use closer::{Closer, ControlSocket, ReceivedFd, is_eventfd};
 pub use credentials::Credentials;
 pub(crate) use credentials::peer_credentials;
 pub(crate) use epoll::{Epoll, Interest, MOST_READY, Ready};
-pub(crate) use event::{EventFd, TimerFd, take_signals};
+pub(crate) use event::{EventFd, TimerFd, raise, take_signals};
 pub(crate) use inotify::{Change, Inotify, Site, WatchId, sites};
 pub(crate) use seqpacket::{
     Received, SendFailure, accept, check_connected, check_listener, connect, connect_address, hung_up, listen, peek,

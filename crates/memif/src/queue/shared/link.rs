@@ -14,6 +14,7 @@ use super::users::Users;
 use crate::config::{CacheLine, Role};
 use crate::error::Breach;
 use crate::shm::{Decoy, Regions};
+use crate::sys;
 
 /// One link, shared by its queues and the driver.
 #[derive(Debug)]
@@ -129,7 +130,7 @@ impl LinkShared {
         // Whoever takes the link down looks for the event behind such a fence, too: one sees what the other did.
         fence(Ordering::SeqCst);
         if self.is_down() {
-            set(event);
+            sys::raise(event);
         }
         Ok(event)
     }
@@ -162,7 +163,7 @@ impl LinkShared {
     fn wake_sleepers(&self) {
         fence(Ordering::SeqCst);
         if let Some(event) = self.down_event.get() {
-            set(event);
+            sys::raise(event);
         }
     }
 
@@ -236,10 +237,6 @@ impl LinkShared {
         }
         soon
     }
-}
-
-fn set(event: &OwnedFd) {
-    let _ = rustix::io::write(event, &1u64.to_ne_bytes());
 }
 
 #[cfg(all(test, not(loom)))]

@@ -52,7 +52,7 @@ impl DriverSignals {
 
     /// A queue found a breach, or the last one is gone.
     pub(super) fn call_attention(&self) {
-        let _ = rustix::io::write(&*self.0.attention, &1u64.to_ne_bytes());
+        crate::sys::raise(&self.0.attention);
     }
 
     /// For the driver, when the timer has expired and before it asks the links with
