@@ -40,6 +40,7 @@ mod interfaces;
 mod key;
 mod link_signals;
 mod listener;
+mod looks;
 mod master;
 mod number_map;
 mod options;

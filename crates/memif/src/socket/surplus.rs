@@ -1,7 +1,7 @@
 //! What a slave does about a DPDK master that has more queues than the link (D5): it looks whether they are used, and
 //! where that was asked for it brings as many receive queues as the master has.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::connection::{Connection, Machine};
 use super::driver::Driver;
@@ -10,31 +10,22 @@ use super::key::InterfaceKey;
 use super::timers::Timer;
 use super::trace::control_log;
 
-/// A link's age at the first look. Later ones come when it is twice as old as at the one before: whoever uses such
-/// queues does so soon.
-const FIRST_LOOK: Duration = Duration::from_millis(20);
-/// The longest pause between two looks.
-const LAST_PAUSE: Duration = Duration::from_secs(10);
-
 impl Driver {
     /// A link is up: where its master may use more queues than it has, that is looked for. No other master does.
     pub(super) fn look_for_surplus(&mut self, key: InterfaceKey, connection: &Connection) {
         let slave = matches!(connection.machine, Machine::Slave { .. });
         if slave && connection.names.is_dpdk() {
-            self.waits.set(Timer::Surplus(key.number), Instant::now().checked_add(FIRST_LOOK));
+            // Whoever uses such queues does so soon.
+            self.look_soon(Timer::Surplus(key.number));
         }
     }
 
     /// It is time to look. Nothing signals what is sent on queues that the link does not have.
     pub(super) fn look_at_surplus(&mut self, number: u32) {
         let key = self.interfaces.key(number);
-        let token = self.interfaces.get(key).ok().and_then(|interface| interface.connection);
-        let Some(up) = token.and_then(|token| self.connections.get(&token)?.link.as_ref()) else {
-            return;
-        };
+        let Some(up) = self.link_of(key) else { return };
         if !up.handle.surplus_used() {
-            let pause = up.since.elapsed().clamp(FIRST_LOOK, LAST_PAUSE);
-            self.waits.set(Timer::Surplus(number), Instant::now().checked_add(pause));
+            self.look_later(Timer::Surplus(number), up.since);
             return;
         }
         let rx_queues = up.handle.rx_count();
