@@ -50,12 +50,12 @@ pub(crate) fn run(options: &BenchOptions) -> Result<Outcome, Error> {
     if options.work == Work::Compare {
         return compare::run(&options.files, options.plot.as_deref());
     }
+    // Signals are looked for between packets; nobody waits for a notice. Whoever waits for the metrics may send them.
+    let (notices, _) = mpsc::channel();
+    let until = Until::signalled(Stop::listen(notices)?);
     // Before a socket is made in another network namespace, and in the first of two processes alone.
     let serving = options.other_end.is_none().then(|| options.metrics.serve("bench")).transpose()?.unwrap_or_default();
     let plan = Plan::new(options, serving.metrics())?;
-    // Signals are looked for between packets; nobody waits for a notice.
-    let (notices, _) = mpsc::channel();
-    let until = Until::signalled(Stop::listen(notices)?);
     if let Some(order) = &plan.order {
         return spawn::run(order, &plan, &until.part());
     }

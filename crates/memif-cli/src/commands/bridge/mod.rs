@@ -109,14 +109,15 @@ pub(crate) fn run(options: &BridgeOptions) -> Result<Outcome, Error> {
     interface.check_socket(&address, role)?;
     // Looked at before there is a device, so that wrong use leaves nothing behind.
     options.config(options.mtu.unwrap_or(DEFAULT_MTU))?;
-    let serving = options.metrics.serve("bridge")?;
-    let metrics = serving.metrics();
     let comment = format!("memif bridge of {}: {role} interface {} on {address}", options.tap, options.end.id);
     let recording = Recording::beside(&options.record, interface.framing(), comment)?;
+    let inbox = Inbox::new();
+    // Whoever waits for the metrics may then send signals.
+    let stop = Stop::listen(inbox.sender())?;
+    let serving = options.metrics.serve("bridge")?;
+    let metrics = serving.metrics();
     record::count(recording.as_ref(), metrics);
     let counting = metrics.counting(Of::new(&address, options.end.id, role));
-    let inbox = Inbox::new();
-    let stop = Stop::listen(inbox.sender())?;
     // It is there before the peer says how many queues the link has.
     let wanted = interface.queues_asked_for();
     let device = Arc::new(Device::open(&Wish {

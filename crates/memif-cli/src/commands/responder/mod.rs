@@ -159,13 +159,14 @@ fn serve(options: &ResponderOptions) -> Result<Outcome, Error> {
     for station in &stations {
         configs.push(options.interface.interface(role, station.id)?);
     }
-    let serving = options.metrics.serve("responder")?;
-    let metrics = serving.metrics();
     let comment = format!("memif responder: {role} on {address}");
     let recording = Recording::beside(&options.record, options.interface.framing(), comment)?;
-    record::count(recording.as_ref(), metrics);
     let inbox = Inbox::new();
+    // Whoever waits for the metrics may then send signals.
     let stop = Stop::listen(inbox.sender())?;
+    let serving = options.metrics.serve("responder")?;
+    let metrics = serving.metrics();
+    record::count(recording.as_ref(), metrics);
     let vlan = encapsulation.vlan().map(|vlan| format!(", VLAN {vlan}")).unwrap_or_default();
     let mut socket = options.interface.socket(address.clone(), role)?.open()?;
     let mut served = HashMap::new();

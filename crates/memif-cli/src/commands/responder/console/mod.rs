@@ -45,11 +45,12 @@ pub(crate) fn run(options: &InterfaceOptions, metrics: &MetricsOptions, verbose:
         options.interface(role, 0)?;
     }
     let address = options.address()?;
+    let (notices, events) = mpsc::channel();
+    // Whoever waits for the metrics may then send signals.
+    Stop::listen(notices.clone())?;
     let serving = metrics.serve("responder")?;
     let (items, inbox) = mpsc::channel();
     let screen = Screen::open(items.clone())?;
-    let (notices, events) = mpsc::channel();
-    Stop::listen(notices.clone())?;
     let socket = options.socket(address.clone(), Role::Master)?.open()?;
     let driver = Driver::start(socket, notices, serving.metrics().watch())?;
     pass_on("events", events, items.clone(), Item::Notice)?;
