@@ -97,8 +97,7 @@ pub(crate) fn replay() {
     let directory = Directory::new();
     let (socket, file) = (abstract_name(), directory.text("trace.pcap"));
     fs::write(&file, pcap(100, 60)).unwrap();
-    let (mut responder, there) = serving(&format!("responder --role master --socket {socket}"));
-    responder.expect("master on");
+    let (responder, there) = serving(&format!("responder --role master --socket {socket}"));
     let (replay, here) = serving(&format!("replay {file} --topspeed --loop 0 --socket {socket}"));
     until(&here, "memif_up", &[], 1);
     let text = metrics(&here);
