@@ -13,6 +13,7 @@
 
 pub mod census;
 pub mod child;
+mod crash;
 pub mod dialect;
 pub mod download;
 pub mod filter;

@@ -98,7 +98,7 @@ impl Ovs {
     #[track_caller]
     pub fn vsctl(&self, arguments: &[&str]) -> String {
         let database = format!("--db=unix:{}", self.text("db.sock"));
-        let mut all = vec![database.as_str(), "--timeout=40"];
+        let mut all = vec![database.as_str(), "--timeout=120"];
         all.extend(arguments);
         let output = self.must("ovs-vsctl", &all);
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -152,6 +152,9 @@ impl Drop for Ovs {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("---- log of ovs-vswitchd ----\n{}\n----", self.log());
+        }
+        for process in &mut self.processes {
+            crate::crash::note("Open vSwitch", process.try_wait().ok().flatten());
         }
         self.namespace = None;
         for process in &mut self.processes {

@@ -270,7 +270,12 @@ fn watched(name: &str, limit: Duration, alone: bool, run: fn()) {
         }
     };
     let watchdog = std::thread::Builder::new().name(WATCHDOG.to_owned()).spawn(watch).expect("a thread");
-    let result = std::panic::catch_unwind(run);
+    let crashes = crate::crash::count();
+    let mut result = std::panic::catch_unwind(run);
+    if result.is_err() && crate::crash::count() > crashes {
+        eprintln!("\ntest {name}: once more, since its peer died");
+        result = std::panic::catch_unwind(run);
+    }
     drop(done);
     let _ = watchdog.join();
     drop(lock);

@@ -317,6 +317,7 @@ impl Testpmd {
 
 impl Drop for Testpmd {
     fn drop(&mut self) {
+        crate::crash::note("dpdk-testpmd", self.process.try_wait().ok().flatten());
         let _ = self.process.kill();
         let _ = self.process.wait();
         if std::thread::panicking() {

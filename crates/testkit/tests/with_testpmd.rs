@@ -1,5 +1,8 @@
 //! The scripted peers against DPDK's own driver: they speak the protocol that is really spoken.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process};
 use testkit::testpmd::Options;
 use testkit::traffic::packet;
 use testkit::{Address, Dialect, Layout, MasterPlan, Need, ScriptedMaster, SlaveLink, SlavePlan, Suite, Testpmd};
@@ -11,6 +14,7 @@ fn main() {
         .alone()
         .test("slaves_and_a_server", NEEDS, slaves_and_a_server)
         .test("a_master_and_a_client", NEEDS, a_master_and_a_client)
+        .test("a_peer_that_dies_costs_another_try", NEEDS, a_peer_that_dies_costs_another_try)
         .run()
 }
 
@@ -61,4 +65,18 @@ fn a_master_and_a_client() {
     link.tx[0].send(&frame(7, 64));
     assert_eq!(link.rx[0].wait()[14..], frame(7, 64)[14..]);
     drop(testpmd);
+}
+
+/// As when the driver reads memory of a link that it has just unmapped, but the first time alone.
+fn a_peer_that_dies_costs_another_try() {
+    static TRIES: AtomicU32 = AtomicU32::new(0);
+    let address = Address::fresh();
+    let mut testpmd = Testpmd::spawn(&Options::new("server", address.path(), "macswap"));
+    if TRIES.fetch_add(1, Ordering::Relaxed) == 0 {
+        let pid = i32::try_from(testpmd.pid()).ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(pid, Signal::SEGV).expect("it runs");
+    }
+    testpmd.start();
+    testpmd.quit();
+    assert_eq!(TRIES.load(Ordering::Relaxed), 2);
 }

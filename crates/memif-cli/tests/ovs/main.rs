@@ -8,7 +8,7 @@ mod server;
 mod util;
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use testkit::{Need, Ovs, Suite, ovs};
 use util::{Program, memif};
@@ -27,7 +27,7 @@ fn main() {
         .test("client_with_more_queues", NEEDS, client::with_more_queues)
         // Last: the switch keeps the memory for long packets, and then has too little for another port.
         .test("server_with_jumbo_packets", NEEDS, server::jumbo)
-        .last(|| drop(SWITCH.lock().unwrap_or_else(PoisonError::into_inner).take()))
+        .last(|| drop(shared_switch().take()))
         .run()
 }
 
@@ -36,15 +36,15 @@ const COUNT: u32 = 20;
 
 static SWITCH: Mutex<Option<Ovs>> = Mutex::new(None);
 
-/// Does something with the switch that all tests share. It is another one after a test that failed.
+/// Does something with the switch that all tests share. One with which a test failed goes away with it.
 fn with_switch(test: impl FnOnce(&mut Ovs)) {
-    let mut switch = SWITCH.lock().unwrap_or_else(|poisoned| {
-        SWITCH.clear_poison();
-        let mut switch = poisoned.into_inner();
-        *switch = None;
-        switch
-    });
-    test(switch.get_or_insert_with(Ovs::new));
+    let mut switch = shared_switch().take().unwrap_or_else(Ovs::new);
+    test(&mut switch);
+    *shared_switch() = Some(switch);
+}
+
+fn shared_switch() -> MutexGuard<'static, Option<Ovs>> {
+    SWITCH.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A responder that is ready, with options of its own.
@@ -57,8 +57,8 @@ fn responder(socket: &Path, options: &str) -> Program {
 /// A ping of that responder, with options of its own.
 fn ping(socket: &Path, options: &str) -> Program {
     memif(&format!(
-        "ping 192.168.1.2 --ip 192.168.1.1 --socket {} --count {COUNT} --interval 0.01 --timeout 30 \
-         --connect-timeout 30 {options}",
+        "ping 192.168.1.2 --ip 192.168.1.1 --socket {} --count {COUNT} --interval 0.01 --timeout 60 \
+         --connect-timeout 60 {options}",
         socket.display()
     ))
 }
