@@ -8,6 +8,7 @@ mod futures;
 mod hub;
 mod job;
 mod metric;
+mod pause;
 mod plots;
 mod port;
 mod row;

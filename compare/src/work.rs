@@ -1,13 +1,15 @@
 //! What the ends do while a slice lasts: the same loops over every carrier.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use crate::clock::ticks;
 use crate::end::pin;
 use crate::job::{AFTER_VISIT, Job, Report, Task};
-use crate::port::{Port, Result};
+use crate::pause::Timer;
+use crate::port::{Port, Result, io_error};
 use crate::shared::Control;
 
 /// Bursts between two looks at the clock.
@@ -239,13 +241,15 @@ impl Work<'_> {
         times.saturating_record(1);
         times.reset();
         let mut was_counting = false;
+        let pause = Timer::new().map_err(io_error("a timer"))?;
         let mut visiting = self.job.visits;
         if let Some(cpu) = visiting {
             pin(cpu)?;
         }
         loop {
             if self.job.pause > 0 {
-                std::thread::sleep(std::time::Duration::from_micros(self.job.pause));
+                let time = Duration::from_micros(self.job.pause);
+                pause.start(time).and_then(|()| pause.finish()).map_err(io_error("a pause"))?;
             }
             let start = ticks();
             while port.send(&self.payload, 1)? == 0 {}

@@ -1,19 +1,15 @@
 //! What the ends do while a slice lasts.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use rustix::io::read;
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
 use tokio::io::unix::AsyncFd;
 
 use super::Port;
 use crate::clock::ticks;
 use crate::job::{Job, Report, Task};
+use crate::pause::Timer;
 use crate::port::{Result, io_error};
 use crate::shared::Control;
 use crate::work::{Meter, Placed};
@@ -120,23 +116,19 @@ async fn echo(port: &mut impl Port, job: &Job, control: &Control, scratch: &mut 
     Ok(Report { packets, ..Report::default() })
 }
 
-/// A pause as long as that of a thread. Timers of tokio count whole milliseconds and round up: with them a round trip a
-/// millisecond was one in 2.4, and sleepers take longer to wake the longer they sleep.
-struct Pause(AsyncFd<OwnedFd>);
+/// A pause as long as that of a thread.
+struct Pause(AsyncFd<Timer>);
 
 impl Pause {
     #[expect(deprecated, reason = "the other way is unsafe, for types whose descriptor may change or be closed")]
     fn new() -> io::Result<Self> {
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-        AsyncFd::new(timer).map(Self)
+        AsyncFd::new(Timer::nonblocking()?).map(Self)
     }
 
     async fn wait(&self, time: Duration) -> io::Result<()> {
-        let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let once = Itimerspec { it_interval, it_value: Timespec::try_from(time).map_err(io::Error::other)? };
-        timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::empty(), &once)?;
+        self.0.get_ref().start(time)?;
         let mut ready = self.0.readable().await?;
-        read(self.0.get_ref(), &mut [0; 8])?;
+        self.0.get_ref().finish()?;
         ready.clear_ready();
         Ok(())
     }
