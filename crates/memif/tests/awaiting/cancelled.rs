@@ -2,7 +2,7 @@
 //!
 //! Every combination of a runtime, a receive mode of each end and a direction has as many packets as fit into ten
 //! million for all of them, those opposite testpmd included. `MEMIF_CANCELLED_PACKETS=10000000` is so many for each of
-//! them: `ci/cancelled.sh`.
+//! them: `ci/cancelled.sh`. `MEMIF_CANCELLED_SEED=1` drops other futures than 0 does, which is the default.
 
 use std::time::{Duration, Instant};
 
@@ -15,16 +15,25 @@ use crate::runtimes::{AsyncIo, OneExecutor, OneThread, Runtime, Threads, both_en
 pub(crate) const MODES: [RxMode; 3] = [RxMode::Polling, RxMode::Interrupt, RxMode::Adaptive];
 /// How many packets each combination has instead of [`SHORT`].
 const PACKETS: &str = "MEMIF_CANCELLED_PACKETS";
+/// Which futures are dropped.
+const SEED: &str = "MEMIF_CANCELLED_SEED";
 /// Four runtimes, nine pairs of modes and two directions here; three runtimes, three modes and both roles opposite
 /// testpmd.
 const SHORT: u64 = 10_000_000 / (4 * 9 * 2 + 3 * 3 * 2) + 1;
 
 /// Packets of a combination.
 pub(crate) fn packets() -> u64 {
-    match std::env::var(PACKETS) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{PACKETS}={text}: no number")),
-        Err(_) => SHORT,
-    }
+    number(PACKETS).unwrap_or(SHORT)
+}
+
+/// A seed that no other one of a run has, by its number in the run.
+pub(crate) fn seed(of: u64) -> u64 {
+    of + 1_000_000 * number(SEED).unwrap_or(0)
+}
+
+fn number(of: &str) -> Option<u64> {
+    let text = std::env::var(of).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{of}={text}: no number")))
 }
 
 /// How long a test of so many combinations, one after the other, may take.
@@ -82,7 +91,7 @@ fn length(dice: &mut Dice) -> usize {
 
 /// Sends by every call, and drops most futures.
 pub(crate) async fn send<R: Reactor>(tx: &mut TxQueue<R>, stream: u32, seed: u64, packets: u64) {
-    let mut dice = Dice::new(seed);
+    let mut dice = Dice::new(crate::cancelled::seed(seed));
     let mut sequence = 0;
     while sequence < packets {
         let len = length(&mut dice);
@@ -126,7 +135,7 @@ pub(crate) async fn send<R: Reactor>(tx: &mut TxQueue<R>, stream: u32, seed: u64
 
 /// Receives by every call, and drops most futures.
 pub(crate) async fn receive<R: Reactor>(rx: &mut RxQueue<R>, stream: u32, seed: u64, packets: u64) {
-    let mut dice = Dice::new(seed);
+    let mut dice = Dice::new(crate::cancelled::seed(seed));
     let mut order = InOrder::of(stream);
     let mut buffer = vec![0; 4000];
     while order.count() < packets {
