@@ -9,7 +9,7 @@ use super::reactor::Reactor;
 use super::rx::RxQueue;
 use super::tx::TxQueue;
 use crate::error::SendError;
-use crate::queue::{RxWait, TxWait};
+use crate::queue::TxWait;
 
 /// How long a packet waits for room.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -31,7 +31,6 @@ const PATIENCE: Duration = Duration::from_millis(10);
 /// does, so drop the stack then, and make a new one with the next link.
 pub struct IpDevice<R: Reactor> {
     rx: RxQueue<R>,
-    rx_wait: RxWait,
     tx: TxQueue<R>,
     tx_wait: TxWait,
     /// When the packet that waits for room found none, and when it was last asked for.
@@ -43,7 +42,7 @@ impl<R: Reactor> IpDevice<R> {
     /// A device of these queues.
     #[must_use]
     pub fn new(rx: RxQueue<R>, tx: TxQueue<R>) -> Self {
-        Self { rx, rx_wait: RxWait::default(), tx, tx_wait: TxWait::default(), full: None, lost: 0 }
+        Self { rx, tx, tx_wait: TxWait::default(), full: None, lost: 0 }
     }
 
     /// The queues.
@@ -62,7 +61,7 @@ impl<R: Reactor> IpDevice<R> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let received = self.rx.poll_packet(cx, &mut self.rx_wait, |packet| packet.copy_to(buffer));
+        let received = self.rx.poll_packet(cx, |packet| packet.copy_to(buffer));
         // At least one byte: nothing that a peer sends looks like an end of file.
         received.map_err(io::Error::from)
     }

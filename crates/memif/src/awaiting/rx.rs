@@ -13,6 +13,8 @@ use crate::queue::{self, Nap, Packet, RxBatch, RxWait, Step};
 /// Every future of it may be dropped at any time: no packet is lost or comes twice, and the next call goes on.
 pub struct RxQueue<R: Reactor> {
     queue: queue::RxQueue,
+    /// Here and not in the futures: one that is made anew for each poll goes to sleep, too.
+    wait: RxWait,
     nap: Nap,
     source: R::Source,
     turns: R::Turns,
@@ -47,7 +49,7 @@ impl<R: Reactor> RxQueue<R> {
 
     pub(super) fn prepared(queue: queue::RxQueue, prepared: Prepared<R>) -> Self {
         let Prepared { nap, source } = prepared;
-        Self { queue, nap, source, turns: R::Turns::default() }
+        Self { queue, wait: RxWait::default(), nap, source, turns: R::Turns::default() }
     }
 
     /// The queue, for a thread.
@@ -84,10 +86,9 @@ impl<R: Reactor> RxQueue<R> {
     /// # Cancel safety
     /// Yes: nothing is taken.
     pub async fn readable(&mut self) -> Result<(), RecvError> {
-        let mut wait = RxWait::default();
         poll_fn(|cx| {
             ready!(R::poll_turn(&mut self.turns, cx));
-            self.poll_work(cx, &mut wait)
+            self.poll_work(cx)
         })
         .await
     }
@@ -104,8 +105,7 @@ impl<R: Reactor> RxQueue<R> {
     /// # Cancel safety
     /// Yes: packets are taken from the batch and not by this call, so those of a future that was dropped come next.
     pub async fn recv(&mut self, max: usize) -> Result<RxBatch<'_>, RecvError> {
-        let mut wait = RxWait::default();
-        poll_fn(|cx| self.poll_batch(cx, &mut wait, max.max(1))).await?;
+        poll_fn(|cx| self.poll_batch(cx, max.max(1))).await?;
         Ok(self.queue.found())
     }
 
@@ -118,9 +118,8 @@ impl<R: Reactor> RxQueue<R> {
     /// # Cancel safety
     /// Yes: the packet is taken with the last step, which cannot be dropped.
     pub async fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let mut wait = RxWait::default();
         poll_fn(|cx| {
-            self.poll_packet(cx, &mut wait, |packet| {
+            self.poll_packet(cx, |packet| {
                 packet.copy_to(buffer);
                 packet.len()
             })
@@ -132,36 +131,35 @@ impl<R: Reactor> RxQueue<R> {
     pub(super) fn poll_packet<T>(
         &mut self,
         cx: &mut Context<'_>,
-        wait: &mut RxWait,
         take: impl FnOnce(&Packet<'_>) -> T,
     ) -> Poll<Result<T, RecvError>> {
-        ready!(self.poll_batch(cx, wait, 1))?;
+        ready!(self.poll_batch(cx, 1))?;
         match (&mut self.queue.found()).into_iter().next() {
             Some(packet) => Poll::Ready(Ok(take(&packet))),
             None => come_back(cx),
         }
     }
 
-    fn poll_batch(&mut self, cx: &mut Context<'_>, wait: &mut RxWait, max: usize) -> Poll<Result<(), RecvError>> {
+    fn poll_batch(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<(), RecvError>> {
         ready!(R::poll_turn(&mut self.turns, cx));
-        if self.queue.find(wait, max)? {
+        if self.queue.find(&mut self.wait, max)? {
             return Poll::Ready(Ok(()));
         }
-        ready!(self.poll_work(cx, wait))?;
-        if self.queue.find(wait, max)? {
+        ready!(self.poll_work(cx))?;
+        if self.queue.find(&mut self.wait, max)? {
             return Poll::Ready(Ok(()));
         }
         // Bad packets alone. A peer that sends those without an end gets a turn for each look.
         come_back(cx)
     }
 
-    fn poll_work(&mut self, cx: &mut Context<'_>, wait: &mut RxWait) -> Poll<Result<(), RecvError>> {
-        match self.queue.step(wait, &mut self.nap)? {
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), RecvError>> {
+        match self.queue.step(&mut self.wait, &mut self.nap)? {
             Step::Done => return Poll::Ready(Ok(())),
             Step::Again => return come_back(cx),
             Step::Sleep => {}
         }
-        let (queue, nap) = (&mut self.queue, &mut self.nap);
+        let (queue, wait, nap) = (&mut self.queue, &mut self.wait, &mut self.nap);
         let awoke = R::poll_readable(&self.source, cx, || match queue.awoke(wait, nap) {
             Ok(Step::Sleep) => None,
             step => Some(step),

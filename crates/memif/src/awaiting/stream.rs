@@ -11,7 +11,6 @@ use futures_core::stream::FusedStream;
 use super::reactor::Reactor;
 use super::rx::RxQueue;
 use crate::error::RecvError;
-use crate::queue::RxWait;
 
 /// Packets of a queue one by one, each copied into memory of its own; from [`RxQueue::into_stream`].
 ///
@@ -20,7 +19,6 @@ use crate::queue::RxWait;
 /// Nothing is kept here: what was not given is still on the ring.
 pub struct RxStream<R: Reactor> {
     queue: RxQueue<R>,
-    wait: RxWait,
     ended: bool,
 }
 
@@ -28,7 +26,7 @@ impl<R: Reactor> RxQueue<R> {
     /// The packets as a [`Stream`], each copied.
     #[must_use]
     pub fn into_stream(self) -> RxStream<R> {
-        RxStream { queue: self, wait: RxWait::default(), ended: false }
+        RxStream { queue: self, ended: false }
     }
 }
 
@@ -43,7 +41,7 @@ impl<R: Reactor> RxStream<R> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let received = ready!(self.queue.poll_packet(cx, &mut self.wait, |packet| packet.to_vec()));
+        let received = ready!(self.queue.poll_packet(cx, |packet| packet.to_vec()));
         self.ended = received.is_err();
         Poll::Ready(Some(received))
     }

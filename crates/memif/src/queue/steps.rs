@@ -23,11 +23,20 @@ pub(crate) enum Step {
     Sleep,
 }
 
-/// One wait for packets.
+/// What a queue's waits for packets know, one after the other.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RxWait {
-    /// Adaptive: since when it looks again and again, and how long that is worth.
-    spin: Option<(Instant, Duration)>,
+    /// Adaptive: it looks again and again. What a wait that was given up left of it, the next one goes on with.
+    spin: Option<Looks>,
+}
+
+/// Looks again and again.
+#[derive(Clone, Copy, Debug)]
+struct Looks {
+    start: Instant,
+    /// How long they are worth it.
+    time: Duration,
+    last: Instant,
 }
 
 impl RxQueue {
@@ -107,16 +116,20 @@ impl RxQueue {
     /// Whether a wait goes on to look again and again.
     fn spins_on(&mut self, wait: &mut RxWait) -> bool {
         let now = Instant::now();
-        let (start, time) = *wait.spin.get_or_insert_with(|| (now, self.spin.time(now)));
+        // So long ago it was another wait, which was given up.
+        let going = wait.spin.filter(|looks| now.saturating_duration_since(looks.last) < FIRST_SLEEP);
+        let Looks { start, time, .. } =
+            going.unwrap_or_else(|| Looks { start: now, time: self.spin.time(now), last: now });
         let spun = now.saturating_duration_since(start);
         if spun < time {
+            wait.spin = Some(Looks { start, time, last: now });
             return true;
         }
+        wait.spin = None;
         if !time.is_zero() {
             // Not the time that others had meanwhile.
             self.spin.was_in_vain(spun.min(time), now);
         }
-        wait.spin = None;
         false
     }
 }

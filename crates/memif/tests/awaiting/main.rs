@@ -13,6 +13,7 @@ mod common;
 mod frames;
 
 mod adapters;
+mod anew;
 mod cancelled;
 mod control;
 mod device;
@@ -57,6 +58,8 @@ fn main() {
         .test("signals_are_taken_async_io", &[], waits::signals_are_taken_async_io)
         .test("storms_tokio", &[], waits::storms_tokio)
         .test("storms_async_io", &[], waits::storms_async_io)
+        .test("futures_made_anew_tokio", &[], anew::tokio)
+        .test("futures_made_anew_async_io", &[], anew::async_io)
         .test("others_have_their_turn_tokio", &[], waits::fair_tokio)
         .test("others_have_their_turn_async_io", &[], waits::fair_async_io)
         .test("streams_and_sinks_tokio", &[], adapters::streams_tokio)
