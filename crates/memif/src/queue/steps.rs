@@ -84,14 +84,15 @@ impl RxQueue {
         let stormy = !self.listens();
         let listens = nap.listen(!stormy, &self.shared);
         if (first_sleep || stormy || !listens) && nap.limit(FIRST_SLEEP).is_err() {
-            // No descriptor left to wait for: the thread pauses, or it would look without end.
+            // No descriptor left for the limit: the thread pauses, or it would look without end.
             std::thread::sleep(FIRST_SLEEP);
+            self.ended(nap);
             return Ok(Step::Again);
         }
         Ok(Step::Sleep)
     }
 
-    /// The step after something ended the sleep. The signal is left to be taken.
+    /// The step after something ended the sleep.
     pub(crate) fn awoke(&mut self, wait: &mut RxWait, nap: &mut Nap) -> Result<Step, RecvError> {
         // A packet says what it was, mostly: it is answered a system call earlier, and if there is more, the next
         // sleep ends at once.
@@ -100,13 +101,18 @@ impl RxQueue {
             self.unslept = 0;
             return Ok(Step::Done);
         }
+        self.ended(nap);
+        self.step(wait, nap)
+    }
+
+    /// Notes what ended a sleep. The signal is left to be taken.
+    fn ended(&mut self, nap: &mut Nap) {
         let ended = nap.look();
         if ended.peer_gone {
             self.scan.link.lost_peer();
         }
         self.note_sleep(ended.signalled);
         self.unslept = 0;
-        self.step(wait, nap)
     }
 
     fn look(&mut self) -> Result<bool, RecvError> {

@@ -25,6 +25,7 @@ mod features;
 mod idle;
 mod killed;
 mod runtimes;
+mod starved;
 mod waits;
 
 use bed::Dpdk;
@@ -36,6 +37,7 @@ fn main() {
     Suite::new()
         .alone()
         .scenario("killed", killed::peer)
+        .scenario("starved", starved::helper)
         .long_test("cancelled_tokio_one_thread", cancelled::limit(9), &[], cancelled::tokio_one_thread)
         .long_test("cancelled_tokio_threads", cancelled::limit(9), &[], cancelled::tokio_threads)
         .long_test("cancelled_async_io", cancelled::limit(9), &[], cancelled::async_io)
@@ -58,6 +60,8 @@ fn main() {
         .test("signals_are_taken_async_io", &[], waits::signals_are_taken_async_io)
         .test("storms_tokio", &[], waits::storms_tokio)
         .test("storms_async_io", &[], waits::storms_async_io)
+        .test("no_descriptor_left_tokio", &[], starved::tokio)
+        .test("no_descriptor_left_async_io", &[], starved::async_io)
         .test("futures_made_anew_tokio", &[], anew::tokio)
         .test("futures_made_anew_async_io", &[], anew::async_io)
         .test("others_have_their_turn_tokio", &[], waits::fair_tokio)

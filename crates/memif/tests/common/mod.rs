@@ -6,12 +6,14 @@
 #![allow(clippy::result_large_err, reason = "events are handed back by value")]
 
 mod crossing;
+mod descriptors;
 mod driver;
 mod master_rig;
 mod rig;
 mod slave_rig;
 
 pub(crate) use crossing::{LENGTHS, PeerEnd, cross, cross_lengths, receive, receive_all, send};
+pub(crate) use descriptors::fill;
 pub(crate) use driver::{Driver, socket_address};
 pub(crate) use master_rig::MasterRig;
 pub(crate) use rig::{Parts, Rig, assert_queues_down};

@@ -1,38 +1,19 @@
 //! Row C5: a process that has no descriptors left. It happens in a helper process, which has a limit of its own.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use memif::{Breach, ConnectError, InterfaceConfig};
-use rustix::process::{Resource, getrlimit, setrlimit};
-use testkit::plan::new_eventfd;
 use testkit::wiremsg::{AddRegion, Init, Message, VERSION};
 use testkit::{
     Address, Child, FileKind, MasterPlan, Parent, Received, Reply, ScriptedMaster, ScriptedSlave, SeqSocket,
     SharedFile, SlaveLink, SlavePlan,
 };
 
-use crate::common::{Driver, receive, send};
+use crate::common::{Driver, fill, receive, send};
 
 fn path_of(parent: &Parent) -> Address {
     Address::Path(parent.argument(0).into())
-}
-
-/// Leaves `room` descriptors to this process.
-fn fill(held: &mut Vec<OwnedFd>, room: usize) {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = Some(300);
-    setrlimit(Resource::Nofile, limit).unwrap();
-    let one = new_eventfd();
-    while let Ok(fd) = one.as_fd().try_clone_to_owned() {
-        held.push(fd);
-    }
-    held.truncate(held.len() - room);
-    drop(one);
-    // The one that was copied is free, too.
-    if let Ok(fd) = rustix::io::dup(held[0].as_fd()) {
-        held.push(fd);
-    }
 }
 
 /// Milliseconds of processor time that the process takes in 300 ms, without using a descriptor.
