@@ -10,11 +10,13 @@
 //! ```
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use examples_net::arguments::{self, Arguments};
 use examples_net::udp::UdpSocket;
-use examples_net::{Result, arguments, content};
+use examples_net::{Result, content};
 use h3::server::RequestResolver;
 use http::{Response, StatusCode};
 use memif::tokio::Link;
@@ -25,11 +27,14 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 const OWN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 168, 1, 2), 443);
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    const USAGE: &str = "h3_server SOCKET master|slave CERTIFICATE";
-    let (control, key, rest) = arguments::open(USAGE)?;
-    let certificate = rest.first().ok_or(USAGE)?;
-    let config = self_signed(certificate)?;
+async fn main() -> ExitCode {
+    arguments::end(run().await)
+}
+
+async fn run() -> Result<()> {
+    let arguments = Arguments::read("h3_server SOCKET master|slave CERTIFICATE", 1, 1)?;
+    let (control, key) = arguments.open()?;
+    let config = self_signed(&arguments.rest[0])?;
     loop {
         let link = control.connected(key).await?;
         println!("serving https://192.168.1.2/100MB");
@@ -41,7 +46,7 @@ async fn main() -> Result<()> {
 /// What the server tells of itself: a certificate that nobody else vouches for, which is written into a file.
 fn self_signed(file: &str) -> Result<ServerConfig> {
     let made = rcgen::generate_simple_self_signed([OWN.ip().to_string()])?;
-    std::fs::write(file, made.cert.der())?;
+    std::fs::write(file, made.cert.der()).map_err(|error| format!("{file}: {error}"))?;
     println!("its certificate is in {file}");
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let mut tls = rustls::ServerConfig::builder()

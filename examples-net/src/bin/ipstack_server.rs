@@ -15,18 +15,23 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::process::ExitCode;
 
-use examples_net::{Result, arguments, http1};
+use examples_net::arguments::{self, Arguments};
+use examples_net::{Result, http1};
 use ipstack::{IpStack, IpStackConfig, IpStackStream};
 use memif::Event;
 use memif::tokio::{IpDevice, Link};
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let (control, key, rest) = arguments::open("ipstack_server SOCKET master|slave [MTU]")?;
-    let mtu = rest.first().map_or(Ok(1500), |mtu| mtu.parse())?;
-    // What is too short for the stack is said now, and not with the first link.
-    IpStackConfig::default().mtu(mtu)?;
+async fn main() -> ExitCode {
+    arguments::end(run().await)
+}
+
+async fn run() -> Result<()> {
+    let arguments = Arguments::read("ipstack_server SOCKET master|slave [MTU]", 0, 1)?;
+    let mtu = arguments.mtu()?;
+    let (control, key) = arguments.open()?;
     let mut events = control.events();
     loop {
         let link = control.connected(key).await?;

@@ -15,16 +15,23 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
-use examples_net::{Result, arguments, http1};
+use examples_net::arguments::{self, Arguments};
+use examples_net::{Result, http1};
 use futures_util::StreamExt;
 use memif::tokio::Link;
 use netstack_smoltcp::StackBuilder;
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let (control, key, rest) = arguments::open("netstack_server SOCKET master|slave [MTU]")?;
-    let mtu = rest.first().map_or(Ok(1500), |mtu| mtu.parse())?;
+async fn main() -> ExitCode {
+    arguments::end(run().await)
+}
+
+async fn run() -> Result<()> {
+    let arguments = Arguments::read("netstack_server SOCKET master|slave [MTU]", 0, 1)?;
+    let mtu = arguments.mtu()?.into();
+    let (control, key) = arguments.open()?;
     loop {
         let link = control.connected(key).await?;
         println!("serving http://192.168.1.2/100MB");

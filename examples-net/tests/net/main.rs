@@ -4,6 +4,7 @@
 
 mod http1;
 mod http3;
+mod misuse;
 
 use testkit::{Suite, download};
 
@@ -14,6 +15,7 @@ fn main() {
         .test("netstack_as_master", &[], || http1::download(http1::NETSTACK, memif::Role::Master))
         .test("netstack_as_slave", &[], || http1::download(http1::NETSTACK, memif::Role::Slave))
         .test("http3", &[], http3::download)
+        .test("misuse_is_told_in_words", &[], misuse::is_told)
         .building(|| drop(download::memif()))
         .test("curl_downloads_from_ipstack", download::NEEDS, || http1::curl(http1::IPSTACK))
         .test("curl_downloads_from_netstack", download::NEEDS, || http1::curl(http1::NETSTACK))
