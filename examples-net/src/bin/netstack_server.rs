@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use examples_net::arguments::{self, Arguments};
 use examples_net::{Result, http1};
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use memif::tokio::Link;
 use netstack_smoltcp::StackBuilder;
 
@@ -51,7 +51,18 @@ async fn serve(mut link: Link, mtu: usize) -> io::Result<()> {
     let (Some(runner), Some(mut listener)) = (runner, listener) else {
         return Err(io::Error::other("a stack without TCP"));
     };
-    let (to_stack, from_stack) = stack.split();
+    let (mut to_stack, from_stack) = stack.split();
+    let packets = async {
+        let mut packets = rx.into_stream();
+        while let Some(packet) = packets.next().await {
+            match to_stack.send(packet?).await {
+                // What is no packet of IP it refuses. `forward` would end with that, and the link of all others.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                sent => sent?,
+            }
+        }
+        Ok(())
+    };
     let own: SocketAddr = ([192, 168, 1, 2], 80).into();
     let connections = async {
         while let Some((connection, _client, server)) = listener.next().await {
@@ -67,7 +78,7 @@ async fn serve(mut link: Link, mtu: usize) -> io::Result<()> {
         Ok(())
     };
     tokio::select! {
-        ended = rx.into_stream().forward(to_stack) => ended,
+        ended = packets => ended,
         ended = from_stack.forward(tx.into_sink()) => ended,
         ended = runner => ended,
         ended = connections => ended,

@@ -25,7 +25,11 @@ pub(crate) fn download(server: &str, role: Role) {
     let ours = if role == Role::Master { Role::Slave } else { Role::Master };
     let mut control = Socket::builder(address.as_path()).open().expect("a socket");
     let key = control.add_interface(InterfaceConfig::new(ours, 0).mode(Mode::Ip)).expect("an interface");
-    let link = control.wait_connected(key, STEP).expect("a link");
+    let mut link = control.wait_connected(key, STEP).expect("a link");
+    // What is no packet of IP costs nobody the link.
+    for rubbish in [&[0x45][..], &[0; 60], &[0x45; 60], &[0x60; 41], &[0xff; 1400]] {
+        link.tx[0].send_wait(rubbish).expect("sending");
+    }
     let device = Device::of_link(DeviceConfig::new(Medium::Ip), link).expect("a device");
     super::assert_100mb(&get(device, "/100MB"));
 }
