@@ -237,9 +237,7 @@ in_old_root() {
   local root=$work/$OLD mirror
   if [ ! -e "$root.done" ]; then
     rm -rf "$root"
-    # shellcheck disable=SC2016
-    mirror=$(apt-get indextargets --format '$(COMPONENT) $(REPO_URI)' 'Identifier: Packages' |
-      awk '$1 == "main" { print $2; exit }')
+    mirror=$(ci/mirror.sh --debian)
     debootstrap --variant=minbase --include=gcc,libc6-dev,pkg-config "$OLD" "$root" "$mirror" >"$root.log" 2>&1 ||
       { tail -n 5 "$root.log" >&2; skip "no $OLD from the mirror of this machine"; }
     touch "$root.done"

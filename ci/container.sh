@@ -28,10 +28,7 @@ builder=localhost/memif-builder
 if ! images inspect --type image "$builder" >/dev/null 2>&1; then
   # shellcheck source=/dev/null
   suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  # shellcheck disable=SC2016
-  mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Identifier: Packages' |
-    awk -v suite="$suite" '$1 == suite && $2 == "main" { print $3; exit }')
-  [ -n "$mirror" ] || { echo "apt knows no mirror of $suite main: see /etc/apt/sources.list" >&2; exit 1; }
+  mirror=$(ci/mirror.sh)
   root=$directory/builder
   rm -rf "$root"
   debootstrap --variant=minbase --include=gcc,libc6-dev "$suite" "$root" "$mirror" >"$directory/debootstrap.log" 2>&1 ||

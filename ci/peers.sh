@@ -34,19 +34,12 @@ cases=(
 
 # ---- chroots
 
-# The mirror that apt uses here.
-mirror() {
-  # shellcheck disable=SC2016
-  apt-get indextargets --format '$(COMPONENT) $(REPO_URI)' 'Identifier: Packages' |
-    awk '$1 == "main" && $2 !~ /security/ { print $2; exit }'
-}
-
 make_root() { # release
   local root=$directory/$1 name
   [ -e "$root.made" ] && return
   rm -rf "$root"
   echo "making the chroot of $1"
-  debootstrap --variant=minbase "$1" "$root" "$(mirror)"
+  debootstrap --variant=minbase "$1" "$root" "$("$here/ci/mirror.sh" --debian)"
   # No service is to start.
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
   chmod +x "$root/usr/sbin/policy-rc.d"

@@ -187,10 +187,9 @@ in_release() { # directory, release, wheel
   if [ ! -e "$made" ]; then
     rm -rf --one-file-system "$root"
     local mirror
-    mirror=$(awk '$1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /^http/) { print $i; exit } }
-      $1 == "URIs:" { print $2; exit }' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)
-    debootstrap --variant=minbase --include=python3,python3-venv "$2" "$root" \
-      "${mirror:-http://deb.debian.org/debian}" >"$1/$2.log" 2>&1 || die "debootstrap $2: see $1/$2.log"
+    mirror=$(ci/mirror.sh --debian)
+    debootstrap --variant=minbase --include=python3,python3-venv "$2" "$root" "$mirror" >"$1/$2.log" 2>&1 ||
+      die "debootstrap $2: see $1/$2.log"
     touch "$made"
   fi
   cp "$3" "$root/tmp"
