@@ -30,6 +30,8 @@ left_out() { # why
 }
 
 version=${MEMIF_VERSION:-$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml)}
+# For Debian, what comes before a version has a tilde: 0.2.0-rc.1 would be newer than 0.2.0.
+debian() { echo "${version/-/\~}-1"; }
 export DEBFULLNAME=${DEBFULLNAME:-memif for Rust} DEBEMAIL=${DEBEMAIL:-maintainers@memif.invalid}
 # The same sources give the same packages.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md)}
@@ -59,14 +61,14 @@ prepare() {
   ln -s /usr/bin/memif "$work/extcap/$triplet/wireshark/extcap/memif-extcap"
   target/release/libmemif-install --prefix /usr --libdir "lib/$triplet" --destdir "$work/libmemif" >/dev/null
   strip --strip-unneeded --remove-section=.comment --remove-section=.note "$work/libmemif/usr/lib/$triplet/libmemif.so"
-  strip --strip-debug "$work/libmemif/usr/lib/$triplet/libmemif.a"
+  strip --strip-debug --remove-section=.comment "$work/libmemif/usr/lib/$triplet/libmemif.a"
   cp CHANGELOG.md "$work/changelog.upstream"
   changelog >"$work/changelog"
 }
 
 # CHANGELOG.md's first chapter, in the form of Debian.
 changelog() {
-  printf 'memif (%s-1) unstable; urgency=medium\n\n' "$version"
+  printf 'memif (%s) unstable; urgency=medium\n\n' "$(debian)"
   awk '/^## / { chapter++; next }
     chapter == 1 && /^- / { printf "%s%s", entries++ ? "\n" : "", substr($0, 3); next }
     chapter == 1 && entries && NF { sub(/^ +/, " "); printf "%s", $0 }
@@ -79,23 +81,43 @@ changelog() {
 # Into that directory.
 build() { # directory
   mkdir -p "$1"
+  # All that lie there are installed.
+  rm -f "$1"/memif_*.deb "$1"/libmemif_*.deb "$1"/libmemif-dev_*.deb
   prepare
   local deb=("$tools/bin/cargo-deb" --quiet --locked --offline --no-build --strip --compress-system --output "$1"
-    --deb-version "$version-1" --maintainer "$DEBFULLNAME <$DEBEMAIL>")
+    --deb-version "$(debian)" --maintainer "$DEBFULLNAME <$DEBEMAIL>")
   "${deb[@]}" --package memif-cli
-  # Only of libraries: with it everything below usr/lib goes to the directory of the architecture.
   "${deb[@]}" --package memif-capi --variant runtime
   "${deb[@]}" --package memif-capi
-  with_version "$(package "$1" libmemif-dev)"
+  control "$(package "$1" memif)" foreign
+  control "$(package "$1" libmemif)" same
+  control "$(package "$1" libmemif-dev)" same
 }
 
-# Of a dependency cargo-deb knows no version: @VERSION@ stands there.
-with_version() { # package
+# What cargo-deb does not say: the version of a dependency, in place of @VERSION@; whether one package serves programs
+# of every architecture (foreign), or those of several are installed side by side (same), for which cargo-deb would move
+# files; sums for `dpkg --verify`; and for dpkg-shlibdeps, of packages with programs in C, that such a program depends on
+# the library, which by its name, without a number, that could not know.
+control() { # package, Multi-Arch
+  rm -rf "$work/again"
   dpkg-deb --raw-extract "$1" "$work/again"
-  sed -i "s/@VERSION@/$version-1/" "$work/again/DEBIAN/control"
+  (
+    cd "$work/again"
+    sed -i "s/@VERSION@/$(debian)/; 1a Multi-Arch: $2" DEBIAN/control
+    find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums
+    library=$(find usr/lib -name libmemif.so)
+    [ -z "$library" ] || symbols "$library" >DEBIAN/symbols
+    chmod 644 DEBIAN/md5sums DEBIAN/symbols 2>/dev/null || true
+  )
   dpkg-deb --root-owner-group -Zxz --build "$work/again" "$1" >/dev/null
 }
 
+symbols() { # library
+  local since
+  since=$(debian)
+  echo "libmemif.so libmemif #MINVER#"
+  nm --dynamic --defined-only "$1" | awk -v since="${since%-*}" '{ print " " $3 "@Base " since }' | LC_ALL=C sort
+}
 
 # As the archive of Debian would look at them. What they object to with reason stands in packaging/*.lintian-overrides,
 # with ours.
@@ -114,7 +136,7 @@ contents() { # directory
 }
 
 package() { # directory, name
-  echo "$1/$2_$version-1_$(dpkg --print-architecture).deb"
+  echo "$1/$2_$(debian)_$(dpkg --print-architecture).deb"
 }
 
 packages() { # directory, version
@@ -150,10 +172,9 @@ root_of() { # release, directory
   local root=$2/$1 mirror
   [ ! -e "$root.made" ] || return 0
   rm -rf --one-file-system "$root"
-  mirror=$(awk '$1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /^http/) { print $i; exit } }
-    $1 == "URIs:" { print $2; exit }' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)
+  mirror=$(ci/mirror.sh --debian)
   debootstrap --variant=minbase --include=bash-completion,fish,gcc,groff-base,libc6-dev,man-db,pkg-config,systemd,zsh \
-    "$1" "$root" "${mirror:-http://deb.debian.org/debian}" >"$2/$1.log" 2>&1 || die "debootstrap $1: see $2/$1.log"
+    "$1" "$root" "$mirror" >"$2/$1.log" 2>&1 || die "debootstrap $1: see $2/$1.log"
   touch "$root.made"
 }
 

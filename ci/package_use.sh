@@ -42,6 +42,12 @@ answers() { # socket, address, more arguments
     says " 0% packet loss"
 }
 
+files_are_whole() {
+  local name
+  for name in "${packages[@]}"; do [ -s "$(dpkg-query --control-path "$name" md5sums)" ] || die "$name: no sums"; done
+  [ -z "$(dpkg --verify "${packages[@]}")" ] || die "$(dpkg --verify "${packages[@]}")"
+}
+
 command_works() {
   memif --version
   memif responder --role master --socket "$work/first.sock" --ip 192.168.1.2 >"$work/responder.log" &
@@ -121,9 +127,16 @@ c_compiles() {
   running+=($!)
   answers "$work/static.sock" 192.168.1.1 --ip 192.168.1.2
   echo "C programs were compiled, and answered pings"
+  has dpkg-shlibdeps || return 0
+  # As a package of such a program finds out what it depends on.
+  mkdir -p "$work/debian"
+  printf 'Source: program\n\nPackage: program\nArchitecture: any\n' >"$work/debian/control"
+  (cd "$work" && dpkg-shlibdeps -O responder) >"$work/depends" 2>"$work/log" || die "$(cat "$work/log")"
+  says "libmemif (>= " <"$work/depends"
 }
 
 use() {
+  files_are_whole
   command_works
   pages_are_read
   shells_complete
