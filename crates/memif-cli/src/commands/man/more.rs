@@ -46,10 +46,11 @@ Examples:
 
 Beside DPDK:
 The driver of DPDK is net_memif. Debian has it in the packages dpdk and dpdk-dev, and the two with a number at their \
-ends that apt-cache search --names-only 'librte-(net-memif|mempool-ring)' lists. Its sockets are abstract names \
-unless socket-abstract=no is said, and a client connects once, when its port starts, so whoever is the server \
-(master) starts first. dpdk-testpmd ends when its standard input does, hence the first word below. Everything here is \
-typed as root.
+ends that apt-cache search --names-only 'librte-(net-memif|mempool-ring)' lists. Its sockets are abstract names unless \
+socket-abstract=no is said, and a client connects once, when its port starts, so whoever is the server (master) starts \
+first. dpdk-testpmd ends when its standard input does, hence the first word below. Killed, it leaves the file of its \
+socket behind, and finds no ethernet device the next time, until that file is removed. Everything here is typed as \
+root.
 
   sleep infinity | dpdk-testpmd -l 0,1 --no-huge -m 256 --no-pci \
 --vdev=net_memif0,role=server,socket=/run/dpdk.sock,socket-abstract=no -- --total-num-mbufs=8192 \
