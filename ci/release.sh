@@ -4,25 +4,32 @@
 #
 #   ci/release.sh [--dry-run] VERSION
 #
-# First it is looked whether the sources are those of that version: in every Cargo.toml and Cargo.lock, with a chapter
-# in CHANGELOG.md, committed, and not tagged elsewhere. Everything that is not so is said, and nothing is built then.
-# --dry-run goes on all the same, and says what it would build. As root on Debian, since packages are tried in roots of
-# their own, which stay below target/packages.
+# First it is looked whether the sources are those of that version: in every Cargo.toml and Cargo.lock, as the first
+# chapter of CHANGELOG.md, committed, and not tagged elsewhere. Everything that is not so is said, and nothing is built
+# then. --dry-run goes on all the same, and says what it would build. As root on Debian, since packages are tried in
+# roots of their own, which stay below target/packages. Nothing is left out: what cannot be made or tried here fails.
+# Two hours on two processors; a second time, when everything was compiled and fetched, a fraction of that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-dry=
-if [ "${1:-}" = --dry-run ]; then
-  dry=yes
-  shift
-fi
-case ${1:-} in
-  "" | -*)
-    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
-    exit 2
-    ;;
-esac
-version=$1
+usage() {
+  sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
+  exit "$1"
+}
+
+dry='' version=''
+for argument; do
+  case $argument in
+    --dry-run) dry=yes ;;
+    -h | --help) usage 0 ;;
+    -*) usage 2 >&2 ;;
+    *)
+      [ -z "$version" ] || usage 2 >&2
+      version=$argument
+      ;;
+  esac
+done
+[ -n "$version" ] || usage 2 >&2
 dist=$PWD/dist
 
 # ---- whether these are its sources
@@ -43,14 +50,27 @@ for package in json.load(sys.stdin)["packages"]:
     if package["name"].startswith("memif"):
         print(package["name"], package["version"])'
 }
+ours=
 for manifest in Cargo.toml crates/memif-python/Cargo.toml; do
   while read -r name found; do
+    ours+=" $name "
     [ "$found" = "$version" ] || wrong "$name has the version $found ($manifest)"
-  done < <(versions $manifest || echo "$manifest, which cargo cannot read or whose Cargo.lock is old, unknown")
+  done < <(versions $manifest)
+done
+[[ $ours == *" memif "*" memif-python "* ]] || wrong "cargo cannot read Cargo.toml, or crates/memif-python/Cargo.toml"
+
+# Which other builds beside the workspace have, too.
+for lock in Cargo.lock {compare,examples-net,fuzz,crates/memif-python}/Cargo.lock; do
+  while read -r name found; do
+    [[ $ours != *" $name "* || $found = "$version" ]] ||
+      wrong "$name has the version $found ($lock: cargo update --workspace there)"
+  done < <(awk -F '"' '$1 == "name = " { name = $2 } $1 == "version = " { print name, $2 }' "$lock")
 done
 
-grep -q "^## $version\b" CHANGELOG.md ||
-  wrong "CHANGELOG.md has no chapter $version: \"## Unreleased\" gets that name, and the date"
+# Debian's changelog is made of the first one.
+chapter=$(awk '/^## / && !found++ { print $2 }' CHANGELOG.md)
+[ "$chapter" = "$version" ] ||
+  wrong "the first chapter of CHANGELOG.md is $chapter: \"## Unreleased\" becomes \"## $version\", and the date"
 
 if ! git rev-parse --git-dir >/dev/null 2>&1; then
   wrong "this is no clone"
@@ -60,6 +80,10 @@ else
   [ -z "$tagged" ] || [ "$tagged" = "$(git rev-parse HEAD)" ] || wrong "v$version is tagged already, on another commit"
 fi
 
+if [ "$(id -u)" -ne 0 ] || ! command -v debootstrap >/dev/null; then
+  wrong "packages are tried in roots of their own, which takes root, Debian and debootstrap"
+fi
+
 if [ "$wrong" -ne 0 ] && [ -z "$dry" ]; then
   echo "nothing was built" >&2
   exit 1
@@ -67,8 +91,9 @@ fi
 
 # ---- what it is made of: each function puts its files into that directory, and fails where it cannot
 
+# The one of the Python package, with its own source alone, is called memif-VERSION.tar.gz.
 source_archive() { # directory
-  git archive --prefix="memif-$version/" -o "$1/memif-$version.tar.gz" HEAD
+  git archive --prefix="memif-$version/" -o "$1/memif-$version-source.tar.gz" HEAD
 }
 
 debian_packages() { # directory
@@ -84,11 +109,23 @@ python_wheels() { # directory
 
 # Programs for those who have neither Debian nor a compiler, with what they are made of (SBOM).
 binaries() { # directory
-  if [ ! -x ci/binaries.sh ]; then
-    echo "left out: ci/binaries.sh is not here"
-    return
-  fi
   ci/binaries.sh "$1"
+}
+
+# What a release has. A part that could not be made for one processor is missing here.
+complete() {
+  local kind processor name
+  local expected=("memif-$version-source.tar.gz" "memif-cli-$version.cdx.json" "memif-capi-$version.cdx.json")
+  for processor in x86_64 aarch64; do
+    for kind in static glibc2.31; do
+      expected+=("memif-$version-$processor-$kind.tar.gz" "memif-$version-$processor-$kind-debug.tar.gz")
+    done
+    expected+=("memif-*_$processor.whl")
+  done
+  for name in memif libmemif libmemif-dev; do expected+=("${name}_*.deb"); done
+  for name in "${expected[@]}"; do
+    compgen -G "$dist/$name" >/dev/null || { echo "error: dist/ has no $name" >&2; return 1; }
+  done
 }
 
 parts=(source_archive binaries debian_packages python_wheels)
@@ -104,12 +141,15 @@ if [ -n "$dry" ]; then
   exit "$wrong"
 fi
 
+# In what is called from here, too, nothing may be left out.
+export CI=true
 rm -rf "$dist"
 mkdir -p "$dist"
 for part in "${parts[@]}"; do
   printf '\n== %s\n' "$part"
   "$part" "$dist"
 done
+complete
 checksums
 printf '\n== dist\n'
 (cd "$dist" && sha256sum --check --quiet SHA256SUMS && ls -l)
