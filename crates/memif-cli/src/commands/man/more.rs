@@ -39,10 +39,10 @@ names another one, and @NAME takes no file at all
 Examples:
   memif responder --role master --socket /tmp/memif.sock --ip 192.168.1.2
       in one terminal: the master, which answers for an address
-  memif ping 192.168.1.2 --socket /tmp/memif.sock --count 3
-      in a second one: the slave, which pings it
+  memif ping 192.168.1.2 --socket /tmp/memif.sock
+      in a second one: the slave, which pings it until Ctrl-C
   memif capture --attach $(pgrep -n -x memif) -w link.pcapng --seconds 10
-      in a third one, as root: the packets of that link in a file, which tshark -r link.pcapng reads
+      in a third one, as root, while the ping runs: the packets of that link in a file, which tshark -r link.pcapng reads
 
 Beside DPDK:
 The driver of DPDK is net_memif. Debian has it in the packages dpdk and dpdk-dev, and the two with a number at their \
