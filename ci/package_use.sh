@@ -190,7 +190,7 @@ services() {
   mkdir -p /run/vpp
   printf 'MEMIF_SOCKET=/run/memif/lab.sock\nMEMIF_OPTIONS="--role master"\n' >/etc/default/memif-responder-192.168.1.2
   printf 'MEMIF_SOCKET=/run/memif/lab.sock\n' >/etc/default/memif-bridge-tap0
-  systemctl start memif-responder@192.168.1.2 memif-bridge@tap0
+  quietly systemctl enable --now memif-responder@192.168.1.2 memif-bridge@tap0
   # Two services of one link, each with no more rights than it needs.
   until [ "$(cat /sys/class/net/tap0/carrier 2>/dev/null)" = 1 ]; do
     [ $((tries += 1)) -le 600 ] || die "no link: $(systemctl --no-pager status 'memif-*')"
@@ -204,6 +204,7 @@ services() {
   done
   quietly dpkg --purge memif
   [ -z "$(systemctl --no-legend --plain list-units 'memif-*')" ] || die "a service outlives its package"
+  ! compgen -G '/etc/systemd/system/*.wants/memif-*' || die "a service that was enabled is left behind"
   [ ! -e /run/memif ] || die "/run/memif is left behind"
   echo "services work"
 }

@@ -130,7 +130,7 @@ interfaces that tshark -D lists, by their processes, and memif is an interface o
 filter is that of memif-capture(1). Which links are seen depends on the user: memif-links(1).
 
 Files:
-  /usr/lib/x86_64-linux-gnu/wireshark/extcap/memif-extcap
+  /usr/lib/*/wireshark/extcap/memif-extcap
       the link to this program, in the directory that tshark -G folders tells
 ";
 
