@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 
 CARGO_DEB=3.8.0
 tools=$PWD/target/tools
-work=$PWD/target/package
+work=$PWD/target/debian
 dist=$PWD/dist
 releases=(bookworm trixie)
 
