@@ -243,7 +243,7 @@ in_old_root() {
     touch "$root.done"
   fi
   tar -xzf "$out/memif-$version-$host-glibc$GLIBC.tar.gz" -C "$root/usr/local" --strip-components=1
-  install -m 644 crates/memif-capi/examples/*.c "$root/tmp/"
+  install -m 644 crates/memif-capi/examples/*.[ch] "$root/tmp/"
   # shellcheck disable=SC2016
   chroot "$root" sh -euc '
     ldconfig
