@@ -59,10 +59,11 @@ impl Channel {
             };
             let mut from = match waited {
                 Ok(None) => {
-                    // Whoever goes on to wait for the descriptor is to find it unreadable.
+                    // Whoever goes on to wait for the descriptor is to find it unreadable, unless that was for the end
+                    // of the link, which is told now.
                     if readiness.is_some() {
-                        queues.iter_mut().for_each(RxQueue::acknowledge);
-                        if queues.iter_mut().any(holds_packets) {
+                        queues.iter_mut().for_each(acknowledge_all);
+                        if queues.iter_mut().any(|queue| !queue.is_connected() || holds_packets(queue)) {
                             continue;
                         }
                     }
@@ -158,6 +159,12 @@ fn receive_from(
         }
     }
     Ok(())
+}
+
+/// Takes the signals that came, and looks whether the peer is there: that is done where there is no signal.
+fn acknowledge_all(queue: &mut RxQueue) {
+    queue.acknowledge();
+    queue.acknowledge();
 }
 
 fn holds_packets(queue: &mut RxQueue) -> bool {
