@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 
 use crate::channel::Channel;
 use crate::errors::{End, Failure, Told};
+use crate::exit;
 use crate::fork::Process;
 use crate::locks::{Lock, wait};
 
@@ -294,12 +295,12 @@ fn open_ones() -> MutexGuard<'static, Vec<Weak<Control>>> {
     open
 }
 
-/// Closes every socket of this process, so that peers are told and socket files go.
+/// Closes every socket of this process, so that peers are told, socket files go and waits end.
 #[pyfunction]
 fn close_all(py: Python<'_>) {
     let open: Vec<_> = open_ones().iter().filter_map(Weak::upgrade).collect();
     let own = open.iter().filter(|control| control.process.is_current());
-    py.detach(|| own.for_each(|control| control.close()));
+    exit::end(py, || own.for_each(|control| control.close()));
     // Those of the process that this one was forked from are left as they are.
     open.into_iter().filter(|control| !control.process.is_current()).for_each(std::mem::forget);
 }

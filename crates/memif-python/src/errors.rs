@@ -4,6 +4,8 @@ use memif::{Breach, DisconnectReason, RecvError, SendError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::exit::Call;
+
 /// What happened and, where there is some, advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -73,6 +75,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// The exception. `sent` packets went out before.
     pub(crate) fn into_error(self, py: Python<'_>, sent: usize) -> PyErr {
+        let _call = Call::begin(py);
         self.exception(py, sent).unwrap_or_else(|error| error)
     }
 
@@ -81,7 +84,9 @@ impl Failure {
         let (class, reason, advice, breach) = match self {
             Failure::Option(text) => ("OptionError", text, None, None),
             Failure::Socket(text) => ("SocketError", python_names(&text), None, None),
-            Failure::Closed => ("ClosedError", "it was closed here".to_owned(), None, None),
+            Failure::Closed => {
+                ("ClosedError", "it was closed here".to_owned(), Some("open another one".to_owned()), None)
+            }
             Failure::Forked => {
                 let reason = "it belongs to the process that forked this one".to_owned();
                 ("ForkedError", reason, Some("open sockets after the fork".to_owned()), None)

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pyo3::prelude::*;
 
 use crate::errors::Failure;
+use crate::exit;
 
 /// How many forks lie between this process and the one that loaded the module.
 static FORKS: AtomicU64 = AtomicU64::new(0);
@@ -33,6 +34,7 @@ impl Process {
 #[pyfunction]
 fn note_fork() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    exit::forget_others();
 }
 
 /// Has the interpreter tell of forks.

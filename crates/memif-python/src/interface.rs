@@ -13,12 +13,13 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use crate::channel::Channel;
 use crate::control::Control;
 use crate::errors::Failure;
+use crate::exit::Call;
 use crate::fork::Process;
 use crate::objects;
 use crate::options;
 use crate::outgoing::Outgoing;
 use crate::packets::{Layout, Packets};
-use crate::received::{Lengths, Received, Room, bytes, of_packet, write};
+use crate::received::{Lengths, Received, Room, bytes, of_packet};
 use crate::recording::Recording;
 use crate::socket::Socket;
 use crate::waits::{Deadline, Timeout, patiently};
@@ -83,6 +84,7 @@ impl Interface {
         most: usize,
         timeout: Timeout,
     ) -> PyResult<Packets> {
+        let _call = Call::begin(py);
         let until = Deadline::after(timeout);
         match patiently(py, until, |time| self.channel.receive(&mut packets, most, time))? {
             None | Some(Ok(())) => Ok(packets),
@@ -97,6 +99,7 @@ impl Interface {
         timeout: Option<f64>,
         step: impl FnMut(Duration) -> Result<Option<()>, Failure> + Send,
     ) -> PyResult<bool> {
+        let _call = Call::begin(py);
         let until = Deadline::after(Timeout::new(timeout)?);
         let waited = match self.check() {
             Ok(()) => patiently(py, until, step)?,
@@ -113,12 +116,13 @@ impl Interface {
     fn new(
         py: Python<'_>,
         socket: Option<&Bound<'_, PyAny>>,
-        id: i64,
+        #[pyo3(from_py_with = options::whole)] id: i64,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        let call = Call::begin(py);
         let fail = |failure: Failure| failure.into_error(py, 0);
         let id = u32::try_from(id)
-            .map_err(|_| fail(Failure::Option(format!("id: {id} is no id: give a number from 0 to {}", u32::MAX))))?;
+            .map_err(|_| fail(Failure::Option(format!("id: give a number from 0 to {}", u32::MAX))))?;
         let given = socket.and_then(|socket| socket.cast::<Socket>().ok());
         let (read, socket, owns_socket) = if let Some(socket) = given {
             for name in options.into_iter().flat_map(|options| options.keys()) {
@@ -140,7 +144,7 @@ impl Interface {
         control.process.check().map_err(fail)?;
         let config = read.interface(id, &control.address).map_err(|text| fail(option(&text)))?;
         let settings = config.settings();
-        let (key, channel) = py.detach(|| control.add(config)).map_err(fail)?;
+        let (key, channel) = call.detached(py, || control.add(config)).map_err(fail)?;
         Ok(Self {
             process: control.process,
             control,
@@ -206,7 +210,12 @@ impl Interface {
     /// When the link went down, what the peer had sent before comes first, then DisconnectedError, or BreachError with
     /// the breach; calls after it are of the next link.
     #[pyo3(signature = (max = 64, timeout = None))]
-    fn recv<'py>(&self, py: Python<'py>, max: isize, timeout: Option<f64>) -> PyResult<Bound<'py, PyList>> {
+    fn recv<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = options::whole)] max: i64,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyList>> {
         let Some(max) = usize::try_from(max).ok().filter(|max| *max > 0) else {
             return Err(PyValueError::new_err("max is at least 1"));
         };
@@ -257,6 +266,7 @@ impl Interface {
     /// Of one dimension: one packet, whose bytes are the result; what it is longer than the buffer is cut off, and 0 is
     /// none in time. Of two dimensions, as a numpy array: a packet for each row, cut or filled up with zeros, and the
     /// result is their number; `lengths` then is a buffer for as many numbers of 32 bits, the bytes of each packet.
+    /// A row has at most 65536 bytes, and one call fills at most 16 MiB.
     #[pyo3(signature = (buffer, timeout = None, *, lengths = None))]
     fn recv_into(
         &self,
@@ -265,20 +275,19 @@ impl Interface {
         timeout: Option<f64>,
         lengths: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<usize> {
+        let _call = Call::begin(py);
         let room = Room::of(buffer)?;
         let lengths = lengths.map(|lengths| Lengths::of(lengths, room.rows)).transpose()?;
-        let packets = self.receive(py, room.rows, timeout, Layout::Rows(room.row))?;
-        let kept = match (room.is_one, packets.lengths()) {
-            (true, [length]) => (*length as usize).min(room.row),
-            _ => packets.all().len(),
-        };
+        // However long the room for one packet is, that is received as it is.
+        let layout = if room.is_one { Layout::Packed } else { Layout::Rows(room.row) };
+        let packets = self.receive(py, room.rows, timeout, layout)?;
+        let kept = if room.is_one { packets.all().len().min(room.row) } else { packets.all().len() };
         let (all, count) = (packets.all().get(..kept).unwrap_or_default(), packets.len());
         if count > 0 {
-            write(&room.view, all)?;
+            room.write(all)?;
         }
         if let Some(lengths) = lengths {
-            let words: Vec<u8> = packets.lengths().iter().flat_map(|length| length.to_ne_bytes()).collect();
-            write(&lengths.0, &words)?;
+            lengths.write(packets.lengths())?;
         }
         let result = if room.is_one { packets.lengths().first().map_or(0, |length| *length as usize) } else { count };
         self.channel.give_memory(packets);
@@ -292,7 +301,13 @@ impl Interface {
     /// PacketError for one that cannot be sent on this link, DisconnectedError when it is down; `sent` of the error is
     /// the number of those before.
     #[pyo3(signature = (packets, timeout = None, *, queue = 0))]
-    fn send(&self, py: Python<'_>, packets: &Bound<'_, PyAny>, timeout: Option<f64>, queue: isize) -> PyResult<usize> {
+    fn send(
+        &self,
+        py: Python<'_>,
+        packets: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+        #[pyo3(from_py_with = options::whole)] queue: i64,
+    ) -> PyResult<usize> {
         let timeout = Timeout::new(timeout)?;
         self.check().map_err(|failure| failure.into_error(py, 0))?;
         // A negative number is no queue either.
@@ -305,6 +320,8 @@ impl Interface {
         {
             return Ok(sent);
         }
+        // Packets may be made by a program of Python's.
+        let _call = Call::begin(py);
         let packets = Outgoing::new(packets)?;
         if packets.len() <= FEW && self.channel.send_now(|at| packets.packet(at), &mut sent, queue) {
             return Ok(sent);
@@ -367,7 +384,8 @@ impl Interface {
             let details = self.control.with(move |socket| socket.details(key))?;
             details.map_err(|_| Failure::Closed)
         };
-        let details = py.detach(ask).map_err(|failure| failure.into_error(py, 0))?;
+        let call = Call::begin(py);
+        let details = call.detached(py, ask).map_err(|failure| failure.into_error(py, 0))?;
         objects::details(py, &details, self.channel.failure())
     }
 
@@ -403,8 +421,9 @@ impl Interface {
             return Ok(());
         }
         // It ends all the same: at Ctrl-C, and where the link is down.
+        let call = Call::begin(py);
         let waited = patiently(py, until, |time| self.channel.flush(time)).map(drop);
-        py.detach(|| {
+        call.detached(py, || {
             self.control.remove(self.key);
             self.channel.close();
             if self.owns_socket {
@@ -433,11 +452,13 @@ impl Interface {
     /// The same interface for coroutines.
     fn __aenter__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = this.py();
+        let _call = Call::begin(py);
         py.import("memif._asyncio")?.getattr("AsyncInterface")?.call1((this,))?.call_method0("__aenter__")
     }
 
     #[pyo3(signature = (*_raised))]
     fn __aexit__<'py>(this: &Bound<'py, Self>, _raised: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        let _call = Call::begin(this.py());
         this.py().import("memif._asyncio")?.getattr("close")?.call1((this,))
     }
 

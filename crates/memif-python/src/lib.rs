@@ -11,6 +11,7 @@ mod channel;
 mod command;
 mod control;
 mod errors;
+mod exit;
 mod fork;
 mod interface;
 mod interpreter;
@@ -25,6 +26,7 @@ mod received;
 mod recording;
 mod send;
 mod socket;
+mod views;
 mod waits;
 
 use pyo3::prelude::*;
@@ -39,6 +41,7 @@ fn _memif(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<recording::Recording>()?;
     module.add_function(wrap_pyfunction!(command::run_command, module)?)?;
     module.add_function(wrap_pyfunction!(options::option_names, module)?)?;
+    module.add_function(wrap_pyfunction!(outgoing::as_packets, module)?)?;
     fork::watch(module)?;
     control::close_at_exit(module)
 }

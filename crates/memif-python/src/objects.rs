@@ -14,6 +14,8 @@ type Object<'py> = PyResult<Bound<'py, PyAny>>;
 /// Calls the class with those values.
 macro_rules! object {
     ($py:expr, $class:literal, $($name:ident: $value:expr),+ $(,)?) => {{
+        // The class is a program of Python's.
+        let _call = crate::exit::Call::begin($py);
         let values = PyDict::new($py);
         $(values.set_item(pyo3::intern!($py, stringify!($name)), $value)?;)+
         $py.import("memif._types")?.getattr($class)?.call((), Some(&values))

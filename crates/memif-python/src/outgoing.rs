@@ -1,9 +1,16 @@
 //! Packets from Python: one, a row of an array each, or whatever can be iterated.
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyMemoryView, PyString, PyTuple};
+
+use crate::exit::Call;
+use crate::views;
+
+/// As many as the longest ring has slots.
+const MOST_SLOTS: usize = 1 << memif::MAX_LOG2_RING_SIZE;
 
 /// Packets whose bytes nobody can change any more.
 pub(crate) enum Outgoing {
@@ -24,13 +31,15 @@ impl Outgoing {
                 return Ok(Self::Each(vec![one]));
             }
             if let Ok(view) = PyMemoryView::from(from) {
+                views::check(&view)?;
                 return Self::of_view(&view);
             }
         }
         let packets = from.try_iter().map_err(|_| {
             PyTypeError::new_err("give an iterable of packets, one packet as a bytes-like object, or a 2-D array")
         })?;
-        let mut each = Vec::with_capacity(from.len().unwrap_or_default());
+        // Whatever an object says of its length.
+        let mut each = Vec::with_capacity(from.len().unwrap_or_default().min(MOST_SLOTS));
         for (at, packet) in packets.enumerate() {
             each.push(bytes(&packet?, at)?);
         }
@@ -38,17 +47,20 @@ impl Outgoing {
     }
 
     fn of_view(view: &Bound<'_, PyMemoryView>) -> PyResult<Self> {
-        let shape: Vec<usize> = view.getattr("shape")?.extract()?;
-        let bytes = copy(view)?;
-        match shape.as_slice() {
-            [] | [_] => Ok(Self::Each(vec![bytes])),
-            [0, _] => Ok(Self::Each(Vec::new())),
-            [rows, _] if !bytes.is_empty() => {
-                let row = bytes.len() / rows;
-                Ok(Self::Rows(bytes, row))
-            }
-            [_, _] => Err(PyValueError::new_err("a packet has at least one byte, and these rows have none")),
-            more => Err(PyValueError::new_err(format!("give an array of one or two dimensions, not {}", more.len()))),
+        let shape = view.getattr(intern!(view.py(), "shape"))?.cast_into::<PyTuple>()?;
+        match shape.len() {
+            0 | 1 => Ok(Self::Each(vec![copy(view)?])),
+            2 => match (shape.get_item(0)?.extract()?, copy(view)?) {
+                (0, _) => Ok(Self::Each(Vec::new())),
+                (_, bytes) if bytes.is_empty() => {
+                    Err(PyValueError::new_err("a packet has at least one byte, and these rows have none"))
+                }
+                (rows, bytes) => {
+                    let row = bytes.len() / rows;
+                    Ok(Self::Rows(bytes, row))
+                }
+            },
+            more => Err(PyValueError::new_err(format!("give an array of one or two dimensions, not {more}"))),
         }
     }
 
@@ -69,12 +81,26 @@ impl Outgoing {
     }
 }
 
+/// Packets as Interface.send takes them, one by one.
+#[pyfunction]
+pub(crate) fn as_packets<'py>(packets: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    let py = packets.py();
+    let _call = Call::begin(py);
+    match Outgoing::new(packets)? {
+        Outgoing::Each(packets) => PyList::new(py, packets),
+        Outgoing::Rows(bytes, row) => PyList::new(py, bytes.chunks_exact(row).map(|packet| PyBytes::new(py, packet))),
+    }
+}
+
 fn bytes(packet: &Bound<'_, PyAny>, at: usize) -> PyResult<PyBackedBytes> {
     if let Some(plain) = plain(packet) {
         return Ok(plain);
     }
     match PyMemoryView::from(packet) {
-        Ok(view) => copy(&view),
+        Ok(view) => {
+            views::check(&view)?;
+            copy(&view)
+        }
         Err(_) => Err(PyTypeError::new_err(format!(
             "packet {at} is {}, not a bytes-like object: give bytes(packet)",
             packet.get_type().name()?
@@ -91,5 +117,5 @@ fn plain(packet: &Bound<'_, PyAny>) -> Option<PyBackedBytes> {
 
 /// The interpreter copies, in the order of the elements, whatever they are and wherever they lie.
 fn copy(view: &Bound<'_, PyMemoryView>) -> PyResult<PyBackedBytes> {
-    Ok(view.call_method0("tobytes")?.cast_into::<PyBytes>()?.into())
+    Ok(view.call_method0(intern!(view.py(), "tobytes"))?.cast_into::<PyBytes>()?.into())
 }

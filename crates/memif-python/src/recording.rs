@@ -8,6 +8,7 @@ use memif_capture::write::{Direction, Files, Interface, Limits, Recorder, Rotati
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::exit::Call;
 use crate::locks::Lock;
 
 /// How long a file may take nothing before the end of a recording gives it up.
@@ -88,7 +89,7 @@ impl Recording {
             // That it takes nothing more is told by `close`.
             Recorder::start(files, limits, |_| {})
         };
-        let started = py.detach(start);
+        let started = Call::begin(py).detached(py, start);
         let (recorder, writer) = started.map_err(|error| {
             PyOSError::new_err(format!("cannot write to {}: {error}; give a file that can be made", path.display()))
         })?;
@@ -106,7 +107,7 @@ impl Recording {
     /// Raises OSError where not everything could be written.
     fn close(&self, py: Python<'_>) -> PyResult<u64> {
         let Some(writer) = self.writer.lock().take() else { return Ok(self.recorder.summary().written) };
-        let (summary, result) = py.detach(|| writer.finish(PATIENCE));
+        let (summary, result) = Call::begin(py).detached(py, || writer.finish(PATIENCE));
         let failure = summary.failure.map(|error| error.to_string()).or(result.err().map(|stuck| stuck.to_string()));
         match failure {
             Some(why) => Err(PyOSError::new_err(format!(

@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::control::{self, Control};
 use crate::errors::Failure;
+use crate::exit::Call;
 use crate::objects;
 use crate::options;
 use crate::waits::{Deadline, Timeout, patiently};
@@ -24,7 +25,9 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(crate) fn open(py: Python<'_>, options: memif_cli::shared::Options) -> PyResult<Self> {
-        let control = py.detach(|| Control::start(options)).map_err(|failure| failure.into_error(py, 0))?;
+        let call = Call::begin(py);
+        let started = call.detached(py, || Control::start(options));
+        let control = started.map_err(|failure| failure.into_error(py, 0))?;
         control::close_in_the_end(py, &control);
         Ok(Self { control })
     }
@@ -52,7 +55,7 @@ impl Socket {
         let address = address.map(options::address).transpose()?.transpose().map_err(fail)?;
         for name in options.into_iter().flat_map(|options| options.keys()) {
             let name: String = name.extract()?;
-            if !options::is_of_socket(&name) {
+            if options::is_of_interface(&name) {
                 let text = format!("{name} is no option of a socket: give it to Interface");
                 return Err(fail(Failure::Option(text)));
             }
@@ -96,7 +99,7 @@ impl Socket {
 
     /// Takes all links down and removes the socket file. Whoever waits gets an error.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.control.close());
+        Call::begin(py).detached(py, || self.control.close());
     }
 
     fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {

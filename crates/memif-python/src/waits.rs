@@ -6,14 +6,16 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors::Failure;
+use crate::exit::Call;
 
 /// The longest that a signal is waited with. The waits of the library are not ended by signals, and no descriptor tells
 /// of them that an event loop does not have already.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Time that a call may take, or no limit. Asks no clock, so that a call that need not wait asks none.
+/// Seconds that a call may take, or no limit. Asks no clock and counts nothing, so that a call that need not wait does
+/// neither.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Timeout(Option<Duration>);
+pub(crate) struct Timeout(Option<f64>);
 
 impl Timeout {
     /// So many seconds, without limit for `None`.
@@ -21,12 +23,10 @@ impl Timeout {
     /// # Errors
     /// `ValueError` for what is no number.
     pub(crate) fn new(seconds: Option<f64>) -> PyResult<Self> {
-        let Some(seconds) = seconds else { return Ok(Self(None)) };
-        if seconds.is_nan() {
+        if seconds.is_some_and(f64::is_nan) {
             return Err(PyValueError::new_err("a time-out is a number of seconds, or None for no limit"));
         }
-        // What is too far away for the clock is no limit.
-        Ok(Self(Duration::try_from_secs_f64(seconds.max(0.0)).ok()))
+        Ok(Self(seconds))
     }
 }
 
@@ -35,9 +35,10 @@ impl Timeout {
 pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// That time from now.
+    /// That time from now. What is too far away for the clock is no limit.
     pub(crate) fn after(time: Timeout) -> Self {
-        Self(time.0.and_then(|time| Instant::now().checked_add(time)))
+        let time = time.0.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
+        Self(time.and_then(|time| Instant::now().checked_add(time)))
     }
 
     fn left(self) -> Option<Duration> {
@@ -52,9 +53,10 @@ pub(crate) fn patiently<T: Send>(
     until: Deadline,
     mut step: impl FnMut(Duration) -> Result<Option<T>, Failure> + Send,
 ) -> PyResult<Option<Result<T, Failure>>> {
+    let call = Call::begin(py);
     loop {
         let slice = until.left().unwrap_or(SLICE).min(SLICE);
-        match py.detach(|| step(slice)) {
+        match call.detached(py, || step(slice)) {
             Ok(None) => {}
             Ok(Some(found)) => return Ok(Some(Ok(found))),
             Err(failure) => return Ok(Some(Err(failure))),

@@ -3,6 +3,7 @@
 import array
 import os
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -87,6 +88,17 @@ def test_whatever_holds_bytes_is_a_packet(pair):
     assert receive(master, 3) == [b"ab", b"cd", b"ef"]
 
 
+def test_an_iterable_that_says_it_is_longer(pair):
+    class Packets:
+        def __len__(self):
+            return sys.maxsize
+
+        def __iter__(self):
+            return iter([b"packet"])
+
+    assert pair[0].send(Packets()) == 1
+
+
 @pytest.mark.parametrize(
     ["packets", "error", "words"],
     [
@@ -145,6 +157,13 @@ def test_numbers_and_addresses_that_cannot_be(pair):
         slave.send(b"packet", queue=-1)
     with pytest.raises(memif.OptionError, match="from 0 to 4294967295"):
         memif.Interface(slave.socket, -1)
+    # Nor do numbers that no word of the machine holds.
+    assert slave.recv(2**70, 0) == []
+    with pytest.raises(memif.QueueError, match="the link has 1"):
+        slave.send(b"packet", queue=2**70)
+    for id in (2**70, -(2**70)):
+        with pytest.raises(memif.OptionError, match="from 0 to 4294967295"):
+            memif.Interface(slave.socket, id)
     with pytest.raises(memif.SocketError) as told:
         memif.Interface("/nonexistent/memif.sock", role="master")
     assert "another socket with socket" in str(told.value) and "--" not in str(told.value)
@@ -179,12 +198,29 @@ def test_several_queues(path):
         ({"name": "x" * 40}, "at most 31 bytes"),
         ({"role": "master", "rx_queues": "auto"}, "rx_queues auto is for the slave"),
         ({"secret_file": "/nonexistent"}, "cannot read the secret"),
+        ({"path": "/tmp/memif.sock"}, "path is no option: give one of role, "),
+        ({"role": "master", "socket_mode": -1}, "an octal number up to 777"),
+        ({"role": "master", "socket_mode": 2**70}, "an octal number up to 777"),
     ],
 )
 def test_options_say_what_to_give(path, options, words):
     with pytest.raises(memif.OptionError, match=words) as told:
         memif.Interface(path, **options)
     assert "--" not in str(told.value) and isinstance(told.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ["options", "words"],
+    [
+        ({"secret": b"bytes"}, "secret takes text or a number, not bytes"),
+        ({"name": object()}, "name takes text or a number, not object"),
+        ({"no_chains": 1}, "no_chains is True or False"),
+        ({"ring_size": False}, "leave it out"),
+    ],
+)
+def test_options_of_the_wrong_kind(path, options, words):
+    with pytest.raises(TypeError, match=words):
+        memif.Interface(path, **options)
 
 
 def test_options_of_a_socket_go_to_it(path):
@@ -200,6 +236,8 @@ def test_options_of_a_socket_go_to_it(path):
             memif.Interface(socket, 3), memif.Interface(socket, 3)
     with pytest.raises(memif.OptionError, match="give it to Interface"):
         memif.Socket(path, ring_size=512)
+    with pytest.raises(memif.OptionError, match="ring_sise is no option"):
+        memif.Socket(path, ring_sise=512)
     with pytest.raises(TypeError, match="a path"):
         memif.Socket(7)
 
@@ -284,7 +322,7 @@ def test_closed(path):
     other = memif.Interface(socket, 1, role="master")
     interface.close()
     for call in [interface.recv, interface.recv_one, interface.__next__, interface.wait_connected, interface.fileno, lambda: interface.send([b"x"])]:
-        with pytest.raises(memif.ClosedError):
+        with pytest.raises(memif.ClosedError, match="open another one"):
             call()
     assert interface.closed and not other.closed and not socket.closed
     interface.close()

@@ -1,11 +1,25 @@
 """Arrays in and out."""
 
 import array
+import ctypes
+import mmap
 
 import pytest
 from conftest import PATIENCE, Thread, memif
 
 numpy = pytest.importorskip("numpy")
+
+
+ADDRESSES = [
+    numpy.full((2, 8), None, object),
+    numpy.zeros((2, 2), [("number", "u2"), ("anything", object)]),
+    (ctypes.py_object * 2)(),
+    (ctypes.c_void_p * 2)(),
+    (ctypes.c_char_p * 2)(),
+    (ctypes.c_wchar_p * 2)(),
+    (ctypes.POINTER(ctypes.c_int) * 2)(),
+]
+"""Bytes of a peer would become addresses that the interpreter follows."""
 
 
 def test_rows_are_packets(pair):
@@ -61,6 +75,10 @@ def test_one_packet(pair):
         (numpy.zeros((4, 4), "u1"), numpy.zeros(3, "u4"), ValueError, "4 numbers of 32 bits"),
         (numpy.zeros((4, 4), "u1"), numpy.zeros(4, "u8"), ValueError, "4 numbers of 32 bits"),
         (numpy.zeros((4, 4), "u1"), bytes(16), ValueError, "4 numbers of 32 bits"),
+        (numpy.zeros((4, 4), "u1"), numpy.zeros(8, "u4")[::2], TypeError, "lengths must be contiguous"),
+        (numpy.zeros((4, 6), "u1").T, None, TypeError, "give a whole array"),
+        (numpy.zeros((2, 65537), "u1"), None, ValueError, "longer than any packet: give at most 65536"),
+        *((held, None, TypeError, "give an array of numbers") for held in ADDRESSES),
     ],
 )
 def test_what_cannot_be_received_into(pair, buffer, lengths, error, words):
@@ -69,6 +87,44 @@ def test_what_cannot_be_received_into(pair, buffer, lengths, error, words):
     with pytest.raises(error, match=words):
         master.recv_into(buffer, 0, lengths=lengths)
     assert master.recv(timeout=PATIENCE) == [b"stay"], "nothing was lost for it"
+
+
+@pytest.mark.parametrize("held", ADDRESSES)
+def test_addresses_are_no_packets(pair, held):
+    for packets in (held, [b"first", held]):
+        with pytest.raises(TypeError, match="objects and addresses are no bytes"):
+            pair[0].send(packets)
+    assert pair[0].counters().tx_packets == 0
+
+
+@pytest.mark.parametrize("kind", ["c16", "?", "V3", [("Offset", "u1"), ("XPOZ", "<u2")], "S4", "f2"])
+def test_other_kinds_of_numbers(pair, kind):
+    slave, master = pair
+    sent = numpy.frombuffer(bytes(range(1, 1 + 6 * numpy.dtype(kind).itemsize)), kind).reshape(2, 3)
+    assert slave.send(sent) == 2
+    received = numpy.zeros((2, 3), kind)
+    assert master.recv_into(received, PATIENCE) == 2 and received.tobytes() == sent.tobytes()
+
+
+def test_room_for_much_more_than_comes(pair):
+    """What is not filled takes no memory of ours."""
+
+    def memory():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * mmap.PAGESIZE
+
+    slave, master = pair
+    unreserved = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000
+    with mmap.mmap(-1, 1 << 30, unreserved) as room:
+        before = memory()
+        slave.send([b"packet"])
+        assert master.recv_into(room, PATIENCE) == 6 and room[:8] == b"packet\0\0"
+        rows = memoryview(room).cast("B", (1 << 14, 1 << 16))
+        assert slave.send([b"row"] * 1000) == 1000
+        assert [master.recv_into(rows, PATIENCE) for _ in range(4)] == [256, 256, 256, 232]
+        assert room[255 << 16 : (255 << 16) + 4] == b"row\0"
+        assert memory() - before < 1 << 27
+        rows.release()
 
 
 def test_an_array_that_others_write_to_meanwhile(pair):

@@ -18,6 +18,18 @@ master.wait_connected(60), slave.wait_connected(60)
 """
 
 
+AGAIN = """
+def again(call):
+    def run():
+        while True:
+            try:
+                call()
+            except memif.Error:
+                pass
+    threading.Thread(target=run, daemon=True).start()
+"""
+
+
 def test_a_child_of_a_fork_gets_an_error(path):
     """Whatever it calls; it ends, and its parent goes on."""
     run(
@@ -106,13 +118,15 @@ assert other.wait(60) == 0
         "sys.exit(0)",
         "threading.Thread(target=slave.recv, daemon=True).start(); master.fileno()",
         "[threading.Thread(target=slave.recv, daemon=True).start() for _ in range(3)]; master.send([b'x'] * 1024)",
+        "[again(call) for call in [lambda: slave.recv_one(0.001), lambda: slave.send(iter([b'x']), 0), slave.counters, "
+        "slave.details, socket.events, lambda: slave.peer, lambda: memif.Interface(socket, 7).close()]]",
         "keep = [slave, master]; keep.append(keep)",
         "del socket, master, slave",
     ],
 )
 def test_the_interpreter_ends_with_links_up(path, end):
-    """Peers are told, and the socket file goes."""
-    run(SETUP + end, path)
+    """Peers are told, the socket file goes, and no thread of Python's is ended within a call."""
+    run(SETUP + AGAIN + end, path)
     assert not os.path.exists(path)
 
 

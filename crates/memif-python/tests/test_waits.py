@@ -7,6 +7,7 @@ import select
 import signal
 import threading
 import time
+from ctypes import c_char_p
 
 import pytest
 from conftest import PATIENCE, Thread, memif, receive, until
@@ -240,5 +241,8 @@ def test_a_coroutine_is_cancelled(pair):
         with pytest.raises(memif.PacketError) as told:
             await interface.send([b"sent", b""])
         assert told.value.sent == 1
+        for packets in [(c_char_p * 2)(), [b"sent", (c_char_p * 2)()], "text"]:
+            with pytest.raises(TypeError, match="bytes"):
+                await interface.send(packets)
 
     asyncio.run(main())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, AsyncIterator, Deque, Iterable, List, Optional, Union
+from typing import TYPE_CHECKING, AsyncIterator, Deque, Iterable, List, Optional, Union
 
 from ._errors import TimeoutError as NoLink
+from ._memif import as_packets
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -59,7 +60,7 @@ class AsyncInterface:
 
     async def send(self, packets: Union[Iterable[Buffer], Buffer], timeout: Optional[float] = None) -> int:
         """As Interface.send."""
-        rest = _each(packets)
+        rest = as_packets(packets)
         until = None if timeout is None else time.monotonic() + timeout
         sent, pause = 0, _SHORTEST_PAUSE
         try:
@@ -111,20 +112,6 @@ class AsyncInterface:
         if not self._kept:
             self._kept.extend(await self.recv())
         return self._kept.popleft()
-
-
-def _each(packets: Any) -> List[Any]:
-    """Packets as Interface.send takes them, one by one."""
-    if isinstance(packets, (list, tuple)):
-        return list(packets)
-    try:
-        view = memoryview(packets)
-    except TypeError:
-        return list(packets)
-    if view.ndim != 2:
-        return [packets]
-    data, row = view.tobytes(), view.nbytes // max(len(view), 1)
-    return [data[at : at + row] for at in range(0, len(data), max(row, 1))]
 
 
 async def close(interface: Interface) -> None:

@@ -6,7 +6,7 @@ from typing_extensions import Buffer, Literal, Self
 from ._asyncio import AsyncInterface
 from ._types import Counters, Details, Event, Peer
 
-__all__ = ["__version__", "Socket", "Interface", "Recording", "run_command", "option_names"]
+__all__ = ["__version__", "Socket", "Interface", "Recording", "run_command", "option_names", "as_packets"]
 
 __version__: str
 
@@ -115,3 +115,4 @@ class Recording:
 
 def run_command(arguments: List[str], launcher: List[str]) -> int: ...
 def option_names() -> Tuple[List[str], List[str]]: ...
+def as_packets(packets: Union[Iterable[Buffer], Buffer]) -> List[bytes]: ...
