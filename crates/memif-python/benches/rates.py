@@ -23,12 +23,23 @@ PINGS = 1000
 
 
 def count(receive, seconds):
-    """Packets per second, from the first one on; `receive` gives how many came, none after a while without."""
+    """Packets per second, from the first ones on; `receive` gives how many came, some 64 so that the clock is no matter."""
     total = first = receive()
     start = time.perf_counter()
     while time.perf_counter() - start < seconds:
         total += receive()
     return (total - first) / (time.perf_counter() - start)
+
+
+def one_by_one(receive, argument):
+    """The same for what gives one packet."""
+
+    def several():
+        for _ in range(BATCH):
+            assert receive(argument)
+        return BATCH
+
+    return several
 
 
 def memif_ends(path, role):
@@ -39,30 +50,37 @@ def memif_ends(path, role):
     return interface
 
 
-def receive_memif(path, kind, seconds):
+def receive_memif(path, kind, batch, seconds):
     interface = memif_ends(path, "master")
     if kind == "arrays":
         import numpy
 
-        room = numpy.empty((BATCH, len(PACKET)), "u1")
+        room = numpy.empty((int(batch), len(PACKET)), "u1")
         return count(lambda: interface.recv_into(room, 10), seconds)
-    if kind == "single":
-        recv_one = interface.recv_one
-        return count(lambda: recv_one(10) is not None, seconds)
-    recv = interface.recv
-    return count(lambda: len(recv(BATCH, 10)), seconds)
+    if kind == "recv_one":
+        return count(one_by_one(interface.recv_one, 10), seconds)
+    if kind == "loop":
+
+        def several():
+            for _ in zip(range(BATCH), interface):
+                pass
+            return BATCH
+
+        return count(several, seconds)
+    recv, most = interface.recv, int(batch)
+    return count(lambda: len(recv(most, 10)), seconds)
 
 
-def send_memif(path, kind):
+def send_memif(path, kind, batch):
     import memif
 
     interface = memif_ends(path, "slave")
-    packets = [PACKET] * BATCH
+    packets = [PACKET] * int(batch)
     if kind == "arrays":
         import numpy
 
-        packets = numpy.zeros((BATCH, len(PACKET)), "u1")
-    elif kind == "single":
+        packets = numpy.zeros((int(batch), len(PACKET)), "u1")
+    elif kind != "lists":
         packets = PACKET
     send = interface.send
     try:
@@ -81,13 +99,7 @@ def raw_socket(device):
 
 
 def receive_raw(seconds):
-    recv = raw_socket("right").recv
-
-    def one():
-        recv(2048)
-        return 1
-
-    return count(one, seconds)
+    return count(one_by_one(raw_socket("right").recv, 2048), seconds)
 
 
 def send_raw():
@@ -170,8 +182,12 @@ def main(seconds=1.0, rounds=3):
         path = os.path.join(directory, "memif.sock")
         responder_path = os.path.join(directory, "responder.sock")
         for _ in range(rounds):
-            for kind in ("lists", "arrays", "single"):
-                rate = one_way(["receive_memif", path, kind, seconds], ["send_memif", path, kind])
+            for batch in (BATCH, 4 * BATCH):
+                for kind in ("lists", "arrays"):
+                    rate = one_way(["receive_memif", path, kind, batch, seconds], ["send_memif", path, kind, batch])
+                    found.setdefault(f"memif, {kind} of {batch}", []).append(rate)
+            for kind in ("recv_one", "loop"):
+                rate = one_way(["receive_memif", path, kind, 1, seconds], ["send_memif", path, kind, 1])
                 found.setdefault(f"memif, {kind}", []).append(rate)
             if kernel:
                 found.setdefault("AF_PACKET on veth", []).append(one_way(["receive_raw", seconds], ["send_raw"]))
