@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::Namespace;
-use crate::patience::eventually;
+use crate::patience::{STEP, eventually};
 
 /// The daemon with DPDK. The package leaves `ovs-vswitchd` as it is, so it is called by its path.
 pub const DAEMON: &str = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk";
@@ -98,7 +98,8 @@ impl Ovs {
     #[track_caller]
     pub fn vsctl(&self, arguments: &[&str]) -> String {
         let database = format!("--db=unix:{}", self.text("db.sock"));
-        let mut all = vec![database.as_str(), "--timeout=120"];
+        let patience = format!("--timeout={}", STEP.as_secs());
+        let mut all = vec![database.as_str(), &patience];
         all.extend(arguments);
         let output = self.must("ovs-vsctl", &all);
         String::from_utf8_lossy(&output.stdout).into_owned()
