@@ -149,9 +149,17 @@ split() { # a file, the folder below which it lies
 }
 
 build() { # processor
+  # What an earlier run built is not what this one is to put together.
+  rm -rf "$work/one/$1"-* "$work/one/debug/$1"-*
+  [ -x "$tools/zig/bin/cargo-zigbuild" ] || skip "there is no zig"
   has_target "$1-unknown-linux-musl"
   has_target "$1-unknown-linux-gnu"
   lay_out "$here" "$work/build" "$1" "$work/one"
+}
+
+# For what comes after `build`, which may have been left out.
+built() { # processor
+  [ -d "$work/one/$1-glibc$GLIBC" ] || skip "nothing was built for $1"
 }
 
 # What git knows, with the changes that are in it.
@@ -162,6 +170,7 @@ copy_source() { # folder
 
 # From a copy of the source in another folder, and compared file by file.
 build_again() { # processor
+  built "$1"
   local copy=$work/elsewhere/another/place
   copy_source "$copy"
   # The installer of that place builds that source.
@@ -178,12 +187,21 @@ build_again() { # processor
   echo "two builds of $1 in two folders: the same"
 }
 
+# Whether readelf shows it. Not by a pipe: grep leaves that when it has found what it looks for, readelf dies of it, and
+# the whole counts as not found.
+shows() { # file, option, pattern
+  local text
+  text=$(readelf "$2" "$1") || exit
+  grep -q "$3" <<<"$text"
+}
+
 # What readelf finds: no interpreter and no library, or no version of glibc that is newer.
 look_into() { # processor
+  built "$1"
   command -v readelf >/dev/null || skip "readelf is not installed (Debian: binutils)"
   local static=$work/one/$1-static/memif glibc=$work/one/$1-glibc$GLIBC file needs newest
-  ! readelf -lW "$static" | grep -q INTERP || { echo "error: $static has an interpreter" >&2; return 1; }
-  ! readelf -dW "$static" | grep -q NEEDED || { echo "error: $static needs a library" >&2; return 1; }
+  ! shows "$static" -lW INTERP || { echo "error: $static has an interpreter" >&2; return 1; }
+  ! shows "$static" -dW NEEDED || { echo "error: $static needs a library" >&2; return 1; }
   for file in "$glibc/bin/memif" "$glibc/lib/libmemif.so"; do
     newest=$(readelf -VW "$file" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' | sort -uV | tail -n 1)
     [ "$(printf '%s\n' "$newest" "$GLIBC" | sort -V | tail -n 1)" = "$GLIBC" ] ||
@@ -193,10 +211,10 @@ look_into() { # processor
     [[ $needs =~ ^((ld-linux[^ ]*|lib(c|m|dl|rt|util|pthread|gcc_s))\.so\.[0-9]+ )+$ ]] ||
       { echo "error: $file needs what not every system has: $needs" >&2; return 1; }
   done
-  readelf -dW "$glibc/lib/libmemif.so" | grep -q 'SONAME.*\[libmemif.so\]'
+  shows "$glibc/lib/libmemif.so" -dW 'SONAME.*\[libmemif.so\]'
   for file in "$static" "$glibc/bin/memif" "$glibc/lib/libmemif.so"; do
-    ! readelf -SW "$file" | grep -q '\.debug_info' || { echo "error: $file is not stripped" >&2; return 1; }
-    readelf -SW "$file" | grep -q '\.gnu_debuglink'
+    ! shows "$file" -SW '\.debug_info' || { echo "error: $file is not stripped" >&2; return 1; }
+    shows "$file" -SW '\.gnu_debuglink'
     ! grep -qa "$here\|$cargo_home" "$file" || { echo "error: $file has a path of this machine" >&2; return 1; }
   done
 }
@@ -218,6 +236,7 @@ ping_with() { # command with its runner...
 }
 
 run() { # processor
+  built "$1"
   local runner=() root=$work/one/$1-glibc$GLIBC
   if [ "$1" != "$host" ]; then
     command -v "qemu-$1" >/dev/null || skip "qemu-$1 is not installed (Debian: qemu-user)"
@@ -233,6 +252,7 @@ run() { # processor
 
 # A new root of the oldest release that is promised: the command runs there, and a C program is linked and runs.
 in_old_root() {
+  built "$host"
   if [ "$(id -u)" -ne 0 ] || ! command -v debootstrap >/dev/null; then skip "a new root takes root and debootstrap"; fi
   local root=$work/$OLD mirror
   if [ ! -e "$root.done" ]; then
@@ -254,9 +274,10 @@ in_old_root() {
     gcc -O2 /tmp/sender.c -o /tmp/sender-static -l:libmemif.a $(pkg-config --static --cflags --libs libmemif)
     /tmp/responder @memif-old master &
     responder=$!
+    # It would answer the next run, too.
+    trap "kill $responder" EXIT
     for sender in sender sender-static; do /tmp/$sender @memif-old slave 100000; done
     memif ping 192.168.1.1 --ip 192.168.1.2 --socket @memif-old --count 3 --interval 0.1
-    kill $responder
     ldd --version | head -n 1'
 }
 
@@ -267,9 +288,11 @@ archive() { # folder, name
 }
 
 archives() {
-  rm -f "$out"/memif-"$version"-*.tar.gz
   local processor kind
+  # Those alone: in a release the archive of the source lies beside them.
+  rm -f "$out/memif-$version"-*-{static,"glibc$GLIBC"}{,-debug}.tar.gz
   for processor in "${processors[@]}"; do
+    [ -d "$work/one/$processor-glibc$GLIBC" ] || continue
     for kind in static "glibc$GLIBC"; do
       archive "$work/one/$processor-$kind" "memif-$version-$processor-$kind"
       archive "$work/one/debug/$processor-$kind" "memif-$version-$processor-$kind-debug"
@@ -313,17 +336,23 @@ licences() {
 
 sums() {
   cd "$out"
-  sha256sum -- memif-*"$version"*.tar.gz *.cdx.json | tee SHA256SUMS
+  # With --quick there are no contents.
+  shopt -s nullglob
+  local files=(memif-*"$version"*.tar.gz *.cdx.json)
+  [ ${#files[@]} -gt 0 ] || skip "nothing was made"
+  sha256sum -- "${files[@]}" | tee SHA256SUMS
 }
 
+builds=()
 step "tools" python_tools
 for processor in "${processors[@]}"; do
   step --after "tools" "$processor: build" build "$processor"
+  builds+=(--after "$processor: build")
   step --after "$processor: build" "$processor: look into it" look_into "$processor"
   step --after "$processor: build" "$processor: run it" run "$processor"
   [ -n "$quick" ] || step --after "$processor: build" "$processor: build it again, elsewhere" build_again "$processor"
 done
-step --after "${processors[0]}: build" "archives" archives
+step "${builds[@]}" "archives" archives
 if [ -z "$quick" ]; then
   step --after "archives" "in a new root of Debian 11" in_old_root
   step "licences (cargo deny)" licences
