@@ -83,12 +83,14 @@ expect "failures" "$said" \
 
 run CI=true <<'SCRIPT'
 step "skipped" skip "there is no such thing here"
+step "a program of that status" bash -c 'exit 77'
 step "last" true
 closing "all is well"
 SCRIPT
 expect "nothing is skipped in CI" "$said" \
-  "-- skipped: FAILED after .*" "-- last: passed after .*" \
-  "FAILED: skipped" "    error: with CI=true nothing may be skipped: there is no such thing here" "status 1" "!all is well"
+  "-- skipped: FAILED after .*" "-- a program of that status: FAILED after .*" "-- last: passed after .*" \
+  "FAILED: skipped" "    error: with CI=true nothing may be skipped: there is no such thing here" \
+  "FAILED: a program of that status" "    exit status 77" "status 1" "!all is well"
 
 run CI=true <<'SCRIPT'
 step "first" true
