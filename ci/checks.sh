@@ -9,6 +9,7 @@ component() { # its name, the command of cargo
 scripts() {
   ci/steps_test.sh
   ci/release_test.sh
+  ci/left_out_test.sh
   command -v shellcheck >/dev/null || skip "shellcheck is not installed"
   shellcheck --external-sources ci/*.sh
 }

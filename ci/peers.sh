@@ -362,16 +362,28 @@ run_tests() { # release
   cargo test --manifest-path "$here/Cargo.toml" -p memif -p memif-cli --test dpdk --locked --no-fail-fast
 }
 
-failed=0 passed=0 skipped=0
+# Runs a function that ends at its first error, and says in `status` what it came to: as a condition it would go on.
+attempt() { # function and arguments
+  set +e
+  (
+    set -e
+    "$@"
+  )
+  status=$?
+  set -e
+}
+
+failed=0 passed=0 skipped=0 status=0
 for release in "${releases[@]}"; do
-  make_root "$release" >"$directory/log/$release.make" 2>&1 ||
-    { tail -n 20 "$directory/log/$release.make" >&2; exit 1; }
+  attempt make_root "$release" >"$directory/log/$release.make" 2>&1
+  [ "$status" -eq 0 ] || { tail -n 20 "$directory/log/$release.make" >&2; exit 1; }
   # shellcheck disable=SC2016
   chroot "$directory/$release" dpkg-query -W -f '${Package} ${Version}\n' dpdk openvswitch-switch-dpdk suricata 2>/dev/null |
     sed "s/^/$release: /" || true # Not all of them are in each release.
   if [ -n "$tests" ]; then
     echo "$release: tests of DPDK"
-    if run_tests "$release"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    attempt run_tests "$release"
+    if [ "$status" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     continue
   fi
   for name in "${cases[@]}"; do
