@@ -199,7 +199,7 @@ in_release() { # directory, release, wheel
   unshare --mount --pid --fork --kill-child -- sh -euc '
     mount -t proc proc "$1/proc"
     mount -t tmpfs tmpfs "$1/dev" && mknod -m 666 "$1/dev/null" c 1 3 && mknod -m 666 "$1/dev/urandom" c 1 9
-    chroot "$1" sh -euc "! command -v cc >/dev/null
+    chroot "$1" sh -euc "if command -v cc >/dev/null; then echo there is a compiler >&2; exit 1; fi
       rm -rf /venv && python3 -m venv /venv && /venv/bin/pip install -q --no-index /tmp/$2"
     chroot "$1" /venv/bin/python -X dev -W error -c "$3"
     chroot "$1" /venv/bin/memif --version' sh "$root" "$name" "$three_lines"
