@@ -9,8 +9,8 @@ use super::mapping::Mapping;
 use super::prefetch;
 use crate::ring::{Descriptors, RingMemory};
 use crate::wire::ring::{
-    COOKIE_OFFSET, CacheLine, DESCRIPTOR_SIZE, FLAGS_OFFSET, HEAD_OFFSET, RING_ALIGNMENT, header_size, ring_bytes,
-    tail_offset,
+    COOKIE_OFFSET, CacheLine, DESCRIPTOR_SIZE, DescriptorHead, FLAGS_OFFSET, HEAD_OFFSET, RING_ALIGNMENT, header_size,
+    ring_bytes, tail_offset,
 };
 
 /// What the addresses of a ring's fields rest on, whichever line it is laid out for.
@@ -19,6 +19,8 @@ const fn is_aligned(line: CacheLine) -> bool {
 }
 
 const _: () = assert!(is_aligned(CacheLine::Of64) && is_aligned(CacheLine::Of128));
+/// Where a master with the longer line has its tail, a ring for the shorter one has its first descriptor.
+const _: () = assert!(tail_offset(CacheLine::Of128) == header_size(CacheLine::Of64));
 const _: () =
     assert!(HEAD_OFFSET.is_multiple_of(2) && COOKIE_OFFSET.is_multiple_of(4) && FLAGS_OFFSET.is_multiple_of(2));
 
@@ -90,10 +92,10 @@ impl MappedRing {
     /// tells nothing there.
     pub(crate) fn line_of_master(&self) -> Option<CacheLine> {
         let other = self.line.other();
-        let elsewhere = self.half(tail_offset(other)).load(Ordering::Relaxed);
-        let most = match self.line {
-            CacheLine::Of64 => 1,
-            CacheLine::Of128 => 0,
+        let (elsewhere, most) = match self.line {
+            // As a word, which our own queue may store at this moment: of two sizes that would be a race.
+            CacheLine::Of64 => (DescriptorHead::from_word(self.load_word(0, 0)).flags, 1),
+            CacheLine::Of128 => (self.half(tail_offset(other)).load(Ordering::Relaxed), 0),
         };
         if elsewhere > most {
             return Some(other);
@@ -263,6 +265,23 @@ mod tests {
         }
     }
 
+    /// Miri tells.
+    #[test]
+    fn a_look_for_the_masters_line_is_no_race_with_our_own_stores() {
+        for line in LINES {
+            let mapping = Arc::new(private_mapping(1024));
+            let ring = MappedRing::new(&mapping, 64, 2, line).unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    ring.store_word(0, 0, 1);
+                    ring.store_head(1);
+                    ring.store_flags(1);
+                });
+                assert_eq!(ring.line_of_master(), None);
+            });
+        }
+    }
+
     #[test]
     fn a_master_with_another_line_shows_by_its_tail() {
         let own = |line, mapping: &Arc<Mapping>| MappedRing::new(mapping, 64, 2, line).unwrap();
@@ -280,7 +299,7 @@ mod tests {
 
             let mapping = Arc::new(private_mapping(1024));
             let ring = own(line, &mapping);
-            let chained = crate::wire::ring::DescriptorHead { flags: 1, region: 0xffff, length: u32::MAX };
+            let chained = DescriptorHead { flags: 1, region: 0xffff, length: u32::MAX };
             ring.store_word(0, 0, chained.to_word());
             assert_eq!(ring.line_of_master(), None, "a chain's first part");
             ring.store_tail(1);
