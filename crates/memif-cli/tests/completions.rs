@@ -159,6 +159,12 @@ fn bash() {
     assert_eq!(own("memif ping  ", &["memif", "ping", ""], "").first().map(String::as_str), Some("--ip"));
     fs::write(directory.path("a trace.pcap"), "").expect("it can be written");
     assert_eq!(own("memif replay a", &["memif", "replay", "a"], "a"), ["a\\ trace.pcap"]);
+    // None of them is to be run when the line is.
+    for (file, quoted) in [("b;id", "b\\;id"), ("c$(id)", "c\\$\\(id\\)"), ("d&", "d\\&"), ("e`id`", "e\\`id\\`")] {
+        fs::write(directory.path(file), "").expect("it can be written");
+        let first = &file[..1];
+        assert_eq!(own(&format!("memif replay {first}"), &["memif", "replay", first], first), [quoted]);
+    }
     responder.terminate();
     responder.finish();
 }

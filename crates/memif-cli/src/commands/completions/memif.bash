@@ -27,7 +27,8 @@ _memif() {
     while IFS=$'\t' read -r value _; do
         [[ $value == */ ]] && compopt -o nospace 2>/dev/null
         value=${value#"$kept"}
-        [[ $value == *[[:space:]]* ]] && printf -v value %q "$value"
+        # Names of files and sockets are others' choice, and bash puts them into the line as they are.
+        [[ $value == *[^[:alnum:]@%+=:,./_-]* ]] && printf -v value %q "$value"
         COMPREPLY+=("$value")
     done < <(command memif completions bash --answer "$at" -- "${words[@]}" 2>/dev/null)
 }
