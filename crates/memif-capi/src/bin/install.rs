@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 /// The header, as it is installed.
 const HEADER: &str = include_str!("../../include/libmemif.h");
@@ -28,7 +29,7 @@ struct Options {
     #[arg(long, default_value = "include")]
     includedir: PathBuf,
     /// Put everything below this directory, for those who make packages
-    #[arg(long, env = "DESTDIR")]
+    #[arg(long, env = "DESTDIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     destdir: Option<PathBuf>,
     /// Profile of cargo to build with
     #[arg(long, default_value = "release")]
@@ -72,7 +73,9 @@ impl Places {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let mut options = Options::parse();
+    // As everywhere, an empty variable says nothing.
+    options.destdir.take_if(|directory| directory.as_os_str().is_empty());
     let is_asked = options.prefix.is_some() || options.destdir.is_some();
     let places = Places::of(&options);
     match places.and_then(|places| if is_asked { install(&options, &places) } else { Ok(propose(&places)) }) {

@@ -106,6 +106,7 @@ fn bare_run() {
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
+    assert_eq!(output(bare.env("DESTDIR", "")), said, "an empty variable");
 }
 
 fn installed_as_documented() {
