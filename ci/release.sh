@@ -6,9 +6,10 @@
 #
 # First it is looked whether the sources are those of that version: in every Cargo.toml and Cargo.lock, as the first
 # chapter of CHANGELOG.md, committed, and not tagged elsewhere. Everything that is not so is said, and nothing is built
-# then. --dry-run goes on all the same, and says what it would build. Then the crates are compiled as they would be
-# published (ci/crates.sh), and the rest is made. As root on Debian, since packages are tried in roots of their own, which
-# stay below target/packages. Nothing is left out: what cannot be made or tried here fails.
+# then. --dry-run goes on all the same, and says what it would build. Before all else the crates are compiled as they
+# would be published, with the oldest Rust that is promised, and tested on aarch64 (ci/crates.sh, ci/msrv.sh,
+# ci/aarch64.sh). As root on Debian, since packages are tried in roots of their own, which stay below target/packages.
+# Nothing is left out: what cannot be made or tried here fails.
 # Two hours on two processors; a second time, when everything was compiled and fetched, a fraction of that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -129,6 +130,7 @@ complete() {
   done
 }
 
+checks=(ci/crates.sh ci/msrv.sh ci/aarch64.sh)
 parts=(source_archive binaries debian_packages python_wheels)
 
 # One file for all, whatever the parts made of their own.
@@ -137,7 +139,7 @@ checksums() {
 }
 
 if [ -n "$dry" ]; then
-  echo "would empty $dist, compile the crates as they are packed, and make in dist: ${parts[*]}, SHA256SUMS"
+  echo "would empty $dist, run ${checks[*]}, and make there: ${parts[*]}, SHA256SUMS"
   [ "$wrong" -eq 0 ] || echo "but nothing before what is wrong is put right"
   exit "$wrong"
 fi
@@ -146,9 +148,11 @@ fi
 export CI=true
 rm -rf "$dist"
 mkdir -p "$dist"
-# The crates go to their registry later, and can not be taken back from there.
-printf '\n== crates\n'
-ci/crates.sh
+# What goes to a registry later can not be taken back from there.
+for check in "${checks[@]}"; do
+  printf '\n== %s\n' "$check"
+  "$check"
+done
 for part in "${parts[@]}"; do
   printf '\n== %s\n' "$part"
   "$part" "$dist"
