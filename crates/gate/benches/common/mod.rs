@@ -27,7 +27,6 @@ impl Ends {
         let master = socket.add_interface(polling(InterfaceConfig::master(0))).unwrap();
         let slave = socket.add_interface(polling(InterfaceConfig::slave(0))).unwrap();
         // A slave of the interface for bindings waits to be told; any other has begun already.
-        #[cfg(feature = "raw")]
         let _ = socket.connect_now(slave).unwrap();
         let time = Duration::from_secs(30);
         let master = socket.wait_connected(master, time).unwrap();
