@@ -192,8 +192,11 @@ set_up (void)
 
   memset (&action, 0, sizeof (action));
   action.sa_handler = stop;
-  sigaction (SIGINT, &action, NULL);
-  sigaction (SIGTERM, &action, NULL);
+  if (sigaction (SIGINT, &action, NULL) != 0 || sigaction (SIGTERM, &action, NULL) != 0)
+    {
+      perror ("sigaction");
+      exit (1);
+    }
   setvbuf (stdout, NULL, _IOLBF, 0);
 }
 

@@ -56,7 +56,12 @@ main (int argc, char **argv)
   sock = open_socket (argv[1], "responder", NULL, NULL);
   args = interface_args (sock, argv[2], argc > 3 ? (uint32_t) atoi (argv[3]) : 0);
   must ("memif_create", memif_create (&conn, &args, on_connect, say_disconnected, on_interrupt, NULL));
-  printf ("ready\n");
+  /* For this whoever started it may wait. */
+  if (printf ("ready\n") < 0)
+    {
+      perror ("standard output");
+      return 1;
+    }
   while (!stopped)
     {
       err = memif_poll_event (sock, -1);

@@ -16,6 +16,8 @@ use util::{Directory, command};
 const SOME: usize = 12;
 /// Links of a responder to which nothing is done, until it has what it keeps for the next one.
 const LINKS: usize = 4;
+/// Those of them in which a call fails.
+const FAULTY: usize = 2;
 /// All of them are hundreds of runs.
 const LONG: Duration = Duration::from_secs(7200);
 const NEEDS: &[Need] = &[Need::Trace];
@@ -91,9 +93,9 @@ fn responder_at(socket: &str) -> Command {
 fn responder() {
     let directory = Directory::new();
     let socket = directory.text("memif.sock");
-    let well = |mut subject: Subject| {
+    let well = |mut subject: Subject, links: usize| {
         assert!(subject.says("master on"));
-        for _ in 0..LINKS {
+        for _ in 0..links {
             assert!(healthy(&socket, "slave"));
         }
         let descriptors = subject.most_descriptors();
@@ -101,14 +103,16 @@ fn responder() {
         assert!(subject.ends().status.success());
         descriptors
     };
-    well(traced(&directory, &responder_at(&socket)));
-    let descriptors = well(Subject::with(&Fault::never(), &responder_at(&socket)));
+    well(traced(&directory, &responder_at(&socket)), FAULTY);
+    let descriptors = well(Subject::with(&Fault::never(), &responder_at(&socket)), LINKS);
     try_each("responder", &directory, |fault| {
         let directory = Directory::new();
         let socket = directory.text("memif.sock");
         let mut subject = Subject::with(fault, &responder_at(&socket));
         if subject.says("master on") {
-            let _ = healthy(&socket, "slave");
+            for _ in 0..FAULTY {
+                let _ = subject.has_ended() || healthy(&socket, "slave");
+            }
             let served = subject.has_ended() || healthy(&socket, "slave");
             // It may have been about to end.
             assert!(served || subject.has_ended(), "{fault}: it serves no more: {}", subject.said());

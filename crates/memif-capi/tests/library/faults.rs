@@ -12,8 +12,11 @@ pub(crate) const NEEDS: &[Need] = &[Need::Program("gcc"), Need::Trace];
 /// Faults tried of each program, where not all are asked for.
 const SOME: usize = 10;
 
-/// Links of a responder to which nothing is done.
+/// Links of a responder to which nothing is done, for the most descriptors that it has at a time.
 const LINKS: usize = 4;
+
+/// Those of them in which a call fails.
+const FAULTY: usize = 2;
 
 /// The responder of the examples, to which a sender comes while a call fails and another one after that; and a sender
 /// whose calls fail, at a responder that does not notice.
@@ -34,9 +37,9 @@ pub(crate) fn system_calls_that_fail() {
     };
     let (trace, socket) = (bed.path("trace"), bed.path("memif.sock"));
 
-    let well = |mut subject: Subject| {
+    let well = |mut subject: Subject, links: usize| {
         assert!(subject.says("ready"));
-        for _ in 0..LINKS {
+        for _ in 0..links {
             assert!(sends(&socket));
         }
         assert!(subject.says("disconnected"));
@@ -45,15 +48,17 @@ pub(crate) fn system_calls_that_fail() {
         assert!(subject.ends().status.success());
         descriptors
     };
-    well(Subject::traced(&trace, &command(0, &socket, &["master"])));
-    let descriptors = well(Subject::with(&Fault::never(), &command(0, &socket, &["master"])));
+    well(Subject::traced(&trace, &command(0, &socket, &["master"])), FAULTY);
+    let descriptors = well(Subject::with(&Fault::never(), &command(0, &socket, &["master"])), LINKS);
     let all = faults(&trace);
     let tried = each_of(&all, SOME, |fault: &Fault| {
         let bed = Bed::new();
         let socket = bed.path("memif.sock");
         let mut subject = Subject::with(fault, &command(0, &socket, &["master"]));
         if subject.says("ready") {
-            let _ = sends(&socket);
+            for _ in 0..FAULTY {
+                let _ = subject.has_ended() || sends(&socket);
+            }
             let served = subject.has_ended() || sends(&socket);
             assert!(served || subject.has_ended(), "{fault}: it serves no more: {}", subject.said());
             subject.comes_down_to(descriptors);
