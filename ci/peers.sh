@@ -173,13 +173,21 @@ dpdk_client_1_4() { client 1 4 "" ""; }
 dpdk_client_zero_copy() {
   local memory="--single-file-segments $SMALL"
   if [ "$release" = sid ]; then
-    [ "$(awk '/^HugePages_Free/ { print $2 }' /proc/meminfo)" -ge 300 ] ||
-      skip "needs 300 free huge pages: sysctl vm.nr_hugepages=300"
+    enough_huge_pages || more_huge_pages || skip "needs $HUGE_PAGES free huge pages: sysctl vm.nr_hugepages=$HUGE_PAGES"
     mkdir /run/huge
     mount -t hugetlbfs none "$root/run/huge"
     memory="--single-file-segments --huge-dir=/run/huge -m 512"
   fi
   client 1 1 ",zero-copy=yes" "$memory"
+}
+
+readonly HUGE_PAGES=300
+huge_pages=/proc/sys/vm/nr_hugepages
+[ -e "$huge_pages" ] || huge_pages=/dev/null # A kernel without any.
+enough_huge_pages() { [ "$(awk '/^HugePages_Free/ { n = $2 } END { print n + 0 }' /proc/meminfo)" -ge "$HUGE_PAGES" ]; }
+# Whoever runs the case puts the number back.
+more_huge_pages() {
+  echo $(($(cat "$huge_pages") + HUGE_PAGES)) 2>/dev/null >"$huge_pages" && enough_huge_pages
 }
 
 # What a generator of the client sends on all its queues comes to the responder, which drops it.
@@ -360,7 +368,10 @@ run_tests() { # release
   MEMIF_TESTPMD=$(testpmd_of "$1")
   # Tests that are left out end well: here they are what was asked for.
   export MEMIF_TESTPMD TMPDIR=/tmp CI=true
-  cargo test --manifest-path "$here/Cargo.toml" -p memif -p memif-cli --test dpdk --locked --no-fail-fast
+  # Without huge pages, which the case of zero copy has for DPDK 25.11.
+  local left_out=()
+  [ "$1" != sid ] || left_out=(--skip zero_copy_client)
+  cargo test --manifest-path "$here/Cargo.toml" -p memif -p memif-cli --test dpdk --locked --no-fail-fast -- "${left_out[@]}"
 }
 
 # Runs a function that ends at its first error, and says in `status` what it came to: as a condition it would go on.
@@ -389,9 +400,10 @@ for release in "${releases[@]}"; do
   fi
   for name in "${cases[@]}"; do
     log=$directory/log/$release.$name
-    status=0
+    status=0 had=$(cat "$huge_pages")
     timeout --kill-after=5 120 unshare --mount --net --pid --ipc --fork --kill-child --propagation private -- \
       "$0" --inside "$directory" "$release" "$MEMIF" "$name" >"$log" 2>&1 </dev/null || status=$?
+    [ "$(cat "$huge_pages")" = "$had" ] || echo "$had" >"$huge_pages"
     case $status in
       0) echo "$release $name: passed"; passed=$((passed + 1)) ;;
       77) echo "$release $name: $(tail -n 1 "$log")"; skipped=$((skipped + 1)) ;;
