@@ -119,7 +119,11 @@ faults() {
 # What else of the C programs is compared and sanitised is in the same test program.
 valgrind_of_c() {
   command -v valgrind >/dev/null || skip "valgrind is not installed"
-  cargo test -p memif-capi --test library --locked -- programs_under_valgrind programs_with_address_sanitizer
+  local name
+  # The program of these tests takes one filter.
+  for name in programs_under_valgrind programs_with_address_sanitizer; do
+    cargo test -p memif-capi --test library --locked -- --exact "$name"
+  done
   fact "all C programs of crates/memif-capi/tests/c under valgrind, leaks counted as errors, and under AddressSanitizer"
 }
 
