@@ -14,7 +14,7 @@ first=(
   shm::
   ring::
   queue::core_tests::
-  queue::tests::{copying,forwarding,hostile,keeping,leftovers,pair,regressions,scans,traffic,views,written}
+  queue::tests::{copying,forwarding,hostile,keeping,leftovers,pair,regressions,traffic,views,written}
 )
 second=(
   proto::
@@ -36,8 +36,7 @@ skipped=(
   queue::tests::keeping::another_thread
   queue::tests::pair::packets_of_every_length
   queue::tests::regressions::{a_lost_link,a_receiver_that,useless_buffers}
-  queue::tests::scans::no_packets
-  queue::tests::traffic::more_than_65536
+  queue::tests::traffic::{any_sizes,more_than_65536,queues_work_in}
 )
 export PROPTEST_CASES=2
 
