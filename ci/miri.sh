@@ -22,7 +22,7 @@ second=(
 )
 if [ $# -gt 0 ]; then first=("$@") second=(); fi
 # What waits, maps a file or handles a signal, which Miri knows nothing of; what counts the memory of a process, which
-# that of links belongs to there; threads that look again and again, and packets or regions by tens of thousands, which it
+# that of links belongs to there; threads that look again and again, and packets or regions by thousands, which it
 # takes an hour and more for; and of what is tried with many numbers, only little.
 skipped=(
   shm::guard shm::placement shm::sigbus
@@ -36,7 +36,7 @@ skipped=(
   queue::tests::keeping::another_thread
   queue::tests::pair::packets_of_every_length
   queue::tests::regressions::{a_lost_link,a_receiver_that,useless_buffers}
-  queue::tests::traffic::{any_sizes,more_than_65536,queues_work_in}
+  queue::tests::traffic::{any_sizes,forwarding_exchanges,more_than_65536,queues_work_in,rings_for_either}
 )
 export PROPTEST_CASES=2
 
