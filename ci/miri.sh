@@ -28,7 +28,7 @@ skipped=(
   shm::guard shm::placement shm::sigbus
   shm::mapping::tests::{a_guarded,memory_that,nothing_maps,pages_are}
   proto::tests::handshake::regions_that_no_index
-  ring::tests::model::cursors_wrap
+  ring::tests::model
   queue::core_tests::adversary
   queue::slots::tests::property
   queue::slots::tests::traffic::{a_chain_is_cut,numbers_of_slots,packets_cross,posting_whole_buffers}
