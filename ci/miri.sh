@@ -32,7 +32,7 @@ skipped=(
   queue::core_tests::adversary
   queue::slots::tests::property
   queue::slots::tests::traffic::{a_chain_is_cut,numbers_of_slots,packets_cross,posting_whole_buffers}
-  queue::tests::forwarding::a_slot_changes
+  queue::tests::forwarding::{a_slot_changes,packets_of_every_origin}
   queue::tests::keeping::another_thread
   queue::tests::pair::packets_of_every_length
   queue::tests::regressions::{a_lost_link,a_receiver_that,useless_buffers}
