@@ -11,9 +11,10 @@
 #   *-debug.tar.gz                              what a debugger finds beside them (gnu-debuglink)
 #   *.cdx.json                                  what they are made of (CycloneDX)
 #
-# and SHA256SUMS of all. Everything is stripped (profile dist), and the same bytes wherever it is built: it is built
-# twice, in two folders, and compared. Then it is looked into (readelf) and run: here, on foreign processors by
-# qemu-user, and in a new root of Debian 11, where a C program is linked against the library.
+# and SHA256SUMS of all. Everything is stripped (profile dist). It is built twice, in two folders, and compared: the same
+# bytes, but that debug files of glibc, and so the sums of them in gnu-debuglink, have the path of zig in them. Then it is
+# looked into (readelf) and run: here, on foreign processors by qemu-user, and in a new root of Debian 11, where a C
+# program is linked against the library.
 #
 # Tools are installed below target/binaries, in the versions that stand here: zig from PyPI, which links for any version
 # of glibc, and cargo-cyclonedx and cargo-deny from crates.io. Nothing is installed anywhere else. As root on a
@@ -110,7 +111,7 @@ build_glibc() { # folder of the source, folder to build in, processor, folder to
   cargo=$(zig_cargo "$3")
   # The installer is built as itself, for this machine.
   cargo build -q --locked -p memif-capi --bin libmemif-install
-  local installer=${CARGO_TARGET_DIR:-$here/target}/debug/libmemif-install
+  local installer=$CARGO_TARGET_DIR/debug/libmemif-install
   (
     environment "$1" "$2"
     cd "$1"
@@ -154,7 +155,7 @@ build() { # processor
   [ -x "$tools/zig/bin/cargo-zigbuild" ] || skip "there is no zig"
   has_target "$1-unknown-linux-musl"
   has_target "$1-unknown-linux-gnu"
-  lay_out "$here" "$work/build" "$1" "$work/one"
+  from_copy "$work/first/place" "$work/first/build" "$1" "$work/one"
 }
 
 # For what comes after `build`, which may have been left out.
@@ -168,17 +169,24 @@ copy_source() { # folder
   git ls-files -z | tar --null --files-from=- -cf - | tar -xf - -C "$1"
 }
 
+# zig compiles an unwinder of its own for what it links, keeps that, and names its source in debug information: by a path
+# that begins in the folder where it was started if zig lies below that. So no source lies around it, and what it keeps
+# is kept here.
+export ZIG_GLOBAL_CACHE_DIR=$work/zig-cache
+from_copy() { # folder for the source, folder to build in, processor, folder to lay out in
+  copy_source "$1"
+  # The installer of that place builds that source.
+  (
+    export CARGO_TARGET_DIR=$2
+    cd "$1"
+    lay_out "$@"
+  )
+}
+
 # From a copy of the source in another folder, and compared file by file.
 build_again() { # processor
   built "$1"
-  local copy=$work/elsewhere/another/place
-  copy_source "$copy"
-  # The installer of that place builds that source.
-  (
-    export CARGO_TARGET_DIR=$work/elsewhere/build
-    cd "$copy"
-    lay_out "$copy" "$CARGO_TARGET_DIR" "$1" "$work/two"
-  )
+  from_copy "$work/elsewhere/another/place" "$work/elsewhere/build" "$1" "$work/two"
   local file same=yes
   for file in "$work/one/$1"-* "$work/one/debug/$1"-*; do
     diff -rq "$file" "$work/two/${file#"$work/one/"}" || same=
