@@ -34,7 +34,6 @@ skipped=(
   queue::slots::tests::traffic::{a_chain_is_cut,numbers_of_slots,packets_cross,posting_whole_buffers}
   queue::tests::forwarding::{a_slot_changes,packets_of_every_origin}
   queue::tests::keeping::another_thread
-  queue::tests::leftovers::a_wait_for_several
   queue::tests::pair::packets_of_every_length
   queue::tests::regressions::{a_lost_link,a_receiver_that,useless_buffers}
   queue::tests::traffic::{any_sizes,forwarding_exchanges,more_than_65536,queues_work_in,rings_for_either}
