@@ -144,11 +144,11 @@ fn slave_responder() {
         descriptors
     };
     let directory = Directory::new();
-    well(run(&directory, 2, &|program| traced(&directory, program)));
+    well(run(&directory, FAULTY, &|program| traced(&directory, program)));
     let descriptors = well(run(&directory, LINKS, &|program| Subject::with(&Fault::never(), program)));
     try_each("responder as slave", &directory, |fault| {
         let directory = Directory::new();
-        let mut subject = run(&directory, 2, &|program| Subject::with(fault, program));
+        let mut subject = run(&directory, FAULTY + 1, &|program| Subject::with(fault, program));
         subject.comes_down_to(descriptors);
         subject.terminate();
         subject.ends();
