@@ -11,10 +11,9 @@
 #   *-debug.tar.gz                              what a debugger finds beside them (gnu-debuglink)
 #   *.cdx.json                                  what they are made of (CycloneDX)
 #
-# and SHA256SUMS of all. Everything is stripped (profile dist). It is built twice, in two folders, and compared: the same
-# bytes, but that debug files of glibc, and so the sums of them in gnu-debuglink, have the path of zig in them. Then it is
-# looked into (readelf) and run: here, on foreign processors by qemu-user, and in a new root of Debian 11, where a C
-# program is linked against the library.
+# and SHA256SUMS of all. Everything is stripped (profile dist). It is built twice, from copies of the source in two
+# folders, and all files have to be the same bytes. Then it is looked into (readelf) and run: here, on foreign processors
+# by qemu-user, and in a new root of Debian 11, where a C program is linked against the library.
 #
 # Tools are installed below target/binaries, in the versions that stand here: zig from PyPI, which links for any version
 # of glibc, and cargo-cyclonedx and cargo-deny from crates.io. Nothing is installed anywhere else. As root on a
