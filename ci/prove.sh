@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves what this project promises, for nights and releases; ci/test.sh has a short form of nearly all of it. Some parts
-# take as long as they take, three quarters of an hour on two quiet processors the second time, when everything was
-# compiled and fetched; the others share the rest of the time.
+# take as long as they take: on two quiet processors three quarters of an hour the first time, when everything is
+# compiled and fetched, and half of that later. The others share the rest of the time, as if it were the first.
 #
 #   ci/prove.sh [MINUTES]       about so many in all, 60 if not said; never less than 5 for what can be shared
 #   ci/prove.sh --list          names the parts
