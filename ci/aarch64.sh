@@ -12,6 +12,7 @@ needs() {
   command -v qemu-aarch64 >/dev/null || skip "qemu-aarch64 is not installed (Debian: qemu-user)"
   command -v aarch64-linux-gnu-gcc >/dev/null ||
     skip "aarch64-linux-gnu-gcc is not installed (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross)"
+  [ "${CI:-}" != true ] || ! command -v rustup >/dev/null || rustup target add "$target"
   [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ] || skip "Rust has no $target here: rustup target add $target"
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need, as root on a Debian-like machine, and the parts of Rust where rustup is there; says what
-# is missing anywhere else.
+# is missing anywhere else. With --release also what a release takes (ci/release.sh).
 set -euo pipefail
 
 # Program or file, and the packages that bring it. DPDK's drivers have its version in their packages' names.
@@ -51,6 +51,14 @@ needs=(
   "/usr/lib/*/dpdk/pmds-*/librte_net_memif.so* librte-net-memif"
   "/usr/lib/*/dpdk/pmds-*/librte_mempool_ring.so* librte-mempool-ring"
 )
+# What tests programs for other processors.
+if [ "${1:-}" = --release ]; then
+  needs+=(
+    "aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+    "qemu-aarch64 qemu-user"
+    "readelf binutils"
+  )
+fi
 # Parts of Rust that not every installation has: as rustup calls them, the command of cargo that they bring, Debian's
 # package.
 components=(

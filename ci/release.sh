@@ -9,7 +9,8 @@
 # then. --dry-run goes on all the same, and says what it would build. Before all else the crates are compiled as they
 # would be published, with the oldest Rust that is promised, and tested on aarch64 (ci/crates.sh, ci/msrv.sh,
 # ci/aarch64.sh). As root on Debian, since packages are tried in roots of their own, which stay below target/packages.
-# Nothing is left out: what cannot be made or tried here fails.
+# What all that takes is installed (ci/prerequisites.sh; with rustup the Rust releases and targets). Nothing is left out:
+# what cannot be made or tried here fails.
 # Two hours on two processors; a second time, when everything was compiled and fetched, a fraction of that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -146,6 +147,7 @@ fi
 
 # In what is called from here, too, nothing may be left out.
 export CI=true
+ci/prerequisites.sh --release
 rm -rf "$dist"
 mkdir -p "$dist"
 # What goes to a registry later can not be taken back from there.
