@@ -144,7 +144,8 @@ impl Bed {
     #[track_caller]
     pub(crate) fn agreed(&mut self) -> Stats {
         let ours = self.counts();
-        // DPDK 24.11 counts more bytes of packets in several mbufs than it sends; what came is compared by the frame.
+        // DPDK counts bytes of packets that found no room (docs/protocol.md, D14), later releases with these packets,
+        // too; what came is compared by the frame.
         let other = self.plan.options.tx_packets.is_some() && std::env::var_os(PROGRAM).is_some();
         let mut last = Stats::default();
         let mut patience = Patience::default();
