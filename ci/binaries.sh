@@ -12,8 +12,9 @@
 #   *.cdx.json                                  what they are made of (CycloneDX)
 #
 # and SHA256SUMS of all. Everything is stripped (profile dist). It is built twice, from copies of the source in two
-# folders, and all files have to be the same bytes. Then it is looked into (readelf) and run: here, on foreign processors
-# by qemu-user, and in a new root of Debian 11, where a C program is linked against the library.
+# folders, and all files have to be the same bytes, without a path of this machine. Then it is looked into (readelf) and
+# run: here, on foreign processors by qemu-user, and in a new root of Debian 11, where a C program is linked against the
+# library.
 #
 # Tools are installed below target/binaries, in the versions that stand here: zig from PyPI, which links for any version
 # of glibc, and cargo-cyclonedx and cargo-deny from crates.io. Nothing is installed anywhere else. As root on a
@@ -64,6 +65,16 @@ python_tools() {
   command -v python3 >/dev/null || skip "python3 is not installed, which zig comes by"
   [ -x "$tools/zig/bin/python" ] || python3 -m venv "$tools/zig" || skip "python3 cannot make a venv (python3-venv)"
   "$tools/zig/bin/pip" install -q --disable-pip-version-check "ziglang==$ZIG" "cargo-zigbuild==$ZIGBUILD"
+  # zig compiles start files and an unwinder of its own for what it links, and names the folder where it was started and
+  # that of its source in their debug information. So it is started beside its source, by a name that is the same on
+  # every machine; all that it is told are whole paths.
+  local folder
+  folder=$("$tools/zig/bin/python" -c 'import os, ziglang; print(os.path.dirname(ziglang.__file__))')
+  cat >"$tools/zig-here" <<END
+#!/bin/sh
+cd "$folder" && PWD=/proc/self/cwd exec ./zig "\$@"
+END
+  chmod +x "$tools/zig-here"
 }
 
 cargo_tool() { # name, version
@@ -99,7 +110,8 @@ zig_cargo() { # processor
 #!/bin/sh
 # build ARGUMENTS
 shift
-PATH="$tools/zig/bin:\$PATH" exec "$tools/zig/bin/cargo-zigbuild" zigbuild --target "$1-unknown-linux-gnu.$GLIBC" "\$@"
+export CARGO_ZIGBUILD_ZIG_PATH="$tools/zig-here"
+exec "$tools/zig/bin/cargo-zigbuild" zigbuild --target "$1-unknown-linux-gnu.$GLIBC" "\$@"
 END
   chmod +x "$work/cargo-$1/cargo"
   echo "$work/cargo-$1/cargo"
@@ -168,15 +180,13 @@ copy_source() { # folder
   git ls-files -z | tar --null --files-from=- -cf - | tar -xf - -C "$1"
 }
 
-# zig compiles an unwinder of its own for what it links, keeps that, and names its source in debug information: by a path
-# that begins in the folder where it was started if zig lies below that. So no source lies around it, and what it keeps
-# is kept here.
-export ZIG_GLOBAL_CACHE_DIR=$work/zig-cache
 from_copy() { # folder for the source, folder to build in, processor, folder to lay out in
   copy_source "$1"
+  # What an earlier run built for that processor, with other tools maybe, is not used, nor what zig kept of its own.
+  rm -rf "$2/$3"-unknown-linux-* "$2/zig"
   # The installer of that place builds that source.
   (
-    export CARGO_TARGET_DIR=$2
+    export CARGO_TARGET_DIR=$2 ZIG_GLOBAL_CACHE_DIR=$2/zig
     cd "$1"
     lay_out "$@"
   )
@@ -222,7 +232,8 @@ look_into() { # processor
   for file in "$static" "$glibc/bin/memif" "$glibc/lib/libmemif.so"; do
     ! shows "$file" -SW '\.debug_info' || { echo "error: $file is not stripped" >&2; return 1; }
     shows "$file" -SW '\.gnu_debuglink'
-    ! grep -qa "$here\|$cargo_home" "$file" || { echo "error: $file has a path of this machine" >&2; return 1; }
+    ! grep -la "$here\|$cargo_home" "$file" "$work/one/debug/${file#"$work/one/"}.debug" ||
+      { echo "error: these have paths of this machine" >&2; return 1; }
   done
 }
 
