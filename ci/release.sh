@@ -134,9 +134,9 @@ complete() {
 checks=(ci/crates.sh ci/msrv.sh ci/aarch64.sh)
 parts=(source_archive binaries debian_packages python_wheels)
 
-# One file for all, whatever the parts made of their own.
+# One file for all, whatever the parts made of their own. It is there, and empty, before the others are found.
 checksums() {
-  (cd "$dist" && rm -f SHA256SUMS && find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum >SHA256SUMS)
+  (cd "$dist" && find . -type f ! -path ./SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum >SHA256SUMS)
 }
 
 if [ -n "$dry" ]; then

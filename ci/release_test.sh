@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tests what ci/release.sh says before it builds anything, in a repository of its own with what it looks at.
+# Tests what ci/release.sh says before it builds anything, in a repository of its own with what it looks at, and the sums
+# that it writes in the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 here=$PWD
@@ -66,6 +67,25 @@ sed -i '0,/^## .*/s//## Unreleased/' CHANGELOG.md
 git commit -qam fourth
 says 1 "is Unreleased" -- 7.8.9
 
+# What it does in the end: the sums are of all files but their own, whatever was there.
 cd "$here"
+eval "$(sed -n '/^complete() {/,/^}/p; /^checksums() {/,/^}/p' ci/release.sh)"
+dist=$place/sums
+# shellcheck disable=SC2034 # `complete` asks for it.
+version=7.8.9
+mkdir -p "$dist/below"
+echo old >"$dist/SHA256SUMS"
+for file in one "two words" below/three; do echo "$file" >"$dist/$file"; done
+for _ in {1..20}; do
+  checksums
+  if ! (cd "$dist" && sha256sum --check --quiet --strict SHA256SUMS) || [ "$(wc -l <"$dist/SHA256SUMS")" -ne 3 ]; then
+    echo "error: sums of a release:" >&2
+    cat "$dist/SHA256SUMS" >&2
+    wrong=1
+    break
+  fi
+done
+! complete 2>/dev/null || { echo "error: a release without its files was complete" >&2; wrong=1; }
+
 [ "$wrong" -eq 0 ] || exit 1
-echo "ci/release.sh says what is wrong before it builds anything"
+echo "ci/release.sh says what is wrong before it builds anything, and its sums are right"
