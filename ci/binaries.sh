@@ -212,6 +212,14 @@ shows() { # file, option, pattern
   grep -q "$3" <<<"$text"
 }
 
+# That a file has no path of this machine: where one begins, since this clone may be /src, which is in other paths, too.
+no_path() { # file
+  local status=0
+  LC_ALL=C grep -qaP "(?<![\w.-])(\Q$here\E|\Q$cargo_home\E)/" "$1" || status=$?
+  # It would have 2 where it cannot read the file.
+  [ "$status" -eq 1 ] || { echo "error: $1 has a path of this machine, or cannot be read" >&2; return 1; }
+}
+
 # What readelf finds: no interpreter and no library, or no version of glibc that is newer.
 look_into() { # processor
   built "$1"
@@ -232,8 +240,8 @@ look_into() { # processor
   for file in "$static" "$glibc/bin/memif" "$glibc/lib/libmemif.so"; do
     ! shows "$file" -SW '\.debug_info' || { echo "error: $file is not stripped" >&2; return 1; }
     shows "$file" -SW '\.gnu_debuglink'
-    ! grep -la "$here\|$cargo_home" "$file" "$work/one/debug/${file#"$work/one/"}.debug" ||
-      { echo "error: these have paths of this machine" >&2; return 1; }
+    no_path "$file"
+    no_path "$work/one/debug/${file#"$work/one/"}.debug"
   done
 }
 

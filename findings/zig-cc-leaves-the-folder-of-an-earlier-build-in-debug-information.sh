@@ -7,8 +7,8 @@
 # Later programs get the same objects. So two builds in two folders compare equal while they share a cache, and differ
 # on another machine, or once the cache was emptied; and a project's debug files name folders of another. It goes for
 # Rust too, where cargo-zigbuild links by it, though rustc was told to map everything. For reproducible debug files each
-# build needs a cache of its own (ZIG_GLOBAL_CACHE_DIR) and a folder of the same name to start zig in. Stripped programs
-# do not show it, but for the sum of the debug file in .gnu_debuglink.
+# build needs a cache of its own (ZIG_GLOBAL_CACHE_DIR), and zig a folder of the same name to be started in and another
+# to lie in. Stripped programs do not show it, but for the sum of the debug file in .gnu_debuglink.
 #
 # Seen with ziglang 0.15.2 of PyPI on Linux 6.18, x86-64:
 #   folders that the second program names, with the cache of the first: /one
